@@ -1,0 +1,1 @@
+"""The feed, shown live to every WebSocket client."""

@@ -1,0 +1,1 @@
+"""From a queue of post ids to a feed of complete posts: bridge, windows, enrichment."""
