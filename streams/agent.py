@@ -1,0 +1,283 @@
+"""Faust's part: feed the windows, enrich what closes, publish it, release it.
+
+The stream is not acknowledged by Faust. An offset is released when its post is confirmed on the
+feed, its retry on posts.created, or its id on posts.dead, strictly in order in each partition, and
+what is released is committed here. Faust's own bookkeeping would commit past an offset that is still
+open (its issue #606), and ends the worker when a commit finds the broker away.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final, cast
+
+import faust
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.types import TP, EventT, StreamT
+from mode import Service
+
+from streams.completion import Completion
+from streams.contract import BadRecord, Millis, Offset, Partition, PostId, decode_created
+from streams.frontier import Frontier
+from streams.publisher import delays
+from streams.settings import Settings
+from streams.telemetry import Health, Metrics, log
+from streams.windows import Batch, Windows, parts
+
+# How often closed windows are looked for: a window closes at most 1 s after its end (law 4).
+_TICK_SECONDS: Final = 0.25
+# How long a stop, or a rebalance, waits for the batch in work. Cut off, it is read and published again.
+_SETTLE_SECONDS: Final = 3.0
+
+
+class SkippedRecords(Exception):
+    """The consumer jumped over records that its log still holds; only reading them anew helps."""
+
+
+class Flow(Service):
+    """From posts.created, in windows, to posts.feed."""
+
+    def __init__(
+        self,
+        app: faust.App,
+        settings: Settings,
+        *,
+        completion: Completion,
+        health: Health,
+        metrics: Metrics,
+        reached: Callable[[str], None],
+    ) -> None:
+        super().__init__()
+        self._app = app
+        self._settings = settings
+        self._completion = completion
+        self._health = health
+        self._metrics = metrics
+        self._reached = reached
+        self._windows = Windows(Millis(settings.window_ms))
+        self._frontier: Frontier[Partition] = Frontier()
+        # The offset after the last that was read, by partition; never less than what retention left.
+        self._next: dict[Partition, Offset] = {}
+        self._commits: dict[Partition, Offset] = {}
+        self._released = asyncio.Event()
+        self._room = asyncio.Event()
+        self._pressed = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    # -- what is read ------------------------------------------------------------------------------
+
+    async def consume(self, stream: StreamT[bytes]) -> None:
+        """Feed the windows. Waits while too much is held, so that records stay in Kafka."""
+        assert isinstance(stream, faust.Stream)  # noqa: S101 - what an agent is given
+        async for event in stream.noack().events():
+            while self._frontier.held >= self._settings.max_held:
+                self._room.clear()
+                self._pressed.set()
+                await self._room.wait()
+            try:
+                await self._take(event)
+            except Exception as error:  # noqa: BLE001 - this task's root
+                # Faust would skip the event and go on; the commit after it would lose the record.
+                await self.crash(error)
+                return
+
+    async def _take(self, event: EventT[bytes]) -> None:
+        message = event.message
+        partition, offset = Partition(message.partition), Offset(message.offset)
+        # What was read before a rebalance belongs to nobody now; what is read twice is held already.
+        if message.generation_id != self._app.consumer_generation_id or offset < self._next.get(partition, 0):
+            return
+        if partition in self._next and offset > self._next[partition]:
+            await self._check_gap(partition, offset)
+        self._next[partition] = Offset(offset + 1)
+        self._frontier.hold(partition, offset)
+        try:
+            created = decode_created(message.value or b"")
+        except BadRecord as error:
+            await self._completion.set_aside("bad_record", str(error), message.value or b"")
+            self._finish([(partition, offset)])
+            return
+        self._windows.add(
+            partition=partition,
+            offset=offset,
+            timestamp=Millis(round(message.timestamp * 1000)),
+            now=_now(),
+            post=PostId(created.id),
+            attempt=created.attempt,
+        )
+
+    async def _check_gap(self, partition: Partition, offset: Offset) -> None:
+        """Make sure that a jump is the log's and not the consumer's: a commit past it would lose what is in it."""
+        tp = TP(self._settings.created_topic, partition)
+        earliest = (await self._app.consumer.earliest_offsets(tp))[tp]
+        if earliest > self._next[partition]:
+            log.warning("records.gone", partition=partition, first=self._next[partition], next=earliest)
+        if earliest < offset:
+            # A worker that ends is started again, and reads on from what it has committed.
+            raise SkippedRecords(
+                f"partition {partition} of {tp.topic} was read from {self._next[partition]} to {offset}, "
+                f"and its log begins at {earliest}"
+            )
+
+    # -- what is closed ----------------------------------------------------------------------------
+
+    @Service.task
+    async def _close_windows(self) -> None:
+        while not self.should_stop:
+            await self._tick()
+            while batch := await self._closed():
+                self._idle.clear()
+                try:
+                    for part in parts(batch, self._settings.max_batch):
+                        await self._completion.complete(part)
+                        self._finish((record.partition, record.offset) for record in part.records)
+                finally:
+                    self._idle.set()
+                self._metrics.windows.inc()
+                self._metrics.window_delay_seconds.observe(
+                    (_now() - batch.window) / 1000 - self._settings.window_seconds
+                )
+
+    async def _tick(self) -> None:
+        try:
+            async with asyncio.timeout(_TICK_SECONDS):
+                await self._pressed.wait()
+        except TimeoutError:
+            pass
+        self._metrics.held.set(self._frontier.held)
+
+    async def _closed(self) -> Batch | None:
+        """Take the next window to complete: closed, or the oldest where too much is held."""
+        if self.should_stop:
+            return None
+        if self._frontier.held >= self._settings.max_held:
+            self._pressed.clear()
+            return self._windows.close(_now(), self._read()) or self._windows.take()
+        if batch := self._windows.close(_now(), self._read()):
+            return batch
+        if lagging := self._windows.lagging(_now(), self._read()):
+            await self._find_positions(lagging)
+        return self._windows.close(_now(), self._read())
+
+    def _read(self) -> frozenset[Partition]:
+        """Return the partitions that are read to their high-water mark, as far as the consumer knows it."""
+        return frozenset(p for p in self._windows.assigned if self._next.get(p, -1) >= self._highwater(p))
+
+    def _highwater(self, partition: Partition) -> float:
+        try:
+            highwater: int | None = self._app.consumer.highwater(TP(self._settings.created_topic, partition))
+        except AssertionError:
+            # aiokafka asserts that the partition is assigned; its thread may know of a rebalance before us.
+            highwater = None
+        return float("inf") if highwater is None else highwater
+
+    async def _find_positions(self, partitions: Iterable[Partition]) -> None:
+        """Learn where a silent partition stands: at its committed offset, or where retention left its log begin."""
+        tps = {partition: TP(self._settings.created_topic, partition) for partition in partitions}
+        try:
+            earliest = await self._app.consumer.earliest_offsets(*tps.values())
+            for partition, tp in tps.items():
+                committed = 0 if partition in self._next else await self._in_consumer("committed", tp) or 0
+                if partition in self._windows.assigned:
+                    self._next[partition] = Offset(max(self._next.get(partition, 0), earliest[tp], committed))
+        except (KafkaError, TimeoutError) as error:
+            # Without an answer the window waits; it is taken as overdue in the end.
+            log.warning("positions.unknown", error=repr(error))
+
+    # -- what is released --------------------------------------------------------------------------
+
+    def _finish(self, places: Iterable[tuple[Partition, Offset]]) -> None:
+        by_partition: dict[Partition, list[int]] = {}
+        for partition, offset in places:
+            by_partition.setdefault(partition, []).append(offset)
+        for partition, offsets in by_partition.items():
+            self._frontier.finish(partition, offsets)
+        for partition, last in self._frontier.release().items():
+            self._commits[partition] = Offset(last + 1)
+        self._released.set()
+        if self._frontier.held < self._settings.max_held:
+            self._room.set()
+
+    @Service.task
+    async def _commit_released(self) -> None:
+        attempts = delays()
+        while not self.should_stop:
+            await self._released.wait()
+            self._released.clear()
+            if await self._commit():
+                attempts = delays()
+            else:
+                await self.sleep(next(attempts))
+                self._released.set()
+
+    async def _commit(self) -> bool:
+        """Commit what is released, and say whether that is done."""
+        offsets = dict(self._commits)
+        if not offsets:
+            return True
+        topic = self._settings.created_topic
+        try:
+            await self._in_consumer(
+                "commit", {TopicPartition(topic, p): OffsetAndMetadata(offset, "") for p, offset in offsets.items()}
+            )
+        except (KafkaError, TimeoutError) as error:
+            # A rebalance in the meantime ends it too: then there is nothing left to commit.
+            log.warning("commit.failed", error=repr(error))
+            return False
+        for partition, offset in offsets.items():
+            if self._commits.get(partition) == offset:
+                del self._commits[partition]
+        return True
+
+    async def _in_consumer(self, method: str, *args: Any) -> Any:
+        """Call aiokafka's consumer in its thread.
+
+        Faust's own commit ends the worker when the broker is away, and it has no way to ask for a
+        committed offset: this goes past it. ``integration/`` fails when a Faust release moves it.
+        """
+        thread: AIOKafkaConsumerThread = cast(Any, self._app.consumer)._thread  # noqa: SLF001
+        return await thread.call_thread(getattr(thread._ensure_consumer(), method), *args)  # noqa: SLF001
+
+    # -- what is ours ------------------------------------------------------------------------------
+
+    async def on_revoked(self) -> None:
+        """Drop what is held; the batch in work is released first if it can be done soon."""
+        self._health.waiting("streams", "a rebalance: waiting for partitions")
+        self._windows.clear()
+        self._reached("partitions.revoked")
+        await self._settle()
+        self._forget()
+
+    async def on_assigned(self) -> None:
+        """Begin anew with what is assigned now; Faust calls this before it lets records flow again."""
+        self._windows.clear()
+        self._forget()
+        topic = self._settings.created_topic
+        self._windows.assign(Partition(tp.partition) for tp in self._app.consumer.assignment() if tp.topic == topic)
+        log.info("partitions.assigned", partitions=sorted(self._windows.assigned))
+        self._health.well("streams")
+
+    async def on_stop(self) -> None:
+        """Release the batch in work if it can be done soon. What is not closed is read again."""
+        await self._settle()
+
+    async def _settle(self) -> None:
+        try:
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                await self._idle.wait()
+                await self._commit()
+        except TimeoutError:
+            log.warning("batch.cut_off", held=self._frontier.held)
+
+    def _forget(self) -> None:
+        self._frontier.forget(list(self._windows.assigned) + list(self._next))
+        self._next.clear()
+        self._commits.clear()
+        self._room.set()
+
+
+def _now() -> Millis:
+    return Millis(time.time_ns() // 1_000_000)

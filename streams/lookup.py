@@ -1,0 +1,112 @@
+"""One statement for one batch: the posts of the replaced system's tables, read only.
+
+Three things can happen to a statement, and the caller treats each its own way: the database cannot
+be asked (:class:`Unavailable`), it took too long (:class:`TimedOut`), or it answers that these ids
+cannot be read (:class:`Unreadable`).
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import asyncpg
+from sqlalchemy import BigInteger, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from streams.contract import PostId
+from streams.enrichment import Row
+from streams.settings import Settings
+
+# The images and likes are grouped before they are joined, each for the asked ids alone: one pass over
+# each table, also where the original schema has no index (docs/decisions/0005). `likes` is read by its
+# column names, since its foreign keys are swapped, and may hold duplicates.
+_POSTS: Final = text("""
+    SELECT p.id, p.description, p.created_at, u.id, u.username,
+           coalesce(images.keys, '{}'), coalesce(liked.users, 0)
+    FROM posts p
+    JOIN users u ON u.id = p.owner_id
+    LEFT JOIN (SELECT post_id, array_agg(key ORDER BY id) AS keys
+               FROM image_key WHERE post_id = ANY(:ids) GROUP BY post_id) images ON images.post_id = p.id
+    LEFT JOIN (SELECT post_id, count(DISTINCT user_id) AS users
+               FROM likes WHERE post_id = ANY(:ids) GROUP BY post_id) liked ON liked.post_id = p.id
+    WHERE p.id = ANY(:ids)
+""").bindparams(bindparam("ids", type_=ARRAY(BigInteger)))  # as int[], one id above 2^31 fails them all
+
+# SQLSTATE classes that speak of the data asked for: data exception, limit exceeded, internal error
+# (a damaged row). Every other class speaks of the database or of our rights in it: it is not these
+# ids' fault, and setting them aside would empty the stream into posts.dead.
+_UNREADABLE: Final = ("22", "54", "XX")
+# query_canceled (by statement_timeout), lock_not_available
+_TIMED_OUT: Final = ("57014", "55P03")
+
+# A connection attempt that takes longer than this is as good as refused.
+_CONNECT_SECONDS: Final = 5.0
+
+
+class Unavailable(Exception):
+    """The database cannot be asked now."""
+
+
+class TimedOut(Exception):
+    """The statement took longer than it may."""
+
+
+class Unreadable(Exception):
+    """The database answers, but these rows cannot be read."""
+
+
+class Lookup:
+    """The connection pool, and the one question that is asked through it."""
+
+    def __init__(self, settings: Settings) -> None:
+        dsn, limit = settings.database_dsn, settings.statement_timeout_seconds
+
+        async def connect() -> asyncpg.Connection:
+            # asyncpg reads the whole URL itself, sslmode and all; SQLAlchemy's own URL does not know libpq's words.
+            return await asyncpg.connect(
+                dsn,
+                timeout=_CONNECT_SECONDS,
+                # The server gives up first and says so; the client's own limit is for a server that is gone.
+                command_timeout=limit + 2,
+                server_settings={"statement_timeout": str(round(limit * 1000)), "default_transaction_read_only": "on"},
+            )
+
+        self._engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=connect,
+            pool_size=settings.database_pool,
+            max_overflow=0,
+            pool_timeout=_CONNECT_SECONDS,
+            # 0.13 ms a statement, and a restart of the database goes unnoticed by idle connections.
+            pool_pre_ping=True,
+        )
+
+    async def posts(self, ids: Sequence[PostId]) -> dict[PostId, Row]:
+        """Return the rows of the posts that exist; raises Unavailable, TimedOut or Unreadable."""
+        try:
+            async with self._engine.connect() as connection:
+                rows = await connection.execute(_POSTS, {"ids": list(ids)})
+                return {row[0]: Row(*row) for row in rows}
+        except DBAPIError as error:
+            state = str(getattr(error.orig, "sqlstate", None) or "")
+            if state in _TIMED_OUT:
+                raise TimedOut(_first_line(error.orig)) from error
+            if state.startswith(_UNREADABLE):
+                raise Unreadable(_first_line(error.orig)) from error
+            raise Unavailable(_first_line(error.orig)) from error
+        except TimeoutError as error:
+            raise TimedOut("the database did not answer in time") from error
+        except OSError as error:
+            raise Unavailable(_first_line(error)) from error
+        except (ValueError, ArithmeticError) as error:
+            # What asyncpg's decoders raise, unwrapped, for a value that Python cannot hold.
+            raise Unreadable(_first_line(error)) from error
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self._engine.dispose()
+
+
+def _first_line(error: BaseException | None) -> str:
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
