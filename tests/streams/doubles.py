@@ -1,0 +1,47 @@
+"""Doubles at the worker's two ports, held to the same contract as PostgreSQL and Kafka by ``integration/``."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+
+from streams.contract import PostId
+from streams.enrichment import Row
+from streams.publisher import MAX_RECORD_BYTES, TooLarge
+
+
+class MemoryLookup:
+    """Rows in memory. ``failures`` are raised first, one a call; a ``poisoned`` id fails each call that asks for it."""
+
+    def __init__(self, rows: Iterable[Row] = (), failures: Iterable[Exception] = ()) -> None:
+        self.rows = {row.id: row for row in rows}
+        self.failures = list(failures)
+        self.poisoned: Mapping[PostId, Exception] = {}
+        self.asked: list[list[PostId]] = []
+
+    async def posts(self, ids: Sequence[PostId]) -> dict[PostId, Row]:
+        self.asked.append(list(ids))
+        await asyncio.sleep(0)
+        if self.failures:
+            raise self.failures.pop(0)
+        for post, failure in self.poisoned.items():
+            if post in ids:
+                raise failure
+        return {post: self.rows[post] for post in ids if post in self.rows}
+
+
+class MemoryPublisher:
+    """Records in memory, in the order of their confirmation: (topic, key, value)."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[str, bytes | None, bytes]] = []
+
+    async def publish(
+        self, topic: str, value: bytes, *, key: bytes | None = None, partition: int | None = None
+    ) -> None:
+        assert partition in {None, 0}
+        if len(value) > MAX_RECORD_BYTES:
+            raise TooLarge(f"{len(value)} bytes")
+        await asyncio.sleep(0)
+        self.records.append((topic, key, value))
+
+    def values(self, topic: str) -> list[bytes]:
+        return [value for name, _, value in self.records if name == topic]

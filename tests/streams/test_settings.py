@@ -1,0 +1,97 @@
+"""A wrong environment ends the worker with one sentence for each variable, and no secret in it."""
+
+import pytest
+
+from streams.settings import Settings, load
+
+RIGHT = {
+    "AMQP_URL": "amqp://user:queue-secret@broker:5672/",
+    "DATABASE_URL": "postgres://postgres:12345678@localhost:5432/postgres?sslmode=disable",
+    "KAFKA_URL": "kafka://broker:9092",
+}
+
+
+@pytest.fixture(autouse=True)
+def _right(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in RIGHT.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_the_replaced_services_values_work_unchanged() -> None:
+    settings = load()
+    assert settings.amqp_url.get_secret_value() == RIGHT["AMQP_URL"]
+    assert settings.queue_name == "created-posts"
+    assert settings.database_dsn == "postgresql://postgres:12345678@localhost:5432/postgres?sslmode=disable"
+    assert settings.window_ms == 5000
+
+
+def test_parameters_that_only_libpq_knows_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "DATABASE_URL", "postgresql://u@h/d?connect_timeout=3&application_name=posts&binary_parameters=yes"
+    )
+    assert load().database_dsn == "postgresql://u@h/d?application_name=posts"
+
+
+def test_several_brokers_are_joined_by_semicolons(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_URL", "kafka://a:9092;kafka://b:9093")
+    assert load().kafka_servers == ["a:9092", "b:9093"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("AMQP_URL", None, "postcast: AMQP_URL is not set; see .env.example."),
+        ("AMQP_URL", "", "postcast: AMQP_URL is not set; see .env.example."),
+        (
+            "AMQP_URL",
+            "http://user:queue-secret@broker",
+            "postcast: AMQP_URL is wrong: must look like amqp://user:password@host:port/.",
+        ),
+        (
+            "DATABASE_URL",
+            "mysql://postgres:12345678@localhost/x",
+            "postcast: DATABASE_URL is wrong: must look like postgres://user:password@host:port/database.",
+        ),
+        (
+            "KAFKA_URL",
+            "broker:9092",
+            "postcast: KAFKA_URL is wrong: must look like kafka://host:port, several joined by ';'.",
+        ),
+        (
+            "WINDOW_SECONDS",
+            "soon",
+            "postcast: WINDOW_SECONDS is wrong: Input should be a valid number, unable to parse string as a number.",
+        ),
+        (
+            "FEED_TOPIC",
+            "posts feed",
+            "postcast: FEED_TOPIC is wrong: must be 1 to 249 letters, digits, dots, underscores or dashes.",
+        ),
+    ],
+)
+def test_a_wrong_value_ends_the_process_with_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str | None, sentence: str
+) -> None:
+    if value is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        load()
+    assert str(ended.value) == sentence
+
+
+def test_everything_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in RIGHT:
+        monkeypatch.delenv(name)
+    with pytest.raises(SystemExit) as ended:
+        load()
+    assert str(ended.value).splitlines() == [f"postcast: {name} is not set; see .env.example." for name in RIGHT]
+
+
+def test_secrets_do_not_show() -> None:
+    shown = repr(load()) + str(load())
+    assert "queue-secret" not in shown
+    assert "12345678" not in shown
