@@ -2,15 +2,25 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup requirements check
+.PHONY: run setup packages requirements check test test-processes coverage
+
+# Everything on this machine, with posts arriving by themselves; Ctrl-C ends it.
+run: setup
+	@$(BIN)/python -m integration.run
 
 # The stamp is newer than the requirements once they are all in, so setup costs nothing the second time.
 setup: .venv/.installed
 .venv/.installed: requirements/dev.txt
 	@echo "setup: installing the pinned requirements into .venv"
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(PYTHON) -m integration.packages python3-venv
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
+
+# Debian's packages for what no container provides: brokers and database as plain processes, a browser for the tests.
+# `run` and the tests install what they turn out to need of these by themselves, where they may.
+packages:
+	@$(PYTHON) -m integration.packages rabbitmq-server postgresql chromium
 
 # Pins every dependency anew, with hashes and without download addresses.
 requirements:
@@ -19,7 +29,25 @@ requirements:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	    --upgrade --extra dev --constraints requirements/runtime.txt pyproject.toml --output-file requirements/dev.txt
 
-# What CI runs, in CI's order.
+# All tests, on containers where a Docker engine answers and else on plain processes.
+test: setup browser
+	$(BIN)/python -m pytest
+
+# From a client's connection to a post's arrival once more, on plain processes.
+test-processes: setup browser
+	POSTCAST_SERVICES=processes $(BIN)/python -m pytest integration/test_end_to_end.py integration/test_restart.py
+
+# Which lines and branches the tests without brokers reach. Each core's own test module reaches all of it.
+coverage: setup
+	$(BIN)/python -m coverage run -m pytest tests
+	$(BIN)/python -m coverage report
+
+# The tests' browser; where it cannot be installed they say what they lack.
+.PHONY: browser
+browser:
+	@$(PYTHON) -m integration.packages chromium || true
+
+# What CI runs before the tests, in CI's order.
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -94,6 +94,9 @@ class Worker(faust.App):
     def _new_web(self) -> Web:
         return HealthWeb(self)
 
+    def _create_directories(self) -> None:
+        """Make none: without tables nothing is kept on disk, and the file system may be read-only."""
+
 
 def create_app(settings: Settings, reached: Callable[[str], None] = lambda _: None) -> faust.App:
     """Build the worker. ``reached`` is told when a promise changes hands, so that a test can crash it there."""
@@ -117,8 +120,6 @@ def create_app(settings: Settings, reached: Callable[[str], None] = lambda _: No
         topic_allow_declare=False,
         worker_redirect_stdouts=False,
         web_port=settings.worker_port,
-        # Nothing is kept on disk: there are no tables.
-        datadir="/tmp/postcast",  # noqa: S108 - Faust wants a name; nothing is written there
     )
     lookup, publisher = Lookup(settings), Publisher(settings, health)
     completion = Completion(

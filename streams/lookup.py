@@ -18,19 +18,23 @@ from streams.contract import PostId
 from streams.enrichment import Row
 from streams.settings import Settings
 
-# The images and likes are grouped before they are joined, each for the asked ids alone: one pass over
-# each table, also where the original schema has no index (docs/decisions/0005). `likes` is read by its
+# The images and likes are grouped before they are joined, each for the found posts alone, since the
+# original schema has no index to look one post's up. They are matched with `asked`, whose ids are
+# integers like theirs, and not with the array itself: PostgreSQL hashes no array of another type, and
+# 10,000 ids would be compared with each of 100,000 rows (docs/decisions/0005). `likes` is read by its
 # column names, since its foreign keys are swapped, and may hold duplicates.
 _POSTS: Final = text("""
-    SELECT p.id, p.description, p.created_at, u.id, u.username,
+    WITH asked AS (SELECT id, description, created_at, owner_id FROM posts WHERE id = ANY(:ids))
+    SELECT asked.id, asked.description, asked.created_at, u.id, u.username,
            coalesce(images.keys, '{}'), coalesce(liked.users, 0)
-    FROM posts p
-    JOIN users u ON u.id = p.owner_id
+    FROM asked
+    JOIN users u ON u.id = asked.owner_id
     LEFT JOIN (SELECT post_id, array_agg(key ORDER BY id) AS keys
-               FROM image_key WHERE post_id = ANY(:ids) GROUP BY post_id) images ON images.post_id = p.id
+               FROM image_key WHERE post_id IN (SELECT id FROM asked) GROUP BY post_id) images
+           ON images.post_id = asked.id
     LEFT JOIN (SELECT post_id, count(DISTINCT user_id) AS users
-               FROM likes WHERE post_id = ANY(:ids) GROUP BY post_id) liked ON liked.post_id = p.id
-    WHERE p.id = ANY(:ids)
+               FROM likes WHERE post_id IN (SELECT id FROM asked) GROUP BY post_id) liked
+           ON liked.post_id = asked.id
 """).bindparams(bindparam("ids", type_=ARRAY(BigInteger)))  # as int[], one id above 2^31 fails them all
 
 # SQLSTATE classes that speak of the data asked for: data exception, limit exceeded, internal error
@@ -64,20 +68,26 @@ class Lookup:
 
         async def connect() -> asyncpg.Connection:
             # asyncpg reads the whole URL itself, sslmode and all; SQLAlchemy's own URL does not know libpq's words.
-            return await asyncpg.connect(
-                dsn,
-                timeout=_CONNECT_SECONDS,
-                # The server gives up first and says so; the client's own limit is for a server that is gone.
-                command_timeout=limit + 2,
-                server_settings={"statement_timeout": str(round(limit * 1000)), "default_transaction_read_only": "on"},
-            )
+            try:
+                return await asyncpg.connect(
+                    dsn,
+                    timeout=_CONNECT_SECONDS,
+                    # The server gives up first and says so; the client's own limit is for a server that is gone.
+                    command_timeout=limit + 2,
+                    server_settings={
+                        "statement_timeout": str(round(limit * 1000)),
+                        "default_transaction_read_only": "on",
+                    },
+                )
+            except TimeoutError as error:
+                raise ConnectionError(f"no connection within {_CONNECT_SECONDS:.0f} s") from error
 
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=connect,
-            pool_size=settings.database_pool,
+            # Batches are completed one after the other.
+            pool_size=1,
             max_overflow=0,
-            pool_timeout=_CONNECT_SECONDS,
             # 0.13 ms a statement, and a restart of the database goes unnoticed by idle connections.
             pool_pre_ping=True,
         )

@@ -73,7 +73,6 @@ class Settings(BaseSettings):
     image_base_url: str = ""
 
     prefetch: int = Field(default=500, ge=1, le=65_535)
-    database_pool: int = Field(default=2, ge=1, le=100)
     statement_timeout_seconds: float = Field(default=10, gt=0, le=600)
 
     worker_port: int = Field(default=6066, ge=1, le=65_535)

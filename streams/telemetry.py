@@ -87,6 +87,9 @@ def logging_config(level: str = "INFO") -> dict[str, Any]:
         "handlers": {
             "stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "structlog"}
         },
+        # While Kafka is away these say so twenty times a second; Health says it once.
+        "loggers": dict.fromkeys(("aiokafka", "aiokafka.consumer.fetcher", "aiokafka.producer.sender"), {"level": 50})
+        | {"aiokafka.consumer": {"level": level}},
         "root": {"level": level, "handlers": ["stdout"]},
     }  # fmt: skip
 

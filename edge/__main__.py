@@ -1,0 +1,24 @@
+"""``python -m edge``: serve the feed to WebSocket clients."""
+
+import asyncio
+import sys
+
+from edge.app import CannotListen, run
+from edge.settings import BadSettings, load
+from edge.telemetry import configure_logging
+
+
+def main() -> int:
+    """Run the edge; return the exit code: 1 with a sentence for what stands in the way, 0 when told to stop."""
+    try:
+        settings = load()
+        configure_logging()
+        asyncio.run(run(settings))
+    except (BadSettings, CannotListen) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a sentence for whoever started it
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

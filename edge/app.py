@@ -1,0 +1,133 @@
+"""Puts the edge together: the one place that knows all its parts."""
+
+import asyncio
+import resource
+import signal
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from edge.hub import Hub, Patience
+from edge.kafka import kafka_topic
+from edge.log import Log
+from edge.page import live_page
+from edge.server import KEEPALIVE_SECONDS, Server
+from edge.settings import Settings
+from edge.source import Source
+from edge.telemetry import Metrics
+
+_logger = structlog.get_logger("edge.app")
+
+# The kernel cuts it down to net.core.somaxconn; clients come back all at once when an edge restarts.
+_BACKLOG: Final = 4096
+_TICK_SECONDS: Final = 1.0
+
+
+class CannotListen(OSError):
+    """The address is taken, or not ours to listen on."""
+
+
+async def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; raises :class:`CannotListen`."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stopped.set)
+    _raise_file_limit()
+
+    log = Log(limit=settings.log_bytes, reach=settings.dedup_records)
+    hub = Hub(log, write_bytes=settings.write_bytes, clock=loop.time, soon=loop.call_soon)
+    source = Source(
+        partial(kafka_topic, settings.kafka_url, settings.feed_topic),
+        name=settings.feed_topic,
+        log=log,
+        hub=hub,
+        history=settings.history_records,
+        reach=settings.dedup_records,
+    )
+    metrics = Metrics(log, hub, source)
+    server = Server(
+        log=log,
+        hub=hub,
+        feed=source,
+        page=live_page(),
+        registry=metrics.registry(),
+        join_seconds=settings.join_seconds,
+    )
+    patience = Patience(settings.ping_seconds, settings.dead_seconds, settings.stalled_seconds)
+
+    runner = web.AppRunner(
+        server.application(), access_log=None, keepalive_timeout=KEEPALIVE_SECONDS, shutdown_timeout=1.0
+    )
+    await runner.setup()
+    try:
+        site = await _listen(runner, settings)
+        async with _running(source.run(), _sweep(hub, metrics, patience)) as fault:
+            stopping = asyncio.create_task(stopped.wait())
+            await asyncio.wait([stopping, fault], return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            _logger.info("edge.stopping", clients=len(hub))
+            server.stop()
+            await site.stop()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(settings.drain_seconds):
+                    await hub.deserted.wait()
+    finally:
+        await runner.cleanup()
+    _logger.info("edge.stopped", clients=len(hub))
+
+
+@asynccontextmanager
+async def _running(*parts: Coroutine[None, None, None]) -> AsyncIterator[asyncio.Task[BaseException | None]]:
+    """Run parts that never end by themselves, however they might; yield what is done once one has.
+
+    An edge without its source would be a server of silence: that is a fault, raised at the end.
+    """
+    tasks = [asyncio.create_task(part) for part in parts]
+    fault = asyncio.create_task(_first(tasks))
+    try:
+        yield fault
+        if fault.done():
+            raise RuntimeError("a part of the edge ended by itself") from fault.result()
+    finally:
+        for task in (fault, *tasks):
+            task.cancel()
+        await asyncio.wait([fault, *tasks])
+
+
+async def _first(tasks: Sequence[asyncio.Task[None]]) -> BaseException | None:
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    task = done.pop()
+    return None if task.cancelled() else task.exception()
+
+
+async def _listen(runner: web.AppRunner, settings: Settings) -> web.TCPSite:
+    site = web.TCPSite(runner, settings.edge_host, settings.edge_port, backlog=_BACKLOG)
+    try:
+        await site.start()
+    except OSError as error:
+        where = f"EDGE_HOST {settings.edge_host}, EDGE_PORT {settings.edge_port}"
+        raise CannotListen(f"The edge cannot listen on {where}: {error.strerror}.") from error
+    for address in runner.addresses:
+        _logger.info("edge.listening", host=address[0], port=address[1])
+    return site
+
+
+async def _sweep(hub: Hub, metrics: Metrics, patience: Patience) -> None:
+    """One timer for all clients; that it comes late tells how busy the loop is."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + _TICK_SECONDS
+        await asyncio.sleep(_TICK_SECONDS)
+        metrics.loop_lag = max(0.0, loop.time() - due)
+        hub.sweep(patience)
+
+
+def _raise_file_limit() -> None:
+    """Each client is an open file, and the usual soft limit is 1,024: take what the hard limit allows."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

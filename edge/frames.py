@@ -1,0 +1,77 @@
+"""A post as bytes on the wire: WebSocket frames as a server sends them.
+
+A server's frame is never masked (RFC 6455 §5.1), ours is never fragmented, and so it is the
+same bytes for every client: it is made once and shared. A *form* is one of the ways in which a
+post can be sent; each client has one for its whole life. This module knows neither clients nor
+the log.
+"""
+
+from enum import IntEnum, unique
+from struct import Struct
+from typing import Final
+
+import msgspec
+
+from streams.contract import Publication
+
+
+@unique
+class Form(IntEnum):
+    """How a client gets its posts. An integer, since it is part of a key that is hashed for each write."""
+
+    PLAIN = 0
+    """The message alone, as the replaced service sent it."""
+    CURSOR = 1
+    """With a ``cursor`` beside ``action`` and ``payload``."""
+
+
+# RFC 6455 §5.2: the first byte is FIN and the opcode, the second the length or where to find it.
+_TEXT: Final = 0x81
+_PING: Final = 0x89
+_SHORT: Final = Struct("!BB")
+_MEDIUM: Final = Struct("!BBH")
+_LONG: Final = Struct("!BBQ")
+_MEDIUM_MARK: Final = 126
+_LONG_MARK: Final = 127
+_MEDIUM_LIMIT: Final = 1 << 16
+
+PING: Final = _SHORT.pack(_PING, 0)
+"""A ping without a payload: whoever answers is alive, and we need to know no more."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def text_frame(payload: bytes) -> bytes:
+    """Frame ``payload``, which is valid UTF-8, as one text message."""
+    length = len(payload)
+    if length < _MEDIUM_MARK:
+        return _SHORT.pack(_TEXT, length) + payload
+    if length < _MEDIUM_LIMIT:
+        return _MEDIUM.pack(_TEXT, _MEDIUM_MARK, length) + payload
+    return _LONG.pack(_TEXT, _LONG_MARK, length) + payload
+
+
+def message_of(frame: bytes) -> bytes:
+    """Return what :func:`text_frame` framed."""
+    mark = frame[1]
+    if mark < _MEDIUM_MARK:
+        return frame[_SHORT.size :]
+    return frame[_MEDIUM.size :] if mark == _MEDIUM_MARK else frame[_LONG.size :]
+
+
+def message(publication: Publication) -> bytes:
+    """Encode what a client gets for ``publication``: its payload is taken over as it is."""
+    return b'{"action":%b,"payload":%b}' % (_encode(publication.action), bytes(publication.payload))
+
+
+def with_cursor(plain: bytes, cursor: str) -> bytes:
+    """Add a cursor to a message made by :func:`message`; tokens need no escaping in JSON."""
+    return b'%b,"cursor":"%b"}' % (plain[:-1], cursor.encode())
+
+
+def welcome(cursor: str, gap: str | None = None) -> bytes:
+    """Frame the message that says where a client stands, and why not where it wanted to be."""
+    payload: dict[str, object] = {"recovered": gap is None, "cursor": cursor}
+    if gap is not None:
+        payload["reason"] = gap
+    return text_frame(_encode({"action": "welcome", "payload": payload}))

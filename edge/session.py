@@ -1,0 +1,76 @@
+"""One client: its position in the log, what it is sent next, and how it ends.
+
+A session never touches a socket, and it keeps nothing that was not sent yet but a greeting: what
+a client is still to get is in the log, for everybody once. It ends once, with a
+:class:`Disconnect`; the range of its code tells the client whether to come back.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from edge.cursors import Position, Reason
+from edge.frames import Form, welcome
+from edge.log import Log
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """The end of a session: a close code and a reason of at most 123 bytes (RFC 6455 §5.5.1)."""
+
+    code: int
+    reason: str
+
+
+SHUTDOWN: Final = Disconnect(1001, "the server is shutting down; connect again")
+INTERRUPTED: Final = Disconnect(1001, "the feed was interrupted; connect again")
+FELL_BEHIND: Final = Disconnect(4008, "too slow: the log has moved past you; resume with your cursor")
+FAULT: Final = Disconnect(1011, "an error of the server; connect again")
+
+
+class Session:
+    """A client that is sent what follows ``position``, in ``form``, after ``greeting`` (whole frames)."""
+
+    __slots__ = ("_greeting", "disconnect", "form", "position", "sent")
+
+    def __init__(self, position: Position, form: Form, greeting: bytes = b"") -> None:
+        self.position = position
+        self.form = form
+        self._greeting = greeting
+        self.sent = 0
+        """How many posts it was sent."""
+        self.disconnect: Disconnect | None = None
+        """How it ends; set once."""
+
+    def is_waiting(self, log: Log) -> bool:
+        """Whether there is something to send."""
+        return self.disconnect is None and (self.position < log.head or bool(self._greeting))
+
+    def take(self, log: Log, limit: int) -> bytes:
+        """Return what is sent next: whole frames, ``limit`` bytes of posts at most or a single post."""
+        if not self.keeps_up(log):
+            return b""
+        data, position = log.read(self.position, self.form, limit)
+        self.sent += position - self.position
+        self.position = position
+        if self._greeting:
+            data, self._greeting = self._greeting + data, b""
+        return data
+
+    def keeps_up(self, log: Log) -> bool:
+        """Whether it may go on: a session that the log has moved past ends here."""
+        if self.position < log.tail:
+            self.end(FELL_BEHIND)
+        return self.disconnect is None
+
+    def miss(self, log: Log, reason: Reason) -> None:
+        """Go on at the head after a gap in the feed: told to who has cursors, the end for who has none."""
+        if self.form is Form.PLAIN:
+            self.end(INTERRUPTED)
+            return
+        self.position = log.head
+        self._greeting = welcome(str(log.cursor_at(log.head)), reason)
+
+    def end(self, disconnect: Disconnect) -> None:
+        """End it; the first end counts."""
+        if self.disconnect is None:
+            self.disconnect = disconnect

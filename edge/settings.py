@@ -1,0 +1,82 @@
+"""The edge's environment, validated once, before anything is connected."""
+
+from typing import Annotated, Any, Final, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_SCHEME: Final = "kafka://"
+_MIB: Final = 1024 * 1024
+_KIB: Final = 1024
+
+
+class BadSettings(ValueError):
+    """One sentence for each variable that is missing or wrong."""
+
+
+class Settings(BaseSettings):
+    """What ``python -m edge`` can be told; each field is the variable of the same name in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    kafka_url: Annotated[tuple[str, ...], NoDecode]
+    """The brokers as ``host:port``; in the environment ``kafka://host:port[;kafka://host:port]``."""
+    edge_host: str = "0.0.0.0"  # noqa: S104 - a server for everybody, as the one that it replaces
+    edge_port: int = Field(8080, ge=0, le=65535)
+    feed_topic: str = Field("posts.feed", pattern=r"^[A-Za-z0-9._-]{1,249}$")
+
+    dedup_records: int = Field(1000, ge=0)
+    """How many records of the feed back a post counts as a repeat; the same for all edges."""
+    history_records: int = Field(1000, ge=0)
+    """How many records before the feed's end are offered when the edge starts."""
+    log_bytes: int = Field(64 * _MIB, ge=_MIB)
+    """How much of the feed is kept in memory, encoded."""
+    write_bytes: int = Field(64 * _KIB, ge=_KIB)
+    """How much a client is sent at a time."""
+
+    ping_seconds: float = Field(20, gt=0)
+    """After this long a silence a client is pinged."""
+    dead_seconds: float = Field(60, gt=0)
+    """After this long a silence a client is taken for dead."""
+    stalled_seconds: float = Field(600, gt=0)
+    """How long a client may take nothing of what it was sent."""
+    join_seconds: float = Field(5, gt=0)
+    """How long a client waits for Kafka to say where the feed ends, before it gets a 503."""
+    drain_seconds: float = Field(10, ge=0)
+    """How long the clients may take to be gone when the edge stops."""
+
+    @field_validator("kafka_url", mode="before")
+    @classmethod
+    def _brokers(cls, value: object) -> object:
+        return tuple(_broker(part.strip()) for part in value.split(";")) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _orders(self) -> Self:
+        if self.dead_seconds <= self.ping_seconds:
+            raise ValueError("DEAD_SECONDS must be more than PING_SECONDS: a client needs time for its pong")
+        return self
+
+
+def _broker(url: str) -> str:
+    host, colon, port = url.removeprefix(_SCHEME).rpartition(":")
+    if not (url.startswith(_SCHEME) and host and colon and port.isascii() and port.isdigit() and "@" not in host):
+        # The value is not repeated: it may hold a password.
+        raise ValueError("must be kafka://host:port, or several of these with a semicolon between them")
+    return f"{host}:{port}"
+
+
+def load() -> Settings:
+    """Read the environment; raises :class:`BadSettings`."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        # `from None`: pydantic's own text shows the values.
+        raise BadSettings("\n".join(_sentence(each) for each in error.errors(include_input=False))) from None
+
+
+def _sentence(error: Any) -> str:
+    text = str(error["msg"]).removeprefix("Value error, ")
+    if not error["loc"]:
+        return f"{text}."
+    name = str(error["loc"][0]).upper()
+    return f"{name} is missing." if error["type"] == "missing" else f"{name} is wrong: {text[:1].lower()}{text[1:]}."

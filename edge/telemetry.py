@@ -1,0 +1,102 @@
+"""Logs and metrics of the edge.
+
+Logs are events with fields, for people on a terminal and as JSON elsewhere; what libraries log
+goes the same way. Metrics are read from the parts when somebody asks: counting costs an integer.
+"""
+
+import logging
+import logging.config
+import sys
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+import structlog
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from structlog.types import Processor
+
+from edge.hub import Hub
+from edge.log import Log
+
+# Libraries that say at a lower level what we say ourselves, and once:
+_LEVELS: Final = {
+    # each attempt to reach a broker that is away
+    "aiokafka": logging.CRITICAL,
+    # each client that offers a subprotocol which is not ours
+    "aiohttp.websocket": logging.ERROR,
+}
+
+
+def configure_logging() -> None:
+    """Send everything that is logged to standard output: JSON unless that is a terminal."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    terminal = sys.stdout.isatty()
+    renderer: Processor = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    for name, level in _LEVELS.items():
+        logging.getLogger(name).setLevel(level)
+
+
+class Reading(Protocol):
+    """What the metrics need of the source."""
+
+    records: int
+    repeats: int
+    undecodable: int
+    trouble: str | None
+
+
+class Metrics:
+    """The edge in numbers, as a Prometheus collector."""
+
+    def __init__(self, log: Log, hub: Hub, source: Reading) -> None:
+        self._log = log
+        self._hub = hub
+        self._source = source
+        self.loop_lag = 0.0
+        """By how many seconds the loop's last tick was late."""
+
+    def registry(self) -> CollectorRegistry:
+        """Make a registry of these metrics alone."""
+        registry = CollectorRegistry()
+        registry.register(self)
+        return registry
+
+    def collect(self) -> Iterable[Metric]:
+        """Read the parts."""
+        log, hub, source = self._log, self._hub, self._source
+        yield GaugeMetricFamily("edge_connections", "Open WebSocket connections.", len(hub))
+        yield GaugeMetricFamily("edge_lagging", "Clients that have not been sent all that there is.", hub.lagging)
+        yield CounterMetricFamily("edge_posts_sent", "Posts sent, each to each client.", hub.posts_sent)
+        yield CounterMetricFamily("edge_bytes_sent", "Bytes of posts and greetings sent.", hub.bytes_sent)
+        closes = CounterMetricFamily("edge_closes", "Connections that ended, by close code.", labels=["code"])
+        for code, count in sorted(hub.closes.items()):
+            closes.add_metric([str(code)], count)
+        yield closes
+        yield CounterMetricFamily("edge_records", "Records of the feed read.", source.records)
+        yield CounterMetricFamily("edge_repeats", "Posts of the feed that repeat one.", source.repeats)
+        yield CounterMetricFamily("edge_undecodable", "Records of the feed that could not be read.", source.undecodable)
+        yield GaugeMetricFamily("edge_feed_offset", "Offset of the next record to be read.", log.next_offset or 0)
+        yield GaugeMetricFamily("edge_feed_followed", "1 while the feed is followed.", source.trouble is None)
+        yield GaugeMetricFamily("edge_log_bytes", "Size of the log.", log.bytes)
+        yield GaugeMetricFamily("edge_log_posts", "Posts in the log.", log.head - log.tail)
+        yield GaugeMetricFamily("edge_loop_lag_seconds", "How late the loop's last tick was.", self.loop_lag)

@@ -1,0 +1,165 @@
+"""The backing services of a test session, and the installations of Postcast that its tests use.
+
+``POSTCAST_REQUIRE_ALL=1`` turns a skip for want of a service or a browser into a failure.
+"""
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from integration.posts_service import create_tables
+from integration.service import ServiceError
+from integration.services import Services
+from integration.system import System
+
+_GIVEN: Final = ("AMQP_URL", "DATABASE_URL", "KAFKA_URL")
+# What must be quoted in a URL, so that both spellings can be looked for in the logs.
+_SECRET: Final = f"open/{secrets.token_hex(8)}+sesame"
+_READER: Final = "postcast_reader"
+_SYSTEMS = pytest.StashKey[list[System]]()
+
+
+def lacking(what: str) -> None:
+    """Skip a test for want of something, or fail where nothing may be wanting."""
+    if os.environ.get("POSTCAST_REQUIRE_ALL") == "1":
+        pytest.fail(f"POSTCAST_REQUIRE_ALL is set, but {what}", pytrace=False)
+    pytest.skip(what)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Remember which installations are alive, to show their logs beside a failure."""
+    config.stash[_SYSTEMS] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the ends of all processes' logs beside a failure."""
+    report = yield
+    if report.failed:
+        for system in item.config.stash[_SYSTEMS]:
+            report.sections += [(f"end of the log of {system.name} {p.name}", p.tail()) for p in system.processes]
+    return report
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[Services]:
+    """RabbitMQ, PostgreSQL and Kafka with the replaced system's tables.
+
+    Always our own, whatever the environment names: the tests stop and break them.
+    """
+    environ = {key: value for key, value in os.environ.items() if key not in _GIVEN}
+    try:
+        running = Services(environ=environ).__enter__()
+    except ServiceError as error:
+        lacking(str(error))
+        raise
+    try:
+        asyncio.run(_make_tables(running.postgres.url))
+        running.rabbitmqctl("add_user", _READER, _SECRET)
+        running.rabbitmqctl("set_permissions", _READER, ".*", ".*", ".*")
+        yield running
+    finally:
+        running.__exit__()
+
+
+async def _make_tables(url: str) -> None:
+    database = await asyncpg.connect(url)
+    try:
+        await create_tables(database)
+        # Postcast reads, so it gets a user who can do nothing else.
+        await database.execute(f"CREATE ROLE {_READER} LOGIN PASSWORD '{_SECRET}'")
+        await database.execute(f"GRANT SELECT ON posts, users, image_key, likes TO {_READER}")
+    finally:
+        await database.close()
+
+
+def _as_reader(url: str) -> str:
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{_READER}:{quote(_SECRET, safe='')}@{host}"))
+
+
+@pytest.fixture(scope="session")
+def owner(services: Services) -> dict[str, str]:
+    """Where the tests themselves write posts and announce them."""
+    return services.environment
+
+
+@pytest.fixture(scope="session")
+def logs(services: Services) -> Iterator[Path]:
+    """The folder of all processes' logs; at the end no password may stand in any."""
+    folder = services.scratch / "logs"
+    folder.mkdir()
+    yield folder
+    spellings = (_SECRET, quote(_SECRET, safe=""), quote(_SECRET))
+    telling = [log.name for log in folder.iterdir() if any(word in log.read_text("utf-8") for word in spellings)]
+    assert telling == [], "these logs hold a password"
+
+
+Install = Callable[..., System]
+
+
+@pytest.fixture(scope="session")
+def product(services: Services) -> dict[str, str]:
+    """Where an installation finds its services, under a user of its own whose password is a secret."""
+    return {
+        **services.environment,
+        "AMQP_URL": _as_reader(services.rabbitmq.url),
+        "DATABASE_URL": _as_reader(services.postgres.url),
+    }
+
+
+def _installing(config: pytest.Config, product: dict[str, str], logs: Path) -> Generator[Install]:
+    mine: list[System] = []
+
+    def install(**variables: Any) -> System:
+        system = System(product, logs, **variables)
+        mine.append(system)
+        config.stash[_SYSTEMS].append(system)
+        return system
+
+    yield install
+    for system in mine:
+        system.close()
+        config.stash[_SYSTEMS].remove(system)
+
+
+@pytest.fixture
+def install(pytestconfig: pytest.Config, product: dict[str, str], logs: Path) -> Generator[Install]:
+    """Make installations that end with the test; their variables are given by name."""
+    yield from _installing(pytestconfig, product, logs)
+
+
+@pytest.fixture(scope="module")
+def install_for_module(pytestconfig: pytest.Config, product: dict[str, str], logs: Path) -> Generator[Install]:
+    """Make installations that end with the module."""
+    yield from _installing(pytestconfig, product, logs)
+
+
+@pytest.fixture(scope="session")
+def _install_for_session(pytestconfig: pytest.Config, product: dict[str, str], logs: Path) -> Generator[Install]:
+    yield from _installing(pytestconfig, product, logs)
+
+
+@pytest.fixture(scope="session")
+def _shared(_install_for_session: Install) -> System:
+    """One worker with windows of 1 s, and two edges."""
+    system = _install_for_session()
+    for process in [system.worker(), system.edge(), system.edge()]:
+        process.until_ready()
+    return system
+
+
+@pytest.fixture
+def shared(_shared: System) -> System:
+    """The installation of all tests that leave it as they find it: a worker with windows of 1 s, and two edges."""
+    for process in _shared.processes:
+        process.until_ready()
+    return _shared

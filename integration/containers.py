@@ -1,0 +1,236 @@
+"""The backing services as containers.
+
+All three are generic containers on host ports chosen beforehand: a port that Docker chooses changes when a
+container is stopped and started again, and a Kafka broker must advertise its port before it has one.
+The images are current releases; another one (RABBITMQ_IMAGE, POSTGRES_IMAGE, KAFKA_IMAGE) must take the
+same environment variables.
+"""
+
+import contextlib
+import socket
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, cast
+from urllib.parse import urlsplit
+
+import docker.errors  # type: ignore[import-untyped]  # docker ships no types
+import requests
+from testcontainers.core.config import testcontainers_config
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.docker_client import DockerClient, get_docker_host
+
+from integration import probes
+from integration.ports import free_port
+from integration.probes import Probe
+from integration.processes import PASSWORD, USER
+from integration.service import Service, ServiceError
+
+RABBITMQ_IMAGE: Final = "rabbitmq:4.2.1"
+POSTGRES_IMAGE: Final = "postgres:18.1"
+KAFKA_IMAGE: Final = "apache/kafka:4.1.2"
+
+_ENGINE_SECONDS: Final = 60
+"""How long the engine may be silent in one answer, between two steps of a pull too: a registry that cannot be
+reached is noticed by then, and a slow one is still making progress."""
+_STOP_SECONDS: Final = 8
+_TAIL_LINES: Final = 12
+
+ENGINE_ERRORS: Final = (docker.errors.DockerException, requests.exceptions.RequestException)
+
+
+# A Ctrl-C interrupts the wait for this thread, not the thread: when a container comes to be removed, one whose
+# creation was under way is created, and known.
+_creator: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="containers")
+
+
+def why_no_engine() -> str | None:
+    """Say why no Docker engine can be used, or None when one answers."""
+    url = urlsplit(get_docker_host() or "unix:///var/run/docker.sock")
+    try:
+        if url.scheme == "unix":
+            # Asked first, since the client does not close a socket that it could not connect.
+            with socket.socket(socket.AF_UNIX) as engine:
+                engine.connect(url.path)
+        with contextlib.closing(DockerClient(timeout=_ENGINE_SECONDS).client) as client:
+            client.ping()
+    except (OSError, *ENGINE_ERRORS):
+        return "no Docker engine answers"
+    return None
+
+
+def why_no_image(image: str) -> str | None:
+    """Pull the image if the engine lacks it; say why it cannot be had, or None when it is there."""
+    with contextlib.closing(DockerClient(timeout=_ENGINE_SECONDS).client) as client:
+        try:
+            client.images.get(image)
+        except docker.errors.ImageNotFound:
+            try:
+                for step in client.api.pull(*_name_and_tag(image), stream=True, decode=True):
+                    if "error" in step:
+                        return f"the image {image} is not here and cannot be pulled: {step['error']}"
+            except docker.errors.APIError as error:
+                return f"the image {image} is not here and cannot be pulled: {error.explanation}"
+            except ENGINE_ERRORS as error:
+                return f"the image {image} is not here and cannot be pulled: {error}"
+    return None
+
+
+def _name_and_tag(image: str) -> tuple[str, str]:
+    name, colon, tag = image.rpartition(":")
+    return (name, tag) if colon and "/" not in tag else (image, "latest")
+
+
+class ContainerService(Service):
+    """A service that is one container; its data lives as long as the container, which is until :meth:`close`."""
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        probe: Probe,
+        *,
+        image: str,
+        port: tuple[int, int],
+        environment: Mapping[str, str],
+    ) -> None:
+        """``port``: the host's and the container's. ``{host}`` in ``url`` and ``environment``: the engine's host."""
+        self._container = DockerContainer(image)
+        host = self._container.get_docker_client().host().replace("localhost", "127.0.0.1")
+        outside, inside = port
+        # Demo credentials are for this machine alone, unless the engine is another machine.
+        published = ("127.0.0.1", outside) if host == "127.0.0.1" else outside
+        self._container.ports = cast("dict[str, int | None]", {f"{inside}/tcp": published})
+        self._container.with_envs(**{key: value.replace("{host}", host) for key, value in environment.items()})
+        super().__init__(name, url.replace("{host}", host), probe, how=f"container of {image}", durable=True)
+        self._created = False
+
+    def launch(self) -> None:
+        """Create the container at the first start, start the same one afterwards."""
+        try:
+            if self._created:
+                self._container.get_wrapped_container().start()
+            else:
+                self._created = True
+                _creator.submit(self._container.start).result()
+        except ENGINE_ERRORS as error:
+            raise ServiceError(
+                f"{self.name}: the container of {self._container.image} did not start: {error}"
+            ) from error
+
+    def is_alive(self) -> bool:
+        """Tell whether the container runs."""
+        container = self._container.get_wrapped_container()
+        try:
+            container.reload()
+        except ENGINE_ERRORS:
+            return False
+        return container.status in {"created", "running", "paused", "restarting"}
+
+    def stop(self) -> None:
+        """Stop the container in good order."""
+        self._container.get_wrapped_container().stop(timeout=_STOP_SECONDS)
+
+    def kill(self) -> None:
+        """Kill the container."""
+        container = self._container.get_wrapped_container()
+        container.kill()
+        container.wait(timeout=_STOP_SECONDS)
+
+    def pause(self) -> None:
+        """Freeze the container."""
+        self._container.get_wrapped_container().pause()
+
+    def resume(self) -> None:
+        """Let the container go on."""
+        self._container.get_wrapped_container().unpause()
+
+    def close(self) -> None:
+        """Remove the container and its volumes."""
+        _creator.submit(self._container.stop).result()
+
+    def run(self, *command: str) -> str:
+        """Run a program in the container."""
+        result = self._container.exec(list(command))
+        output = result.output.decode("utf-8", "replace")
+        if result.exit_code:
+            raise ServiceError(f"{command[0]} failed: {output.strip()}")
+        return output
+
+    def tail(self) -> str:
+        """Return the last lines of its log."""
+        if not self._created:
+            return ""
+        logs: bytes = self._container.get_wrapped_container().logs(tail=_TAIL_LINES)
+        return logs.decode("utf-8", "replace").rstrip()
+
+
+def rabbitmq(image: str) -> ContainerService:
+    """RabbitMQ."""
+    port = free_port()
+    return ContainerService(
+        "RabbitMQ",
+        f"amqp://{USER}:{PASSWORD}@{{host}}:{port}/",
+        probes.amqp,
+        image=image,
+        port=(port, 5672),
+        environment={
+            "RABBITMQ_DEFAULT_USER": USER,
+            "RABBITMQ_DEFAULT_PASS": PASSWORD,
+            # From 4.3 on a queue that is neither durable nor exclusive is refused unless permitted, and that is
+            # the replaced system's queue. An older release does not know the setting: given this way it ignores
+            # it, while in rabbitmq.conf it would refuse to start.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+                "-rabbit permit_deprecated_features #{transient_nonexcl_queues=>true}"
+            ),
+        },
+    )
+
+
+def postgres(image: str) -> ContainerService:
+    """PostgreSQL."""
+    port = free_port()
+    return ContainerService(
+        "PostgreSQL",
+        f"postgres://{USER}:{PASSWORD}@{{host}}:{port}/postgres?sslmode=disable",
+        probes.postgres,
+        image=image,
+        port=(port, 5432),
+        environment={"POSTGRES_USER": USER, "POSTGRES_PASSWORD": PASSWORD, "POSTGRES_DB": "postgres"},
+    )
+
+
+def kafka(image: str) -> ContainerService:
+    """Apache Kafka: one node that is broker and controller."""
+    port = free_port()
+    return ContainerService(
+        "Kafka",
+        f"kafka://{{host}}:{port}",
+        probes.kafka,
+        image=image,
+        port=(port, 9092),
+        environment={
+            # The image's own defaults hold only while none of these is set: all of them, then.
+            "KAFKA_NODE_ID": "1",
+            "KAFKA_PROCESS_ROLES": "broker,controller",
+            "KAFKA_LISTENERS": "PLAINTEXT://:9092,CONTROLLER://:9093",
+            "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://{{host}}:{port}",
+            "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+            "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+            "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+            "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+            "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
+            "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+            # Killed and started again, the broker waits for its own former session to end: 9 s by default.
+            "KAFKA_BROKER_SESSION_TIMEOUT_MS": "3000",
+            "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS": "500",
+            "KAFKA_LOG_DIRS": "/tmp/kafka-logs",  # noqa: S108 - inside the container, where nobody else is
+            "KAFKA_HEAP_OPTS": "-Xms256m -Xmx256m",  # a few topics; the default of 1 GiB is for servers
+        },
+    )
+
+
+def use_reaper_if_there() -> None:
+    """Let testcontainers' reaper remove the containers when we are killed, where its image can be had."""
+    if not testcontainers_config.ryuk_disabled and why_no_image(testcontainers_config.ryuk_image):
+        testcontainers_config.ryuk_disabled = True

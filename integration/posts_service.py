@@ -1,0 +1,230 @@
+"""The Posts service of the replaced system, in miniature: its tables, its inserts, its announcements.
+
+``python -m integration.posts_service`` inserts a post about once a second and announces its id. The functions
+are the tests' way to do the same, one by one or in bulk.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import aio_pika
+import asyncpg
+from aio_pika.abc import AbstractChannel
+from aiormq import Channel
+from aiormq.abc import ChannelFrame
+from pamqp import commands
+from pamqp.base import Frame
+from pamqp.body import ContentBody
+from pamqp.header import ContentHeader
+
+from integration.probes import NOT_READY
+
+QUEUE_NAME: Final = "created-posts"
+USERS: Final = (
+    "juniper",
+    "tidepool",
+    "inkwell",
+    "copperkettle",
+    "slowtrain",
+    "papercrane",
+    "northlight",
+    "mothandlamp",
+)
+
+_SCHEMA: Final = Path(__file__).with_name("schema.sql")
+_MARK: Final = "Made by the demo of Postcast: free to be written to"
+_FRAME_BYTES: Final = 64 * 1024
+"""Into what a long body is cut: half of the largest frame that RabbitMQ agrees to unless it is told otherwise."""
+_RETRY_SECONDS: Final = 1.0
+_PAUSE_SECONDS: Final = (0.5, 1.5)
+"""From one post to the next: about a second, and not like a metronome."""
+
+
+@dataclass(frozen=True)
+class NewPost:
+    """A post to insert. ``created_at`` is naive UTC; ``liked_by`` holds users' ids and may repeat one."""
+
+    description: str
+    created_at: datetime
+    owner_id: int
+    image_keys: tuple[str, ...] = ()
+    liked_by: tuple[int, ...] = ()
+
+
+async def prepare(connection: asyncpg.Connection) -> bool:
+    """Make the tables where there are none; say whether the tables are the demo's, made now or earlier.
+
+    Tables that somebody else made are not touched.
+    """
+    if await connection.fetchval("SELECT to_regclass('posts') IS NULL"):
+        async with connection.transaction():
+            await create_tables(connection)
+            await connection.execute(f"COMMENT ON TABLE posts IS '{_MARK}'")
+        return True
+    return bool(await connection.fetchval("SELECT obj_description('posts'::regclass) = $1", _MARK))
+
+
+async def create_tables(connection: asyncpg.Connection) -> None:
+    """Create the replaced system's tables with :data:`USERS`, less the constraints that no like could satisfy.
+
+    ``likes`` refers to ``posts`` by ``user_id`` and to ``users`` by ``post_id`` in the original.
+    """
+    await connection.execute(_SCHEMA.read_text("utf-8"))
+    swapped = await connection.fetch(
+        "SELECT conname FROM pg_constraint WHERE conrelid = 'likes'::regclass AND contype = 'f'"
+    )
+    for row in swapped:
+        await connection.execute(f'ALTER TABLE likes DROP CONSTRAINT "{row["conname"]}"')
+    await connection.executemany(
+        "INSERT INTO users (username, password_hash) VALUES ($1, 'nobody logs in here')", [(name,) for name in USERS]
+    )
+
+
+async def insert_posts(connection: asyncpg.Connection, posts: Sequence[NewPost]) -> list[int]:
+    """Insert posts with their images and likes in one transaction and return their ids, in the same order."""
+    async with connection.transaction():
+        rows = await connection.fetch("SELECT nextval('posts_id_seq') AS id FROM generate_series(1, $1)", len(posts))
+        ids = [int(row["id"]) for row in rows]
+        numbered = list(zip(ids, posts, strict=True))
+        await connection.copy_records_to_table(
+            "posts",
+            columns=["id", "description", "created_at", "owner_id"],
+            records=[(id_, post.description, post.created_at, post.owner_id) for id_, post in numbered],
+        )
+        await connection.copy_records_to_table(
+            "image_key",
+            columns=["key", "post_id"],
+            records=[(key, id_) for id_, post in numbered for key in post.image_keys],
+        )
+        await connection.copy_records_to_table(
+            "likes",
+            columns=["user_id", "post_id"],
+            records=[(user, id_) for id_, post in numbered for user in post.liked_by],
+        )
+    return ids
+
+
+async def declare_queue(channel: AbstractChannel, name: str = QUEUE_NAME) -> None:
+    """Declare the queue as the replaced system's producer does: not durable, not exclusive, kept when unused."""
+    await channel.declare_queue(name, durable=False, exclusive=False, auto_delete=False)
+
+
+async def announce(channel: AbstractChannel, bodies: Iterable[bytes], queue: str = QUEUE_NAME) -> None:
+    """Publish each body as the replaced system does: to the default exchange and without any property.
+
+    Returns when RabbitMQ has them in the queue. The frames are made here, because the client would add a message id
+    and a delivery mode to each. ``channel`` must be opened with ``publisher_confirms=False``: it counts what it
+    publishes itself, and would not know of these.
+    """
+    underlay = await channel.get_underlay_channel()
+    assert isinstance(underlay, Channel)  # aio_pika has no other
+    for body in bodies:
+        frames: list[Frame | ContentHeader | ContentBody] = [
+            commands.Basic.Publish(exchange="", routing_key=queue),
+            ContentHeader(body_size=len(body), properties=commands.Basic.Properties()),
+            *_body_frames(body),
+        ]
+        await underlay.write_queue.put(ChannelFrame.marshall(channel_number=underlay.number, frames=frames))
+    # A channel's commands are carried out in order: the answer to this one tells that the others are done.
+    await channel.declare_queue(queue, passive=True)
+
+
+def _body_frames(body: bytes) -> Iterator[ContentBody]:
+    for start in range(0, len(body), _FRAME_BYTES):
+        yield ContentBody(body[start : start + _FRAME_BYTES])
+
+
+_OPENINGS: Final = (
+    "First light over the harbour, and the gulls have opinions already.",
+    "Baked the rye loaf again. This time it forgave me.",
+    "The night train smells of oranges and wet umbrellas.",
+    "Found a handwritten recipe inside a second-hand atlas.",
+    "Rain on a tin roof is the best metronome there is.",
+    "Repaired the old radio; it only plays songs that I had forgotten.",
+    "Our tomato plant is taller than the door now. Negotiations continue.",
+    "Three foxes crossed the tram line as if they had tickets.",
+    "The library moved the poetry shelf to the window. Good.",
+    "Learned to say 'thank you' in the language of the next valley.",
+    "Someone chalked a chessboard on the pavement and left the pieces.",
+    "Snow in the pass, tea in the flask, nobody in a hurry.",
+)
+_CLOSINGS: Final = (
+    "",
+    " 🌿",
+    " More tomorrow.",
+    " Wish you were here.",
+    " Small wonders count double.",
+    " Ça suffit pour être heureux.",
+    " お茶の時間です。",
+)
+
+
+def demo_post(users: Sequence[int], chance: random.Random) -> NewPost:
+    """Make up a pleasant post with up to three images and some likes, one of them twice now and then."""
+    liked_by = chance.sample(users, k=chance.randrange(len(users)))
+    return NewPost(
+        description=chance.choice(_OPENINGS) + chance.choice(_CLOSINGS),
+        created_at=datetime.now(UTC).replace(tzinfo=None),
+        owner_id=chance.choice(users),
+        image_keys=tuple(f"posts/{uuid.UUID(int=chance.getrandbits(128))}.jpg" for _ in range(chance.randrange(4))),
+        liked_by=(*liked_by, *liked_by[: chance.randrange(2)]),
+    )
+
+
+async def _post_for_ever(amqp_url: str, database_url: str, queue: str) -> None:
+    chance = random.Random()  # noqa: S311 - it makes up posts, not secrets
+    while True:
+        try:
+            await _post_while_connected(amqp_url, database_url, queue, chance)
+        except NOT_READY as error:
+            print(f"posts: lost a connection, will try again: {error}", file=sys.stderr, flush=True)
+            await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _post_while_connected(amqp_url: str, database_url: str, queue: str, chance: random.Random) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        users = [int(row["id"]) for row in await connection.fetch("SELECT id FROM users ORDER BY id")]
+        async with await aio_pika.connect(amqp_url) as broker:
+            channel = await _channel_to(broker, queue)
+            while True:
+                ids = await insert_posts(connection, [demo_post(users, chance)])
+                await announce(channel, [str(id_).encode("ascii") for id_ in ids], queue)
+                print(f"posts: inserted and announced post {ids[0]}", flush=True)
+                await asyncio.sleep(chance.uniform(*_PAUSE_SECONDS))
+    finally:
+        await connection.close(timeout=_RETRY_SECONDS)
+
+
+async def _channel_to(broker: aio_pika.abc.AbstractConnection, queue: str) -> AbstractChannel:
+    """Open a channel and declare the queue; one that is there already in another form is used as it is."""
+    channel = await broker.channel(publisher_confirms=False)
+    try:
+        await declare_queue(channel, queue)
+    except aio_pika.exceptions.ChannelPreconditionFailed:
+        return await broker.channel(publisher_confirms=False)
+    return channel
+
+
+async def _main() -> None:
+    posting = asyncio.create_task(
+        _post_for_ever(os.environ["AMQP_URL"], os.environ["DATABASE_URL"], os.environ.get("QUEUE_NAME", QUEUE_NAME))
+    )
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, posting.cancel)
+    try:
+        await posting
+    except asyncio.CancelledError:
+        print("posts: ended", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())

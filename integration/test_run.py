@@ -1,0 +1,237 @@
+"""``make run`` shows posts, says what is wrong in one sentence, and leaves nothing behind."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+
+from integration import posts_service
+from integration.ports import free_port, is_free
+
+PATIENCE = 120.0
+"""All starts in 20 s on a quiet machine; two at once on busy cores take longer."""
+
+
+class Run:
+    """One run as its user sees it: lines of output, and processes that it started."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+        self.port = port
+        self.lines: list[str] = []
+        self._process = process
+        self._reading = asyncio.create_task(self._read())
+        self._news = asyncio.Event()
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            self.lines.append(line.decode().rstrip("\n"))
+            self._news.set()
+
+    async def line(self, pattern: str) -> re.Match[str]:
+        """Wait for a line that begins like this."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                self._news.clear()
+                for line in self.lines:
+                    if found := re.match(pattern, line):
+                        return found
+                assert not self._reading.done(), "\n".join(self.lines)
+                waiting = asyncio.create_task(self._news.wait())
+                await asyncio.wait({waiting, self._reading}, return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+
+    async def exit_code(self, within: float = PATIENCE) -> int:
+        """Wait for the end."""
+        async with asyncio.timeout(within):
+            await self._reading
+            return await self._process.wait()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the run alone."""
+        self._process.send_signal(number)
+
+    def family(self) -> list[psutil.Process]:
+        """All that it started."""
+        return psutil.Process(self._process.pid).children(recursive=True)
+
+    def child(self, *words: str) -> psutil.Process:
+        """Find the child whose command ends with these words."""
+        [found] = [child for child in self.family() if child.cmdline()[-len(words) :] == list(words)]
+        return found
+
+    def services(self) -> list[tuple[str, int]]:
+        """Return the addresses of the services that it started, as it said them."""
+        found = [re.search(r" is ready at ([\d.]+):(\d+)$", line) for line in self.lines]
+        return [(match[1], int(match[2])) for match in found if match]
+
+    async def end(self) -> None:
+        """End it, whatever state it is in."""
+        if self._process.returncode is None:
+            self._process.terminate()
+            try:
+                await self.exit_code(30)
+            except TimeoutError:
+                self._process.kill()
+                await self.exit_code()
+
+
+Runner = Callable[..., AbstractAsyncContextManager[Run]]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Where runs make their scratch folders. Other accounts must get through, which pytest's own folder forbids."""
+    with TemporaryDirectory(prefix="postcast-test-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+@pytest.fixture
+def run(folder: Path) -> Runner:
+    """Start runs, and see that they end."""
+
+    @asynccontextmanager
+    async def starter(port: int = 0, **changed: str) -> AsyncIterator[Run]:
+        port = port or free_port()
+        inherited = {key: value for key, value in os.environ.items() if not key.endswith("_URL")}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "integration.run"),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**inherited, **changed, "EDGE_PORT": str(port), "WINDOW_SECONDS": "1", "TMPDIR": str(folder)},
+            start_new_session=True,
+        )
+        running = Run(process, port)
+        try:
+            yield running
+        finally:
+            await running.end()
+
+    return starter
+
+
+async def some_posts(port: int, count: int) -> list[str]:
+    """Take the next posts that the edge shows, as their authors' names."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            # An edge that has just been started again does not listen yet, or is not ready yet.
+            with contextlib.suppress(OSError, WebSocketException):
+                async with connect(f"ws://127.0.0.1:{port}/") as client:
+                    return [json.loads(await client.recv())["payload"]["user"]["username"] for _ in range(count)]
+            await asyncio.sleep(0.1)
+
+
+def left_in(folder: Path) -> list[Path]:
+    """Return what runs left behind."""
+    return list(folder.iterdir())
+
+
+def gone(processes: list[psutil.Process], within: float = 10) -> bool:
+    """Tell whether all of them end in time."""
+    return not psutil.wait_procs(processes, timeout=within)[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_two_runs_side_by_side_show_posts_until_a_signal_ends_them_without_a_trace(
+    run: Runner, folder: Path, number: signal.Signals
+) -> None:
+    async with run() as first, run() as second:
+        for each in (first, second):
+            await each.line(f"ready: http://127.0.0.1:{each.port}/$")
+        assert set(await some_posts(first.port, 3) + await some_posts(second.port, 3)) <= set(posts_service.USERS)
+        families = first.family() + second.family()
+        for each in (first, second):
+            each.send(number)
+        assert [await each.exit_code(within=10) for each in (first, second)] == [0, 0]
+        assert gone(families)
+        assert first.lines[-1] == second.lines[-1] == "stopped: nothing was left behind"
+        assert [address for each in (first, second) for address in each.services() if not is_free(*address)] == []
+    assert left_in(folder) == []
+
+
+async def test_a_signal_while_the_services_start_ends_them_too(run: Runner, folder: Path) -> None:
+    async with run() as early:
+        await early.line("PostgreSQL: ")
+        families = early.family()
+        early.send(signal.SIGINT)
+        assert await early.exit_code(within=10) == 0
+        assert gone(families)
+    assert left_in(folder) == []
+
+
+async def test_a_part_that_ends_is_started_again_three_times_and_then_all_ends(run: Runner, folder: Path) -> None:
+    async with run() as running:
+        await running.line("ready: ")
+        for count in (1, 2, 3):
+            running.child("-m", "edge").kill()
+            await running.line(rf"the edge ended by itself and is started again \({count} of 3\)$")
+        assert len(await some_posts(running.port, 2)) == 2
+        families = running.family()
+        running.child("-m", "edge").kill()
+        await running.line("run: the edge ended 4 times; its log ends with:$")
+        assert await running.exit_code(within=10) == 1
+        assert gone(families)
+    assert left_in(folder) == []
+
+
+async def test_all_processes_end_when_the_run_is_killed(run: Runner) -> None:
+    async with run(POSTCAST_SERVICES="processes") as running:
+        await running.line("ready: ")
+        families = running.family()
+        running.send(signal.SIGKILL)
+        assert await running.exit_code() == -signal.SIGKILL
+        assert gone(families, within=20)
+
+
+async def test_a_taken_port_is_one_sentence_and_nothing_is_started(run: Runner, folder: Path) -> None:
+    taken = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", free_port())
+    port = taken.sockets[0].getsockname()[1]
+    async with run(port=port) as refused:
+        assert await refused.exit_code() == 1
+        assert refused.lines == [
+            f"run: port {port} is taken by another program; choose another: make run EDGE_PORT=8081"
+        ]
+    taken.close()
+    await taken.wait_closed()
+    assert left_in(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("AMQP_URL", "amqp://me:hush@127.0.0.1:{port}/", "run: RabbitMQ at 127.0.0.1:{port} does not answer within "),
+        ("DATABASE_URL", "postgres://", "run: DATABASE_URL is not a URL with a host and a port"),
+        ("POSTCAST_SERVICES", "magic", "run: POSTCAST_SERVICES must be containers, processes or unset"),
+    ],
+)
+async def test_what_cannot_be_had_is_one_sentence_and_exit_code_1(
+    run: Runner, folder: Path, variable: str, value: str, sentence: str
+) -> None:
+    port = free_port()
+    async with run(**{variable: value.format(port=port)}) as refused:
+        assert await refused.exit_code() == 1
+        assert refused.lines[-1].startswith(sentence.format(port=port))
+        assert "hush" not in "\n".join(refused.lines)
+    assert left_in(folder) == []
+
+
+async def test_the_programs_of_a_plain_process_that_are_missing_are_named(run: Runner, folder: Path) -> None:
+    """What this machine lacks is simulated by a PATH without anything in it."""
+    async with run(POSTCAST_SERVICES="processes", PATH=str(folder)) as refused:
+        assert await refused.exit_code() == 1
+        assert refused.lines[-1].startswith("run: install ")
+    assert left_in(folder) == []

@@ -1,0 +1,129 @@
+"""What Kafka holds: whole topics read, records put where a test wants them, offsets that a group has released."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Final, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from streams.contract import (
+    Created,
+    DeadLetter,
+    FeedRecord,
+    decode_created,
+    decode_dead,
+    decode_feed,
+    encode_created,
+)
+
+_READ_MS: Final = 200
+
+
+class Placed(NamedTuple):
+    """A record of posts.created for a place and a time of the test's choice."""
+
+    partition: int
+    timestamp: int
+    post: int
+
+
+def _brokers(kafka_url: str) -> list[str]:
+    return [part.removeprefix("kafka://") for part in kafka_url.split(";")]
+
+
+@asynccontextmanager
+async def _consumer(kafka_url: str, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=_brokers(kafka_url), group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def _read(consumer: AIOKafkaConsumer, topic: str) -> dict[TopicPartition, list[bytes]]:
+    if topic not in await consumer.topics():
+        return {}
+    values: dict[TopicPartition, list[bytes]] = {
+        TopicPartition(topic, number): [] for number in sorted(consumer.partitions_for_topic(topic) or ())
+    }
+    consumer.assign(list(values))
+    await consumer.seek_to_beginning()
+    # The end is what a read says it is. Asked for it by itself, Tansu forgets most of the last batch.
+    unread = set(values)
+    while unread:
+        for partition, records in (await consumer.getmany(timeout_ms=_READ_MS)).items():
+            values[partition] += [record.value for record in records]
+        for partition in list(unread):
+            end = consumer.highwater(partition)
+            if end is not None and await consumer.position(partition) >= end:
+                unread.remove(partition)
+    return values
+
+
+async def raw_records(kafka_url: str, topic: str) -> list[bytes]:
+    """Read the values of a whole topic, one partition after the other; none when there is no such topic."""
+    async with _consumer(kafka_url) as consumer:
+        return [value for values in (await _read(consumer, topic)).values() for value in values]
+
+
+async def created_records(kafka_url: str, topic: str) -> list[Created]:
+    """Read all of posts.created."""
+    return [decode_created(value) for value in await raw_records(kafka_url, topic)]
+
+
+async def feed_records(kafka_url: str, topic: str) -> list[FeedRecord]:
+    """Read all of posts.feed."""
+    return [decode_feed(value) for value in await raw_records(kafka_url, topic)]
+
+
+async def dead_letters(kafka_url: str, topic: str) -> list[DeadLetter]:
+    """Read all of posts.dead."""
+    return [decode_dead(value) for value in await raw_records(kafka_url, topic)]
+
+
+async def create(kafka_url: str, topic: str, partitions: int) -> None:
+    """Make a topic before the product does."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=_brokers(kafka_url))
+    await admin.start()
+    try:
+        answer = await admin.create_topics([NewTopic(topic, partitions, 1)])
+        assert [code for _, code, *_ in answer.topic_errors] == [0], answer
+    finally:
+        await admin.close()
+
+
+async def write(kafka_url: str, topic: str, values: Iterable[bytes]) -> None:
+    """Write records to a topic's first partition, in order."""
+    async with _producer(kafka_url) as producer:
+        for value in values:
+            await producer.send(topic, value, partition=0)
+
+
+async def place(kafka_url: str, topic: str, records: Iterable[Placed]) -> None:
+    """Write ids to posts.created as if RabbitMQ had delivered them at the given times."""
+    async with _producer(kafka_url) as producer:
+        for record in records:
+            value, key = encode_created(Created(record.post)), b"%d" % record.post
+            await producer.send(topic, value, key=key, partition=record.partition, timestamp_ms=record.timestamp)
+
+
+@asynccontextmanager
+async def _producer(kafka_url: str) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(bootstrap_servers=_brokers(kafka_url), acks="all", linger_ms=5, max_request_size=1_000_000)
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        # Stopping sends what is buffered; flushing says whether that went well.
+        await producer.flush()
+        await producer.stop()
+
+
+async def unreleased(kafka_url: str, topic: str, group: str) -> int:
+    """Return how many records of a topic its group has not released."""
+    # It assigns itself partitions and so never joins the group; it only asks for what the group has committed.
+    async with _consumer(kafka_url, group) as consumer:
+        held = await _read(consumer, topic)
+        return sum([len(values) - (await consumer.committed(partition) or 0) for partition, values in held.items()])

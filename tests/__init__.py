@@ -1,0 +1,1 @@
+"""Tests without brokers or databases: the cores, and the edge on loopback."""

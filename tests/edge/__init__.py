@@ -1,0 +1,1 @@
+"""The edge's tests, one module for each of its modules."""

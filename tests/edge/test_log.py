@@ -1,0 +1,310 @@
+"""The log: one shared place for all that clients are still to get."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.cursors import Ahead, Cursor, Gap, Position, Resume, before, parse, stamp_of
+from edge.frames import Form
+from edge.log import Appended, Log
+from streams.contract import Offset
+from tests.edge.feed import everything, ids, log_of, messages, publication, record
+
+BOTH = pytest.mark.parametrize("form", list(Form))
+
+posts = st.lists(st.builds(publication, st.integers(1, 8), text=st.text(max_size=40)), max_size=4)
+values = st.one_of(posts.map(lambda some: record(*some)), st.just(b"no record"))
+feeds = st.lists(values, max_size=12)
+
+
+def resumed(log: Log, token: str) -> Resume | Ahead | Gap:
+    """Resume from a token, as another process would get it."""
+    cursor = parse(token)
+    assert isinstance(cursor, Cursor)
+    return log.resume(cursor)
+
+
+# Appending.
+
+
+def test_a_record_shows_its_posts_in_order() -> None:
+    """What was appended is read, in order and whole."""
+    log = log_of(record(3, 1), record(2))
+    assert ids(everything(log, 0)) == [3, 1, 2]
+    assert (log.tail, log.head, log.next_offset) == (0, 3, 2)
+
+
+def test_a_repeat_is_not_shown() -> None:
+    """Law 2, across records and within one."""
+    log = log_of(record(1, 2))
+    assert log.append(Offset(1), record(2, 3, 3)) == Appended(shown=1, repeats=2)
+    assert ids(everything(log, 0)) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("value", [b"", b"{}", b"\xff", record(1).replace(b'"id":1}', b'"id":"\xff"}')])
+def test_what_is_no_record_shows_nothing_and_the_feed_goes_on(value: bytes) -> None:
+    """Also where only a payload is not UTF-8: a browser would close the connection over it."""
+    log = log_of(record(1))
+    appended = log.append(Offset(1), value)
+    assert isinstance(appended, Appended)
+    assert (appended.shown, appended.repeats) == (0, 0)
+    assert appended.error
+    assert log.append(Offset(2), record(2)) == Appended(shown=1)
+    assert ids(everything(log, 0)) == [1, 2]
+
+
+@pytest.mark.parametrize("offset", [0, 3, 9])
+def test_a_jump_is_a_gap(offset: int) -> None:
+    """Law 12: offsets are contiguous, or the log says so and stays as it was."""
+    log = log_of(record(1), record(2))
+    assert log.append(Offset(offset), record(3)) == Gap("interrupted")
+    assert (log.next_offset, ids(everything(log, 0))) == (2, [1, 2])
+
+
+def test_the_newest_record_read_again_must_be_the_same() -> None:
+    """After Kafka was away: a topic made anew has another record there."""
+    log = log_of(record(1))
+    assert log.append(Offset(0), record(1)) == Appended()
+    assert log.append(Offset(0), record(2)) == Gap("recreated")
+    assert ids(everything(log, 0)) == [1]
+
+
+def test_records_before_the_first_offered_are_only_remembered() -> None:
+    """Law 2 at the start: their posts are not shown, but count for what is a repeat."""
+    log = Log(limit=1 << 20, reach=10)
+    log.begin(Offset(5), Offset(7))
+    assert log.append(Offset(5), record(1)) == Appended(shown=0)
+    assert log.cursor_at(log.head) == before(Offset(7))
+    assert log.append(Offset(6), record(2)) == Appended(shown=0)
+    assert log.cursor_at(log.head) == Cursor(Offset(6), 1, stamp_of(record(2)))
+    assert log.append(Offset(6), record(2)) == Appended()
+    assert log.append(Offset(7), record(1, 2, 3)) == Appended(shown=1, repeats=2)
+    assert ids(everything(log, 0)) == [3]
+
+
+@given(feeds, st.integers(0, 4), st.integers(0, 12))
+def test_every_log_decides_alike(feed: list[bytes], reach: int, first: int) -> None:
+    """A log that begins ``reach`` records before what it offers shows what one shows that read everything."""
+    full, late = log_of(*feed, reach=reach), Log(limit=1 << 20, reach=reach)
+    offer_from = Offset(min(first, len(feed)))
+    read_from = Offset(max(0, offer_from - reach))
+    late.begin(read_from, offer_from)
+    for offset in range(read_from, len(feed)):
+        late.append(Offset(offset), feed[offset])
+    assert everything(late, late.tail, Form.CURSOR) == everything(full, full.position_at(offer_from), Form.CURSOR)
+
+
+# Reading.
+
+
+@BOTH
+@given(feed=feeds, limit=st.integers(1, 400))
+def test_any_limit_gives_the_same_bytes(feed: list[bytes], limit: int, form: Form) -> None:
+    """However little is taken at a time, it is the same feed, and every piece is whole frames within the limit."""
+    log = log_of(*feed)
+    whole = everything(log, 0, form)
+    assert everything(log, 0, form, limit) == whole
+    at = Position(0)
+    while at < log.head:
+        chunk = log.read(at, form, limit)
+        assert len(messages(chunk.data)) == chunk.position - at
+        assert len(chunk.data) <= limit or chunk.position == at + 1
+        at = chunk.position
+
+
+def test_a_read_takes_as_much_as_fits() -> None:
+    """Whole records are joined, the last one in part; one frame more would be too much."""
+    log = log_of(record(1, 2), record(3, 4), record(5))
+    length = len(log.read(Position(0), Form.PLAIN, 1).data)
+    assert [ids(log.read(Position(0), Form.PLAIN, length * n + 1).data) for n in (1, 3, 4, 9)] == [
+        [1],
+        [1, 2, 3],
+        [1, 2, 3, 4],
+        [1, 2, 3, 4, 5],
+    ]
+    assert ids(log.read(Position(1), Form.PLAIN, length * 2).data) == [2, 3]
+    assert log.read(log.head, Form.PLAIN, 100).data == b""
+
+
+def test_a_record_that_does_not_fit_any_more_waits() -> None:
+    """The limit holds across records of different sizes."""
+    log = log_of(record(1), record(publication(2, text="x" * 500)))
+    assert [ids(log.read(Position(at), Form.PLAIN, 300).data) for at in (0, 1)] == [[1], [2]]
+
+
+def test_a_read_at_the_head_is_joined_once_for_all() -> None:
+    """Law 10: clients at one position are sent the same object; a new record is seen at once all the same."""
+    log = log_of(record(1), record(2))
+    first = log.read(Position(0), Form.PLAIN, 1000)
+    assert log.read(Position(0), Form.PLAIN, 1000) is first
+    for limit in range(100):
+        log.read(Position(0), Form.PLAIN, limit)
+    assert log.read(Position(0), Form.PLAIN, 1000) == first
+    log.append(Offset(2), record(3))
+    assert ids(log.read(Position(0), Form.PLAIN, 1000).data) == [1, 2, 3]
+
+
+# The bound.
+
+
+def test_the_oldest_records_go_first_and_whole() -> None:
+    """Room is made for new records at the tail."""
+    log = log_of(*(record(10 * n, 10 * n + 1) for n in range(100)), limit=5000)
+    kept = ids(everything(log, log.tail))
+    assert kept == [10 * n + i for n in range(100 - len(kept) // 2, 100) for i in (0, 1)]
+    assert log.head == 200
+    assert 0 < log.bytes <= 5000
+
+
+def test_the_newest_record_stays_however_large() -> None:
+    """Otherwise nobody would ever get it."""
+    log = log_of(record(1), record(publication(2, text="x" * 10_000)), limit=1000)
+    assert ids(everything(log, log.tail)) == [2]
+
+
+@given(feeds, st.integers(1, 8000), st.data())
+def test_the_bound_holds_whatever_is_read(feed: list[bytes], limit: int, data: st.DataObject) -> None:
+    """Every form counts, none pushes out a record, and what is read is right all the same."""
+    log, free = log_of(limit=limit), log_of(limit=1 << 20)
+    newest = 0
+    for offset, value in enumerate(feed):
+        empty = log.bytes
+        log.append(Offset(offset), value)
+        free.append(Offset(offset), value)
+        newest = max(newest, log.bytes - empty)
+        tail = log.tail
+        at = Position(data.draw(st.integers(tail, log.head)))
+        for form in Form:
+            assert everything(log, at, form, 200) == everything(free, at, form)
+        assert log.tail == tail
+        assert log.bytes <= limit or log.tail >= log.position_at(Offset(offset))
+
+
+def test_a_form_is_made_once_while_there_is_room() -> None:
+    """It is kept and counted; new records take its room before they take that of older ones."""
+    log = log_of(record(1), limit=1 << 20)
+    plain = log.bytes
+    first = log.read(Position(0), Form.CURSOR, 1)
+    with_cursors = log.bytes
+    assert with_cursors > plain
+    log.append(Offset(1), record(2))
+    assert log.read(Position(0), Form.CURSOR, 1) == first
+    assert log.bytes == with_cursors + plain
+
+    tight = log_of(record(1), limit=plain * 2 + 1)
+    tight.read(Position(0), Form.CURSOR, 1)
+    tight.append(Offset(1), record(2))
+    assert (tight.tail, tight.bytes) == (0, plain * 2)
+
+
+# Cursors.
+
+
+@BOTH
+def test_every_cursor_form_post_names_the_place_after_it(form: Form) -> None:
+    """A client that resumes from a post's cursor gets what follows that post."""
+    log = log_of(record(1, 2), record(2), record(1, 3))
+    tokens = [message["cursor"] for message in messages(everything(log, 0, Form.CURSOR))]
+    found = [resumed(log, token) for token in tokens]
+    assert found == [Resume(Position(1)), Resume(Position(2)), Resume(Position(3))]
+    assert ids(everything(log, 1, form)) == [2, 3]
+
+
+@given(feeds, st.data())
+def test_replay_and_live_are_the_uncut_feed(feed: list[bytes], data: st.DataObject) -> None:
+    """Law 12: cut anywhere, go on at another edge, which learns the rest only later: nothing missed or doubled."""
+    cut = data.draw(st.integers(0, len(feed)))
+    first, second = log_of(*feed[:cut]), log_of(*feed[:cut])
+    at = Position(data.draw(st.integers(0, first.head)))
+    token = str(first.cursor_at(at))
+    for offset in range(cut, len(feed)):
+        second.append(Offset(offset), feed[offset])
+    found = resumed(second, token)
+    assert isinstance(found, Resume)
+    seen = everything(first, 0)[: len(everything(first, 0)) - len(everything(first, at))]
+    assert seen + everything(second, found.position) == everything(log_of(*feed), 0)
+
+
+@given(feeds)
+def test_the_head_has_a_cursor_of_all_that_was_read(feed: list[bytes]) -> None:
+    """Also where the last records showed nothing: a client need not get them again."""
+    log = log_of(*feed)
+    cursor = log.cursor_at(log.head)
+    assert cursor == (
+        Cursor(Offset(len(feed) - 1), _count(feed[-1]), stamp_of(feed[-1])) if feed else before(Offset(0))
+    )
+    assert log.resume(cursor) == Resume(log.head)
+
+
+def _count(value: bytes) -> int:
+    return value.count(b'"action"')
+
+
+def test_a_cursor_before_the_first_post_replays_all_of_them() -> None:
+    """There is a cursor while the feed is empty, and it is good on any edge."""
+    token = str(log_of().cursor_at(Position(0)))
+    assert resumed(log_of(), token) == Resume(Position(0))
+    assert resumed(log_of(record(1)), token) == Resume(Position(0))
+
+
+def test_a_cursor_of_what_is_forgotten_has_expired() -> None:
+    """What was evicted, or read only to know repeats, cannot be replayed whole; what begins right after it can."""
+    log = log_of(*(record(n) for n in range(100)), limit=5000)
+    first = 100 - (log.head - log.tail)
+    assert log.resume(Cursor(Offset(first - 1), 1, stamp_of(record(first - 1)))) == Resume(log.tail)
+    assert log.resume(Cursor(Offset(first - 1), 0, stamp_of(record(first - 1)))) == Gap("expired")
+    assert log.resume(before(Offset(first - 1))) == Gap("expired")
+    assert log.resume(before(Offset(first))) == Resume(log.tail)
+    assert log.resume(before(Offset(first + 1))) == Resume(Position(log.tail + 1))
+
+
+def test_a_cursor_of_another_record_is_noticed() -> None:
+    """A topic made anew, or a forged cursor: the offset is there, the record is not."""
+    assert log_of(record(1)).resume(Cursor(Offset(0), 1, stamp_of(record(2)))) == Gap("recreated")
+
+
+@pytest.mark.parametrize(
+    ("cursor", "needed"),
+    [
+        (Cursor(Offset(2), 0, b"stampsta"), 3),
+        (Cursor(Offset(7), 0, b"stampsta"), 8),
+        (before(Offset(3)), 3),
+        (before(Offset(2**64 - 1)), 2**64 - 1),
+    ],
+)
+def test_a_cursor_beyond_what_was_read_says_how_far_to_read(cursor: Cursor, needed: int) -> None:
+    """Another edge may be ahead of this one."""
+    assert log_of(record(1), record(2)).resume(cursor) == Ahead(Offset(needed))
+
+
+def test_a_log_that_has_not_begun_knows_no_cursor() -> None:
+    """Not even that of an empty feed: nobody has said yet where this one begins."""
+    assert Log(limit=1, reach=1).resume(before(Offset(0))) == Ahead(Offset(0))
+
+
+def test_positions_go_on_when_the_log_begins_anew() -> None:
+    """After a gap nobody is sent what came before it, and cursors from then on are good."""
+    log = log_of(record(1), record(2))
+    log.read(Position(0), Form.CURSOR, 100)
+    log.begin(Offset(0), Offset(1))
+    assert (log.tail, log.head, log.next_offset, log.bytes) == (2, 2, 0, 0)
+    assert log.resume(log.cursor_at(log.head)) == Resume(log.head)
+    log.append(Offset(0), record(7))
+    log.append(Offset(1), record(1))
+    assert ids(everything(log, 2)) == [1]
+
+
+def test_an_offset_has_a_position() -> None:
+    """Law 9: the first post of that record or a later one; what is gone is the tail, what is to come the head."""
+    log = log_of(record(1, 2), record(2), record(3), first=10)
+    assert [log.position_at(Offset(offset)) for offset in range(9, 15)] == [0, 0, 2, 2, 3, 3]
+    assert log_of(first=10).position_at(Offset(3)) == 0
+
+
+def test_positions_are_in_the_order_of_offsets() -> None:
+    """A later offset never has an earlier position."""
+    log = log_of(*(record(*range(n)) for n in range(6)))
+    found = [log.position_at(Offset(offset)) for offset in range(8)]
+    assert all(one <= other for one, other in pairwise(found))
