@@ -66,8 +66,8 @@ class Part:
         if self.restarts == RESTARTS:
             raise RunError(f"{self.name} ended {RESTARTS + 1} times; {self.last_words()}")
         self.restarts += 1
-        _say(f"{self.name} ended by itself and is started again ({self.restarts} of {RESTARTS})")
         self.runs.start()
+        _say(f"{self.name} ended by itself and was started again ({self.restarts} of {RESTARTS})")
 
     def last_words(self) -> str:
         """Return the end of its log, to go into a sentence."""

@@ -178,7 +178,7 @@ async def test_a_part_that_ends_is_started_again_three_times_and_then_all_ends(r
         await running.line("ready: ")
         for count in (1, 2, 3):
             running.child("-m", "edge").kill()
-            await running.line(rf"the edge ended by itself and is started again \({count} of 3\)$")
+            await running.line(rf"the edge ended by itself and was started again \({count} of 3\)$")
         assert len(await some_posts(running.port, 2)) == 2
         families = running.family()
         running.child("-m", "edge").kill()

@@ -1,6 +1,6 @@
 """What Kafka holds: whole topics read, records put where a test wants them, offsets that a group has released."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
@@ -83,13 +83,13 @@ async def dead_letters(kafka_url: str, topic: str) -> list[DeadLetter]:
     return [decode_dead(value) for value in await raw_records(kafka_url, topic)]
 
 
-async def create(kafka_url: str, topic: str, partitions: int) -> None:
-    """Make a topic before the product does."""
+async def create(kafka_url: str, partitions: Mapping[str, int]) -> None:
+    """Make topics before the product does."""
     admin = AIOKafkaAdminClient(bootstrap_servers=_brokers(kafka_url))
     await admin.start()
     try:
-        answer = await admin.create_topics([NewTopic(topic, partitions, 1)])
-        assert [code for _, code, *_ in answer.topic_errors] == [0], answer
+        answer = await admin.create_topics([NewTopic(topic, number, 1) for topic, number in partitions.items()])
+        assert {code for _, code, *_ in answer.topic_errors} == {0}, answer
     finally:
         await admin.close()
 

@@ -23,6 +23,7 @@ from streams.contract import BadRecord, Millis, Offset, Partition, PostId, decod
 from streams.frontier import Frontier
 from streams.publisher import delays
 from streams.settings import Settings
+from streams.standstill import Place
 from streams.telemetry import Health, Metrics, log
 from streams.windows import Batch, Windows, parts
 
@@ -32,8 +33,8 @@ _TICK_SECONDS: Final = 0.25
 _SETTLE_SECONDS: Final = 3.0
 
 
-class SkippedRecords(Exception):
-    """The consumer jumped over records that its log still holds; only reading them anew helps."""
+class LostPlace(Exception):
+    """The consumer is not where the log says it should be; only beginning anew from what is committed helps."""
 
 
 class Flow(Service):
@@ -58,8 +59,11 @@ class Flow(Service):
         self._reached = reached
         self._windows = Windows(Millis(settings.window_ms))
         self._frontier: Frontier[Partition] = Frontier()
-        # The offset after the last that was read, by partition; never less than what retention left.
+        # The offset to be read next, by partition; never less than what retention left.
         self._next: dict[Partition, Offset] = {}
+        self._committed: dict[Partition, Offset] = {}
+        # The partitions of which something was read: from there on their offsets are contiguous.
+        self._begun: set[Partition] = set()
         self._commits: dict[Partition, Offset] = {}
         self._released = asyncio.Event()
         self._room = asyncio.Event()
@@ -87,11 +91,12 @@ class Flow(Service):
     async def _take(self, event: EventT[bytes]) -> None:
         message = event.message
         partition, offset = Partition(message.partition), Offset(message.offset)
+        if partition in self._begun and offset > self._next[partition]:
+            await self._check_gap(partition, offset)
         # What was read before a rebalance belongs to nobody now; what is read twice is held already.
         if message.generation_id != self._app.consumer_generation_id or offset < self._next.get(partition, 0):
             return
-        if partition in self._next and offset > self._next[partition]:
-            await self._check_gap(partition, offset)
+        self._begun.add(partition)
         self._next[partition] = Offset(offset + 1)
         self._frontier.hold(partition, offset)
         try:
@@ -103,7 +108,7 @@ class Flow(Service):
         self._windows.add(
             partition=partition,
             offset=offset,
-            timestamp=Millis(round(message.timestamp * 1000)),
+            timestamp=Millis(round((message.timestamp or 0) * 1000)),
             now=_now(),
             post=PostId(created.id),
             attempt=created.attempt,
@@ -111,16 +116,11 @@ class Flow(Service):
 
     async def _check_gap(self, partition: Partition, offset: Offset) -> None:
         """Make sure that a jump is the log's and not the consumer's: a commit past it would lose what is in it."""
-        tp = TP(self._settings.created_topic, partition)
+        tp = self._tp(partition)
         earliest = (await self._app.consumer.earliest_offsets(tp))[tp]
-        if earliest > self._next[partition]:
-            log.warning("records.gone", partition=partition, first=self._next[partition], next=earliest)
         if earliest < offset:
-            # A worker that ends is started again, and reads on from what it has committed.
-            raise SkippedRecords(
-                f"partition {partition} of {tp.topic} was read from {self._next[partition]} to {offset}, "
-                f"and its log begins at {earliest}"
-            )
+            raise LostPlace(f"{tp} jumped from {self._next[partition]} to {offset}, and its log begins at {earliest}")
+        log.warning("records.gone", partition=partition, first=self._next[partition], next=offset)
 
     # -- what is closed ----------------------------------------------------------------------------
 
@@ -148,6 +148,9 @@ class Flow(Service):
         except TimeoutError:
             pass
         self._metrics.held.set(self._frontier.held)
+        for partition, offset in self._next.items():
+            if offset > (highwater := self._highwater(partition)):
+                raise LostPlace(f"{self._tp(partition)} ends at {highwater}, before {offset}: it was cut or made anew")
 
     async def _closed(self) -> Batch | None:
         """Take the next window to complete: closed, or the oldest where too much is held."""
@@ -159,7 +162,7 @@ class Flow(Service):
         if batch := self._windows.close(_now(), self._read()):
             return batch
         if lagging := self._windows.lagging(_now(), self._read()):
-            await self._find_positions(lagging)
+            await self._find_gaps(lagging)
         return self._windows.close(_now(), self._read())
 
     def _read(self) -> frozenset[Partition]:
@@ -168,24 +171,26 @@ class Flow(Service):
 
     def _highwater(self, partition: Partition) -> float:
         try:
-            highwater: int | None = self._app.consumer.highwater(TP(self._settings.created_topic, partition))
+            highwater: int | None = self._app.consumer.highwater(self._tp(partition))
         except AssertionError:
             # aiokafka asserts that the partition is assigned; its thread may know of a rebalance before us.
             highwater = None
         return float("inf") if highwater is None else highwater
 
-    async def _find_positions(self, partitions: Iterable[Partition]) -> None:
-        """Learn where a silent partition stands: at its committed offset, or where retention left its log begin."""
-        tps = {partition: TP(self._settings.created_topic, partition) for partition in partitions}
+    async def _find_gaps(self, partitions: Iterable[Partition]) -> None:
+        """Learn what retention took from partitions that seem to lag: what is gone counts as read."""
         try:
-            earliest = await self._app.consumer.earliest_offsets(*tps.values())
-            for partition, tp in tps.items():
-                committed = 0 if partition in self._next else await self._in_consumer("committed", tp) or 0
-                if partition in self._windows.assigned:
-                    self._next[partition] = Offset(max(self._next.get(partition, 0), earliest[tp], committed))
+            earliest = await self._app.consumer.earliest_offsets(*map(self._tp, partitions))
         except (KafkaError, TimeoutError) as error:
             # Without an answer the window waits; it is taken as overdue in the end.
             log.warning("positions.unknown", error=repr(error))
+            return
+        for tp, offset in earliest.items():
+            if (partition := Partition(tp.partition)) in self._next:
+                self._next[partition] = max(self._next[partition], Offset(offset))
+
+    def _tp(self, partition: Partition) -> TP:
+        return TP(self._settings.created_topic, partition)
 
     # -- what is released --------------------------------------------------------------------------
 
@@ -218,10 +223,9 @@ class Flow(Service):
         offsets = dict(self._commits)
         if not offsets:
             return True
-        topic = self._settings.created_topic
         try:
             await self._in_consumer(
-                "commit", {TopicPartition(topic, p): OffsetAndMetadata(offset, "") for p, offset in offsets.items()}
+                "commit", {_aiokafka(self._tp(p)): OffsetAndMetadata(offset, "") for p, offset in offsets.items()}
             )
         except (KafkaError, TimeoutError) as error:
             # A rebalance in the meantime ends it too: then there is nothing left to commit.
@@ -230,6 +234,8 @@ class Flow(Service):
         for partition, offset in offsets.items():
             if self._commits.get(partition) == offset:
                 del self._commits[partition]
+            if partition in self._committed:
+                self._committed[partition] = offset
         return True
 
     async def _in_consumer(self, method: str, *args: Any) -> Any:
@@ -240,6 +246,12 @@ class Flow(Service):
         """
         thread: AIOKafkaConsumerThread = cast(Any, self._app.consumer)._thread  # noqa: SLF001
         return await thread.call_thread(getattr(thread._ensure_consumer(), method), *args)  # noqa: SLF001
+
+    async def places(self) -> dict[Partition, Place]:
+        """Say where the assigned partitions stand; asks Kafka for their ends, through the consumer's thread."""
+        tps = {partition: self._tp(partition) for partition in self._committed}
+        ends = await self._app.consumer.highwaters(*tps.values()) if tps else {}
+        return {p: Place(self._committed[p], Offset(ends[tp])) for p, tp in tps.items() if p in self._committed}
 
     # -- what is ours ------------------------------------------------------------------------------
 
@@ -255,8 +267,19 @@ class Flow(Service):
         """Begin anew with what is assigned now; Faust calls this before it lets records flow again."""
         self._windows.clear()
         self._forget()
-        topic = self._settings.created_topic
-        self._windows.assign(Partition(tp.partition) for tp in self._app.consumer.assignment() if tp.topic == topic)
+        consumer, topic = self._app.consumer, self._settings.created_topic
+        tps = [tp for tp in consumer.assignment() if tp.topic == topic]
+        earliest, ends = await consumer.earliest_offsets(*tps), await consumer.highwaters(*tps)
+        for tp in tps:
+            committed = await self._in_consumer("committed", tp) or 0
+            if committed > ends[tp]:
+                # Faust drops every record below the committed offset: of a topic that was made anew, all.
+                log.warning("topic.made_anew", partition=tp.partition, committed=committed, end=ends[tp])
+                await self._in_consumer("commit", {_aiokafka(tp): OffsetAndMetadata(earliest[tp], "")})
+                committed = earliest[tp]
+            self._next[Partition(tp.partition)] = Offset(max(committed, earliest[tp]))
+        self._committed = dict(self._next)
+        self._windows.assign(self._next)
         log.info("partitions.assigned", partitions=sorted(self._windows.assigned))
         self._health.well("streams")
 
@@ -273,10 +296,16 @@ class Flow(Service):
             log.warning("batch.cut_off", held=self._frontier.held)
 
     def _forget(self) -> None:
-        self._frontier.forget(list(self._windows.assigned) + list(self._next))
+        self._frontier.forget(self._next)
         self._next.clear()
+        self._committed.clear()
+        self._begun.clear()
         self._commits.clear()
         self._room.set()
+
+
+def _aiokafka(tp: TP) -> TopicPartition:
+    return TopicPartition(tp.topic, tp.partition)
 
 
 def _now() -> Millis:

@@ -22,10 +22,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from streams.agent import Flow
 from streams.bridge import Bridge
 from streams.completion import Completion
+from streams.contract import Millis
 from streams.lookup import Lookup
 from streams.publisher import Publisher
 from streams.settings import Settings, load
 from streams.telemetry import Health, Metrics, configure_structlog, logging_config
+from streams.watchdog import Watchdog
 
 # Before Faust makes a loop: 1.26 times the events a second (Faust's own setting for it crashes).
 mode.loop.use("uvloop")
@@ -79,7 +81,7 @@ class Boot(BootStrategy):
             self.agents(),
             self.kafka_conductor(),
             self.tables(),
-            [app.flow, app.bridge],
+            [app.flow, app.bridge, app.watchdog],
         )
 
 
@@ -90,6 +92,7 @@ class Worker(faust.App):
     outlet: Outlet
     flow: Flow
     bridge: Bridge
+    watchdog: Watchdog
 
     def _new_web(self) -> Web:
         return HealthWeb(self)
@@ -113,6 +116,7 @@ def create_app(settings: Settings, reached: Callable[[str], None] = lambda _: No
         # From the start to the first event in seconds, and a takeover after a kill in ten (Kafka's own floor is 6).
         broker_session_timeout=6,
         broker_heartbeat_interval=1,
+        broker_rebalance_timeout=15,
         broker_max_poll_interval=3600,
         consumer_auto_offset_reset="earliest",
         producer_request_timeout=10,
@@ -127,6 +131,7 @@ def create_app(settings: Settings, reached: Callable[[str], None] = lambda _: No
     )
     app.outlet = Outlet(publisher, lookup)
     app.flow = Flow(app, settings, completion=completion, health=health, metrics=metrics, reached=reached)
+    app.watchdog = Watchdog(app.flow, publisher.reachable, health, Millis(settings.window_ms))
     app.bridge = Bridge(settings, publisher=publisher, health=health, metrics=metrics, reached=reached)
 
     created = app.topic(

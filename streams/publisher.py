@@ -85,11 +85,15 @@ class Publisher:
             except MessageSizeTooLargeError as error:
                 raise TooLarge(str(error)) from error
             except (KafkaError, OSError, TimeoutError) as error:
-                self._health.waiting("kafka", f"Kafka does not confirm a record of {topic}: {error!r}")
+                self._health.waiting("kafka", f"Kafka does not confirm what is written: {type(error).__name__}")
                 await asyncio.sleep(delay)
             else:
                 self._health.well("kafka")
                 return
+
+    async def reachable(self) -> bool:
+        """Say whether Kafka answers, by a connection that no consumer shares."""
+        return self._producer is not None and bool(await self._producer.client.force_metadata_update())
 
     async def _connected(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(

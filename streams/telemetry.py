@@ -1,5 +1,6 @@
 """Logs, metrics and health of a worker."""
 
+import logging
 import sys
 from typing import Any, Final
 
@@ -64,6 +65,31 @@ _SHARED: Final[list[structlog.types.Processor]] = [
 ]
 
 
+class Once(logging.Filter):
+    """Lets a line through that was not logged in the last ten seconds.
+
+    While Kafka is away aiokafka says so dozens of times a second, in the same words.
+    """
+
+    _SECONDS: Final = 10.0
+    _LINES: Final = 100
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether the line is news."""
+        line = (record.name, record.getMessage())
+        last = self._last.get(line)
+        if last is not None and record.created - last < self._SECONDS:
+            return False
+        if len(self._last) >= self._LINES:
+            self._last.clear()
+        self._last[line] = record.created
+        return True
+
+
 def logging_config(level: str = "INFO") -> dict[str, Any]:
     """Return a ``logging.config`` for everybody's logs: lines for people on a terminal, else JSON."""
     terminal = sys.stdout.isatty()
@@ -75,6 +101,7 @@ def logging_config(level: str = "INFO") -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
+        "filters": {"once": {"()": Once}},
         "formatters": {
             "structlog": {
                 "()": structlog.stdlib.ProcessorFormatter,
@@ -85,11 +112,13 @@ def logging_config(level: str = "INFO") -> dict[str, Any]:
             }
         },
         "handlers": {
-            "stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "structlog"}
+            "stdout": {
+                "class": "logging.StreamHandler",
+                "stream": "ext://sys.stdout",
+                "formatter": "structlog",
+                "filters": ["once"],
+            }
         },
-        # While Kafka is away these say so twenty times a second; Health says it once.
-        "loggers": dict.fromkeys(("aiokafka", "aiokafka.consumer.fetcher", "aiokafka.producer.sender"), {"level": 50})
-        | {"aiokafka.consumer": {"level": level}},
         "root": {"level": level, "handlers": ["stdout"]},
     }  # fmt: skip
 

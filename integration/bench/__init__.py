@@ -1,0 +1,1 @@
+"""The benchmark, ``make bench``: the worker and the edge as processes, against baselines of the same run."""

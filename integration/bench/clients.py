@@ -1,0 +1,114 @@
+"""Many WebSocket clients in one process: plain sockets, one epoll, and nothing but bytes counted.
+
+``python -m integration.bench.clients PORT COUNT`` connects them and replies ``{}``; told ``{"until": n}`` it replies
+when each has got ``n`` bytes in all, with ``last``, the wall clock at the last byte, and with ``cpu`` and ``seconds``,
+its own CPU time and the time that passed since the first byte: their ratio is how near it is to being what is measured.
+"""
+
+import os
+import select
+import socket
+import sys
+import time
+from typing import Final
+
+from integration.bench.companion import commands, reply
+
+# A key is sixteen bytes in base64 (RFC 6455 section 4.1). These clients trust the answer, so any will do.
+_HANDSHAKE: Final = (
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+_ANSWER_BYTES: Final = 4096
+# So many handshakes at a time: every listener's backlog takes them.
+_AT_ONCE: Final = 100
+_PATIENCE_SECONDS: Final = 60.0
+# What one call may discard: more than a socket's buffer ever holds.
+_READ_BYTES: Final = 16 * 1024 * 1024
+_PARENT: Final = 0
+
+
+class _Clients:
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._epoll.register(_PARENT, select.EPOLLIN)
+        self._sockets: dict[int, socket.socket] = {}
+        self._got: dict[int, int] = {}
+
+    def connect(self, port: int, count: int) -> None:
+        while (missing := count - len(self._sockets)) > 0:
+            fresh = [
+                socket.create_connection(("127.0.0.1", port), _PATIENCE_SECONDS) for _ in range(min(missing, _AT_ONCE))
+            ]
+            for each in fresh:
+                each.sendall(_HANDSHAKE)
+            for each in fresh:
+                self._take_in(each)
+
+    def _take_in(self, client: socket.socket) -> None:
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            received = client.recv(_ANSWER_BYTES)
+            if not received:
+                raise ConnectionError("the server closed during the handshake")
+            answer += received
+        head, _, rest = answer.partition(b"\r\n\r\n")
+        if not head.startswith(b"HTTP/1.1 101 "):
+            raise ConnectionError(f"the server answered {head.splitlines()[0]!r}")
+        client.setblocking(False)
+        self._sockets[client.fileno()] = client
+        self._got[client.fileno()] = len(rest)
+        self._epoll.register(client.fileno(), select.EPOLLIN)
+
+    def until(self, goal: int) -> dict[str, float]:
+        """Read until each client has got ``goal`` bytes, or raise."""
+        missing = sum(got < goal for got in self._got.values())
+        cpu = started = last = 0.0
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while missing:
+            events = self._epoll.poll(max(0.0, deadline - time.monotonic()), len(self._sockets) + 1)
+            if not started:
+                cpu, started = time.process_time(), time.monotonic()
+            if not events:
+                raise TimeoutError(
+                    f"{missing} clients have not got {goal} bytes; the least is {min(self._got.values())}"
+                )
+            missing -= sum(self._read(fd, goal) for fd, _ in events)
+            last = time.time()
+        if max(self._got.values()) > goal:
+            raise ValueError(f"a client has got {max(self._got.values())} bytes instead of {goal}")
+        return {"last": last, "cpu": time.process_time() - cpu, "seconds": time.monotonic() - started}
+
+    def _read(self, fd: int, goal: int) -> bool:
+        """Take what is there; say whether it is what the client was waiting for."""
+        if fd == _PARENT:
+            raise SystemExit(0)
+        # The kernel throws the bytes away and says how many they were (tcp(7), MSG_TRUNC): copying them would cost
+        # the machine more than sending them costs the server.
+        count = self._sockets[fd].recv_into(_NOWHERE, _READ_BYTES, socket.MSG_TRUNC)
+        if not count:
+            raise ConnectionError("the server closed a connection")
+        before = self._got[fd]
+        self._got[fd] = before + count
+        return before < goal <= before + count
+
+
+_NOWHERE: Final = bytearray(_READ_BYTES)
+
+
+def main() -> None:
+    """Do as told until there is nobody to tell."""
+    clients = _Clients()
+    try:
+        clients.connect(int(sys.argv[1]), int(sys.argv[2]))
+        reply()
+        for command in commands():
+            reply(**clients.until(command["until"]))
+    except (OSError, ValueError) as error:
+        reply(error=str(error) or type(error).__name__)
+    # Thousands of sockets need no farewell.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

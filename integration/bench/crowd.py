@@ -1,0 +1,55 @@
+"""Clients in processes of their own, as one: who waits for their bytes, and how busy they were."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from integration.bench.companion import Companion, companion
+
+_CLIENTS_A_PROCESS: Final = 5_000
+"""One process reads several times faster than any server here writes, and its files stay far below 20,000."""
+
+
+class Crowd:
+    """Made by :func:`crowd`."""
+
+    def __init__(self, processes: Sequence[Companion], clients: int) -> None:
+        self.clients = clients
+        self._processes = processes
+        self._cpu = self._seconds = 0.0
+
+    async def until(self, total: int) -> float:
+        """Wait until each client has got so many bytes in all; return the wall clock at the last one's last byte."""
+        self.expect(total)
+        return await self.satisfied()
+
+    def expect(self, total: int) -> None:
+        """Have the clients wait for so many bytes in all from now on."""
+        for each in self._processes:
+            each.tell(until=total)
+
+    async def satisfied(self) -> float:
+        """Wait until each has got what was expected; return the wall clock at the last one's last byte."""
+        answers = await asyncio.gather(*(each.answer() for each in self._processes))
+        self._cpu += max(answer["cpu"] for answer in answers)
+        self._seconds += max(answer["seconds"] for answer in answers)
+        return float(max(answer["last"] for answer in answers))
+
+    @property
+    def saturation(self) -> float:
+        """Which share of the time while bytes came the busiest process was computing, and so perhaps in the way."""
+        return self._cpu / self._seconds if self._seconds else 0.0
+
+
+@asynccontextmanager
+async def crowd(port: int, clients: int) -> AsyncIterator[Crowd]:
+    """Have that many clients connected to a server on loopback."""
+    async with AsyncExitStack() as started:
+        processes = []
+        for first in range(0, clients, _CLIENTS_A_PROCESS):
+            count = min(_CLIENTS_A_PROCESS, clients - first)
+            processes.append(await started.enter_async_context(companion("integration.bench.clients", port, count)))
+        for each in processes:
+            await each.answer()
+        yield Crowd(processes, clients)
