@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final, Protocol
 
 import structlog
-from aiohttp import WSCloseCode, web
+from aiohttp import WebSocketError, WSCloseCode, web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -105,7 +105,7 @@ class Server:
         websocket = web.WebSocketResponse(
             timeout=CLOSE_SECONDS,
             compress=False,
-            max_msg_size=MAX_MESSAGE_BYTES,
+            max_msg_size=MAX_MESSAGE_BYTES + 1,  # aiohttp refuses a message of just this size
             protocols=(SUBPROTOCOL,),
         )
         # Posts may arrive meanwhile: they follow the session's position, so none is missed and none doubled.
@@ -148,11 +148,14 @@ class Server:
         connection.drained = partial(self._hub.drained, member)
         if self._stopping:
             self._hub.end(SHUTDOWN)
+        broken: int | None = None
         try:
-            async for _ in websocket:
-                pass
+            async for message in websocket:
+                if isinstance(message.data, WebSocketError):
+                    # It was closed with this code; aiohttp keeps 1006, since no answer came.
+                    broken = message.data.code
         finally:
-            disconnect = self._hub.leave(member, websocket.close_code or WSCloseCode.ABNORMAL_CLOSURE)
+            disconnect = self._hub.leave(member, int(broken or websocket.close_code or WSCloseCode.ABNORMAL_CLOSURE))
             _logger.info(
                 "session.closed",
                 peer=request.remote,

@@ -99,9 +99,9 @@ async def test_a_message_above_64_kib_ends_the_connection_with_1009(edge: Proces
 
 @pytest.mark.parametrize("library", LIBRARIES)
 async def test_other_messages_are_ignored_and_pings_answered(system: System, edge: Process, library: str) -> None:
-    """Text or not, JSON or not, and as long as a message may be."""
+    """Text or not, JSON or not."""
     async with await connect(edge.websocket, library=library) as client:
-        for message in ("", "{}", '{"action":"created"}', "x" * LARGEST_MESSAGE, b"\x00\xff", b""):
+        for message in ("", "{}", '{"action":"created"}', "x" * 60_000, b"\x00\xff", b""):
             await client.send(message)
         await client.ping()
         ids = new_ids(2)
@@ -109,6 +109,16 @@ async def test_other_messages_are_ignored_and_pings_answered(system: System, edg
         await client.until_shown(2)
         assert client.ids == ids
         assert client.code is None
+
+
+async def test_a_message_of_64_kib_is_not_too_big(system: System, edge: Process) -> None:
+    """It is the longest that is taken."""
+    async with await connect(edge.websocket) as client:
+        await client.send("x" * LARGEST_MESSAGE)
+        ids = new_ids(1)
+        await show(system, ids)
+        await client.until(lambda: bool(client.raw) or client.code is not None, "the post or the end")
+        assert (client.ids, client.code) == (ids, None)
 
 
 async def test_every_edge_shows_the_same_posts_in_the_same_order(system: System) -> None:

@@ -95,10 +95,10 @@ async def create(kafka_url: str, partitions: Mapping[str, int]) -> None:
 
 
 async def write(kafka_url: str, topic: str, values: Iterable[bytes]) -> None:
-    """Write records to a topic's first partition, in order."""
+    """Write records to a topic's first partition, each in a batch of its own as the worker writes the feed."""
     async with _producer(kafka_url) as producer:
         for value in values:
-            await producer.send(topic, value, partition=0)
+            await producer.send_and_wait(topic, value, partition=0)
 
 
 async def place(kafka_url: str, topic: str, records: Iterable[Placed]) -> None:
@@ -111,7 +111,7 @@ async def place(kafka_url: str, topic: str, records: Iterable[Placed]) -> None:
 
 @asynccontextmanager
 async def _producer(kafka_url: str) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(bootstrap_servers=_brokers(kafka_url), acks="all", linger_ms=5, max_request_size=1_000_000)
+    producer = AIOKafkaProducer(bootstrap_servers=_brokers(kafka_url), acks="all", max_request_size=1_000_000)
     await producer.start()
     try:
         yield producer

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import WSMessage, web
-from aiohttp.test_utils import TestServer
 from websockets.frames import Frame, Opcode
 
 from edge import connection
@@ -16,6 +15,7 @@ from edge.connection import Connection
 from edge.frames import text_frame
 from edge.session import FELL_BEHIND, SHUTDOWN
 from tests.edge.feed import frames
+from tests.edge.listening import listening
 
 REQUEST = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -95,9 +95,9 @@ async def pair() -> AsyncIterator[tuple[Connection, Peer, Pair]]:
     plain = socket.socket()
     plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     plain.setblocking(False)
-    async with TestServer(application, host="127.0.0.1") as server, asyncio.timeout(5):
+    async with listening(application) as port, asyncio.timeout(5):
         try:
-            await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", server.port))
+            await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", port))
             peer = Peer(plain)
             await peer.send(REQUEST)
             await peer.read_head()

@@ -9,7 +9,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp.test_utils import TestServer
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
@@ -22,10 +21,11 @@ from edge.server import MAX_MESSAGE_BYTES, Server
 from edge.telemetry import Metrics
 from streams.contract import Offset
 from tests.edge.feed import record
+from tests.edge.listening import listening
 
 
 class MemoryFeed:
-    """A feed that this process writes itself; ``lag`` records of it are not read yet."""
+    """A feed that this process writes itself; its ``pending`` records are not read yet."""
 
     def __init__(self, log: Log, hub: Hub) -> None:
         self.log = log
@@ -33,6 +33,7 @@ class MemoryFeed:
         self.trouble: str | None = None
         self.records = self.repeats = self.undecodable = 0
         self.pending: list[bytes] = []
+        self.asked = asyncio.Event()
         self.read = asyncio.Event()
 
     def publish(self, *posts: int) -> None:
@@ -52,6 +53,7 @@ class MemoryFeed:
 
     async def end(self) -> Offset | None:
         """Say where it ends, pending records included."""
+        self.asked.set()
         if self.trouble is not None or self.log.next_offset is None:
             return None
         return Offset(self.log.next_offset + len(self.pending))
@@ -100,9 +102,7 @@ class Edge:
 async def serving(join_seconds: float = 5) -> AsyncIterator[Edge]:
     """Serve meanwhile."""
     edge = Edge(join_seconds)
-    async with TestServer(edge.server.application(), host="127.0.0.1", access_log=None) as server, asyncio.timeout(5):
-        assert server.port is not None
-        edge.port = server.port
+    async with listening(edge.server.application()) as edge.port, asyncio.timeout(5):
         yield edge
         edge.server.stop()
         await edge.hub.deserted.wait()
@@ -168,14 +168,12 @@ async def test_a_client_starts_at_the_end_that_kafka_knows() -> None:
     async with serving() as edge:
         edge.feed.pending.append(record(1))
         joining = asyncio.create_task(edge.connect().__aenter__())
-        while not edge.feed.read.is_set() and not joining.done():
-            edge.feed.read.set()
-            await asyncio.sleep(0)
+        await edge.feed.asked.wait()
         edge.feed.pending.append(record(2))
-        edge.loop.call_later(0.05, edge.feed.catch_up)
+        edge.feed.catch_up()
         client = await joining
         edge.feed.publish(3)
-        assert await posts(client, 1) in ([2], [3])
+        assert await posts(client, 2) == [2, 3]
         await client.close()
 
 
@@ -186,10 +184,13 @@ async def test_a_cursor_from_an_edge_that_is_ahead_is_waited_for() -> None:
             ahead.feed.publish(1, 2)
             cursor = [json.loads(await client.recv()) for _ in range(2)][1]["cursor"]
         behind.feed.pending.append(record(1, 2))
-        behind.loop.call_later(0.05, behind.feed.catch_up)
-        async with behind.connect(f"?cursor={cursor}") as client:
-            assert json.loads(await client.recv())["payload"]["recovered"] is True
-            assert await posts(client, 1) == [2]
+        joining = asyncio.create_task(behind.connect(f"?cursor={cursor}").__aenter__())
+        await behind.feed.asked.wait()
+        behind.feed.catch_up()
+        client = await joining
+        assert json.loads(await client.recv())["payload"]["recovered"] is True
+        assert await posts(client, 1) == [2]
+        await client.close()
 
 
 async def test_nobody_joins_while_kafka_cannot_say_where_the_feed_ends() -> None:

@@ -1,0 +1,62 @@
+"""``python -m edge`` as whoever starts it sees it; nothing of it is reached by network but loopback."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import pytest
+
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if name in {"PATH", "PYTHONPATH", "VIRTUAL_ENV"}},
+    # Nobody listens there: the edge starts, and waits for Kafka.
+    "KAFKA_URL": "kafka://127.0.0.1:9",
+    "EDGE_HOST": "127.0.0.1",
+    "EDGE_PORT": "0",
+}
+
+
+def start(environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start an edge."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "edge"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_ends_well_when_told_to_stop(number: signal.Signals) -> None:
+    """Exit code 0, also while Kafka was never reached."""
+    with start(ENVIRONMENT) as process:
+        try:
+            assert process.stdout is not None
+            while "edge.listening" not in process.stdout.readline():
+                pass
+            process.send_signal(number)
+            output, errors = process.communicate(timeout=10)
+        finally:
+            process.kill()
+    assert (process.returncode, errors) == (0, "")
+    assert "edge.stopped" in output
+
+
+def test_says_what_is_wrong_and_does_not_start() -> None:
+    """One sentence for each variable, exit code 1, before anything is connected."""
+    with start({**ENVIRONMENT, "KAFKA_URL": "", "EDGE_PORT": "x"}) as process:
+        output, errors = process.communicate(timeout=10)
+    assert (process.returncode, output) == (1, "")
+    first, second = errors.splitlines()
+    assert first == "KAFKA_URL is missing."
+    assert second.startswith("EDGE_PORT is wrong: ")
+
+
+def test_says_that_its_port_is_taken() -> None:
+    """One sentence that names the variable, exit code 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with start({**ENVIRONMENT, "EDGE_PORT": str(port)}) as process:
+            _, errors = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert errors.startswith(f"The edge cannot listen on EDGE_HOST 127.0.0.1, EDGE_PORT {port}: ")
+    assert len(errors.splitlines()) == 1

@@ -1,0 +1,80 @@
+"""Logs and metrics."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from prometheus_client import generate_latest
+
+from edge.hub import Hub
+from edge.telemetry import Metrics, configure_logging
+from tests.edge.feed import log_of, record
+from tests.edge.test_hub import Turns
+
+
+class Reading:
+    """A source's numbers."""
+
+    records, repeats, undecodable = 7, 2, 1
+    trouble: str | None = None
+
+
+def test_every_part_is_measured() -> None:
+    """The names are what dashboards and alerts are made with."""
+    log, turns = log_of(record(1, 2)), Turns()
+    hub = Hub(log, write_bytes=1, clock=lambda: turns.now, soon=turns.due.append)
+    hub.closes[1001] += 3
+    metrics = Metrics(log, hub, Reading())
+    metrics.loop_lag = 0.25
+    lines = generate_latest(metrics.registry()).decode().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == [
+        "edge_connections 0.0",
+        "edge_lagging 0.0",
+        "edge_posts_sent_total 0.0",
+        "edge_bytes_sent_total 0.0",
+        'edge_closes_total{code="1001"} 3.0',
+        "edge_records_total 7.0",
+        "edge_repeats_total 2.0",
+        "edge_undecodable_total 1.0",
+        "edge_feed_offset 1.0",
+        "edge_feed_followed 1.0",
+        f"edge_log_bytes {float(log.bytes)}",
+        "edge_log_posts 2.0",
+        "edge_loop_lag_seconds 0.25",
+    ]
+
+
+@pytest.fixture
+def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """Log to standard output that is no terminal, and put the root logger back afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in ("aiokafka", "aiohttp.websocket")}
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stdout", stream)
+    configure_logging()
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+    structlog.reset_defaults()
+
+
+def test_ours_and_the_libraries_lines_are_alike(output: io.StringIO) -> None:
+    """JSON where nobody sits before it, one object a line; what we say ourselves is not said twice."""
+    structlog.get_logger("edge.test").info("session.opened", peer="p")
+    logging.getLogger("aiohttp.server").error("Unhandled %s", "exception")
+    logging.getLogger("aiokafka.client").error("Unable to connect")
+    ours, theirs = (json.loads(line) for line in output.getvalue().splitlines())
+    assert {key: ours[key] for key in ("event", "peer", "level", "logger")} == {
+        "event": "session.opened",
+        "peer": "p",
+        "level": "info",
+        "logger": "edge.test",
+    }
+    assert (theirs["event"], theirs["level"], theirs["logger"]) == ("Unhandled exception", "error", "aiohttp.server")
+    assert set(theirs) == {"event", "level", "logger", "timestamp"}

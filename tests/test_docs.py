@@ -1,0 +1,232 @@
+"""The documentation says what is so: its links lead somewhere, and what it names is in the code."""
+
+import re
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Final, get_args
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+import edge.session
+from edge.cursors import Cursor, Reason, before, stamp_of
+from edge.frames import message, with_cursor
+from edge.hub import Hub
+from edge.log import Log
+from edge.page import live_page
+from edge.server import Server
+from edge.session import Disconnect
+from edge.telemetry import Metrics as EdgeMetrics
+from streams.contract import Millis, Offset, Partition, PostId, dead_letter, decode_feed, encode_dead
+from streams.telemetry import Metrics as StreamsMetrics
+from streams.windows import Windows
+
+ROOT: Final = Path(__file__).parents[1]
+PAGES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+PROTOCOL: Final = (ROOT / "docs/protocol.md").read_text("utf-8")
+OPERATIONS: Final = (ROOT / "docs/operations.md").read_text("utf-8")
+SOURCES: Final = [
+    path
+    for pattern in ("streams/*.py", "edge/*.py", "integration/*.py", "k8s/*.yaml", ".env.example", "Dockerfile")
+    for path in ROOT.glob(pattern)
+]
+GOLDEN: Final = ROOT / "tests/golden"
+
+_FENCED: Final = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+_LINK: Final = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def prose(page: Path) -> str:
+    """Return a page without its blocks of code."""
+    return _FENCED.sub("", page.read_text("utf-8"))
+
+
+def spans(text: str) -> set[str]:
+    """Return what stands between backticks."""
+    return set(re.findall(r"`([^`\n]+)`", text))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the names that GitHub gives to a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def section(text: str, heading: str) -> str:
+    """Return what stands under a heading, up to the next one."""
+    _, _, rest = text.partition(f"\n{heading}\n")
+    assert rest, f"there is no {heading}"
+    return re.split(r"^#+ ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    """Yield the cells of the tables' rows, their heads left out."""
+    for line, following in pairwise([*text.splitlines(), ""]):
+        if line.startswith("|") and not line.startswith("|-") and not following.startswith("|-"):
+            yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def first_cells(text: str) -> set[str]:
+    return {name for cells in rows(text) for name in spans(cells[0])}
+
+
+def ids(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_link_to_a_file_or_a_heading_leads_there(page: Path) -> None:
+    for link in _LINK.findall(prose(page)):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_make_target_that_is_named_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    text = page.read_text("utf-8")
+    named = [*re.findall(r"^make ((?:[a-z-]+ ?)+)", text, re.MULTILINE), *re.findall(r"`make\s([a-z -]+)", text)]
+    assert {target for names in named for target in names.split()} <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_variable_constant_and_event_that_is_named_exists(page: Path) -> None:
+    code = "\n".join(path.read_text("utf-8") for path in SOURCES)
+    named = {
+        word
+        for span in spans(prose(page))
+        for word in re.findall(r"^[A-Z]+(?:_[A-Z]+)+|^[a-z]+\.[a-z]+(?:_[a-z]+)*$", span)
+        if not (ROOT / word).exists()
+    }
+    assert {word for word in named if not re.search(rf"\b{re.escape(word)}\b", code)} == set()
+
+
+def test_the_readme_says_the_defaults() -> None:
+    example = dict(re.findall(r"^([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE))
+    required = {"AMQP_URL", "DATABASE_URL", "KAFKA_URL"}
+    table = section((ROOT / "README.md").read_text("utf-8"), "## Configuration")
+    said: dict[str, str] = {}
+    for names, defaults, _ in rows(table):
+        texts = re.findall(r"`([^`]+)`", defaults) or [""] * len(spans(names))
+        said |= dict(zip(re.findall(r"`([^`]+)`", names), texts, strict=True))
+    assert said == {name: "" if name in required else example[name] for name in said}
+    assert required <= said.keys()
+
+
+def parts_of_an_edge() -> tuple[Log, Hub]:
+    log = Log(limit=1 << 20, reach=0)
+    return log, Hub(log, write_bytes=1, clock=time.monotonic, soon=lambda _: None)
+
+
+class Feed:
+    """A feed without records."""
+
+    records = repeats = undecodable = 0
+    trouble: str | None = None
+
+    async def end(self) -> Offset | None:
+        return None
+
+    async def reached(self, offset: Offset) -> None:
+        raise AssertionError(offset)
+
+
+def metrics() -> set[str]:
+    """Return the metrics' names as a query needs them; a histogram's without its endings."""
+    worker = CollectorRegistry()
+    StreamsMetrics(worker)
+    edge_registry = EdgeMetrics(*parts_of_an_edge(), Feed()).registry()
+    families = [*worker.collect(), *edge_registry.collect()]
+    return {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in families
+        if not family.name.startswith("process_")
+    }
+
+
+def test_the_tables_of_metrics_are_complete_and_true() -> None:
+    named = first_cells(section(OPERATIONS, "## Metrics"))
+    assert {re.sub(r"\{.*", "", name) for name in named} - {"process_*"} == metrics()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_metric_that_is_named_exists(page: Path) -> None:
+    named = re.findall(r"\b(?:postcast|edge)_[a-z_]+", " ".join(spans(prose(page))))
+    assert set(named) <= metrics()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_path_that_is_named_is_served(page: Path) -> None:
+    log, hub = parts_of_an_edge()
+    server = Server(log=log, hub=hub, feed=Feed(), page=live_page(), registry=CollectorRegistry(), join_seconds=1)
+    served = {resource.canonical for resource in server.application().router.resources()}
+    assert {span for span in spans(prose(page)) if re.fullmatch(r"/[a-z]*", span)} <= served
+
+
+def test_the_table_of_close_codes_has_all_that_the_edge_sends_and_the_ranges_rule() -> None:
+    table = {cells[0]: cells[2] for cells in rows(section(PROTOCOL, "## Close codes"))}
+    codes = {int(name): reconnect for name, reconnect in table.items() if name.isdigit()}
+    sent = {each.code for each in vars(edge.session).values() if isinstance(each, Disconnect)}
+    assert sent <= codes.keys()
+    assert {code for code, reconnect in codes.items() if reconnect == "**no**"} == {1002, 1008, 1009}
+    assert table["4500–4999"] == "**no**"  # noqa: RUF001 - a range is set with an en dash
+
+
+def test_the_table_of_reasons_is_that_of_the_cursors() -> None:
+    assert first_cells(section(PROTOCOL, "### The welcome")) == set(get_args(Reason))
+
+
+def test_the_table_of_dead_letters_is_that_of_the_streams() -> None:
+    code = "\n".join(path.read_text("utf-8") for path in ROOT.glob("streams/*.py"))
+    reasons = set(re.findall(r'(?:set_aside|publish\w*|letter =) ?\(?(?:dead_letter\()?\s*"([a-z_]+)"', code)) | {REQUEUED}
+    assert first_cells(section(OPERATIONS, "## What to do with `posts.dead`")) == reasons
+
+
+def test_the_protocols_examples_are_what_the_code_makes() -> None:
+    record = (GOLDEN / "feed_record.json").read_bytes()
+    [publication] = decode_feed(record).publications
+    token = str(Cursor(Offset(0), place=1, stamp=stamp_of(record)))
+    plain = message(publication)
+    assert plain == (GOLDEN / "client_message.json").read_bytes()
+    letter = dead_letter("not_an_id", "the body is neither 1 to 19 ASCII digits nor a JSON object", b"abc")
+    for example in (record, plain, with_cursor(plain, token), encode_dead(letter)):
+        assert f"\n{example.decode()}\n" in PROTOCOL
+    assert f"is `{token}`, which is\noffset 0, place 1, stamp `{stamp_of(record).hex()}`" in PROTOCOL
+    assert f"it is `{before(Offset(0))}`" in PROTOCOL
+
+
+def test_the_worked_example_of_a_wrong_clock_is_what_windows_do() -> None:
+    def instant(text: str) -> Millis:
+        """Read "11:00:04.9", or ":04.9" for 12:00:04.9."""
+        whole = text.replace("*", "") if text.count(":") > 1 else f"12:00{text.replace('*', '')}"
+        hours, minutes, seconds = whole.split(":")
+        return Millis(round((int(hours) * 60 + int(minutes)) * 60_000 + float(seconds) * 1000))
+
+    windows = Windows(Millis(5000))
+    windows.assign([Partition(0)])
+    expected = []
+    example = (ROOT / "docs/time.md").read_text("utf-8")
+    for offset, timestamp, read_at, earlier, event_time, window in rows(
+        section(example, "## Event time never runs backwards")
+    ):
+        assert instant(earlier) == min(instant(timestamp), instant(read_at))
+        windows.add(
+            partition=Partition(0),
+            offset=Offset(int(offset)),
+            timestamp=instant(timestamp),
+            now=instant(read_at),
+            post=PostId(1),
+            attempt=0,
+        )
+        expected.append((instant(window.split("–")[0]), instant(event_time), int(offset)))  # noqa: RUF001 - a range
+    taken = []
+    while batch := windows.take():
+        taken += [(batch.window, record.event_time, record.offset) for record in batch.records]
+    assert len(taken) == 6
+    assert taken == expected
