@@ -53,3 +53,8 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+# Measures the worker and the edge against baselines of the same run; PART=fanout measures that part alone
+# (path, window, fanout, idle, outage).
+bench: setup
+	@$(BIN)/python -m integration.bench $(PART)

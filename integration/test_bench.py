@@ -40,7 +40,7 @@ _PARTS: dict[str, tuple[Measure, int]] = {
 
 @pytest.fixture
 def stage(services: Services, tmp_path: Path) -> Stage:
-    """The session's services, and nobody to be told of progress."""
+    """Use the session's services, and tell nobody of the progress."""
     return Stage(services, tmp_path, lambda _: None)
 
 

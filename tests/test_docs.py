@@ -20,6 +20,7 @@ from edge.server import Server
 from edge.session import Disconnect
 from edge.telemetry import Metrics as EdgeMetrics
 from streams.contract import Millis, Offset, Partition, PostId, dead_letter, decode_feed, encode_dead
+from streams.dead import REQUEUED
 from streams.telemetry import Metrics as StreamsMetrics
 from streams.windows import Windows
 
@@ -178,13 +179,24 @@ def test_the_table_of_close_codes_has_all_that_the_edge_sends_and_the_ranges_rul
     assert table["4500–4999"] == "**no**"  # noqa: RUF001 - a range is set with an en dash
 
 
+def test_the_map_of_modules_is_complete_and_true() -> None:
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    _, streams_map, edge_map = re.split(r"^(?:streams|edge)/ ", text, flags=re.MULTILINE)
+    for package, told in (("streams", streams_map), ("edge", edge_map.partition("\n\n")[0])):
+        named = re.findall(r"^ {0,11}(\w+)|(?<=·) (\w+)", told.partition("\n\n")[0], re.MULTILINE)
+        modules = {path.stem for path in ROOT.glob(f"{package}/*.py") if not path.stem.startswith("_")}
+        assert {first or further for first, further in named} == modules
+
+
 def test_the_table_of_reasons_is_that_of_the_cursors() -> None:
     assert first_cells(section(PROTOCOL, "### The welcome")) == set(get_args(Reason))
 
 
 def test_the_table_of_dead_letters_is_that_of_the_streams() -> None:
-    code = "\n".join(path.read_text("utf-8") for path in ROOT.glob("streams/*.py"))
-    reasons = set(re.findall(r'(?:set_aside|publish\w*|letter =) ?\(?(?:dead_letter\()?\s*"([a-z_]+)"', code)) | {REQUEUED}
+    # streams.dead reads letters, and writes the one that it has a name for.
+    writers = [path for path in ROOT.glob("streams/*.py") if path.name != "dead.py"]
+    code = "\n".join(path.read_text("utf-8") for path in writers)
+    reasons = {REQUEUED, *re.findall(r'(?:set_aside|dead_letter)\(\s*"([a-z_]+)"', code)}
     assert first_cells(section(OPERATIONS, "## What to do with `posts.dead`")) == reasons
 
 
