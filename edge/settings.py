@@ -79,4 +79,6 @@ def _sentence(error: Any) -> str:
     if not error["loc"]:
         return f"{text}."
     name = str(error["loc"][0]).upper()
-    return f"{name} is missing." if error["type"] == "missing" else f"{name} is wrong: {text[:1].lower()}{text[1:]}."
+    if error["type"] == "missing":
+        return f"{name} is missing; .env.example says what it is."
+    return f"{name} is wrong: {text[:1].lower()}{text[1:]}."

@@ -22,6 +22,8 @@ from integration.system import System
 _GIVEN: Final = ("AMQP_URL", "DATABASE_URL", "KAFKA_URL")
 # What must be quoted in a URL, so that both spellings can be looked for in the logs.
 _SECRET: Final = f"open/{secrets.token_hex(8)}+sesame"
+WRONG_SECRET: Final = "wr0ng-sesame"
+"""A password that opens nothing, for settings that are wrong; no log may hold it either."""
 _READER: Final = "postcast_reader"
 _SYSTEMS = pytest.StashKey[list[System]]()
 
@@ -73,6 +75,8 @@ async def _make_tables(url: str) -> None:
     database = await asyncpg.connect(url)
     try:
         await create_tables(database)
+        # The ids below are for a test that needs a certain one.
+        await database.execute("SELECT setval('posts_id_seq', 1000)")
         # Postcast reads, so it gets a user who can do nothing else.
         await database.execute(f"CREATE ROLE {_READER} LOGIN PASSWORD '{_SECRET}'")
         await database.execute(f"GRANT SELECT ON posts, users, image_key, likes TO {_READER}")
@@ -98,7 +102,7 @@ def logs(services: Services) -> Iterator[Path]:
     folder = services.scratch / "logs"
     folder.mkdir()
     yield folder
-    spellings = (_SECRET, quote(_SECRET, safe=""), quote(_SECRET))
+    spellings = (_SECRET, quote(_SECRET, safe=""), WRONG_SECRET)
     telling = [log.name for log in folder.iterdir() if any(word in log.read_text("utf-8") for word in spellings)]
     assert telling == [], "these logs hold a password"
 

@@ -106,5 +106,6 @@ def load() -> Settings:
 def _sentence(error: ErrorDetails) -> str:
     name = str(error["loc"][0]).upper()
     if error["type"] == "missing":
-        return f"postcast: {name} is not set; see .env.example."
-    return f"postcast: {name} is wrong: {error['msg'].removeprefix('Value error, ')}."
+        return f"{name} is missing; .env.example says what it is."
+    text = error["msg"].removeprefix("Value error, ")
+    return f"{name} is wrong: {text[:1].lower()}{text[1:]}."

@@ -47,7 +47,7 @@ def test_says_what_is_wrong_and_does_not_start() -> None:
         output, errors = process.communicate(timeout=10)
     assert (process.returncode, output) == (1, "")
     first, second = errors.splitlines()
-    assert first == "KAFKA_URL is missing."
+    assert first == "KAFKA_URL is missing; .env.example says what it is."
     assert second.startswith("EDGE_PORT is wrong: ")
 
 

@@ -42,7 +42,7 @@ def test_several_brokers(environment: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "sentence"),
     [
-        ("KAFKA_URL", "", "KAFKA_URL is missing."),
+        ("KAFKA_URL", "", "KAFKA_URL is missing; .env.example says what it is."),
         *(
             (
                 "KAFKA_URL",
@@ -74,5 +74,5 @@ def test_each_wrong_variable_has_its_own_sentence(environment: pytest.MonkeyPatc
     """All of them at once: nobody has to start it five times."""
     environment.delenv("KAFKA_URL")
     environment.setenv("EDGE_PORT", "-1")
-    with pytest.raises(BadSettings, match=r"^KAFKA_URL is missing\.\nEDGE_PORT is wrong: .*\.$"):
+    with pytest.raises(BadSettings, match=r"^KAFKA_URL is missing; [^\n]*\.\nEDGE_PORT is wrong: .*\.$"):
         load()

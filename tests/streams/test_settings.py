@@ -42,32 +42,32 @@ def test_several_brokers_are_joined_by_semicolons(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("AMQP_URL", None, "postcast: AMQP_URL is not set; see .env.example."),
-        ("AMQP_URL", "", "postcast: AMQP_URL is not set; see .env.example."),
+        ("AMQP_URL", None, "AMQP_URL is missing; .env.example says what it is."),
+        ("AMQP_URL", "", "AMQP_URL is missing; .env.example says what it is."),
         (
             "AMQP_URL",
             "http://user:queue-secret@broker",
-            "postcast: AMQP_URL is wrong: must look like amqp://user:password@host:port/.",
+            "AMQP_URL is wrong: must look like amqp://user:password@host:port/.",
         ),
         (
             "DATABASE_URL",
             "mysql://postgres:12345678@localhost/x",
-            "postcast: DATABASE_URL is wrong: must look like postgres://user:password@host:port/database.",
+            "DATABASE_URL is wrong: must look like postgres://user:password@host:port/database.",
         ),
         (
             "KAFKA_URL",
             "broker:9092",
-            "postcast: KAFKA_URL is wrong: must look like kafka://host:port, several joined by ';'.",
+            "KAFKA_URL is wrong: must look like kafka://host:port, several joined by ';'.",
         ),
         (
             "WINDOW_SECONDS",
             "soon",
-            "postcast: WINDOW_SECONDS is wrong: Input should be a valid number, unable to parse string as a number.",
+            "WINDOW_SECONDS is wrong: input should be a valid number, unable to parse string as a number.",
         ),
         (
             "FEED_TOPIC",
             "posts feed",
-            "postcast: FEED_TOPIC is wrong: must be 1 to 249 letters, digits, dots, underscores or dashes.",
+            "FEED_TOPIC is wrong: must be 1 to 249 letters, digits, dots, underscores or dashes.",
         ),
     ],
 )
@@ -88,7 +88,7 @@ def test_everything_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.delenv(name)
     with pytest.raises(SystemExit) as ended:
         load()
-    assert str(ended.value).splitlines() == [f"postcast: {name} is not set; see .env.example." for name in RIGHT]
+    assert str(ended.value).splitlines() == [f"{name} is missing; .env.example says what it is." for name in RIGHT]
 
 
 def test_secrets_do_not_show() -> None:

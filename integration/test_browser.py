@@ -1,0 +1,93 @@
+"""The live page in a real browser."""
+
+import asyncio
+import re
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+
+from integration.author import author_of
+from integration.conftest import lacking
+from integration.system import Process, System
+
+ARGUMENTS: Final = (
+    "--no-sandbox",  # as root, which a sandbox refuses
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE_MS: Final = 30_000
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    """An empty page of Debian's Chromium."""
+    program = shutil.which("chromium")
+    if program is None:
+        lacking("there is no browser: install Debian's chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        page = await browser.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        yield page
+        await browser.close()
+
+
+@pytest.fixture
+def own_edge(shared: System) -> Iterator[Process]:
+    """One more edge of the shared installation, to be ended by the test."""
+    edge = shared.edge().until_ready()
+    yield edge
+    edge.close()
+    shared.processes.remove(edge)
+
+
+async def test_the_page_shows_posts_and_resumes_by_itself_when_the_edge_comes_back(
+    shared: System, owner: dict[str, str], own_edge: Process, page: Page, tmp_path: Path
+) -> None:
+    """Newest first, without loss or repeats, and without an error but that the edge was away."""
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    state, posts = page.locator("#state"), page.locator("#posts > .post")
+    expect.set_options(timeout=PATIENCE_MS)
+
+    async def shown() -> list[int]:
+        return [int(id_) for id_ in await posts.evaluate_all("posts => posts.map(post => post.dataset.id)")]
+
+    try:
+        async with author_of(shared, owner) as author:
+            await page.goto(f"http://127.0.0.1:{own_edge.port}/")
+            await expect(state).to_have_text("Live")
+            history = await shown()
+            published = await author.publish(4)
+            await expect(posts).to_have_count(len(history) + 4)
+            assert await asyncio.to_thread(own_edge.terminate) == 0
+            await expect(state).not_to_have_text("Live")
+            published += await author.publish(3)
+            own_edge.start()
+            await expect(state).to_have_text("Live")
+            published += await author.publish(2)
+            await expect(posts).to_have_count(len(history) + 9)
+
+            assert sorted(await shown()) == sorted(history + published)
+            assert (await shown())[9:] == history
+            newest = (await author.expected([(await shown())[0]]))[0]
+            first = posts.first
+            await expect(first.locator(".by span")).to_have_text(newest["user"]["username"])
+            await expect(first.locator("time")).to_have_attribute("datetime", newest["created_at"])
+            await expect(first.locator(".images img")).to_have_count(len(newest["image_urls"]))
+        away = re.compile(r"WebSocket connection to .* failed: Error in connection establishment: net::ERR_CONNECTION_REFUSED")
+        assert [error for error in errors if not away.search(error)] == []
+    except BaseException:
+        picture = tmp_path / "page.png"
+        await page.screenshot(path=picture)
+        print(f"the page is in {picture}; its console said {errors}")
+        raise
