@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run setup packages requirements check test test-processes coverage
+.PHONY: run setup packages requirements check bench test test-processes coverage
 
 # Everything on this machine, with posts arriving by themselves; Ctrl-C ends it.
 run: setup

@@ -79,5 +79,5 @@ def test_a_figure_is_judged_by_its_median() -> None:
 def test_a_ratio_is_taken_repetition_by_repetition() -> None:
     """And a repetition that is missing on one side is an error."""
     assert ratio([1.0, 6.0], [2.0, 3.0]) == [0.5, 2.0]
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="longer"):
         ratio([1.0], [2.0, 3.0])

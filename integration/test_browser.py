@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, Route, async_playwright, expect
 
 from integration.author import author_of
 from integration.conftest import lacking
@@ -26,6 +26,10 @@ ARGUMENTS: Final = (
 PATIENCE_MS: Final = 30_000
 
 
+async def _send_picture(route: Route) -> None:
+    await route.fulfill(content_type="image/svg+xml", body='<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>')
+
+
 @pytest.fixture
 async def page() -> AsyncIterator[Page]:
     """An empty page of Debian's Chromium."""
@@ -36,6 +40,8 @@ async def page() -> AsyncIterator[Page]:
         browser = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         page = await browser.new_page()
         page.set_default_timeout(PATIENCE_MS)
+        # There is no such host; and whatever it would answer is not what is tested here.
+        await page.route("https://images.example/**", _send_picture)
         yield page
         await browser.close()
 

@@ -8,19 +8,18 @@ open (its issue #606), and ends the worker when a commit finds the broker away.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, Final, cast
+from collections.abc import Callable, Collection, Iterable
+from typing import Final
 
 import faust
 from aiokafka.errors import KafkaError
-from aiokafka.structs import OffsetAndMetadata, TopicPartition
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
-from faust.types import TP, EventT, StreamT
+from faust.types import EventT, StreamT
 from mode import Service
 
 from streams.completion import Completion
 from streams.contract import BadRecord, Millis, Offset, Partition, PostId, decode_created
 from streams.frontier import Frontier
+from streams.group import Group
 from streams.publisher import delays
 from streams.settings import Settings
 from streams.standstill import Place
@@ -42,7 +41,7 @@ class Flow(Service):
 
     def __init__(
         self,
-        app: faust.App,
+        group: Group,
         settings: Settings,
         *,
         completion: Completion,
@@ -51,7 +50,7 @@ class Flow(Service):
         reached: Callable[[str], None],
     ) -> None:
         super().__init__()
-        self._app = app
+        self._group = group
         self._settings = settings
         self._completion = completion
         self._health = health
@@ -65,6 +64,7 @@ class Flow(Service):
         # The partitions of which something was read: from there on their offsets are contiguous.
         self._begun: set[Partition] = set()
         self._commits: dict[Partition, Offset] = {}
+        self._epoch = 0.0
         self._released = asyncio.Event()
         self._room = asyncio.Event()
         self._pressed = asyncio.Event()
@@ -94,7 +94,7 @@ class Flow(Service):
         if partition in self._begun and offset > self._next[partition]:
             await self._check_gap(partition, offset)
         # What was read before a rebalance belongs to nobody now; what is read twice is held already.
-        if message.generation_id != self._app.consumer_generation_id or offset < self._next.get(partition, 0):
+        if message.generation_id != self._group.generation or offset < self._next.get(partition, 0):
             return
         self._begun.add(partition)
         self._next[partition] = Offset(offset + 1)
@@ -109,18 +109,21 @@ class Flow(Service):
             partition=partition,
             offset=offset,
             timestamp=Millis(round((message.timestamp or 0) * 1000)),
-            now=_now(),
+            now=self._now(),
             post=PostId(created.id),
             attempt=created.attempt,
         )
 
     async def _check_gap(self, partition: Partition, offset: Offset) -> None:
         """Make sure that a jump is the log's and not the consumer's: a commit past it would lose what is in it."""
-        tp = self._tp(partition)
-        earliest = (await self._app.consumer.earliest_offsets(tp))[tp]
+        earliest = (await self._group.earliest([partition]))[partition]
         if earliest < offset:
-            raise LostPlace(f"{tp} jumped from {self._next[partition]} to {offset}, and its log begins at {earliest}")
+            read = self._next[partition]
+            raise LostPlace(f"partition {partition} jumped from {read} to {offset}, and its log begins at {earliest}")
         log.warning("records.gone", partition=partition, first=self._next[partition], next=offset)
+
+    def _now(self) -> Millis:
+        return Millis(round((self._epoch + time.monotonic()) * 1000))
 
     # -- what is closed ----------------------------------------------------------------------------
 
@@ -138,7 +141,7 @@ class Flow(Service):
                     self._idle.set()
                 self._metrics.windows.inc()
                 self._metrics.window_delay_seconds.observe(
-                    (_now() - batch.window) / 1000 - self._settings.window_seconds
+                    (self._now() - batch.window) / 1000 - self._settings.window_seconds
                 )
 
     async def _tick(self) -> None:
@@ -149,8 +152,9 @@ class Flow(Service):
             pass
         self._metrics.held.set(self._frontier.held)
         for partition, offset in self._next.items():
-            if offset > (highwater := self._highwater(partition)):
-                raise LostPlace(f"{self._tp(partition)} ends at {highwater}, before {offset}: it was cut or made anew")
+            highwater = self._group.highwater(partition)
+            if highwater is not None and offset > highwater:
+                raise LostPlace(f"partition {partition} ends at {highwater}, before {offset}: it was cut or made anew")
 
     async def _closed(self) -> Batch | None:
         """Take the next window to complete: closed, or the oldest where too much is held."""
@@ -158,39 +162,29 @@ class Flow(Service):
             return None
         if self._frontier.held >= self._settings.max_held:
             self._pressed.clear()
-            return self._windows.close(_now(), self._read()) or self._windows.take()
-        if batch := self._windows.close(_now(), self._read()):
+            return self._windows.close(self._now(), self._read()) or self._windows.take()
+        if batch := self._windows.close(self._now(), self._read()):
             return batch
-        if lagging := self._windows.lagging(_now(), self._read()):
+        if lagging := self._windows.lagging(self._now(), self._read()):
             await self._find_gaps(lagging)
-        return self._windows.close(_now(), self._read())
+        return self._windows.close(self._now(), self._read())
 
     def _read(self) -> frozenset[Partition]:
         """Return the partitions that are read to their high-water mark, as far as the consumer knows it."""
-        return frozenset(p for p in self._windows.assigned if self._next.get(p, -1) >= self._highwater(p))
+        highwaters = {partition: self._group.highwater(partition) for partition in self._next}
+        return frozenset(p for p, offset in self._next.items() if (h := highwaters[p]) is not None and offset >= h)
 
-    def _highwater(self, partition: Partition) -> float:
-        try:
-            highwater: int | None = self._app.consumer.highwater(self._tp(partition))
-        except AssertionError:
-            # aiokafka asserts that the partition is assigned; its thread may know of a rebalance before us.
-            highwater = None
-        return float("inf") if highwater is None else highwater
-
-    async def _find_gaps(self, partitions: Iterable[Partition]) -> None:
+    async def _find_gaps(self, partitions: Collection[Partition]) -> None:
         """Learn what retention took from partitions that seem to lag: what is gone counts as read."""
         try:
-            earliest = await self._app.consumer.earliest_offsets(*map(self._tp, partitions))
+            earliest = await self._group.earliest(partitions)
         except (KafkaError, TimeoutError) as error:
             # Without an answer the window waits; it is taken as overdue in the end.
             log.warning("positions.unknown", error=repr(error))
             return
-        for tp, offset in earliest.items():
-            if (partition := Partition(tp.partition)) in self._next:
-                self._next[partition] = max(self._next[partition], Offset(offset))
-
-    def _tp(self, partition: Partition) -> TP:
-        return TP(self._settings.created_topic, partition)
+        for partition, offset in earliest.items():
+            if partition in self._next:
+                self._next[partition] = max(self._next[partition], offset)
 
     # -- what is released --------------------------------------------------------------------------
 
@@ -224,9 +218,7 @@ class Flow(Service):
         if not offsets:
             return True
         try:
-            await self._in_consumer(
-                "commit", {_aiokafka(self._tp(p)): OffsetAndMetadata(offset, "") for p, offset in offsets.items()}
-            )
+            await self._group.commit(offsets)
         except (KafkaError, TimeoutError) as error:
             # A rebalance in the meantime ends it too: then there is nothing left to commit.
             log.warning("commit.failed", error=repr(error))
@@ -238,20 +230,10 @@ class Flow(Service):
                 self._committed[partition] = offset
         return True
 
-    async def _in_consumer(self, method: str, *args: Any) -> Any:
-        """Call aiokafka's consumer in its thread.
-
-        Faust's own commit ends the worker when the broker is away, and it has no way to ask for a
-        committed offset: this goes past it. ``integration/`` fails when a Faust release moves it.
-        """
-        thread: AIOKafkaConsumerThread = cast(Any, self._app.consumer)._thread  # noqa: SLF001
-        return await thread.call_thread(getattr(thread._ensure_consumer(), method), *args)  # noqa: SLF001
-
     async def places(self) -> dict[Partition, Place]:
         """Say where the assigned partitions stand; asks Kafka for their ends, through the consumer's thread."""
-        tps = {partition: self._tp(partition) for partition in self._committed}
-        ends = await self._app.consumer.highwaters(*tps.values()) if tps else {}
-        return {p: Place(self._committed[p], Offset(ends[tp])) for p, tp in tps.items() if p in self._committed}
+        ends = await self._group.ends(list(self._committed))
+        return {p: Place(self._committed[p], end) for p, end in ends.items() if p in self._committed}
 
     # -- what is ours ------------------------------------------------------------------------------
 
@@ -267,17 +249,10 @@ class Flow(Service):
         """Begin anew with what is assigned now; Faust calls this before it lets records flow again."""
         self._windows.clear()
         self._forget()
-        consumer, topic = self._app.consumer, self._settings.created_topic
-        tps = [tp for tp in consumer.assignment() if tp.topic == topic]
-        earliest, ends = await consumer.earliest_offsets(*tps), await consumer.highwaters(*tps)
-        for tp in tps:
-            committed = await self._in_consumer("committed", tp) or 0
-            if committed > ends[tp]:
-                # Faust drops every record below the committed offset: of a topic that was made anew, all.
-                log.warning("topic.made_anew", partition=tp.partition, committed=committed, end=ends[tp])
-                await self._in_consumer("commit", {_aiokafka(tp): OffsetAndMetadata(earliest[tp], "")})
-                committed = earliest[tp]
-            self._next[Partition(tp.partition)] = Offset(max(committed, earliest[tp]))
+        # The clock that event time is measured by: the wall's now, and from now on a steady one. A wall
+        # that is set back would keep windows open, one that is set ahead would close them early.
+        self._epoch = time.time() - time.monotonic()
+        self._next = await self._group.begin()
         self._committed = dict(self._next)
         self._windows.assign(self._next)
         log.info("partitions.assigned", partitions=sorted(self._windows.assigned))
@@ -302,11 +277,3 @@ class Flow(Service):
         self._begun.clear()
         self._commits.clear()
         self._room.set()
-
-
-def _aiokafka(tp: TP) -> TopicPartition:
-    return TopicPartition(tp.topic, tp.partition)
-
-
-def _now() -> Millis:
-    return Millis(time.time_ns() // 1_000_000)

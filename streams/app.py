@@ -23,8 +23,9 @@ from streams.agent import Flow
 from streams.bridge import Bridge
 from streams.completion import Completion
 from streams.contract import Millis
+from streams.group import Group
 from streams.lookup import Lookup
-from streams.publisher import Publisher
+from streams.publisher import Publisher, WrongTopic
 from streams.settings import Settings, load
 from streams.telemetry import Health, Metrics, configure_structlog, logging_config
 from streams.watchdog import Watchdog
@@ -43,8 +44,11 @@ class Outlet(Service):
 
     async def on_start(self) -> None:
         """Wait for Kafka and make its topics; nothing else of the worker can begin before."""
-        # A stop must not wait for a Kafka that never comes.
-        await self.wait(self._publisher.start())
+        try:
+            # A stop must not wait for a Kafka that never comes.
+            await self.wait(self._publisher.start())
+        except WrongTopic as error:
+            raise SystemExit(f"{error}.") from None
 
     async def on_stop(self) -> None:
         """Write what is buffered."""
@@ -59,6 +63,14 @@ class HealthWeb(AiohttpWeb):
     production_blueprints: ClassVar[Any] = ()
     debug_blueprints: ClassVar[Any] = ()
     optional_blueprints: ClassVar[Any] = ()
+
+    async def start_server(self) -> None:
+        """Listen; a port that is taken ends the worker with one sentence."""
+        try:
+            await super().start_server()
+        except OSError as error:
+            port = self.app.conf.web_port
+            raise SystemExit(f"WORKER_PORT {port} cannot be listened on: {error.strerror}; set another.") from None
 
 
 class Boot(BootStrategy):
@@ -130,7 +142,14 @@ def create_app(settings: Settings, reached: Callable[[str], None] = lambda _: No
         settings, lookup=lookup, publisher=publisher, health=health, metrics=metrics, reached=reached
     )
     app.outlet = Outlet(publisher, lookup)
-    app.flow = Flow(app, settings, completion=completion, health=health, metrics=metrics, reached=reached)
+    app.flow = Flow(
+        Group(app, settings.created_topic),
+        settings,
+        completion=completion,
+        health=health,
+        metrics=metrics,
+        reached=reached,
+    )
     app.watchdog = Watchdog(app.flow, publisher.reachable, health, Millis(settings.window_ms))
     app.bridge = Bridge(settings, publisher=publisher, health=health, metrics=metrics, reached=reached)
 

@@ -152,6 +152,6 @@ async def declare_topics(settings: Settings) -> None:
 
 
 def _configs(settings: Settings, days: int) -> dict[str, str]:
-    # One replica may be away without stopping the writes, where there are three or more.
-    in_sync = max(1, settings.kafka_replication - 1)
+    # A majority: of three replicas one may be away without stopping the writes, and what is confirmed is on two.
+    in_sync = settings.kafka_replication // 2 + 1
     return {"retention.ms": str(days * _DAY_MS), "min.insync.replicas": str(in_sync), "cleanup.policy": "delete"}

@@ -73,7 +73,7 @@ async def companion(
         try:
             async with asyncio.timeout(_END_SECONDS):
                 # Closes its input, which ends it, and reads what it may still say, so that it is not held up by that.
-                await process.communicate()
+                await process.communicate(b"")
         except TimeoutError:
             process.kill()
             await process.communicate()

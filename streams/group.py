@@ -1,0 +1,78 @@
+"""The worker in its consumer group: which partitions are ours, how far they go, and what is committed.
+
+The one place that leans on how Faust wraps aiokafka's consumer: it runs in a thread of its own, and
+Faust's own ways to it end the worker when a commit finds the broker away, and cannot ask for a
+committed offset. ``integration/`` fails when a Faust release moves what is used here.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any, cast
+
+import faust
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.types import TP
+
+from streams.contract import Offset, Partition
+from streams.telemetry import log
+
+
+class Group:
+    """The partitions of one topic. Every call that asks Kafka raises KafkaError when it cannot."""
+
+    def __init__(self, app: faust.App, topic: str) -> None:
+        self._app = app
+        self._topic = topic
+
+    @property
+    def generation(self) -> int:
+        """The number of the latest rebalance."""
+        return self._app.consumer_generation_id
+
+    def highwater(self, partition: Partition) -> Offset | None:
+        """Return the end of a partition as of its last fetch; None before the first."""
+        try:
+            highwater: int | None = self._app.consumer.highwater(TP(self._topic, partition))
+        except AssertionError:
+            # aiokafka asserts that the partition is assigned; its thread may know of a rebalance before us.
+            return None
+        return None if highwater is None else Offset(highwater)
+
+    async def begin(self) -> dict[Partition, Offset]:
+        """Return the partitions that are assigned now, and from where each is read."""
+        partitions = [Partition(tp.partition) for tp in self._app.consumer.assignment() if tp.topic == self._topic]
+        earliest, ends = await self.earliest(partitions), await self.ends(partitions)
+        begin: dict[Partition, Offset] = {}
+        for partition in partitions:
+            committed = Offset(await self._call("committed", TopicPartition(self._topic, partition)) or 0)
+            if committed > ends[partition]:
+                # Faust drops every record below the committed offset: of a topic that was made anew, all.
+                log.warning("topic.made_anew", partition=partition, committed=committed, end=ends[partition])
+                committed = earliest[partition]
+                await self.commit({partition: committed})
+            begin[partition] = max(committed, earliest[partition])
+        return begin
+
+    async def earliest(self, partitions: Collection[Partition]) -> dict[Partition, Offset]:
+        """Return what retention left as the beginning of each partition."""
+        return await self._offsets("beginning_offsets", partitions)
+
+    async def ends(self, partitions: Collection[Partition]) -> dict[Partition, Offset]:
+        """Return the end of each partition as of now."""
+        return await self._offsets("end_offsets", partitions)
+
+    async def commit(self, offsets: Mapping[Partition, Offset]) -> None:
+        """Commit what is to be read next, by partition."""
+        await self._call(
+            "commit", {TopicPartition(self._topic, p): OffsetAndMetadata(offset, "") for p, offset in offsets.items()}
+        )
+
+    async def _offsets(self, question: str, partitions: Collection[Partition]) -> dict[Partition, Offset]:
+        if not partitions:
+            return {}
+        answer = await self._call(question, [TopicPartition(self._topic, partition) for partition in partitions])
+        return {Partition(tp.partition): Offset(offset) for tp, offset in answer.items()}
+
+    async def _call(self, method: str, *args: Any) -> Any:
+        thread: AIOKafkaConsumerThread = cast(Any, self._app.consumer)._thread  # noqa: SLF001
+        return await thread.call_thread(getattr(thread._ensure_consumer(), method), *args)  # noqa: SLF001
