@@ -25,8 +25,8 @@ Position = NewType("Position", int)
 
 Reason = Literal["invalid", "expired", "recreated", "unknown", "interrupted"]
 """Why what follows a cursor cannot be replayed whole: it is no cursor; the log has forgotten what
-follows it; it belongs to another record of that offset; there is no such record yet, or Kafka
-could not show it in time; the edge itself missed a part of the feed."""
+follows it; it belongs to another record of that offset; there is no such record yet; the edge
+itself missed a part of the feed."""
 
 # Eight bytes: two different records agree by chance once in 2^64; forging one gains nothing.
 _STAMP_BYTES: Final = 8

@@ -24,7 +24,6 @@ class Disconnect:
 SHUTDOWN: Final = Disconnect(1001, "the server is shutting down; connect again")
 INTERRUPTED: Final = Disconnect(1001, "the feed was interrupted; connect again")
 FELL_BEHIND: Final = Disconnect(4008, "too slow: the log has moved past you; resume with your cursor")
-FAULT: Final = Disconnect(1011, "an error of the server; connect again")
 
 
 class Session:
