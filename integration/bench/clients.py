@@ -22,7 +22,8 @@ _HANDSHAKE: Final = (
 _ANSWER_BYTES: Final = 4096
 # So many handshakes at a time: every listener's backlog takes them.
 _AT_ONCE: Final = 100
-_PATIENCE_SECONDS: Final = 60.0
+# Longer than any part keeps them waiting on a busy machine, and shorter than the other end's patience.
+_PATIENCE_SECONDS: Final = 100.0
 # What one call may discard: more than a socket's buffer ever holds.
 _READ_BYTES: Final = 16 * 1024 * 1024
 _PARENT: Final = 0

@@ -10,11 +10,13 @@ import resource
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 ANSWER_SECONDS: Final = 120.0
 """How long an answer may take; the longest that is waited for, the end of a backlog, takes half of it."""
 _END_SECONDS: Final = 5.0
+_ROOT: Final = Path(__file__).parents[2]
 
 
 class NoAnswer(Exception):
@@ -66,6 +68,7 @@ async def companion(
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, **(environment or {})},
+        cwd=_ROOT,
     )  # fmt: skip
     try:
         yield Companion(module, process)

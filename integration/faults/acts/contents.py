@@ -1,0 +1,52 @@
+"""Posts that are not in the database when they are announced, or not in a form that can be read."""
+
+import asyncio
+from typing import Final
+
+from integration.faults.installation import WINDOW_SECONDS
+from integration.faults.scene import Scene
+from integration.faults.schedule import Fault
+
+_INSERT: Final = (
+    "INSERT INTO posts (id, description, created_at, owner_id) VALUES ($1, 'late', '2026-01-01', 1) "
+    "ON CONFLICT DO NOTHING RETURNING id"
+)
+# A moment that PostgreSQL has and Python has not.
+_INSERT_UNREADABLE: Final = (
+    "INSERT INTO posts (description, created_at, owner_id) VALUES ('old', '0044-03-15 12:00 BC', 1) RETURNING id"
+)
+_LATE_SECONDS: Final = 0.7 * WINDOW_SECONDS
+"""After the lookup of its first window, mostly, and before that of its third, at which it would be given up."""
+
+
+async def late(scene: Scene, _: Fault) -> str:
+    """Announce a post before it is inserted."""
+    return f"inserted {await announce_too_early(scene):.1f} s after its announcement"
+
+
+async def announce_too_early(scene: Scene) -> float:
+    """Announce a post that is not there, insert it later, and return how much later."""
+    post = await scene.execute("SELECT nextval('posts_id_seq')")
+    assert isinstance(post, int)
+    await scene.announcer.announce([post], is_there=False)
+    confirmed = asyncio.get_running_loop().time()
+    await asyncio.sleep(_LATE_SECONDS)
+    await scene.execute(_INSERT, post)
+    scene.announcer.exists(post)
+    return asyncio.get_running_loop().time() - confirmed
+
+
+async def deleted(scene: Scene, _: Fault) -> str:
+    """Announce a post that has been deleted."""
+    [post] = await scene.insert(1)
+    await scene.execute("DELETE FROM posts WHERE id = $1", post)
+    await scene.announcer.announce([post], "missing")
+    return f"post {post} was deleted before its announcement"
+
+
+async def undecodable(scene: Scene, _: Fault) -> str:
+    """Announce a post whose row no client of PostgreSQL in Python can read."""
+    post = await scene.execute(_INSERT_UNREADABLE)
+    assert isinstance(post, int)
+    await scene.announcer.announce([post], "unreadable")
+    return f"post {post} is from 44 BC"

@@ -1,0 +1,107 @@
+"""The replaced system's Posts service, careful this time: numbered posts at a steady rate, confirmed by RabbitMQ."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import aio_pika
+import aiormq
+from aio_pika.abc import AbstractChannel, AbstractConnection, DeliveryMode
+
+from integration.faults.observations import Announced, Fate
+
+_TICK_SECONDS: Final = 0.1
+_POSTS_A_TICK: Final = 3
+"""30 posts/s: some 60 a window, of which any that is missing shows; the processes have two cores to share."""
+_CONFIRM_SECONDS: Final = 5.0
+_RETRY_SECONDS: Final = 0.3
+_FAILURES: Final = (aiormq.exceptions.AMQPError, aio_pika.exceptions.AMQPError, OSError, TimeoutError, RuntimeError)
+"""How a lost connection may show; the last is what a closed channel raises."""
+
+
+class Announcer:
+    """Announces posts on a durable queue, as persistent messages, again until RabbitMQ has confirmed them."""
+
+    def __init__(self, url: str, queue: str) -> None:
+        self._url = url
+        self._queue = queue
+        self._connection: AbstractConnection | None = None
+        self._channel: AbstractChannel | None = None
+        self._lock = asyncio.Lock()
+        self.announced: list[Announced] = []
+        """What was confirmed, in that order."""
+
+    async def close(self) -> None:
+        """Disconnect."""
+        connection, self._connection, self._channel = self._connection, None, None
+        if connection is not None:
+            await connection.close()
+
+    async def go_on(self, posts: Iterator[int]) -> None:
+        """Announce at the steady rate until cancelled, or until no posts are left."""
+        while some := [post for post, _ in zip(posts, range(_POSTS_A_TICK), strict=False)]:
+            await self.announce(some)
+            await asyncio.sleep(_TICK_SECONDS)
+
+    async def announce(self, posts: Sequence[int], fate: Fate = "shown", *, is_there: bool = True) -> None:
+        """Return when RabbitMQ has confirmed these; those not ``is_there`` yet can be shown from :meth:`exists` on."""
+        async with self._lock:
+            left = list(posts)
+            while left:
+                left = await self._try(left, fate, due=None if is_there else float("inf"))
+
+    def exists(self, post: int) -> None:
+        """Note that a post which was announced too early can be shown from now on."""
+        self.announced = [one._replace(due=time.monotonic()) if one.post == post else one for one in self.announced]
+
+    async def declare(self, *, delete: bool = False, arguments: dict[str, Any] | None = None) -> tuple[int, int]:
+        """Declare the durable queue, after deleting it if told to; return how many consumers it had, and has."""
+        async with self._lock:
+            channel = await self._open()
+            before = 0
+            if delete:
+                state = (await channel.declare_queue(self._queue, passive=True)).declaration_result
+                before = state.consumer_count or 0
+                # At once, on one channel: the bridge would declare a missing queue as one that is not durable.
+                await channel.queue_delete(self._queue)
+            queue = await channel.declare_queue(self._queue, durable=True, arguments=arguments)
+            return before, queue.declaration_result.consumer_count or 0
+
+    async def _try(self, posts: Sequence[int], fate: Fate, due: float | None) -> list[int]:
+        """Publish posts and return those that were not confirmed."""
+        try:
+            async with asyncio.timeout(_CONFIRM_SECONDS):
+                channel = await self._open()
+                outcomes = await asyncio.gather(*(self._publish(channel, post) for post in posts), return_exceptions=True)
+        except _FAILURES as error:
+            outcomes = [error] * len(posts)
+        now = time.monotonic()
+        self.announced += [
+            Announced(post, due or now, fate) for post, outcome in zip(posts, outcomes, strict=True) if outcome is None
+        ]
+        if failures := [outcome for outcome in outcomes if outcome is not None]:
+            if not isinstance(failures[0], _FAILURES):
+                raise failures[0]
+            await self._begin_anew()
+        return [post for post, outcome in zip(posts, outcomes, strict=True) if outcome is not None]
+
+    async def _publish(self, channel: AbstractChannel, post: int) -> None:
+        message = aio_pika.Message(b"%d" % post, delivery_mode=DeliveryMode.PERSISTENT)
+        await channel.default_exchange.publish(message, self._queue)
+
+    async def _open(self) -> AbstractChannel:
+        if self._channel is None or self._channel.is_closed:
+            self._connection = await aio_pika.connect(self._url, heartbeat=10)
+            self._channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
+        return self._channel
+
+    async def _begin_anew(self) -> None:
+        connection, self._connection, self._channel = self._connection, None, None
+        if connection is not None:
+            try:
+                async with asyncio.timeout(1):
+                    await connection.close()
+            except _FAILURES:
+                pass  # it was broken already
+        await asyncio.sleep(_RETRY_SECONDS)

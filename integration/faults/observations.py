@@ -1,0 +1,80 @@
+"""What was seen of one schedule: facts with times, all by one monotonic clock, in seconds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+Fate = Literal["shown", "missing", "unreadable"]
+"""What should become of a post: shown to clients, or a dead letter with this reason."""
+
+Begins = Literal["first", "resumed", "gap", "anew"]
+"""How a stretch begins: with the client's first connection, which was there before the first post; right after
+what the client had seen; after a gap that it was told of; or wherever a client without a cursor came back."""
+
+
+class Announced(NamedTuple):
+    """A post whose announcement RabbitMQ has confirmed. ``due`` is from when on it can be shown."""
+
+    post: int
+    due: float
+    fate: Fate = "shown"
+
+
+class Arrival(NamedTuple):
+    """A post that a client was sent, and when."""
+
+    post: int
+    at: float
+
+
+@dataclass
+class Stretch:
+    """What a client was sent in one go: nothing is missing in it, or that is our fault."""
+
+    begins: Begins
+    arrivals: list[Arrival] = field(default_factory=list)
+
+
+@dataclass
+class View:
+    """All that one client was sent, and when it was not connected."""
+
+    client: str
+    stretches: list[Stretch] = field(default_factory=list)
+    absences: list["Span"] = field(default_factory=list)
+
+    @property
+    def arrivals(self) -> list[Arrival]:
+        """Everything it was sent, in order."""
+        return [arrival for stretch in self.stretches for arrival in stretch.arrivals]
+
+    @property
+    def gaps(self) -> int:
+        """How many gaps it was told of."""
+        return sum(stretch.begins == "gap" for stretch in self.stretches)
+
+
+class Span(NamedTuple):
+    """A stretch of time."""
+
+    begin: float
+    end: float
+
+
+class Happened(NamedTuple):
+    """A fault that was made: when, and what shows that it really happened (None: nothing does)."""
+
+    kind: str
+    span: Span
+    evidence: str | None
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Everything that a verdict rests on. ``dead`` holds the posts of dead letters by reason."""
+
+    announced: Sequence[Announced]
+    views: Sequence[View]
+    faults: Sequence[Happened]
+    dead: frozenset[tuple[Fate, int]]
+    window: float

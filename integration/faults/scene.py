@@ -1,0 +1,92 @@
+"""What a fault finds when it comes: the parts that it may break, and who has to be told."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from integration.faults.announcer import Announcer
+from integration.faults.installation import Installation
+from integration.faults.proxy import Proxy
+from integration.faults.stage import Stage
+from integration.faults.viewer import Viewer
+from integration.posts_service import NewPost, insert_posts
+from integration.probes import NOT_READY
+
+PATIENCE_SECONDS: Final = 60.0
+"""How long a fault may wait for what it needs: a member that is ready, a table that can be written."""
+_LOOK_SECONDS: Final = 0.1
+
+
+class Unprovable(Exception):
+    """The fault could not be made, or nothing shows that it was."""
+
+
+@dataclass
+class Scene:
+    """The system of one schedule, and locks on all that can be a fault's target."""
+
+    stage: Stage
+    proxies: dict[str, Proxy]
+    installation: Installation
+    announcer: Announcer
+    viewers: Sequence[Viewer]
+    locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def holding(self, targets: Sequence[str]) -> AsyncIterator[None]:
+        """Have these targets for oneself. Locks are taken in one order, so that no two faults wait for each other."""
+        async with AsyncExitStack() as held:
+            for target in sorted(targets):
+                await held.enter_async_context(self.locks.setdefault(target, asyncio.Lock()))
+            yield
+
+    async def until(self, condition: Callable[[], bool], what: str, patience: float = PATIENCE_SECONDS) -> None:
+        """Return when the condition holds; raises :class:`Unprovable` when that takes too long."""
+        try:
+            async with asyncio.timeout(patience):
+                while not condition():
+                    await asyncio.sleep(_LOOK_SECONDS)
+        except TimeoutError:
+            raise Unprovable(f"not within {patience:.0f} s: {what}") from None
+
+    def everything_is_shown(self) -> bool:
+        """Tell whether every client that nothing may be missing from has seen all that was announced and can be shown."""
+        due = {one.post for one in self.announcer.announced if one.fate == "shown"}
+        return all(due <= viewer.seen for viewer in self.viewers if viewer.promises_all)
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[asyncpg.Connection]:
+        """Open a connection that may write, as soon as there is a database that takes it."""
+        connection = await self._connection()
+        try:
+            yield connection
+        finally:
+            connection.terminate()
+
+    async def _connection(self) -> asyncpg.Connection:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                try:
+                    return await asyncpg.connect(self.stage.postgres.url, timeout=2)
+                except NOT_READY:
+                    await asyncio.sleep(_LOOK_SECONDS)
+
+    async def insert(self, count: int, description: str = "a post") -> list[int]:
+        """Insert posts and return their ids."""
+        async with self.database() as database:
+            return await insert_posts(database, [NewPost(description, datetime(2026, 1, 1), owner_id=1)] * count)
+
+    async def execute(self, statement: str, *arguments: object) -> object:
+        """Run a statement as soon as that is possible, again when the database goes away meanwhile; return a value."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                try:
+                    async with self.database() as database:
+                        return await database.fetchval(statement, *arguments)
+                except NOT_READY:
+                    await asyncio.sleep(_LOOK_SECONDS)

@@ -1,0 +1,109 @@
+"""Which faults befall the system, and when: the same seed gives the same schedule, always.
+
+The kinds are a deck of cards. Each block of :data:`HANDS` seeds, from a multiple of it on, shuffles the deck
+anew and deals it out: so such a block holds every kind just once, and a seed alone says what is in its hand.
+
+This module knows neither processes nor clocks.
+"""
+
+import random
+from collections.abc import Container
+from dataclasses import dataclass
+from itertools import product
+from typing import Final
+
+HANDS: Final = 14
+"""Into how many schedules the deck is dealt: three or four faults each, and one deck is what CI can afford."""
+
+WORKERS: Final = 3
+EDGES: Final = 2
+SERVICES: Final = ("rabbitmq", "kafka", "postgres")
+CRASH_POINTS: Final = ("bridge.confirmed", "feed.confirmed", "feed.split", "partitions.revoked", "retry.confirmed")
+
+_SIGNALS: Final = ("kill", "term", "stop")
+_WORKERS: Final = tuple(f"worker-{number}" for number in range(WORKERS))
+_EDGES: Final = tuple(f"edge-{number}" for number in range(EDGES))
+
+KINDS: Final = tuple(
+    " ".join(words)
+    for words in (
+        *product(_SIGNALS, ("one worker", "two workers", "three workers", "edge", *SERVICES)),
+        *product(("cut", "stall", "slow", "half-open"), SERVICES),
+        *product(("crash",), CRASH_POINTS),
+        ("lock", "posts"),
+        ("time-out", "posts"),
+        ("undecodable", "row"),
+        ("deleted", "post"),
+        ("late", "post"),
+        ("retention", "edge"),
+        ("delete", "queue"),
+        ("redeclare", "queue"),
+    )
+)
+"""Every kind of fault: what is done, and to what."""
+
+NEEDS_DURABLE_KAFKA: Final = frozenset({"kill kafka", "term kafka", "retention edge"})
+"""What a broker that keeps everything in memory, and cannot cut a log, has no part in."""
+
+_BEGIN_MS: Final = (500, 8_000)
+"""When a fault begins. Its targets may be busy with another one then: it waits for them."""
+_SHORT_MS: Final = (500, 5_000)
+_LONG_MS: Final = (5_000, 30_000)
+_LONG_SHARE: Final = 0.1
+"""One in ten is long: they reach the time-outs of all clients, and take most of a run's time."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: ``kind`` is one of :data:`KINDS`, ``targets`` are what no other fault may touch meanwhile.
+
+    ``at_ms`` counts from the schedule's beginning, and ``lasts_ms`` is for how long what is broken stays so.
+    """
+
+    kind: str
+    targets: tuple[str, ...]
+    at_ms: int
+    lasts_ms: int
+
+    @property
+    def act(self) -> str:
+        """What is done."""
+        return self.kind.split()[0]
+
+    @property
+    def object(self) -> str:
+        """To what."""
+        return self.kind.split()[-1]
+
+
+def deal(seed: int, without: Container[str] = ()) -> tuple[Fault, ...]:
+    """Return a seed's faults in the order in which they begin, less those kinds that cannot be had."""
+    block, hand = divmod(seed, HANDS)
+    deck = list(KINDS)
+    # For dice that anyone can throw again; no secrets. A string is hashed in the same way by every Python.
+    random.Random(f"deck {block}").shuffle(deck)  # noqa: S311
+    dice = random.Random(f"schedule {seed}")  # noqa: S311
+    faults = [_fault(kind, dice) for kind in deck[hand::HANDS]]
+    return tuple(sorted((fault for fault in faults if fault.kind not in without), key=lambda fault: fault.at_ms))
+
+
+def _fault(kind: str, dice: random.Random) -> Fault:
+    at, lasts = dice.randint(*_BEGIN_MS), dice.randint(*(_LONG_MS if dice.random() < _LONG_SHARE else _SHORT_MS))
+    return Fault(kind, _targets(kind, dice), at, lasts)
+
+
+def _targets(kind: str, dice: random.Random) -> tuple[str, ...]:
+    act, *_, name = words = kind.split()
+    if "worker" in name:
+        return tuple(sorted(dice.sample(_WORKERS, ("one", "two", "three").index(words[1]) + 1)))
+    if act == "retention":
+        # The other edge has to go on: what it has shown tells what this one must own up to.
+        return (*dice.sample(_EDGES, EDGES), "kafka")
+    if name == "edge":
+        return (dice.choice(_EDGES),)
+    if act == "crash":
+        return _WORKERS
+    if name == "queue":
+        # What is in a queue when it is deleted is lost by RabbitMQ: it must be able to run empty before.
+        return ("rabbitmq", "kafka", *_WORKERS, *_EDGES, "postgres")
+    return ("postgres",) if name in {"posts", "row", "post"} else (name,)

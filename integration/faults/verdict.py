@@ -1,0 +1,177 @@
+"""Was a law broken? What was confirmed to the publisher against what every client saw (laws 1, 2 and 12).
+
+Laws of the judge:
+
+* a post that should be shown and that no client saw is *lost*, and so is a dead letter that is not there;
+* a client that saw a post more than once, or one that is not (or no longer) to be shown, saw it *twice*;
+* two clients that saw two posts in opposite orders saw them out of order;
+* between its first and its last post of a stretch a client must have seen what the others saw there; one whose
+  sight begins before the first post and was never interrupted must have seen all. What is missing is a gap that
+  was *not said*. A gap that was said, in a schedule in which no log was cut, is *needless*;
+* a post is *late* that came later than a window, the time of all faults (and of the client's own absence)
+  meanwhile and :data:`GRACE_SECONDS` after it was confirmed.
+
+This module knows neither processes nor clocks.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Final
+
+from integration.faults.observations import Announced, Begins, Observations, Span, View
+
+GRACE_SECONDS: Final = 15.0
+"""The contract's bound: a takeover after a killed worker takes 10 s, and a process 5 s to start."""
+_CUTS_LOG: Final = "retention"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found; each entry is a sentence about one client or post."""
+
+    lost: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+    disorder: list[str] = field(default_factory=list)
+    unsaid: list[str] = field(default_factory=list)
+    needless: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    slowest: float = 0.0
+    """The longest time from a confirmation to a client, less the faults' time in between."""
+
+    @property
+    def charges(self) -> dict[str, list[str]]:
+        """What the product is charged with, by the name of the fault."""
+        return {
+            "lost": self.lost, "twice": self.twice, "out of order": self.disorder,
+            "unsaid gaps": self.unsaid, "needless gaps": self.needless, "late": self.late,
+        }  # fmt: skip
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing was found."""
+        return not any(self.charges.values())
+
+
+def judge(seen: Observations) -> Verdict:
+    """Return what the product did wrong."""
+    shown = {one.post: one for one in seen.announced if one.fate == "shown"}
+    late, slowest = _late(seen, shown)
+    return Verdict(
+        lost=_lost(seen, shown),
+        twice=[sentence for view in seen.views for sentence in _twice(view, shown)],
+        disorder=[sentence for one, other in combinations(seen.views, 2) for sentence in _disorder(one, other)],
+        unsaid=_unsaid(seen.views, shown),
+        needless=_needless(seen),
+        late=late,
+        slowest=slowest,
+    )
+
+
+def _lost(seen: Observations, shown: Mapping[int, Announced]) -> list[str]:
+    sight = {arrival.post for view in seen.views for arrival in view.arrivals}
+    unseen = [f"post {post} was shown to nobody" for post in shown if post not in sight]
+    unburied = [
+        f"post {one.post} is no dead letter with the reason {one.fate}"
+        for one in seen.announced
+        if one.fate != "shown" and (one.fate, one.post) not in seen.dead
+    ]
+    return unseen + unburied
+
+
+def _twice(view: View, shown: Mapping[int, Announced]) -> Iterable[str]:
+    sight: set[int] = set()
+    for post, _ in view.arrivals:
+        if post in sight:
+            yield f"{view.client} saw post {post} again"
+        elif post not in shown:
+            yield f"{view.client} saw post {post}, which was not to be shown (any more)"
+        sight.add(post)
+
+
+def _disorder(one: View, other: View) -> Iterable[str]:
+    places = {post: place for place, post in reversed(list(enumerate(_posts(one))))}
+    last, before = -1, 0
+    for post in dict.fromkeys(_posts(other)):
+        if (place := places.get(post)) is None:
+            continue
+        if place < last:
+            yield f"{other.client} saw post {post} after post {before}, and {one.client} before it"
+        last, before = place, post
+
+
+def _unsaid(views: Sequence[View], shown: Mapping[int, Announced]) -> list[str]:
+    # The view that holds the most is the measure of the others. It need not be whole: what nobody saw is lost.
+    reference = max((list(dict.fromkeys(_posts(view))) for view in views), key=len, default=[])
+    places = {post: place for place, post in enumerate(reference)}
+    sentences = []
+    for view in views:
+        whole = _joined(view)
+        for number, (begins, posts) in enumerate(whole):
+            known = [places[post] for post in posts if post in places]
+            is_last = number == len(whole) - 1
+            if begins == "first" and is_last:
+                due = {post for other in views for post in _posts(other)} & shown.keys()
+            else:
+                # A last stretch that is empty misses at least the end, which everybody should see.
+                first = 0 if begins == "first" else min(known, default=max(0, len(reference) - 1))
+                last = len(reference) - 1 if is_last else max(known, default=-1)
+                due = set(reference[first : last + 1])
+            if missing := sorted(due.difference(posts)):
+                sentences.append(f"{view.client} missed {len(missing)} posts without a word: {_some(missing)}")
+    return sentences
+
+
+def _joined(view: View) -> list[tuple[Begins, list[int]]]:
+    """Join the stretches between which nothing may be missing."""
+    joined: list[tuple[Begins, list[int]]] = []
+    for stretch in view.stretches:
+        posts = [arrival.post for arrival in stretch.arrivals]
+        if stretch.begins == "resumed" and joined:
+            joined[-1][1].extend(posts)
+        else:
+            joined.append((stretch.begins, posts))
+    return joined
+
+
+def _needless(seen: Observations) -> list[str]:
+    if any(fault.kind.startswith(_CUTS_LOG) for fault in seen.faults):
+        return []
+    return [f"{view.client} was told of {view.gaps} gaps" for view in seen.views if view.gaps]
+
+
+def _late(seen: Observations, shown: Mapping[int, Announced]) -> tuple[list[str], float]:
+    sentences: list[str] = []
+    slowest = 0.0
+    for view in seen.views:
+        disturbed = _union([*(fault.span for fault in seen.faults), *view.absences])
+        for post, at in view.arrivals:
+            if (one := shown.get(post)) is None:
+                continue
+            took = at - one.due - _overlap(disturbed, Span(one.due, at))
+            slowest = max(slowest, took)
+            if took > seen.window + GRACE_SECONDS:
+                sentences.append(f"{view.client} saw post {post} after {took:.1f} s, not counting the faults")
+    return sentences, slowest
+
+
+def _union(spans: Iterable[Span]) -> list[Span]:
+    merged: list[Span] = []
+    for span in sorted(spans):
+        if merged and span.begin <= merged[-1].end:
+            merged[-1] = Span(merged[-1].begin, max(merged[-1].end, span.end))
+        else:
+            merged.append(span)
+    return merged
+
+
+def _overlap(spans: Iterable[Span], within: Span) -> float:
+    return sum(max(0.0, min(span.end, within.end) - max(span.begin, within.begin)) for span in spans)
+
+
+def _posts(view: View) -> list[int]:
+    return [arrival.post for arrival in view.arrivals]
+
+
+def _some(posts: Sequence[int]) -> str:
+    return ", ".join(map(str, posts[:5])) + (", …" if len(posts) > 5 else "")  # noqa: PLR2004 - enough to look for
