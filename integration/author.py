@@ -1,4 +1,4 @@
-"""Whoever writes posts in a test: inserts them and announces them as the replaced system does, and knows what to expect."""
+"""Whoever writes posts in a test: inserts them, announces them as the replaced system does, knows what to expect."""
 
 import json
 import random
@@ -52,7 +52,8 @@ class Author:
 
     async def announce(self, *bodies: bytes | int) -> None:
         """Announce ids, or whatever a body may be, and return when the queue has them."""
-        await announce(self._channel, [body if isinstance(body, bytes) else b"%d" % body for body in bodies], self._system.queue)
+        encoded = [body if isinstance(body, bytes) else b"%d" % body for body in bodies]
+        await announce(self._channel, encoded, self._system.queue)
 
     async def publish(self, count: int) -> list[int]:
         """Insert posts and announce them in one burst; return their ids."""
@@ -70,7 +71,7 @@ class Author:
         """Insert posts under reserved ids."""
         async with self.database() as database:
             await database.executemany(
-                "INSERT INTO posts (id, description, created_at, owner_id) VALUES ($1, 'late', now() AT TIME ZONE 'UTC', 1)",
+                "INSERT INTO posts (id, description, created_at, owner_id) VALUES ($1, 'late', '2026-01-02', 1)",
                 [(id_,) for id_ in ids],
             )
 
@@ -101,7 +102,7 @@ class Author:
         likes = [chance.randint(1, 8) for _ in range(chance.randrange(4))]
         return NewPost(
             description=_DESCRIPTIONS[number % len(_DESCRIPTIONS)],
-            created_at=datetime(2026, 2, 3, 4, 5, 6)  # noqa: DTZ001 - naive UTC, as the column is
+            created_at=datetime(2026, 2, 3, 4, 5, 6)
             + timedelta(seconds=number, microseconds=_FRACTIONS[number % len(_FRACTIONS)]),
             owner_id=chance.randint(1, 8),
             # Keys whose own order says nothing.
@@ -111,9 +112,7 @@ class Author:
 
 
 @asynccontextmanager
-async def author_of(
-    system: System, owner: dict[str, str], *, declare: bool = True
-) -> AsyncIterator[Author]:
+async def author_of(system: System, owner: dict[str, str], *, declare: bool = True) -> AsyncIterator[Author]:
     """Let somebody write posts for a system; ``declare``: declare the queue, not durable, as the producer does."""
     async with await aio_pika.connect(owner["AMQP_URL"]) as broker:
         channel = await broker.channel(publisher_confirms=False)

@@ -94,6 +94,10 @@ class Client(ABC):
 
         await self.until(enough, f"{count} posts", patience)
 
+    async def until_last(self, id_: int) -> None:
+        """Wait until the newest post is this one."""
+        await self.until(lambda: self.ids[-1:] == [id_], f"post {id_} as the last")
+
     async def until_welcome(self) -> None:
         """Wait for the first message."""
         await self.until(lambda: bool(self.raw), "a welcome")

@@ -7,8 +7,9 @@ import asyncio
 import os
 import secrets
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
@@ -17,7 +18,7 @@ import pytest
 from integration.posts_service import create_tables
 from integration.service import ServiceError
 from integration.services import Services
-from integration.system import System
+from integration.system import Process, System
 
 _GIVEN: Final = ("AMQP_URL", "DATABASE_URL", "KAFKA_URL")
 # What must be quoted in a URL, so that both spellings can be looked for in the logs.
@@ -28,7 +29,7 @@ _READER: Final = "postcast_reader"
 _SYSTEMS = pytest.StashKey[list[System]]()
 
 
-def lacking(what: str) -> None:
+def lacking(what: str) -> NoReturn:
     """Skip a test for want of something, or fail where nothing may be wanting."""
     if os.environ.get("POSTCAST_REQUIRE_ALL") == "1":
         pytest.fail(f"POSTCAST_REQUIRE_ALL is set, but {what}", pytrace=False)
@@ -57,18 +58,15 @@ def services() -> Iterator[Services]:
     Always our own, whatever the environment names: the tests stop and break them.
     """
     environ = {key: value for key, value in os.environ.items() if key not in _GIVEN}
-    try:
-        running = Services(environ=environ).__enter__()
-    except ServiceError as error:
-        lacking(str(error))
-        raise
-    try:
+    with ExitStack() as begun:
+        try:
+            running = begun.enter_context(Services(environ=environ))
+        except ServiceError as error:
+            lacking(str(error))
         asyncio.run(_make_tables(running.postgres.url))
         running.rabbitmqctl("add_user", _READER, _SECRET)
         running.rabbitmqctl("set_permissions", _READER, ".*", ".*", ".*")
         yield running
-    finally:
-        running.__exit__()
 
 
 async def _make_tables(url: str) -> None:
@@ -98,7 +96,7 @@ def owner(services: Services) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def logs(services: Services) -> Iterator[Path]:
-    """The folder of all processes' logs; at the end no password may stand in any."""
+    """Make the folder of all processes' logs; at the end no password may stand in any."""
     folder = services.scratch / "logs"
     folder.mkdir()
     yield folder
@@ -163,7 +161,16 @@ def _shared(_install_for_session: Install) -> System:
 
 @pytest.fixture
 def shared(_shared: System) -> System:
-    """The installation of all tests that leave it as they find it: a worker with windows of 1 s, and two edges."""
+    """Lend the installation of all tests that leave it as they find it: a worker with windows of 1 s, and two edges."""
     for process in _shared.processes:
         process.until_ready()
     return _shared
+
+
+@pytest.fixture
+def extra_edge(shared: System) -> Iterator[Process]:
+    """Start one more edge of the shared installation, for a test that ends it."""
+    edge = shared.edge().until_ready()
+    yield edge
+    edge.close()
+    shared.processes.remove(edge)

@@ -19,11 +19,15 @@ from integration.child import Child
 from integration.ports import free_port
 
 READY_SECONDS: Final = 60.0
-"""How long a process may take to be ready: a worker takes 5 s, and one that follows a killed one 10 s, on a quiet machine."""
+"""How long a process may take to be ready. On a quiet machine a worker takes 5 s, or 10 s after one that was killed."""
 STOP_SECONDS: Final = 20.0
-"""How long SIGTERM may take: the worker settles its batch and drains the bridge, the edge waits 10 s for its clients."""
+"""How long SIGTERM may take: the worker drains the bridge and settles its batch, the edge waits 10 s for clients."""
 _ASK_AGAIN_SECONDS: Final = 0.05
 _ANSWER_SECONDS: Final = 5.0
+_TELLING_LINES: Final = 20
+_LAST_LINES: Final = 5
+_LINE: Final = 2_000
+"""How much of a line is shown: a traceback is one line of JSON."""
 _ROOT: Final = Path(__file__).parent.parent
 _WORKER: Final = "streams.app"
 
@@ -31,7 +35,9 @@ _WORKER: Final = "streams.app"
 class Process:
     """One process of the product. ``port`` is that of its HTTP server; ``log`` is the file with its output."""
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], *, port: int, log: Path) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str], *, port: int, log: Path
+    ) -> None:
         self.name = name
         self.port = port
         self.log = log
@@ -114,8 +120,10 @@ class Process:
         return [event for event in events if event.get("event") == name]
 
     def tail(self) -> str:
-        """Return the last lines of its log."""
-        return self._child.tail()
+        """Return what its log says last, and before that whatever was more than information."""
+        lines = self.log.read_text("utf-8", "replace").splitlines() if self.log.exists() else []
+        telling = [number for number, line in enumerate(lines) if '"level": "info"' not in line][-_TELLING_LINES:]
+        return "\n".join(lines[number][:_LINE] for number in sorted({*telling, *range(len(lines))[-_LAST_LINES:]}))
 
     @property
     def websocket(self) -> str:
@@ -160,8 +168,8 @@ class System:
         for process in self.processes:
             process.close()
 
-    def worker(self, module: str = _WORKER, **variables: object) -> Process:
-        """Start a worker, and do not wait until it is ready."""
+    def worker(self, module: str = _WORKER, /, **variables: object) -> Process:
+        """Start a worker, and do not wait until it is ready. A variable that is None is not set for it."""
         port = free_port()
         command = ["faust", "-A", module, "worker", "-l", "info", f"--web-port={port}"]
         return self._start("worker", command, port, variables)

@@ -150,7 +150,12 @@ async def test_a_record_that_is_none_is_passed_over(system: System, edge: Proces
 
 
 @pytest.mark.parametrize(
-    ("query", "reason"), [("?cursor=", "invalid"), ("?cursor=nonsense", "invalid"), ("?cursor=AAAAAAABhqAAAAAAAAAAAAAAAAA", "unknown")]
+    ("query", "reason"),
+    [
+        ("?cursor=", "invalid"),
+        ("?cursor=nonsense", "invalid"),
+        ("?cursor=AAAAAAABhqAAAAAAAAAAAAAAAAA", "unknown"),  # the beginning of record 100,000
+    ],
 )
 async def test_a_cursor_that_cannot_be_resumed_is_said_and_the_feed_goes_on_from_now(
     system: System, edge: Process, query: str, reason: str

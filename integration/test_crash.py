@@ -1,4 +1,4 @@
-"""The worker is killed, at any moment and exactly where a promise changes hands: nothing is lost, nothing shown twice."""
+"""A worker is killed, somewhere and exactly where a promise changes hands: nothing is lost, nothing shown twice."""
 
 import asyncio
 import time
@@ -31,7 +31,7 @@ def _system(install_for_module: Install) -> System:
 
 @pytest.fixture
 def system(_system: System) -> Iterator[System]:
-    """An installation with an edge; its workers end with the test."""
+    """Lend an installation with an edge; its workers end with the test."""
     yield _system
     for worker in _system.processes[1:]:
         worker.terminate()
@@ -40,11 +40,11 @@ def system(_system: System) -> Iterator[System]:
 
 @pytest.fixture
 def edge(system: System) -> Process:
-    """The edge."""
+    """Lend its edge."""
     return system.processes[0]
 
 
-Doomed = Callable[[str], tuple[Process, Path]]
+Doomed = Callable[..., tuple[Process, Path]]
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ async def test_killed_between_two_records_of_one_window_it_shows_the_rest_and_no
     """A window too large for one record of the feed is repeated whole; clients get its beginning once, then its end."""
     kafka_url = system.environment["KAFKA_URL"]
     async with author_of(system, owner) as author, await connect(edge.websocket) as client:
-        long = NewPost("x" * 500, datetime(2026, 1, 1), owner_id=1)  # noqa: DTZ001 - naive UTC, as the column is
+        long = NewPost("x" * 500, datetime(2026, 1, 1), owner_id=1)
         published = await author.insert_posts([long] * 1000)
         now = round(time.time() * 1000)
         await topics.place(kafka_url, system.created, [Placed(0, now, id_) for id_ in published])

@@ -15,9 +15,9 @@ async def _one_by_one(author: Author, count: int, watching: Client) -> list[int]
     """Publish posts singly: each after the one before was shown."""
     ids: list[int] = []
     for _ in range(count):
-        already = len(watching.raw)
+        already = len(watching.ids)
         ids += await author.publish(1)
-        await watching.until(lambda: len(watching.raw) > already, "a single post")
+        await watching.until_shown(already + 1)
     return ids
 
 
@@ -62,7 +62,7 @@ async def test_500_posts_reach_five_clients_complete_once_and_in_one_order(
         published += await author.publish(500 - len(published))
         await first.until_shown(500)
         for client in (third, fourth, fifth, resumed):
-            await client.until(lambda client=client: client.ids[-1:] == first.ids[-1:], "the last post")
+            await client.until_last(first.ids[-1])
         expected = {post["id"]: post for post in await author.expected(published)}
 
     feed = await topics.feed_records(kafka_url, shared.feed)

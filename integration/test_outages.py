@@ -62,7 +62,7 @@ async def test_postgresql_may_be_away_for_a_while(shared: System, owner: dict[st
 
 @pytest.fixture
 def own_kafka(services: Services) -> Iterator[Services]:
-    """A Kafka for one test alone, beside the other two services of all."""
+    """Start a Kafka for one test alone, beside the other two services of all."""
     given = {"AMQP_URL": services.rabbitmq.url, "DATABASE_URL": services.postgres.url}
     with Services(environ={**os.environ, **given, "KAFKA_URL": ""}) as own:
         yield own

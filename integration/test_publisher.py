@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from integration.services import Services
-from streams.publisher import MAX_RECORD_BYTES, Publisher, Publishes, TooLarge, WrongTopic, declare_topics
+from streams.publisher import MAX_RECORD_BYTES, Keyed, Publisher, Publishes, TooLarge, WrongTopic, declare_topics
 from streams.settings import Settings
 from streams.telemetry import Health
 from tests.streams.doubles import MemoryPublisher
@@ -66,31 +66,36 @@ async def test_what_is_written_one_after_the_other_stands_in_that_order(
     publisher: Publishes, settings: Settings
 ) -> None:
     for number in range(20):
-        await publisher.publish(settings.feed_topic, b"%d" % number, partition=0)
+        await publisher.publish(settings.feed_topic, [(None, b"%d" % number)])
     assert await records(publisher, settings, settings.feed_topic) == [(None, b"%d" % n) for n in range(20)]
 
 
 async def test_all_that_is_written_at_once_is_there_when_the_last_is_confirmed(
     publisher: Publishes, settings: Settings
 ) -> None:
-    wanted = [(b"%d" % n, b"value %d" % n) for n in range(2000)]
-    await asyncio.gather(*(publisher.publish(settings.created_topic, value, key=key) for key, value in wanted))
+    wanted: list[Keyed] = [(b"%d" % n, b"value %d" % n) for n in range(2000)]
+    await publisher.publish(settings.created_topic, wanted)
     assert sorted(await records(publisher, settings, settings.created_topic)) == sorted(wanted)
 
 
 async def test_a_record_that_kafka_would_refuse_is_too_large(publisher: Publishes, settings: Settings) -> None:
     with pytest.raises(TooLarge):
-        await publisher.publish(settings.feed_topic, b"x" * (MAX_RECORD_BYTES + 1), partition=0)
-    await publisher.publish(settings.feed_topic, b"y" * (MAX_RECORD_BYTES // 2), partition=0)
+        await publisher.publish(settings.feed_topic, [(None, b"x" * (MAX_RECORD_BYTES + 1))])
+    await publisher.publish(settings.feed_topic, [(None, b"y" * (MAX_RECORD_BYTES // 2))])
     assert await records(publisher, settings, settings.feed_topic) == [(None, b"y" * (MAX_RECORD_BYTES // 2))]
+
+
+async def test_more_than_one_batch_holds_is_written_in_its_order(publisher: Publishes, settings: Settings) -> None:
+    wanted: list[Keyed] = [(None, b"%03d" % n + b"x" * 300_000) for n in range(10)]
+    await publisher.publish(settings.feed_topic, wanted)
+    assert await records(publisher, settings, settings.feed_topic) == wanted
 
 
 async def test_a_key_has_its_partition_and_the_topics_their_numbers(settings: Settings) -> None:
     publisher = Publisher(settings, Health())
     await publisher.start()
     for _ in range(3):
-        for post in range(30):
-            await publisher.publish(settings.created_topic, b"x", key=b"%d" % post)
+        await publisher.publish(settings.created_topic, [(b"%d" % post, b"x") for post in range(30)])
     await publisher.stop()
     parts = await logs(settings, settings.created_topic)
     assert len(parts) == 3
@@ -113,10 +118,10 @@ async def test_a_write_waits_for_a_kafka_that_is_away(services: Services, settin
     health = Health()
     publisher = Publisher(settings, health)
     await publisher.start()
-    await publisher.publish(settings.feed_topic, b"before", partition=0)
+    await publisher.publish(settings.feed_topic, [(None, b"before")])
     await asyncio.to_thread(services.kafka.pause)
     try:
-        writing = asyncio.create_task(publisher.publish(settings.feed_topic, b"meanwhile", partition=0))
+        writing = asyncio.create_task(publisher.publish(settings.feed_topic, [(None, b"meanwhile")]))
         async with asyncio.timeout(30):
             while "kafka" not in health.problems:
                 await asyncio.sleep(0.1)

@@ -10,7 +10,6 @@ from integration.conftest import Install
 from integration.services import Services
 
 
-
 def _durable(services: Services, queue: str) -> str | None:
     """Say whether a queue is durable, as RabbitMQ spells it; None when there is no such queue."""
     lines = services.rabbitmqctl("--silent", "list_queues", "name", "durable").splitlines()

@@ -1,4 +1,4 @@
-"""The environment: the replaced service's own values work, wrong ones end a process with a sentence, none is told on."""
+"""The environment: the replaced service's values work, wrong ones end a process with a sentence, none is told on."""
 
 import asyncio
 import re
@@ -31,7 +31,7 @@ async def _make_golden_post(system: System, owner: dict[str, str]) -> None:
         await database.execute("INSERT INTO users VALUES (456, 'username', '') ON CONFLICT DO NOTHING")
         await database.execute(
             "INSERT INTO posts VALUES (123, 'Post content', $1, 456) ON CONFLICT DO NOTHING",
-            datetime(2024, 1, 1),  # noqa: DTZ001 - naive UTC, as the column is
+            datetime(2024, 1, 1),
         )
         await database.execute(
             "INSERT INTO image_key (key, post_id) VALUES ('url1', 123), ('url2', 123) ON CONFLICT DO NOTHING"
@@ -67,7 +67,7 @@ async def test_in_each_form_of_the_database_url_the_golden_post_is_shown_byte_fo
 
 @pytest.fixture
 def nobody() -> Iterator[socket.socket]:
-    """A listening socket that must stay alone."""
+    """Listen where nobody may connect."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setblocking(False)
         yield listening
@@ -97,8 +97,9 @@ def test_a_wrong_or_missing_setting_ends_the_process_before_it_connects_to_anyth
     system = install(
         AMQP_URL=f"amqp://{host}/", DATABASE_URL=f"postgres://{host}/postgres", KAFKA_URL=f"kafka://{host}"
     )
-    start = {"worker": system.worker, "edge": system.edge}
-    processes = [start[kind](**variables) for kind, _, variables in WRONG]
+    processes = [
+        system.worker(**variables) if kind == "worker" else system.edge(**variables) for kind, _, variables in WRONG
+    ]
     for process, (_, name, _) in zip(processes, WRONG, strict=True):
         assert process.until_ended(patience=60) == 1
         said = process.log.read_text()
@@ -109,13 +110,9 @@ def test_a_wrong_or_missing_setting_ends_the_process_before_it_connects_to_anyth
         nobody.accept()
 
 
-async def test_wrong_passwords_are_waited_out_and_never_told(
-    install: Install, owner: dict[str, str], product: dict[str, str]
-) -> None:
+async def test_wrong_passwords_are_waited_out_and_never_told(install: Install, product: dict[str, str]) -> None:
     """They may be put right on the other side; /readyz and the log say what is refused, and not with what."""
-    wrong = {
-        name: re.sub(r":[^:/]*@", f":{WRONG_SECRET}@", product[name]) for name in ("AMQP_URL", "DATABASE_URL")
-    }
+    wrong = {name: re.sub(r":[^:/]*@", f":{WRONG_SECRET}@", product[name]) for name in ("AMQP_URL", "DATABASE_URL")}
     system = install(**wrong)
     kafka_url = system.environment["KAFKA_URL"]
     await topics.create(kafka_url, {system.created: 8, system.feed: 1, system.dead: 1})

@@ -1,11 +1,9 @@
 """SIGTERM under load, workers that come and go, edges that restart: nothing is lost to whoever has a cursor."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
-
-import pytest
 
 from integration import topics
 from integration.author import Author, author_of
@@ -41,6 +39,11 @@ def _assigned(worker: Process) -> set[int]:
     return set(events[-1]["partitions"]) if events else set()
 
 
+def _publishes(worker: Process) -> None:
+    """Wait until a worker has published posts of its own."""
+    worker.until(lambda: worker.metric("postcast_posts_total") > 0, "publishes posts")
+
+
 async def test_workers_share_the_work_and_come_and_go_under_load(install: Install, owner: dict[str, str]) -> None:
     """Two have all partitions between them and both release; one leaves on SIGTERM, another joins; nothing is lost."""
     system = install()
@@ -59,9 +62,7 @@ async def test_workers_share_the_work_and_come_and_go_under_load(install: Instal
         await asyncio.to_thread(one.until, lambda: shared_by(one, two), "shares the partitions")
         async with _load(author) as published:
             for worker in (one, two):
-                await asyncio.to_thread(
-                    worker.until, lambda worker=worker: worker.metric("postcast_posts_total") > 10, "publishes"
-                )
+                await asyncio.to_thread(_publishes, worker)
             assert await asyncio.to_thread(one.terminate) == 0
             await asyncio.to_thread(two.until, lambda: _assigned(two) == PARTITIONS, "takes over all partitions")
             await show_more()
@@ -77,15 +78,6 @@ async def test_workers_share_the_work_and_come_and_go_under_load(install: Instal
         async with asyncio.timeout(30):
             while await topics.unreleased(system.environment["KAFKA_URL"], system.created, system.name):
                 pass
-
-
-@pytest.fixture
-def extra_edge(shared: System) -> Iterator[Process]:
-    """One more edge of the shared installation, to be ended by the test."""
-    edge = shared.edge().until_ready()
-    yield edge
-    edge.close()
-    shared.processes.remove(edge)
 
 
 async def test_an_edge_that_is_told_to_stop_under_load_says_1001_and_loses_nothing_to_a_cursor(
@@ -117,7 +109,7 @@ async def test_an_edge_that_is_told_to_stop_under_load_says_1001_and_loses_nothi
         async with elsewhere, again, newcomer:
             await reference.until_shown(len(published))
             for client in (elsewhere, again, newcomer):
-                await client.until(lambda client=client: client.ids[-1:] == reference.ids[-1:], "the last post")
+                await client.until_last(reference.ids[-1])
             assert sorted(reference.ids) == sorted(published)
             assert one.posts + elsewhere.posts == reference.posts
             assert two.posts + again.posts == reference.posts

@@ -108,10 +108,7 @@ async def test_windows_of_20000_and_of_50000_posts_are_shown_whole_and_in_order(
     chance = random.Random(70_000)  # noqa: S311 - the same order each time, whatever it is
     chance.shuffle(ids)
     windows = [
-        [
-            Placed(chance.randrange(PARTITIONS), begin + chance.randrange(size * 1000), id_)
-            for id_ in some
-        ]
+        [Placed(chance.randrange(PARTITIONS), begin + chance.randrange(size * 1000), id_) for id_ in some]
         for begin, some in ((start, ids[:20_000]), (start + size * 1000, ids[20_000:]))
     ]
     for window in windows:

@@ -42,16 +42,32 @@ async def _consumer(kafka_url: str, group: str | None = None) -> AsyncIterator[A
         await consumer.stop()
 
 
-async def _read(consumer: AIOKafkaConsumer, topic: str) -> dict[TopicPartition, list[bytes]]:
-    if topic not in await consumer.topics():
-        return {}
-    values: dict[TopicPartition, list[bytes]] = {
-        TopicPartition(topic, number): [] for number in sorted(consumer.partitions_for_topic(topic) or ())
-    }
-    consumer.assign(list(values))
-    await consumer.seek_to_beginning()
+@asynccontextmanager
+async def _admin(kafka_url: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=_brokers(kafka_url))
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def _partitions(kafka_url: str, topic: str) -> list[TopicPartition]:
+    """Return a topic's partitions; none when there is no such topic, which is not made by asking for it."""
+    async with _admin(kafka_url) as admin:
+        if topic not in await admin.list_topics():
+            return []
+        [described] = await admin.describe_topics([topic])
+        return sorted(TopicPartition(topic, partition["partition"]) for partition in described["partitions"])
+
+
+async def _read(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> dict[TopicPartition, list[bytes]]:
+    values: dict[TopicPartition, list[bytes]] = {partition: [] for partition in partitions}
+    consumer.assign(partitions)
     # The end is what a read says it is. Asked for it by itself, Tansu forgets most of the last batch.
-    unread = set(values)
+    unread = set(partitions)
+    if unread:
+        await consumer.seek_to_beginning()
     while unread:
         for partition, records in (await consumer.getmany(timeout_ms=_READ_MS)).items():
             values[partition] += [record.value for record in records]
@@ -64,8 +80,9 @@ async def _read(consumer: AIOKafkaConsumer, topic: str) -> dict[TopicPartition, 
 
 async def raw_records(kafka_url: str, topic: str) -> list[bytes]:
     """Read the values of a whole topic, one partition after the other; none when there is no such topic."""
+    partitions = await _partitions(kafka_url, topic)
     async with _consumer(kafka_url) as consumer:
-        return [value for values in (await _read(consumer, topic)).values() for value in values]
+        return [value for values in (await _read(consumer, partitions)).values() for value in values]
 
 
 async def created_records(kafka_url: str, topic: str) -> list[Created]:
@@ -85,13 +102,9 @@ async def dead_letters(kafka_url: str, topic: str) -> list[DeadLetter]:
 
 async def create(kafka_url: str, partitions: Mapping[str, int]) -> None:
     """Make topics before the product does."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=_brokers(kafka_url))
-    await admin.start()
-    try:
+    async with _admin(kafka_url) as admin:
         answer = await admin.create_topics([NewTopic(topic, number, 1) for topic, number in partitions.items()])
         assert {code for _, code, *_ in answer.topic_errors} == {0}, answer
-    finally:
-        await admin.close()
 
 
 async def write(kafka_url: str, topic: str, values: Iterable[bytes]) -> None:
@@ -123,7 +136,8 @@ async def _producer(kafka_url: str) -> AsyncIterator[AIOKafkaProducer]:
 
 async def unreleased(kafka_url: str, topic: str, group: str) -> int:
     """Return how many records of a topic its group has not released."""
+    partitions = await _partitions(kafka_url, topic)
     # It assigns itself partitions and so never joins the group; it only asks for what the group has committed.
     async with _consumer(kafka_url, group) as consumer:
-        held = await _read(consumer, topic)
+        held = await _read(consumer, partitions)
         return sum([len(values) - (await consumer.committed(partition) or 0) for partition, values in held.items()])

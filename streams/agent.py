@@ -9,7 +9,7 @@ open (its issue #606), and ends the worker when a commit finds the broker away.
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable
-from typing import Final
+from typing import Final, cast
 
 import faust
 from aiokafka.errors import KafkaError
@@ -17,7 +17,7 @@ from faust.types import EventT, StreamT
 from mode import Service
 
 from streams.completion import Completion
-from streams.contract import BadRecord, Millis, Offset, Partition, PostId, decode_created
+from streams.contract import BadRecord, Millis, Offset, Partition, PostId, dead_letter, decode_created
 from streams.frontier import Frontier
 from streams.group import Group
 from streams.publisher import delays
@@ -70,13 +70,13 @@ class Flow(Service):
         self._pressed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        metrics.held.set_function(lambda: self._frontier.held)
 
     # -- what is read ------------------------------------------------------------------------------
 
     async def consume(self, stream: StreamT[bytes]) -> None:
         """Feed the windows. Waits while too much is held, so that records stay in Kafka."""
-        assert isinstance(stream, faust.Stream)  # noqa: S101 - what an agent is given
-        async for event in stream.noack().events():
+        async for event in cast("faust.Stream[bytes]", stream).noack().events():
             while self._frontier.held >= self._settings.max_held:
                 self._room.clear()
                 self._pressed.set()
@@ -102,7 +102,7 @@ class Flow(Service):
         try:
             created = decode_created(message.value or b"")
         except BadRecord as error:
-            await self._completion.set_aside("bad_record", str(error), message.value or b"")
+            await self._completion.set_aside([dead_letter("bad_record", str(error), message.value or b"")])
             self._finish([(partition, offset)])
             return
         self._windows.add(
@@ -150,7 +150,8 @@ class Flow(Service):
                 await self._pressed.wait()
         except TimeoutError:
             pass
-        self._metrics.held.set(self._frontier.held)
+        # However it was answered: an event that stays set would turn this loop without a pause.
+        self._pressed.clear()
         for partition, offset in self._next.items():
             highwater = self._group.highwater(partition)
             if highwater is not None and offset > highwater:
@@ -161,7 +162,6 @@ class Flow(Service):
         if self.should_stop:
             return None
         if self._frontier.held >= self._settings.max_held:
-            self._pressed.clear()
             return self._windows.close(self._now(), self._read()) or self._windows.take()
         if batch := self._windows.close(self._now(), self._read()):
             return batch

@@ -7,19 +7,19 @@ that is the feed's readers' business (law 2).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import aio_pika
-from aio_pika.abc import AbstractConnection, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractConnection, AbstractQueue
+from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.exceptions import AMQPError, ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
 from mode import Service
 
 from streams.announcement import NotAnId, announced_post
 from streams.contract import Created, dead_letter, encode_created, encode_dead
-from streams.frontier import Frontier
-from streams.publisher import Publishes, delays
+from streams.publisher import Keyed, Publishes, delays
 from streams.settings import Settings
 from streams.telemetry import Health, Metrics, log
 
@@ -97,52 +97,65 @@ class Bridge(Service):
                 "declare it, or grant the right to configure it"
             ) from error
 
-    async def _announce(self, body: bytes) -> None:
-        """Put what a delivery says where it belongs, and return when Kafka has it."""
-        try:
-            post = announced_post(body)
-        except NotAnId as error:
-            letter = dead_letter("not_an_id", str(error), body)
-            await self._publisher.publish(self._settings.dead_topic, encode_dead(letter))
-            self._metrics.dead.labels(letter.reason).inc()
-        else:
-            await self._publisher.publish(self._settings.created_topic, encode_created(Created(post)), key=b"%d" % post)
-        self._metrics.deliveries.inc()
-        self._reached("bridge.confirmed")
+    async def _announce(self, bodies: Sequence[bytes]) -> None:
+        """Put what deliveries say where it belongs, and return when Kafka has it."""
+        posts: list[Keyed] = []
+        letters: list[Keyed] = []
+        for body in bodies:
+            try:
+                post = announced_post(body)
+            except NotAnId as error:
+                letter = dead_letter("not_an_id", str(error), body)
+                letters.append((None, encode_dead(letter)))
+                self._metrics.dead.labels(letter.reason).inc()
+            else:
+                posts.append((b"%d" % post, encode_created(Created(post))))
+        await self._publisher.publish(self._settings.dead_topic, letters)
+        await self._publisher.publish(self._settings.created_topic, posts)
+        self._metrics.deliveries.inc(len(bodies))
+        for _ in bodies:
+            self._reached("bridge.confirmed")
 
 
 class _Consumer:
-    """One consumer on one channel; its delivery tags are that channel's."""
+    """One consumer on one channel.
 
-    def __init__(self, queue: AbstractQueue, announce: Callable[[bytes], Awaitable[None]]) -> None:
+    Deliveries are announced in groups: while Kafka confirms one, the next gathers. So the busier the
+    queue the larger the groups, and a group is acknowledged with one frame, up to its last delivery.
+    """
+
+    def __init__(self, queue: AbstractQueue, announce: Callable[[Sequence[bytes]], Awaitable[None]]) -> None:
         self._queue = queue
         self._announce = announce
-        self._frontier: Frontier[None] = Frontier()
+        # What is not acknowledged, at most the prefetch: what gathers (tag, body), and the group under way.
+        self._gathered: list[tuple[int, bytes]] = []
+        self._open = 0
         self._heard = 0
         self._ended = asyncio.Event()
-        self._confirmed = asyncio.Event()
+        self._arrived = asyncio.Event()
         self._drained = asyncio.Event()
 
     @asynccontextmanager
     async def consuming(self, prefetch: int) -> AsyncIterator[None]:
         """Take deliveries; at the end take no more, and let what is in flight be confirmed and acknowledged."""
         channel = self._queue.channel
+        # aio-pika's own consumer makes an object of every header: a third of the time of a delivery.
         underlay = await channel.get_underlay_channel()
         # RabbitMQ cancels the consumer of a queue that is deleted, and says so on the channel alone.
         underlay.on_consumer_cancel_callbacks.add(lambda _: self._ended.set())
         channel.close_callbacks.add(lambda *_: self._ended.set())
         await channel.set_qos(prefetch_count=prefetch)
-        acknowledging = asyncio.create_task(self._acknowledge())
-        acknowledging.add_done_callback(lambda _: self._ended.set())
+        forwarding = asyncio.create_task(self._forward(underlay))
+        forwarding.add_done_callback(lambda _: self._ended.set())
         try:
-            tag = await self._queue.consume(self._on_delivery)
+            consumer = await underlay.basic_consume(self._queue.name, self._on_delivery)
             yield
-            await self._queue.cancel(tag)
+            await underlay.basic_cancel(consumer.consumer_tag or "")
             await self._drain()
         finally:
-            acknowledging.cancel()
+            forwarding.cancel()
             # Its own error, if it had one, has ended the consumer already.
-            await asyncio.gather(acknowledging, return_exceptions=True)
+            await asyncio.gather(forwarding, return_exceptions=True)
 
     async def watch(self, connection: AbstractConnection, stop: Coroutine[Any, Any, None]) -> None:
         """Return when told to stop; raise :class:`Lost` when the consumer is gone."""
@@ -153,7 +166,7 @@ class _Consumer:
                 await asyncio.wait((stopped, ended), timeout=_WATCH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 if ended.done():
                     raise Lost("RabbitMQ ended the consumer: the queue was deleted, or the channel closed")
-                if heard == self._heard and not self._frontier.held:
+                if heard == self._heard and not self._open:
                     await self._ask(connection)
         finally:
             stopped.cancel()
@@ -167,38 +180,35 @@ class _Consumer:
         if heard == self._heard and (state.message_count or not state.consumer_count):
             raise Lost(f"nothing arrives although the queue holds {state.message_count} messages")
 
-    async def _on_delivery(self, message: AbstractIncomingMessage) -> None:
-        # A task for each delivery, begun in their order and bounded by the prefetch: what stands
-        # before the first await is done in the order of the tags.
-        tag = message.delivery_tag
-        if tag is None:
+    async def _on_delivery(self, message: DeliveredMessage) -> None:
+        if message.delivery_tag is None:
             raise Lost("RabbitMQ sent a delivery without a tag")
         self._heard += 1
-        self._frontier.hold(None, tag)
-        self._drained.clear()
-        await self._announce(message.body)
-        self._frontier.finish(None, (tag,))
-        self._confirmed.set()
+        self._open += 1
+        self._gathered.append((message.delivery_tag, message.body))
+        self._arrived.set()
 
-    async def _acknowledge(self) -> None:
-        """Acknowledge what is confirmed, many at once: Kafka confirms many records in one answer."""
-        underlay = await self._queue.channel.get_underlay_channel()
+    async def _forward(self, channel: AbstractChannel) -> None:
         while True:
-            await self._confirmed.wait()
-            self._confirmed.clear()
-            for tag in self._frontier.release().values():
-                await underlay.basic_ack(tag, multiple=True)
-            if not self._frontier.held:
+            await self._arrived.wait()
+            self._arrived.clear()
+            group, self._gathered = self._gathered, []
+            await self._announce([body for _, body in group])
+            # aiormq begins its callbacks in the order of the deliveries: the last tag speaks for all before it.
+            await channel.basic_ack(group[-1][0], multiple=True)
+            self._open -= len(group)
+            if not self._open:
                 self._drained.set()
 
     async def _drain(self) -> None:
-        if not self._frontier.held:
+        self._drained.clear()
+        if not self._open:
             return
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await self._drained.wait()
         except TimeoutError:
-            log.warning("bridge.not_drained", deliveries=self._frontier.held)
+            log.warning("bridge.not_drained", deliveries=self._open)
 
 
 def _sentence(error: BaseException) -> str:

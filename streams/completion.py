@@ -5,20 +5,25 @@ posts.created, or its id on posts.dead; only then may the records be released.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from itertools import islice
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
-from streams.contract import FeedRecord, PostId, dead_letter, encode_created, encode_dead, encode_feed, feed_records
+from streams.contract import (
+    DeadLetter,
+    FeedRecord,
+    PostId,
+    dead_letter,
+    encode_created,
+    encode_dead,
+    encode_feed,
+    feed_records,
+)
 from streams.enrichment import Row, distinct_posts, enrich
 from streams.lookup import TimedOut, Unavailable, Unreadable
 from streams.publisher import Publishes, TooLarge, delays
 from streams.settings import Settings
 from streams.telemetry import Health, Metrics
 from streams.windows import Batch
-
-# How many records are written at once: enough to fill Kafka's batches, and few tasks.
-_CONCURRENT_WRITES: Final = 1000
 
 
 class LooksUp(Protocol):
@@ -64,31 +69,28 @@ class Completion:
             await self._show(part)
         if enriched.publications:
             self._reached("feed.confirmed")
-        await _all(
-            self._publisher.publish(self._settings.created_topic, encode_created(retry), key=b"%d" % retry.id)
-            for retry in enriched.retries
-        )
         if enriched.retries:
+            retries = [(b"%d" % retry.id, encode_created(retry)) for retry in enriched.retries]
+            await self._publisher.publish(self._settings.created_topic, retries)
             self._metrics.retries.inc(len(enriched.retries))
             self._reached("retry.confirmed")
-        await _all(
-            self.set_aside("missing", f"not in the database at {self._settings.max_attempts} lookups", b"%d" % post)
-            for post in enriched.missing
-        )
-        await _all(self.set_aside("unreadable", why, b"%d" % post) for post, why in unreadable.items())
+        in_vain = f"not in the database at {self._settings.max_attempts} lookups"
+        await self.set_aside(dead_letter("missing", in_vain, b"%d" % post) for post in enriched.missing)
+        await self.set_aside(dead_letter("unreadable", why, b"%d" % post) for post, why in unreadable.items())
 
-    async def set_aside(self, reason: str, detail: str, body: bytes) -> None:
-        """Write a dead letter."""
-        await self._publisher.publish(self._settings.dead_topic, encode_dead(dead_letter(reason, detail, body)))
-        self._metrics.dead.labels(reason).inc()
+    async def set_aside(self, letters: Iterable[DeadLetter]) -> None:
+        """Write dead letters."""
+        letters = list(letters)
+        await self._publisher.publish(self._settings.dead_topic, [(None, encode_dead(letter)) for letter in letters])
+        for letter in letters:
+            self._metrics.dead.labels(letter.reason).inc()
 
     async def _show(self, part: FeedRecord) -> None:
         try:
-            await self._publisher.publish(self._settings.feed_topic, encode_feed(part), partition=0)
+            await self._publisher.publish(self._settings.feed_topic, [(None, encode_feed(part))])
         except TooLarge as error:
             # A record of several posts is a quarter of Kafka's limit at most: this one is a single huge post.
-            for publication in part.publications:
-                await self.set_aside("too_large", str(error), b"%d" % publication.id)
+            await self.set_aside(dead_letter("too_large", str(error), b"%d" % one.id) for one in part.publications)
         else:
             self._metrics.posts.inc(len(part.publications))
 
@@ -124,9 +126,3 @@ class Completion:
             await self._rows(ids[middle:]),
         )
         return rows | more_rows, unreadable | more_unreadable
-
-
-async def _all(writes: Iterable[Coroutine[Any, Any, None]]) -> None:
-    remaining = iter(writes)
-    while some := list(islice(remaining, _CONCURRENT_WRITES)):
-        await asyncio.gather(*some)

@@ -83,9 +83,9 @@ async def requeue(some: Iterable[Letter], publisher: Publishes, settings: Settin
         except NotAnId as error:
             refused.append((one, str(error)))
             continue
-        await publisher.publish(settings.created_topic, encode_created(Created(post)), key=b"%d" % post)
+        await publisher.publish(settings.created_topic, [(b"%d" % post, encode_created(Created(post)))])
         mark = dead_letter(REQUEUED, f"post {post}", b"%d" % one.offset)
-        await publisher.publish(settings.dead_topic, encode_dead(mark))
+        await publisher.publish(settings.dead_topic, [(None, encode_dead(mark))])
         done += 1
     return Requeued(done, refused)
 

@@ -1,23 +1,26 @@
 """Confirmed writes to Kafka, and the topics that they go to."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, repeat
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from streams.settings import Settings
 from streams.telemetry import Health
 
 # Kafka's default message.max.bytes leaves this to one record and its batch's header.
 MAX_RECORD_BYTES: Final = 1_000_000
-# Long enough to put the deliveries of one read from the queue into one batch, short beside a window.
-_LINGER_MS: Final = 2
 # A broker that does not answer for so long is asked anew; the record is sent again, and may stand twice.
 _REQUEST_TIMEOUT_MS: Final = 10_000
+_KAFKA_ERRORS: Final = (KafkaError, OSError, TimeoutError)
+# The partitioner of Java's clients, so that everybody puts a key into the same partition.
+_partition: Final = DefaultPartitioner()
 _DAY_MS: Final = 24 * 60 * 60 * 1000
 
 
@@ -29,13 +32,15 @@ class WrongTopic(Exception):
     """A topic exists with another number of partitions than the contract allows."""
 
 
+Keyed = tuple[bytes | None, bytes]
+"""A record's key, which chooses its partition, and its value."""
+
+
 class Publishes(Protocol):
     """Where records are written; :class:`Publisher` is the real one."""
 
-    async def publish(
-        self, topic: str, value: bytes, *, key: bytes | None = None, partition: int | None = None
-    ) -> None:
-        """Write a record and return when it is confirmed, however long that takes; raises :class:`TooLarge`."""
+    async def publish(self, topic: str, records: Sequence[Keyed]) -> None:
+        """Write records and return when all are confirmed, however long that takes; raises :class:`TooLarge`."""
         ...
 
 
@@ -58,7 +63,7 @@ class Publisher:
             try:
                 await declare_topics(self._settings)
                 self._producer = await self._connected()
-            except (KafkaError, OSError, TimeoutError) as error:
+            except _KAFKA_ERRORS as error:
                 self._health.waiting("kafka", f"waiting for Kafka at {self._settings.kafka_url}: {error}")
                 await asyncio.sleep(delay)
             else:
@@ -70,26 +75,51 @@ class Publisher:
         if self._producer is not None:
             await self._producer.stop()
 
-    async def publish(
-        self, topic: str, value: bytes, *, key: bytes | None = None, partition: int | None = None
-    ) -> None:
-        """Write one record and return when Kafka has confirmed it; raises :class:`TooLarge`.
+    async def publish(self, topic: str, records: Sequence[Keyed]) -> None:
+        """Write records and return when Kafka has confirmed them all; raises :class:`TooLarge`.
 
-        Sending again can write a record twice: what reads the feed knows repeats (law 2), and a repeated
+        The records of a partition stand in their order, unless a part of them has to be written again.
+        That can also write a record twice: what reads the feed knows repeats (law 2), and a repeated
         record of posts.created is looked up again.
         """
-        assert self._producer is not None, "publish() before start()"  # noqa: S101 - the services' order
-        for delay in delays():
-            try:
-                await self._producer.send_and_wait(topic, value, key=key, partition=partition)
-            except MessageSizeTooLargeError as error:
-                raise TooLarge(str(error)) from error
-            except (KafkaError, OSError, TimeoutError) as error:
-                self._health.waiting("kafka", f"Kafka does not confirm what is written: {type(error).__name__}")
-                await asyncio.sleep(delay)
-            else:
+        for key, value in records:
+            if (size := len(key or b"") + len(value)) > MAX_RECORD_BYTES:
+                raise TooLarge(f"a record of {size} bytes is more than the {MAX_RECORD_BYTES} that Kafka takes")
+        attempts = delays()
+        while records:
+            records, error = await self._write(topic, records)
+            if error is None:
                 self._health.well("kafka")
-                return
+            else:
+                self._health.waiting("kafka", f"Kafka does not confirm what is written: {type(error).__name__}")
+                await asyncio.sleep(next(attempts))
+
+    async def _write(self, topic: str, records: Sequence[Keyed]) -> tuple[Sequence[Keyed], Exception | None]:
+        """Write records in one batch for each partition; return those that were not confirmed, and why.
+
+        aiokafka would make the same batches itself, with a task's and a future's work for each record.
+        """
+        assert self._producer is not None, "publish() before start()"  # noqa: S101 - the services' order
+        producer = self._producer
+        try:
+            partitions = sorted(await producer.partitions_for(topic))
+            by_partition: dict[int, list[Keyed]] = {}
+            for record in records:
+                by_partition.setdefault(_partition(record[0], partitions, partitions), []).append(record)
+            batches = [batch for part, some in by_partition.items() for batch in _batches(producer, part, some)]
+            written = [await producer.send_batch(b.builder, topic, partition=b.partition) for b in batches]
+        except _KAFKA_ERRORS as error:
+            return records, error
+        answers = await asyncio.gather(*written, return_exceptions=True)
+        failed: list[Keyed] = []
+        why: Exception | None = None
+        for batch, answer in zip(batches, answers, strict=True):
+            if isinstance(answer, _KAFKA_ERRORS):
+                failed += batch.records
+                why = answer
+            elif isinstance(answer, BaseException):
+                raise answer
+        return failed, why
 
     async def reachable(self) -> bool:
         """Say whether Kafka answers, by a connection that no consumer shares."""
@@ -100,7 +130,6 @@ class Publisher:
             bootstrap_servers=self._settings.kafka_servers,
             acks="all",
             compression_type="lz4",
-            linger_ms=_LINGER_MS,
             max_batch_size=MAX_RECORD_BYTES,
             max_request_size=MAX_RECORD_BYTES,
             request_timeout_ms=_REQUEST_TIMEOUT_MS,
@@ -112,6 +141,24 @@ class Publisher:
             await producer.stop()
             raise
         return producer
+
+
+class _Batch(NamedTuple):
+    partition: int
+    builder: BatchBuilder
+    records: list[Keyed]
+
+
+def _batches(producer: AIOKafkaProducer, partition: int, records: Iterable[Keyed]) -> Iterator[_Batch]:
+    """Put a partition's records, in their order, into as few batches as hold them."""
+    batch = _Batch(partition, producer.create_batch(), [])
+    for record in records:
+        if batch.builder.append(key=record[0], value=record[1], timestamp=None) is None:
+            yield batch
+            batch = _Batch(partition, producer.create_batch(), [])
+            batch.builder.append(key=record[0], value=record[1], timestamp=None)
+        batch.records.append(record)
+    yield batch
 
 
 async def declare_topics(settings: Settings) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from itertools import islice
 from typing import Any, Final
 
 import aio_pika
@@ -16,8 +18,16 @@ _POSTS_A_TICK: Final = 3
 """30 posts/s: some 60 a window, of which any that is missing shows; the processes have two cores to share."""
 _CONFIRM_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 0.3
-_FAILURES: Final = (aiormq.exceptions.AMQPError, aio_pika.exceptions.AMQPError, OSError, TimeoutError, RuntimeError)
-"""How a lost connection may show; the last is what a closed channel raises."""
+_FAILURES: Final = (
+    aiormq.exceptions.AMQPError,
+    aio_pika.exceptions.AMQPError,
+    OSError,
+    TimeoutError,
+    RuntimeError,
+    StopAsyncIteration,
+)
+"""How a lost connection may show. A closed channel raises a RuntimeError; a connection that is closed in the middle
+of its handshake, as one to a port of a stopped container is, a StopAsyncIteration."""
 
 
 class Announcer:
@@ -38,9 +48,12 @@ class Announcer:
         if connection is not None:
             await connection.close()
 
-    async def go_on(self, posts: Iterator[int]) -> None:
-        """Announce at the steady rate until cancelled, or until no posts are left."""
-        while some := [post for post, _ in zip(posts, range(_POSTS_A_TICK), strict=False)]:
+    async def go_on(self, posts: Iterator[int], until: asyncio.Event) -> None:
+        """Announce at the steady rate until told to stop, or until no posts are left.
+
+        Not to be cancelled: what was published and not yet confirmed would be shown, and nobody would know of it.
+        """
+        while not until.is_set() and (some := list(islice(posts, _POSTS_A_TICK))):
             await self.announce(some)
             await asyncio.sleep(_TICK_SECONDS)
 
@@ -51,29 +64,38 @@ class Announcer:
             while left:
                 left = await self._try(left, fate, due=None if is_there else float("inf"))
 
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Announce nothing meanwhile."""
+        async with self._lock:
+            yield
+
     def exists(self, post: int) -> None:
         """Note that a post which was announced too early can be shown from now on."""
         self.announced = [one._replace(due=time.monotonic()) if one.post == post else one for one in self.announced]
 
     async def declare(self, *, delete: bool = False, arguments: dict[str, Any] | None = None) -> tuple[int, int]:
-        """Declare the durable queue, after deleting it if told to; return how many consumers it had, and has."""
-        async with self._lock:
-            channel = await self._open()
-            before = 0
-            if delete:
-                state = (await channel.declare_queue(self._queue, passive=True)).declaration_result
-                before = state.consumer_count or 0
-                # At once, on one channel: the bridge would declare a missing queue as one that is not durable.
-                await channel.queue_delete(self._queue)
-            queue = await channel.declare_queue(self._queue, durable=True, arguments=arguments)
-            return before, queue.declaration_result.consumer_count or 0
+        """Declare the durable queue, after deleting it if told to; return how many consumers it had, and has.
+
+        To be called while nothing is announced.
+        """
+        channel = await self._open()
+        before = 0
+        if delete:
+            state = (await channel.declare_queue(self._queue, passive=True)).declaration_result
+            before = state.consumer_count or 0
+            # At once, on one channel: the bridge would declare a missing queue as one that is not durable.
+            await channel.queue_delete(self._queue)
+        queue = await channel.declare_queue(self._queue, durable=True, arguments=arguments)
+        return before, queue.declaration_result.consumer_count or 0
 
     async def _try(self, posts: Sequence[int], fate: Fate, due: float | None) -> list[int]:
         """Publish posts and return those that were not confirmed."""
         try:
+            channel = await self._open()
             async with asyncio.timeout(_CONFIRM_SECONDS):
-                channel = await self._open()
-                outcomes = await asyncio.gather(*(self._publish(channel, post) for post in posts), return_exceptions=True)
+                publishing = (self._publish(channel, post) for post in posts)
+                outcomes = await asyncio.gather(*publishing, return_exceptions=True)
         except _FAILURES as error:
             outcomes = [error] * len(posts)
         now = time.monotonic()
@@ -92,16 +114,14 @@ class Announcer:
 
     async def _open(self) -> AbstractChannel:
         if self._channel is None or self._channel.is_closed:
-            self._connection = await aio_pika.connect(self._url, heartbeat=10)
+            self._connection = await aio_pika.connect(self._url, heartbeat=10, timeout=_CONFIRM_SECONDS)
             self._channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
         return self._channel
 
     async def _begin_anew(self) -> None:
         connection, self._connection, self._channel = self._connection, None, None
         if connection is not None:
-            try:
+            with suppress(*_FAILURES):  # it was broken already
                 async with asyncio.timeout(1):
                     await connection.close()
-            except _FAILURES:
-                pass  # it was broken already
         await asyncio.sleep(_RETRY_SECONDS)

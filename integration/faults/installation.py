@@ -1,6 +1,8 @@
 """The product's processes under a supervisor, as a cluster's would be: what ends is started again."""
 
 import asyncio
+import http.client
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,10 @@ from integration.system import Process, System
 WORKER: Final = "integration.faults.worker"
 EDGE: Final = "edge"
 WINDOW_SECONDS: Final = 2
+PARTITIONS: Final = 8
+"""Of posts.created; the product's own default."""
+GRACE_SECONDS: Final = 60.0
+"""How long a process may take to end in good order, as the manifests say in ``k8s/streams.yaml``."""
 STATEMENT_SECONDS: Final = 2
 """How long a statement may take: short, so that a locked table makes it time out within a fault's time."""
 
@@ -22,7 +28,17 @@ _MAX_RESTARTS: Final = 20
 
 
 class Member(Process):
-    """A process of the product that can be frozen."""
+    """A process of the product that can be frozen, and that has the time to end that a cluster gives it."""
+
+    def is_ready(self) -> bool:
+        """Tell whether it waits for nothing."""
+        return self.ask("/readyz")[0] == http.client.OK
+
+    def terminate(self) -> int:
+        """Send SIGTERM, and SIGKILL when the time is over, as a cluster does; return the exit code."""
+        self._child.stop(GRACE_SECONDS)
+        assert self.exit_code is not None
+        return self.exit_code
 
     def pause(self) -> None:
         """Freeze it, as SIGSTOP does."""
@@ -40,29 +56,27 @@ class Installation:
     """
 
     def __init__(self, environment: dict[str, str], scratch: Path, *, worker: str = WORKER, edge: str = EDGE) -> None:
-        self.armed = scratch / "armed"
-        self.armed.mkdir()
-        logs = scratch / "logs"
-        logs.mkdir()
+        self.armed = Path(tempfile.mkdtemp(dir=scratch))
+        self.logs = Path(tempfile.mkdtemp(dir=scratch))
         self.system = System(
-            environment, logs, WINDOW_SECONDS=WINDOW_SECONDS, STATEMENT_TIMEOUT_SECONDS=STATEMENT_SECONDS,
+            environment, self.logs, WINDOW_SECONDS=WINDOW_SECONDS, STATEMENT_TIMEOUT_SECONDS=STATEMENT_SECONDS,
             ARMED_POINTS=self.armed,
         )  # fmt: skip
         self.members: dict[str, Member] = {}
         for number in range(WORKERS):
             port = free_port()
             command = ["faust", "-A", worker, "worker", "-l", "info", f"--web-port={port}"]
-            self._add(f"worker-{number}", command, port, logs)
+            self._add(f"worker-{number}", command, port)
         for number in range(EDGES):
             port = free_port()
-            self._add(f"edge-{number}", [edge], port, logs, EDGE_PORT=port)
+            self._add(f"edge-{number}", [edge], port, EDGE_PORT=port)
         self._attended: set[str] = set()
         self.restarts: list[str] = []
         """Who ended without anybody's doing, with which exit code."""
 
-    def _add(self, name: str, command: list[str], port: int, logs: Path, **variables: object) -> None:
+    def _add(self, name: str, command: list[str], port: int, **variables: object) -> None:
         environment = {**self.system.environment, **{key: str(value) for key, value in variables.items()}}
-        self.members[name] = Member(name, command, environment, port=port, log=logs / f"{name}.log")
+        self.members[name] = Member(name, command, environment, port=port, log=self.logs / f"{name}.log")
 
     @property
     def workers(self) -> list[Member]:
@@ -110,6 +124,5 @@ class Installation:
         return [
             f"{name} is not ready: {' '.join(text.split()) or 'it does not answer'}"
             for name, (status, text) in answers.items()
-            if status != 200  # noqa: PLR2004 - OK
+            if status != 200
         ]
-

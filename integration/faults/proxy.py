@@ -5,6 +5,8 @@ It counts what it did, so that a schedule can prove that its fault happened.
 
 import asyncio
 import contextlib
+import socket
+import struct
 from typing import Final
 
 _READ_BYTES: Final = 64 * 1024
@@ -24,7 +26,14 @@ class _Link:
     def abort(self) -> None:
         """Reset both sides."""
         for side in (self.client, self.service):
-            side.transport.abort()
+            _reset(side)
+
+
+def _reset(side: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):  # it may be closed already
+        # To linger for no time: what is sent then is a reset, and not an orderly end (socket(7)).
+        side.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    side.transport.abort()
 
 
 class Proxy:
@@ -102,20 +111,18 @@ class Proxy:
         try:
             if self._refuses:
                 self.refused += 1
-                writer.transport.abort()
+                _reset(writer)
                 return
             try:
                 from_service, to_service = await asyncio.open_connection(*self._target)
             except OSError:
-                # As the service itself would have refused it.
-                writer.transport.abort()
+                # An orderly end, as of a container's port while the container is stopped.
+                writer.close()
                 return
             link = _Link(writer, to_service)
             self._links.add(link)
             try:
-                await asyncio.gather(
-                    self._pump(link, reader, to_service), self._pump(link, from_service, writer)
-                )
+                await asyncio.gather(self._pump(link, reader, to_service), self._pump(link, from_service, writer))
             finally:
                 self._links.discard(link)
                 link.abort()
@@ -138,10 +145,7 @@ class Proxy:
                     continue
                 writer.write(data)
                 await writer.drain()
+        # Of the end of a service's side that was taken away its client is not to hear.
         if not link.is_orphan:
             with contextlib.suppress(OSError):
-                if writer.can_write_eof():
-                    writer.write_eof()
-        elif reader.at_eof() and writer is link.client:
-            # The service's side has ended, of which the client is not to hear.
-            return
+                writer.write_eof()

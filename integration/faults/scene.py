@@ -1,7 +1,7 @@
 """What a fault finds when it comes: the parts that it may break, and who has to be told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,8 +9,9 @@ from typing import Final
 
 import asyncpg
 
+from integration.faults import logs
 from integration.faults.announcer import Announcer
-from integration.faults.installation import Installation
+from integration.faults.installation import PARTITIONS, Installation
 from integration.faults.proxy import Proxy
 from integration.faults.stage import Stage
 from integration.faults.viewer import Viewer
@@ -54,10 +55,43 @@ class Scene:
         except TimeoutError:
             raise Unprovable(f"not within {patience:.0f} s: {what}") from None
 
-    def everything_is_shown(self) -> bool:
-        """Tell whether every client that nothing may be missing from has seen all that was announced and can be shown."""
+    async def until_ready(self, name: str) -> None:
+        """Wait until a process is ready, started again by its supervisor or not; raises :class:`Unprovable`."""
+        member = self.installation.members[name]
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not await asyncio.to_thread(member.is_ready):
+                    await asyncio.sleep(_LOOK_SECONDS)
+        except TimeoutError:
+            raise Unprovable(f"{name} is not ready within {PATIENCE_SECONDS:.0f} s") from None
+
+    def is_shown(self, posts: Collection[int] | None = None) -> bool:
+        """Tell whether all that was announced has been seen by all clients that are to see everything.
+
+        With ``posts``: whether every client has seen these.
+        """
+        if posts is not None:
+            return all(viewer.seen.issuperset(posts) for viewer in self.viewers)
         due = {one.post for one in self.announcer.announced if one.fate == "shown"}
         return all(due <= viewer.seen for viewer in self.viewers if viewer.promises_all)
+
+    async def until_settled(self) -> None:
+        """Wait until everything that was announced is shown and released; raises :class:`Unprovable`.
+
+        To be called while nothing is announced. What happened before this has no consequences after it.
+        """
+        await self.until(self.is_shown, "everything announced so far is shown")
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while await self.unreleased():
+                    await asyncio.sleep(_LOOK_SECONDS)
+        except TimeoutError:
+            raise Unprovable("what was announced is not released") from None
+
+    async def unreleased(self) -> int:
+        """Return how many records of posts.created are still to be worked on."""
+        system = self.installation.system
+        return await logs.unreleased(self.stage.kafka.url, system.created, PARTITIONS, system.name)
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[asyncpg.Connection]:

@@ -30,8 +30,8 @@ KINDS: Final = tuple(
         *product(_SIGNALS, ("one worker", "two workers", "three workers", "edge", *SERVICES)),
         *product(("cut", "stall", "slow", "half-open"), SERVICES),
         *product(("crash",), CRASH_POINTS),
-        ("lock", "posts"),
-        ("time-out", "posts"),
+        ("lock", "table"),
+        ("time-out", "table"),
         ("undecodable", "row"),
         ("deleted", "post"),
         ("late", "post"),
@@ -97,13 +97,14 @@ def _targets(kind: str, dice: random.Random) -> tuple[str, ...]:
     if "worker" in name:
         return tuple(sorted(dice.sample(_WORKERS, ("one", "two", "three").index(words[1]) + 1)))
     if act == "retention":
-        # The other edge has to go on: what it has shown tells what this one must own up to.
-        return (*dice.sample(_EDGES, EDGES), "kafka")
+        # All the rest has to be well: what the other edge shows tells what this one must own up to, and what
+        # is announced must be over and done with before its record goes.
+        return (*dice.sample(_EDGES, EDGES), *_WORKERS, *SERVICES)
     if name == "edge":
         return (dice.choice(_EDGES),)
     if act == "crash":
         return _WORKERS
     if name == "queue":
         # What is in a queue when it is deleted is lost by RabbitMQ: it must be able to run empty before.
-        return ("rabbitmq", "kafka", *_WORKERS, *_EDGES, "postgres")
-    return ("postgres",) if name in {"posts", "row", "post"} else (name,)
+        return (*_EDGES, *_WORKERS, *SERVICES)
+    return ("postgres",) if name in {"table", "row", "post"} else (name,)

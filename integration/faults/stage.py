@@ -8,7 +8,7 @@ import importlib.resources
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, Self
@@ -53,10 +53,13 @@ class Stage:
 
     def __exit__(self, *_: object) -> None:
         # What is frozen would not hear that it should end.
-        for service in (self.rabbitmq, self.kafka, self.postgres):
+        for service in self:
             with suppress(*containers.ENGINE_ERRORS):
                 service.resume()
         self._left.close()
+
+    def __iter__(self) -> Iterator[Service]:
+        return iter((self.rabbitmq, self.kafka, self.postgres))
 
     def service(self, name: str) -> Service:
         """Return a service by its name in a schedule."""

@@ -174,4 +174,4 @@ def _posts(view: View) -> list[int]:
 
 
 def _some(posts: Sequence[int]) -> str:
-    return ", ".join(map(str, posts[:5])) + (", …" if len(posts) > 5 else "")  # noqa: PLR2004 - enough to look for
+    return ", ".join(map(str, posts[:5])) + (", …" if len(posts) > 5 else "")

@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import websockets
@@ -31,7 +32,13 @@ class Viewer:
     """
 
     def __init__(
-        self, name: str, edges: Sequence[str], *, asks: bool, dice: random.Random, away: tuple[float, float] | None = None
+        self,
+        name: str,
+        edges: Sequence[str],
+        *,
+        asks: bool,
+        dice: random.Random,
+        away: tuple[float, float] | None = None,
     ) -> None:
         self.view = View(name)
         self.joined = asyncio.Event()
@@ -41,12 +48,17 @@ class Viewer:
         self._dice = dice
         self._away = away
         self._cursor: str | None = None
+        self._stays = asyncio.Event()
         self.seen: set[int] = set()
 
     @property
     def promises_all(self) -> bool:
         """Whether it is to see everything in the end: it can come back to where it was, and was told of no gap."""
         return self._asks and not self.view.gaps
+
+    def stay(self) -> None:
+        """Come back at once, and leave no more."""
+        self._stays.set()
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -74,13 +86,11 @@ class Viewer:
     async def _watch(self, socket: ClientConnection, left: float) -> float:
         if not self._asks:
             self._begin("anew" if self.view.stretches else "first", left)
-        stay = self._dice.uniform(*_STAY_SECONDS) if self._away else None
+        stay = None if self._away is None or self._stays.is_set() else self._dice.uniform(*_STAY_SECONDS)
         try:
-            async with asyncio.timeout(None) as limit:
+            async with asyncio.timeout(stay):
                 async for text in socket:
                     self._take(json.loads(text), left)
-                    if stay is not None and limit.when() is None:
-                        limit.reschedule(asyncio.get_running_loop().time() + stay)
         except TimeoutError:
             return await self._leave(socket)
         return left
@@ -115,7 +125,9 @@ class Viewer:
         assert self._away is not None
         self.joined.clear()
         left = time.monotonic()
-        if self._dice.random() < 0.5:  # noqa: PLR2004 - as often as not
+        if self._dice.random() < 0.5:
             socket.transport.abort()
-        await asyncio.sleep(self._dice.uniform(*self._away))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._dice.uniform(*self._away)):
+                await self._stays.wait()
         return left

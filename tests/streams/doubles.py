@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from streams.contract import PostId
 from streams.enrichment import Row
-from streams.publisher import MAX_RECORD_BYTES, TooLarge
+from streams.publisher import MAX_RECORD_BYTES, Keyed, TooLarge
 
 
 class MemoryLookup:
@@ -34,14 +34,12 @@ class MemoryPublisher:
     def __init__(self) -> None:
         self.records: list[tuple[str, bytes | None, bytes]] = []
 
-    async def publish(
-        self, topic: str, value: bytes, *, key: bytes | None = None, partition: int | None = None
-    ) -> None:
-        assert partition in {None, 0}
-        if len(value) > MAX_RECORD_BYTES:
-            raise TooLarge(f"{len(value)} bytes")
+    async def publish(self, topic: str, records: Sequence[Keyed]) -> None:
+        for key, value in records:
+            if len(key or b"") + len(value) > MAX_RECORD_BYTES:
+                raise TooLarge(f"{len(value)} bytes")
         await asyncio.sleep(0)
-        self.records.append((topic, key, value))
+        self.records += [(topic, key, value) for key, value in records]
 
     def values(self, topic: str) -> list[bytes]:
         return [value for name, _, value in self.records if name == topic]

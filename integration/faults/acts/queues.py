@@ -19,7 +19,7 @@ async def redeclare(scene: Scene, _: Fault) -> str:
 async def _anew(scene: Scene, arguments: dict[str, Any] | None) -> str:
     # What is in a queue is deleted with it: that is RabbitMQ's loss and not ours, so it must be empty.
     async with scene.announcer.paused():
-        await scene.until(scene.everything_is_shown, "everything announced so far is shown")
+        await scene.until_settled()
         before, after = await scene.announcer.declare(delete=True, arguments=arguments)
     if not before or after:
         raise Unprovable(f"the queue had {before} consumers, and has {after}")

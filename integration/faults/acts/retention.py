@@ -12,8 +12,11 @@ async def retention(scene: Scene, fault: Fault) -> str:
     """Freeze an edge, let the feed grow, cut off what it has not read, and let it go on."""
     name = fault.targets[0]
     kafka_url, feed = scene.stage.kafka.url, scene.installation.system.feed
+    await scene.until_ready(name)
     with scene.installation.attending(name) as [edge]:
-        await asyncio.to_thread(edge.until_ready)
+        # A repeat of a post whose first record is gone cannot be known: nothing may be left to be repeated.
+        async with scene.announcer.paused():
+            await scene.until_settled()
         await asyncio.to_thread(edge.pause)
         try:
             first = await logs.end(kafka_url, feed)

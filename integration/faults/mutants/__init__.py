@@ -1,0 +1,58 @@
+"""The product with one of its laws broken on purpose: the checker has to see each.
+
+Each module here runs the product with one method replaced. They are test builds: nothing in the product knows of them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from integration.faults.installation import EDGE, WORKER, Installation
+from integration.faults.schedule import CRASH_POINTS, WORKERS, Fault
+
+_WORKERS: Final = tuple(f"worker-{number}" for number in range(WORKERS))
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """What is wrong with it, the faults that bring it to light, and one of the charges that must follow."""
+
+    name: str
+    installation: Callable[..., Installation]
+    faults: tuple[Fault, ...]
+    expected: frozenset[str]
+
+
+def _mutant(name: str, *faults: Fault, expected: str, worker: str = WORKER, edge: str = EDGE) -> Mutant:
+    return Mutant(name, partial(Installation, worker=worker, edge=edge), faults, frozenset({expected}))
+
+
+MUTANTS: Final = (
+    _mutant(
+        "it acknowledges before Kafka has confirmed",
+        Fault("stall kafka", ("kafka",), at_ms=1_000, lasts_ms=4_000),
+        Fault("kill three workers", _WORKERS, at_ms=3_000, lasts_ms=500),
+        expected="lost",
+        worker="integration.faults.mutants.early_ack",
+    ),
+    _mutant(
+        "it releases before the feed has confirmed",
+        Fault("stall postgres", ("postgres",), at_ms=1_000, lasts_ms=6_000),
+        Fault("kill three workers", _WORKERS, at_ms=5_500, lasts_ms=500),
+        expected="lost",
+        worker="integration.faults.mutants.early_release",
+    ),
+    _mutant(
+        "it shows what the feed repeats",
+        Fault(f"crash {CRASH_POINTS[1]}", _WORKERS, at_ms=2_000, lasts_ms=500),
+        expected="twice",
+        edge="integration.faults.mutants.repeats",
+    ),
+    _mutant(
+        "it resumes one post too late",
+        Fault("slow postgres", ("postgres",), at_ms=1_000, lasts_ms=6_000),
+        expected="unsaid gaps",
+        edge="integration.faults.mutants.skips",
+    ),
+)

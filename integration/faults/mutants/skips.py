@@ -1,0 +1,20 @@
+"""An edge that resumes one post after the one that follows a cursor (law 12)."""
+
+import sys
+
+from edge.__main__ import main
+from edge.cursors import Ahead, Cursor, Gap, Position, Resume
+from edge.log import Log
+
+_resume = Log.resume
+
+
+def _late(self: Log, cursor: Cursor) -> Resume | Ahead | Gap:
+    found = _resume(self, cursor)
+    return Resume(Position(min(found.position + 1, self.head))) if isinstance(found, Resume) else found
+
+
+Log.resume = _late  # type: ignore[method-assign]  # a mutant
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+"""One schedule from its beginning to its verdict, on a system that goes on from one to the next."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from itertools import islice
+from typing import Any, Final, cast
+
+import asyncpg
+from aiokafka.errors import KafkaError
+
+from integration.faults import logs
+from integration.faults.acts import ACTS
+from integration.faults.announcer import Announcer
+from integration.faults.installation import PARTITIONS, WINDOW_SECONDS, Installation
+from integration.faults.observations import Fate, Happened, Observations, Span
+from integration.faults.outcome import Outcome
+from integration.faults.proxy import Proxy
+from integration.faults.results import keep
+from integration.faults.scene import Scene, Unprovable
+from integration.faults.schedule import Fault
+from integration.faults.stage import Stage
+from integration.faults.verdict import GRACE_SECONDS, judge
+from integration.faults.viewer import Viewer
+from integration.posts_service import create_tables
+
+_POSTS: Final = 6_000
+"""How many posts are in the database for a schedule: at 30/s three minutes' worth."""
+_LAST_POSTS: Final = 30
+"""What is announced when all is whole again: whoever does not see it in the end has lost the thread."""
+_MEND_SECONDS: Final = 45.0
+"""How long after the last fault the processes may take to be ready: thrice what the contract gives a post."""
+_QUIET_SECONDS: Final = WINDOW_SECONDS + GRACE_SECONDS + 10.0
+"""How long what was announced last may take: what comes later than that is late anyway."""
+_SCHEDULE_SECONDS: Final = 300.0
+"""A schedule is bounded, whatever hangs."""
+_LOOK_SECONDS: Final = 0.2
+
+
+class Runner:
+    """Runs schedules one after the other. Made by :func:`running`."""
+
+    def __init__(self, stage: Stage, proxies: dict[str, Proxy], installation: Installation) -> None:
+        self._stage = stage
+        self._proxies = proxies
+        self._installation = installation
+
+    async def run(self, name: str, faults: Sequence[Fault]) -> Outcome:
+        """Run one schedule; raises :class:`TimeoutError` when it hangs."""
+        begun = time.monotonic()
+        async with asyncio.timeout(_SCHEDULE_SECONDS):
+            seen, stuck, restarts = await self._observe(name, faults)
+        verdict = judge(seen)
+        if not verdict.is_clean or stuck:
+            keep(name, seen, self._installation.logs)
+        deliveries = sum(len(view.arrivals) for view in seen.views)
+        gaps = sum(view.gaps for view in seen.views)
+        return Outcome(
+            name, seen.faults, verdict, stuck, restarts, len(seen.announced), deliveries, gaps, time.monotonic() - begun
+        )
+
+    async def _observe(self, name: str, faults: Sequence[Fault]) -> tuple[Observations, list[str], list[str]]:
+        system, kafka_url = self._installation.system, self._stage.kafka.url
+        restarts = len(self._installation.restarts)
+        announcer = Announcer(self._stage.rabbitmq.url, system.queue)
+        scene = Scene(self._stage, self._proxies, self._installation, announcer, self._viewers(name))
+        posts = iter(await scene.insert(_POSTS))
+        first_letter = await logs.end(kafka_url, system.dead)
+        async with _together(*(viewer.run() for viewer in scene.viewers)):
+            await scene.until(lambda: all(viewer.joined.is_set() for viewer in scene.viewers), "every client is there")
+            enough = asyncio.Event()
+            async with asyncio.TaskGroup() as announcing:
+                announcing.create_task(announcer.go_on(posts, enough))
+                happened = await self._break(scene, faults)
+                stuck = await self._mended(scene)
+                enough.set()
+            last = list(islice(posts, _LAST_POSTS))
+            await announcer.announce(last)
+            dead = await self._quiet(scene, last, first_letter)
+        await announcer.close()
+        views = [viewer.view for viewer in scene.viewers]
+        seen = Observations(announcer.announced, views, happened, frozenset(dead), WINDOW_SECONDS)
+        return seen, stuck, self._installation.restarts[restarts:]
+
+    def _viewers(self, name: str) -> list[Viewer]:
+        one, other = (edge.websocket for edge in self._installation.edges)
+
+        def dice(client: str) -> random.Random:
+            return random.Random(f"{name} {client}")  # noqa: S311 - when a client leaves is no secret
+
+        return [
+            Viewer("steady-0", [one, other], asks=True, dice=dice("steady-0")),
+            Viewer("steady-1", [other, one], asks=True, dice=dice("steady-1")),
+            Viewer("restless", [one, other], asks=True, dice=dice("restless"), away=(0.0, 0.5)),
+            Viewer("traveller", [other, one], asks=True, dice=dice("traveller"), away=(2.0, 6.0)),
+            Viewer("plain-0", [one], asks=False, dice=dice("plain-0")),
+            Viewer("plain-1", [other], asks=False, dice=dice("plain-1")),
+        ]
+
+    async def _break(self, scene: Scene, faults: Sequence[Fault]) -> list[Happened]:
+        begun = time.monotonic()
+
+        async def make(fault: Fault) -> Happened:
+            await asyncio.sleep(max(0.0, begun + fault.at_ms / 1000 - time.monotonic()))
+            async with scene.holding(fault.targets):
+                start = time.monotonic()
+                evidence: str | None
+                try:
+                    evidence = await ACTS[fault.act](scene, fault)
+                except (Unprovable, TimeoutError, AssertionError, asyncpg.PostgresError, KafkaError) as error:
+                    # The fault was not made as it should have been: that is the checker's failure, not the product's.
+                    print(f"  {fault.kind}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+                    evidence = None
+                return Happened(fault.kind, Span(start, time.monotonic()), evidence)
+
+        async with asyncio.TaskGroup() as making:
+            tasks = [making.create_task(make(fault)) for fault in faults]
+        return [task.result() for task in tasks]
+
+    async def _mended(self, scene: Scene) -> list[str]:
+        """Wait until every process is ready, and every client there; return who is not in the end."""
+        deadline = time.monotonic() + _MEND_SECONDS
+        for viewer in scene.viewers:
+            viewer.stay()
+        while troubles := [
+            *await asyncio.to_thread(self._installation.troubles),
+            *(f"{viewer.view.client} cannot connect" for viewer in scene.viewers if not viewer.joined.is_set()),
+        ]:
+            if time.monotonic() > deadline:
+                return troubles
+            await asyncio.sleep(_LOOK_SECONDS)
+        return []
+
+    async def _quiet(self, scene: Scene, last: Sequence[int], first_letter: int) -> set[tuple[Fate, int]]:
+        """Wait until nothing is left to be done, or for as long as that may take; return the dead letters."""
+        system, kafka_url = self._installation.system, self._stage.kafka.url
+        due = {(one.fate, one.post) for one in scene.announcer.announced if one.fate != "shown"}
+        deadline = time.monotonic() + _QUIET_SECONDS
+        while True:
+            dead = cast("set[tuple[Fate, int]]", await logs.dead_since(kafka_url, system.dead, first_letter))
+            is_done = due <= dead and scene.is_shown() and scene.is_shown(last) and not await scene.unreleased()
+            if is_done or time.monotonic() > deadline:
+                # What is on the feed already is with the clients a moment later.
+                await asyncio.sleep(1)
+                return dead
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+@asynccontextmanager
+async def running(
+    stage: Stage, *, make: Callable[..., Installation], say: Callable[[str], None]
+) -> AsyncIterator[Runner]:
+    """Start the product behind the proxies, and have it end in the end."""
+    proxies = stage.proxies()
+    installation = make(stage.environment, stage.scratch)
+    try:
+        for proxy in proxies.values():
+            await proxy.start()
+        await _tables(stage)
+        system = installation.system
+        await logs.create(stage.kafka.url, {system.created: PARTITIONS, system.feed: 1, system.dead: 1})
+        announcer = Announcer(stage.rabbitmq.url, system.queue)
+        await announcer.declare()
+        await announcer.close()
+        installation.start()
+        async with _together(installation.supervise()):
+            for member in installation.members.values():
+                await asyncio.to_thread(member.until_ready)
+            say(f"{len(installation.workers)} workers and {len(installation.edges)} edges are ready")
+            yield Runner(stage, proxies, installation)
+    finally:
+        await asyncio.to_thread(installation.close)
+        for proxy in proxies.values():
+            await proxy.close()
+
+
+async def _tables(stage: Stage) -> None:
+    database = await asyncpg.connect(stage.postgres.url)
+    try:
+        if await database.fetchval("SELECT to_regclass('posts') IS NULL"):
+            await create_tables(database)
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def _together(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run these meanwhile; what one of them raises is raised at the end."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end

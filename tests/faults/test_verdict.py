@@ -1,0 +1,157 @@
+"""The judge: each way to break a law is seen, and what breaks none is not."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from integration.faults.observations import (
+    Announced,
+    Arrival,
+    Begins,
+    Fate,
+    Happened,
+    Observations,
+    Span,
+    Stretch,
+    View,
+)
+from integration.faults.verdict import Verdict, judge
+
+WINDOW = 2.0
+RETENTION = Happened("retention edge", Span(0, 0), "proof")
+
+
+def view(client: str, *stretches: tuple[Begins, Sequence[int]], at: float = 1.0) -> View:
+    """Make a client that was sent posts in stretches, all at one time."""
+    return View(client, [Stretch(begins, [Arrival(post, at) for post in posts]) for begins, posts in stretches])
+
+
+def observed(
+    *views: View,
+    posts: Sequence[int] = (1, 2, 3, 4),
+    fates: dict[int, Fate] | None = None,
+    faults: Sequence[Happened] = (),
+    dead: frozenset[tuple[Fate, int]] = frozenset(),
+) -> Observations:
+    """See some posts, all confirmed at time 0."""
+    announced = [Announced(post, 0.0, (fates or {}).get(post, "shown")) for post in posts]
+    return Observations(announced, views, faults, dead, WINDOW)
+
+
+WHOLE = view("whole", ("first", [1, 2, 3, 4]))
+
+
+def test_who_saw_everything_once_and_in_one_order_has_no_complaint() -> None:
+    seen = observed(WHOLE, view("resumed", ("first", [1, 2]), ("resumed", []), ("resumed", [3, 4])))
+    assert judge(seen) == Verdict(slowest=1.0)
+
+
+def test_a_post_that_nobody_saw_is_lost() -> None:
+    seen = observed(view("a", ("first", [1, 2, 4])), view("b", ("first", [1, 2, 4])))
+    assert judge(seen) == Verdict(lost=["post 3 was shown to nobody"], slowest=1.0)
+
+
+def test_a_dead_letter_that_is_not_there_is_lost() -> None:
+    seen = observed(view("a", ("first", [1, 2, 3])), fates={4: "missing"}, dead=frozenset({("unreadable", 4)}))
+    assert judge(seen) == Verdict(lost=["post 4 is no dead letter with the reason missing"], slowest=1.0)
+
+
+def test_what_is_set_aside_is_to_be_a_dead_letter_and_not_shown() -> None:
+    dead: frozenset[tuple[Fate, int]] = frozenset({("missing", 4)})
+    assert judge(observed(view("a", ("first", [1, 2, 3])), fates={4: "missing"}, dead=dead)) == Verdict(slowest=1.0)
+    shown = judge(observed(WHOLE, fates={4: "missing"}, dead=dead))
+    assert shown.twice == ["whole saw post 4, which was not to be shown (any more)"]
+
+
+@pytest.mark.parametrize(
+    "stretches",
+    [
+        [("first", [1, 2, 2, 3, 4])],
+        [("first", [1, 2]), ("resumed", [2, 3, 4])],
+        [("first", [1, 2]), ("anew", [2, 3, 4])],
+    ],
+)
+def test_a_post_that_a_client_saw_again_was_shown_twice(stretches: list[tuple[Begins, list[int]]]) -> None:
+    assert judge(observed(WHOLE, view("a", *stretches))) == Verdict(twice=["a saw post 2 again"], slowest=1.0)
+
+
+def test_two_clients_that_saw_two_posts_in_opposite_orders_saw_them_out_of_order() -> None:
+    seen = observed(WHOLE, view("a", ("first", [1, 3, 2, 4])))
+    assert judge(seen).disorder == ["a saw post 2 after post 3, and whole before it"]
+
+
+@pytest.mark.parametrize(
+    ("stretches", "missing"),
+    [
+        ([("first", [1, 2, 4])], "1 posts without a word: 3"),
+        ([("first", [1]), ("resumed", [3, 4])], "1 posts without a word: 2"),
+        ([("first", [1, 2])], "2 posts without a word: 3, 4"),
+        ([("first", [2, 3, 4])], "1 posts without a word: 1"),
+        ([("first", [1]), ("anew", [2, 4])], "1 posts without a word: 3"),
+        ([("first", [1, 2]), ("anew", [])], "1 posts without a word: 4"),
+        ([("first", []), ("resumed", [])], "4 posts without a word: 1, 2, 3, 4"),
+    ],
+)
+def test_what_is_missing_where_nothing_may_be_is_an_unsaid_gap(
+    stretches: list[tuple[Begins, list[int]]], missing: str
+) -> None:
+    assert judge(observed(WHOLE, view("a", *stretches))).unsaid == [f"a missed {missing}"]
+
+
+@pytest.mark.parametrize("begins", ["gap", "anew"])
+def test_what_is_missing_before_a_stretch_that_promises_nothing_is_no_fault(begins: Begins) -> None:
+    faults = [RETENTION]
+    seen = observed(WHOLE, view("a", ("first", [1]), (begins, [4])), faults=faults)
+    assert judge(seen) == Verdict(slowest=1.0)
+
+
+def test_what_is_missing_after_a_gap_that_was_said_is_an_unsaid_one() -> None:
+    seen = observed(WHOLE, view("a", ("first", [1]), ("gap", [2, 4])), faults=[RETENTION])
+    assert judge(seen).unsaid == ["a missed 1 posts without a word: 3"]
+
+
+def test_a_gap_that_is_said_although_no_log_was_cut_is_needless() -> None:
+    seen = observed(WHOLE, view("a", ("first", [1]), ("gap", [4])), faults=[Happened("kill edge", Span(0, 1), "proof")])
+    assert judge(seen).needless == ["a was told of 1 gaps"]
+
+
+def test_a_post_is_late_beyond_a_window_and_the_grace() -> None:
+    bound = WINDOW + 15
+    assert judge(observed(view("a", ("first", [1, 2, 3, 4]), at=bound))).late == []
+    late = judge(observed(view("a", ("first", [1]), at=bound + 0.1), posts=[1]))
+    assert late.late == ["a saw post 1 after 17.1 s, not counting the faults"]
+    assert late.slowest == pytest.approx(17.1)
+
+
+def test_the_time_of_faults_and_absences_does_not_count_and_counts_once_where_they_overlap() -> None:
+    a = view("a", ("first", [1]), at=20.0)
+    a.absences = [Span(4.0, 6.0), Span(-9.0, 1.0)]
+    faults = [Happened("kill kafka", Span(5.0, 8.0), "proof"), Happened("kill edge", Span(19.0, 30.0), "proof")]
+    # Of twenty seconds 0 to 1, 4 to 8 and 19 to 20 were disturbed.
+    assert judge(observed(a, posts=[1], faults=faults)) == Verdict(slowest=14.0)
+
+
+def test_a_post_that_was_inserted_after_its_announcement_is_due_from_then_on() -> None:
+    seen = Observations([Announced(1, 19.0)], [view("a", ("first", [1]), at=20.0)], [], frozenset(), WINDOW)
+    assert judge(seen) == Verdict(slowest=1.0)
+
+
+@given(st.data())
+def test_a_client_may_be_cut_off_anywhere_and_any_post_it_then_lacks_is_noticed(
+    data: st.DataObject,
+) -> None:
+    posts = data.draw(st.lists(st.integers(1, 1000), min_size=1, max_size=30, unique=True))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(posts)), max_size=5)))
+    pieces = [posts[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(posts)], strict=True)]
+    stretches: list[tuple[Begins, list[int]]] = [
+        ("resumed" if number else "first", piece) for number, piece in enumerate(pieces)
+    ]
+    whole = view("whole", ("first", posts))
+    assert judge(observed(whole, view("a", *stretches), posts=posts)).is_clean
+
+    lacking = data.draw(st.sampled_from(posts))
+    robbed = [(begins, [post for post in piece if post != lacking]) for begins, piece in stretches]
+    verdict = judge(observed(whole, view("a", *robbed), posts=posts))
+    assert verdict.unsaid == [f"a missed 1 posts without a word: {lacking}"]

@@ -1,0 +1,89 @@
+"""The AMQP body, the feed's record and the cursor: each reader takes what is good, and says no to the rest.
+
+An exception of any other kind than the one that says no is a failure.
+"""
+
+import contextlib
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.cursors import Ahead, Cursor, Gap, Resume, parse
+from edge.frames import Form
+from edge.log import Log
+from streams.announcement import MAX_ID, NotAnId, announced_post
+from streams.contract import BadRecord, Offset, dead_letter, decode_dead, decode_feed, encode_dead
+from tests.edge.feed import everything, messages, record
+from tests.fuzz.corpus import inputs, mutated
+
+_EXAMPLES = settings(max_examples=500, deadline=None)
+
+
+def announcement_is_read(body: bytes) -> None:
+    """See that an id is what the contract calls one, and that everything else becomes a dead letter that holds it."""
+    try:
+        post = announced_post(body)
+    except NotAnId as error:
+        letter = decode_dead(encode_dead(dead_letter("not_an_id", str(error), body)))
+        assert (letter.body, letter.length) == (body[: 64 * 1024], len(body))
+        assert not (re.fullmatch(rb"[0-9]{1,19}", body) and 1 <= int(body) <= MAX_ID)
+    else:
+        assert 1 <= post <= MAX_ID
+        named: Any = int(body) if re.fullmatch(rb"[0-9]{1,19}", body) else json.loads(body)["id"]
+        assert (type(named), named) == (int, post)
+
+
+def feed_record_is_read(value: bytes) -> None:
+    """See that a log takes any record, shows whole messages in whole frames, and can say where everybody stands."""
+    log = Log(limit=1 << 20, reach=1000)
+    log.begin(Offset(0), Offset(0))
+    appended = log.append(Offset(0), value)
+    assert not isinstance(appended, Gap)
+    log.append(Offset(1), record(2**40))
+    plain, with_cursor = (messages(everything(log, 0, form)) for form in (Form.PLAIN, Form.CURSOR))
+    assert len(plain) == len(with_cursor) == appended.shown + 1
+    for told, bare in zip(with_cursor, plain, strict=True):
+        cursor = parse(told.pop("cursor"))
+        assert told == bare
+        assert isinstance(cursor, Cursor)
+        assert isinstance(log.resume(cursor), Resume)
+    with contextlib.suppress(BadRecord):
+        assert appended.shown + appended.repeats in {0, len(decode_feed(value).publications)}
+
+
+def cursor_is_read(token: bytes) -> None:
+    """See that a token has one spelling, and that a log has an answer for every one."""
+    text = token.decode("utf-8", "surrogateescape")
+    found = parse(text)
+    if isinstance(found, Gap):
+        assert found == Gap("invalid")
+        return
+    assert str(found) == text
+    log = Log(limit=1 << 20, reach=1000)
+    log.begin(Offset(3), Offset(5))
+    for offset in range(3, 8):
+        log.append(Offset(offset), record(offset))
+    answer = log.resume(found)
+    assert isinstance(answer, Resume | Ahead | Gap)
+    if isinstance(answer, Resume):
+        assert log.tail <= answer.position <= log.head
+
+
+READERS = {"announcement": announcement_is_read, "feed_record": feed_record_is_read, "cursor": cursor_is_read}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_reader_says_yes_or_no_to_every_input_that_was_ever_worth_keeping(reader: str) -> None:
+    for value in inputs(reader):
+        READERS[reader](value)
+
+
+@pytest.mark.parametrize("reader", READERS)
+@given(data=st.data())
+@_EXAMPLES
+def test_a_reader_says_yes_or_no_to_whatever_comes(reader: str, data: st.DataObject) -> None:
+    READERS[reader](data.draw(mutated(reader)))
