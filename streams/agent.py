@@ -61,8 +61,8 @@ class Flow(Service):
         # The offset to be read next, by partition; never less than what retention left.
         self._next: dict[Partition, Offset] = {}
         self._committed: dict[Partition, Offset] = {}
-        # The partitions of which something was read: from there on their offsets are contiguous.
-        self._begun: set[Partition] = set()
+        # The offset after the last that was read, where something was: from there on offsets are contiguous.
+        self._begun: dict[Partition, Offset] = {}
         self._commits: dict[Partition, Offset] = {}
         self._epoch = 0.0
         self._released = asyncio.Event()
@@ -96,8 +96,7 @@ class Flow(Service):
         # What was read before a rebalance belongs to nobody now; what is read twice is held already.
         if message.generation_id != self._group.generation or offset < self._next.get(partition, 0):
             return
-        self._begun.add(partition)
-        self._next[partition] = Offset(offset + 1)
+        self._begun[partition] = self._next[partition] = Offset(offset + 1)
         self._frontier.hold(partition, offset)
         try:
             created = decode_created(message.value or b"")
@@ -152,7 +151,8 @@ class Flow(Service):
             pass
         # However it was answered: an event that stays set would turn this loop without a pause.
         self._pressed.clear()
-        for partition, offset in self._next.items():
+        # Of what was read the consumer knows the end; of what was committed it may have an older one.
+        for partition, offset in self._begun.items():
             highwater = self._group.highwater(partition)
             if highwater is not None and offset > highwater:
                 raise LostPlace(f"partition {partition} ends at {highwater}, before {offset}: it was cut or made anew")

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     # What the clients' libraries have to say while everything breaks is what is wanted.
     logging.disable(logging.CRITICAL)
+    # aio-pika's, when a connection that could not be made is forgotten: our announcer makes many of these.
+    warnings.filterwarnings("ignore", "coroutine 'Connection.close' was never awaited", RuntimeWarning)
     outcomes: list[Outcome] = []
     services: dict[str, str] = {}
     code = CLEAN

@@ -112,7 +112,7 @@ async def following(rig: Rig) -> AsyncIterator[Rig]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop turn until it is so."""
-    while not condition():  # noqa: ASYNC110 - the conditions are plain values, and a turn of the loop is no time
+    while not condition():
         await asyncio.sleep(0)
 
 

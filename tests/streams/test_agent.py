@@ -248,6 +248,19 @@ async def test_a_jump_that_nothing_explains_ends_the_worker() -> None:
         assert bench.group.committed == {P0: 1}
 
 
+async def test_an_end_older_than_what_is_committed_is_no_cut() -> None:
+    """The consumer's idea of a partition's end is as old as its last fetch; another worker may have gone on since."""
+    async with running() as bench:
+        bench.group.committed[P1] = Offset(301)
+        bench.group.end[P1] = Offset(300)
+        await bench.flow.on_assigned()
+        bench.write(P0, 1)
+        await asyncio.sleep(0.6)
+        assert not bench.flow.crashed
+        bench.group.end[P1] = Offset(301)
+        await bench.until_completed(1)
+
+
 async def test_a_log_that_was_cut_ends_the_worker() -> None:
     async with running() as bench:
         bench.write(P0, 1, 2, 3)
