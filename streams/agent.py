@@ -30,6 +30,8 @@ from streams.windows import Batch, Windows, parts
 _TICK_SECONDS: Final = 0.25
 # How long a stop, or a rebalance, waits for the batch in work. Cut off, it is read and published again.
 _SETTLE_SECONDS: Final = 3.0
+# Three fetches, which bring news of a partition's end every 1.5 s at the latest.
+_CUT_SECONDS: Final = 5.0
 
 
 class LostPlace(Exception):
@@ -61,8 +63,8 @@ class Flow(Service):
         # The offset to be read next, by partition; never less than what retention left.
         self._next: dict[Partition, Offset] = {}
         self._committed: dict[Partition, Offset] = {}
-        # The offset after the last that was read, where something was: from there on offsets are contiguous.
-        self._begun: dict[Partition, Offset] = {}
+        # Since when a partition's log has seemed to end before what was read of it.
+        self._beyond: dict[Partition, float] = {}
         self._commits: dict[Partition, Offset] = {}
         self._epoch = 0.0
         self._released = asyncio.Event()
@@ -91,12 +93,12 @@ class Flow(Service):
     async def _take(self, event: EventT[bytes]) -> None:
         message = event.message
         partition, offset = Partition(message.partition), Offset(message.offset)
-        if partition in self._begun and offset > self._next[partition]:
+        if message.generation_id == self._group.generation and offset > self._next.get(partition, offset):
             await self._check_gap(partition, offset)
         # What was read before a rebalance belongs to nobody now; what is read twice is held already.
         if message.generation_id != self._group.generation or offset < self._next.get(partition, 0):
             return
-        self._begun[partition] = self._next[partition] = Offset(offset + 1)
+        self._next[partition] = Offset(offset + 1)
         self._frontier.hold(partition, offset)
         try:
             created = decode_created(message.value or b"")
@@ -151,11 +153,25 @@ class Flow(Service):
             pass
         # However it was answered: an event that stays set would turn this loop without a pause.
         self._pressed.clear()
-        # Of what was read the consumer knows the end; of what was committed it may have an older one.
-        for partition, offset in self._begun.items():
+        await self._check_ends()
+
+    async def _check_ends(self) -> None:
+        """Make sure that no log was cut, or made anew, behind what was read of it.
+
+        The consumer's idea of an end is as old as its last fetch, and Kafka's answer to the question may be
+        wrong too (Tansu's is): the log was cut when both say so, and go on saying it.
+        """
+        now = time.monotonic()
+        for partition, offset in self._next.items():
             highwater = self._group.highwater(partition)
-            if highwater is not None and offset > highwater:
-                raise LostPlace(f"partition {partition} ends at {highwater}, before {offset}: it was cut or made anew")
+            if highwater is None or offset <= highwater:
+                self._beyond.pop(partition, None)
+            elif now - self._beyond.setdefault(partition, now) > _CUT_SECONDS:
+                end = (await self._group.ends([partition]))[partition]
+                if offset > end and self._next.get(partition) == offset:
+                    await self._group.begin_anew(partition)
+                    raise LostPlace(f"partition {partition} ends at {end}, before {offset}: it was cut or made anew")
+                return
 
     async def _closed(self) -> Batch | None:
         """Take the next window to complete: closed, or the oldest where too much is held."""
@@ -274,6 +290,6 @@ class Flow(Service):
         self._frontier.forget(self._next)
         self._next.clear()
         self._committed.clear()
-        self._begun.clear()
+        self._beyond.clear()
         self._commits.clear()
         self._room.set()

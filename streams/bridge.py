@@ -30,8 +30,9 @@ _HEARTBEAT_SECONDS: Final = 10
 _CONNECT_SECONDS: Final = 10.0
 # How long a stop waits for what is in flight. What is not confirmed by then RabbitMQ delivers again.
 _DRAIN_SECONDS: Final = 5.0
-# The errors that end a connection: the protocol's, the socket's, and what a late call on a closed channel raises.
-_CONNECTION_ERRORS: Final = (AMQPError, OSError, TimeoutError, RuntimeError)
+# The errors that end a connection: the protocol's, the socket's, what a late call on a closed channel raises, and
+# what aio-pika lets through when the peer hangs up in the middle of the handshake.
+_CONNECTION_ERRORS: Final = (AMQPError, OSError, TimeoutError, RuntimeError, StopAsyncIteration)
 
 
 class Lost(Exception):

@@ -14,7 +14,6 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
 from streams.contract import Offset, Partition
-from streams.telemetry import log
 
 
 class Group:
@@ -39,19 +38,24 @@ class Group:
         return None if highwater is None else Offset(highwater)
 
     async def begin(self) -> dict[Partition, Offset]:
-        """Return the partitions that are assigned now, and from where each is read."""
+        """Go to where each partition that is assigned now is to be read from, and return these places."""
         partitions = [Partition(tp.partition) for tp in self._app.consumer.assignment() if tp.topic == self._topic]
-        earliest, ends = await self.earliest(partitions), await self.ends(partitions)
-        begin: dict[Partition, Offset] = {}
+        begin = await self.earliest(partitions)
         for partition in partitions:
-            committed = Offset(await self._call("committed", TopicPartition(self._topic, partition)) or 0)
-            if committed > ends[partition]:
-                # Faust drops every record below the committed offset: of a topic that was made anew, all.
-                log.warning("topic.made_anew", partition=partition, committed=committed, end=ends[partition])
-                committed = earliest[partition]
-                await self.commit({partition: committed})
-            begin[partition] = max(committed, earliest[partition])
+            tp = TopicPartition(self._topic, partition)
+            begin[partition] = max(Offset(await self._call("committed", tp) or 0), begin[partition])
+            # aiokafka's own seek to what is committed passes over partitions without a commit, or with one at
+            # 0; and Faust has dropped what it fetched meanwhile.
+            await self._call("seek", tp, begin[partition])
         return begin
+
+    async def begin_anew(self, partition: Partition) -> None:
+        """Commit a partition's beginning, for the next who reads it.
+
+        Of a topic that was made anew the committed offset lies beyond the end, and Faust drops every
+        record below it: all.
+        """
+        await self.commit(await self.earliest([partition]))
 
     async def earliest(self, partitions: Collection[Partition]) -> dict[Partition, Offset]:
         """Return what retention left as the beginning of each partition."""

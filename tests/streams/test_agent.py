@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 from prometheus_client import CollectorRegistry
 
+from streams import agent
 from streams.agent import Flow, LostPlace
 from streams.contract import Created, Offset, Partition, encode_created
 from streams.group import Group
@@ -29,11 +30,15 @@ class MemoryGroup:
         self.first = {P0: Offset(0), P1: Offset(0)}
         self.end = {P0: Offset(0), P1: Offset(0)}
         self.committed: dict[Partition, Offset] = {}
+        self.stale: Offset | None = None
         self.questions = 0
 
     def highwater(self, partition: Partition) -> Offset | None:
         self.questions += 1
-        return self.end[partition]
+        return self.end[partition] if self.stale is None else self.stale
+
+    async def begin_anew(self, partition: Partition) -> None:
+        self.committed[partition] = self.first[partition]
 
     async def begin(self) -> dict[Partition, Offset]:
         return {p: max(self.committed.get(p, Offset(0)), first) for p, first in self.first.items()}
@@ -235,17 +240,19 @@ async def test_a_jump_that_retention_explains_is_taken() -> None:
         await bench.until_committed(P0, 11)
 
 
-async def test_a_jump_that_nothing_explains_ends_the_worker() -> None:
+@pytest.mark.parametrize("read_before", [True, False])
+async def test_a_jump_that_nothing_explains_ends_the_worker(read_before: bool) -> None:
     """A commit past it would lose what is in it; a worker that begins anew reads it."""
     async with running() as bench:
-        bench.write(P0, 1)
-        await bench.until_committed(P0, 1)
+        if read_before:
+            bench.write(P0, 1)
+            await bench.until_committed(P0, 1)
         bench.write(P0, 2, offset=10)
         async with asyncio.timeout(5):
             while not bench.flow.crashed:
                 await asyncio.sleep(0.01)
         assert isinstance(bench.flow.crash_reason, LostPlace)
-        assert bench.group.committed == {P0: 1}
+        assert bench.group.committed == ({P0: 1} if read_before else {})
 
 
 async def test_an_end_older_than_what_is_committed_is_no_cut() -> None:
@@ -261,7 +268,10 @@ async def test_an_end_older_than_what_is_committed_is_no_cut() -> None:
         await bench.until_completed(1)
 
 
-async def test_a_log_that_was_cut_ends_the_worker() -> None:
+async def test_a_log_that_was_cut_ends_the_worker_and_is_read_from_its_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(agent, "_CUT_SECONDS", 0.1)
     async with running() as bench:
         bench.write(P0, 1, 2, 3)
         await bench.until_committed(P0, 3)
@@ -270,6 +280,20 @@ async def test_a_log_that_was_cut_ends_the_worker() -> None:
             while not bench.flow.crashed:
                 await asyncio.sleep(0.01)
         assert isinstance(bench.flow.crash_reason, LostPlace)
+        assert bench.group.committed == {P0: 0}
+
+
+async def test_an_end_that_the_consumer_alone_believes_is_no_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent, "_CUT_SECONDS", 0.1)
+    async with running() as bench:
+        bench.write(P0, 1, 2, 3)
+        await bench.until_committed(P0, 3)
+        bench.group.stale = Offset(1)
+        await asyncio.sleep(0.8)
+        assert not bench.flow.crashed
+        bench.group.stale = None
+        bench.write(P0, 4)
+        await bench.until_completed(1, 2, 3, 4)
 
 
 @pytest.mark.parametrize("gone", [5, 7])
