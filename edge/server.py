@@ -109,7 +109,11 @@ class Server:
             protocols=(SUBPROTOCOL,),
         )
         # Posts may arrive meanwhile: they follow the session's position, so none is missed and none doubled.
-        await websocket.prepare(request)
+        try:
+            await websocket.prepare(request)
+        except ConnectionResetError:
+            # It left before it was let in.
+            return websocket
         await self._attend(request, websocket, session)
         return websocket
 

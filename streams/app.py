@@ -4,9 +4,11 @@ Importing this module reads the environment, since that is what ``faust -A`` doe
 connected before the worker starts.
 """
 
+import os
+import threading
 from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import faust
 import mode.loop
@@ -32,6 +34,10 @@ from streams.watchdog import Watchdog
 
 # Before Faust makes a loop: 1.26 times the events a second (Faust's own setting for it crashes).
 mode.loop.use("uvloop")
+
+
+# What an orderly end takes: the batch in work has 3 s, and Kafka is told that we leave.
+_LAST_WORDS_SECONDS: Final = 8.0
 
 
 class Outlet(Service):
@@ -108,6 +114,13 @@ class Worker(faust.App):
 
     def _new_web(self) -> Web:
         return HealthWeb(self)
+
+    def _crash(self, reason: BaseException) -> None:
+        """End soon, whatever hangs: a consumer's thread that is stuck would keep a crashed worker for ever."""
+        super()._crash(reason)
+        last_words = threading.Timer(_LAST_WORDS_SECONDS, os._exit, (70,))
+        last_words.daemon = True
+        last_words.start()
 
     def _create_directories(self) -> None:
         """Make none: without tables nothing is kept on disk, and the file system may be read-only."""
