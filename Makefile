@@ -35,7 +35,7 @@ test: setup browser
 
 # From a client's connection to a post's arrival once more, on plain processes.
 test-processes: setup browser
-	POSTCAST_SERVICES=processes $(BIN)/python -m pytest integration/test_end_to_end.py integration/test_restart.py
+	POSTCAST_SERVICES=processes $(BIN)/python -m pytest integration/test_end_to_end.py integration/test_crash.py
 
 # Which lines and branches the tests without brokers reach. Each core's own test module reaches all of it.
 coverage: setup
