@@ -29,9 +29,10 @@ requirements:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	    --upgrade --extra dev --constraints requirements/runtime.txt pyproject.toml --output-file requirements/dev.txt
 
-# All tests, on containers where a Docker engine answers and else on plain processes.
+# All tests, on containers where a Docker engine answers and else on plain processes. Three at a time: most of
+# what they do is wait, and the files of one worker share its services.
 test: setup browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 # From a client's connection to a post's arrival once more, on plain processes.
 test-processes: setup browser

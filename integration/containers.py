@@ -8,6 +8,7 @@ same environment variables.
 
 import contextlib
 import socket
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, cast
@@ -32,6 +33,7 @@ KAFKA_IMAGE: Final = "apache/kafka:4.1.2"
 _ENGINE_SECONDS: Final = 60
 """How long the engine may be silent in one answer, between two steps of a pull too: a registry that cannot be
 reached is noticed by then, and a slow one is still making progress."""
+_FREEZE_SECONDS: Final = 10
 _STOP_SECONDS: Final = 8
 _TAIL_LINES: Final = 12
 
@@ -138,7 +140,16 @@ class ContainerService(Service):
 
     def pause(self) -> None:
         """Freeze the container."""
-        self._container.get_wrapped_container().pause()
+        deadline = time.monotonic() + _FREEZE_SECONDS
+        while True:
+            try:
+                self._container.get_wrapped_container().pause()
+            except docker.errors.APIError:
+                # A kernel that is busy may not freeze every process of a group at the first attempt.
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
 
     def resume(self) -> None:
         """Let the container go on."""

@@ -5,6 +5,7 @@ Faust's own ways to it end the worker when a commit finds the broker away, and c
 committed offset. ``integration/`` fails when a Faust release moves what is used here.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
@@ -40,6 +41,7 @@ class Group:
     async def begin(self) -> dict[Partition, Offset]:
         """Go to where each partition that is assigned now is to be read from, and return these places."""
         partitions = [Partition(tp.partition) for tp in self._app.consumer.assignment() if tp.topic == self._topic]
+        await self._until_idle()
         begin = await self.earliest(partitions)
         for partition in partitions:
             tp = TopicPartition(self._topic, partition)
@@ -71,6 +73,17 @@ class Group:
             "commit", {TopicPartition(self._topic, p): OffsetAndMetadata(offset, "") for p, offset in offsets.items()}
         )
 
+    async def _until_idle(self) -> None:
+        """Wait until the consumer's thread has answered what it was asked before.
+
+        A fetch that was under way when the rebalance began would go on from where we seek, and Faust
+        drops what it brings. The thread answers a few calls at a time; when so many of ours meet in it,
+        nothing else is under way.
+        """
+        count = self._thread.method_queue.num_workers
+        meeting = asyncio.Barrier(count)
+        await asyncio.gather(*(self._thread.call_thread(meeting.wait) for _ in range(count)))
+
     async def _offsets(self, question: str, partitions: Collection[Partition]) -> dict[Partition, Offset]:
         if not partitions:
             return {}
@@ -78,5 +91,8 @@ class Group:
         return {Partition(tp.partition): Offset(offset) for tp, offset in answer.items()}
 
     async def _call(self, method: str, *args: Any) -> Any:
-        thread: AIOKafkaConsumerThread = cast(Any, self._app.consumer)._thread  # noqa: SLF001
-        return await thread.call_thread(getattr(thread._ensure_consumer(), method), *args)  # noqa: SLF001
+        return await self._thread.call_thread(getattr(self._thread._ensure_consumer(), method), *args)  # noqa: SLF001
+
+    @property
+    def _thread(self) -> AIOKafkaConsumerThread:
+        return cast(AIOKafkaConsumerThread, cast(Any, self._app.consumer)._thread)  # noqa: SLF001
