@@ -60,8 +60,8 @@ check: setup
 bench: setup
 	@$(BIN)/python -m integration.bench $(PART)
 
-# Breaks everything that can break and sees whether a law breaks too. Without arguments what CI runs: the checker's
-# own mutants, and the seeds that deal every kind of fault once. SCHEDULES=200 SEED=0 runs as many from that seed on.
+# Breaks everything that can break and sees whether a law breaks too. Without arguments: the checker's own
+# mutants, and the seeds that deal every kind of fault once. SCHEDULES=200 SEED=0 runs as many from that seed on.
 .PHONY: faults
 faults: setup
 	@$(BIN)/python -m integration.faults $(if $(SCHEDULES)$(SEED),,--mutants) \

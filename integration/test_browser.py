@@ -33,7 +33,8 @@ async def _send_picture(route: Route) -> None:
 @pytest.fixture
 async def page() -> AsyncIterator[Page]:
     """Open an empty page in Debian's Chromium."""
-    program = shutil.which("chromium")
+    # Debian's name for it, and that of the hosted runners' own build.
+    program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         lacking("there is no browser: install Debian's chromium")
     async with async_playwright() as playwright:
