@@ -167,7 +167,11 @@ class Flow(Service):
             if highwater is None or offset <= highwater:
                 self._beyond.pop(partition, None)
             elif now - self._beyond.setdefault(partition, now) > _CUT_SECONDS:
-                end = (await self._group.ends([partition]))[partition]
+                try:
+                    end = (await self._group.ends([partition]))[partition]
+                except (KafkaError, TimeoutError):
+                    # Away, Kafka says nothing, and nothing is concluded from it.
+                    return
                 if offset > end and self._next.get(partition) == offset:
                     await self._group.begin_anew(partition)
                     raise LostPlace(f"partition {partition} ends at {end}, before {offset}: it was cut or made anew")
@@ -187,8 +191,8 @@ class Flow(Service):
 
     def _read(self) -> frozenset[Partition]:
         """Return the partitions that are read to their high-water mark, as far as the consumer knows it."""
-        highwaters = {partition: self._group.highwater(partition) for partition in self._next}
-        return frozenset(p for p, offset in self._next.items() if (h := highwaters[p]) is not None and offset >= h)
+        ends = ((partition, offset, self._group.highwater(partition)) for partition, offset in self._next.items())
+        return frozenset(partition for partition, offset, end in ends if end is not None and offset >= end)
 
     async def _find_gaps(self, partitions: Collection[Partition]) -> None:
         """Learn what retention took from partitions that seem to lag: what is gone counts as read."""

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 from prometheus_client import CollectorRegistry
 
 from streams import agent
@@ -31,6 +32,7 @@ class MemoryGroup:
         self.end = {P0: Offset(0), P1: Offset(0)}
         self.committed: dict[Partition, Offset] = {}
         self.stale: Offset | None = None
+        self.away = False
         self.questions = 0
 
     def highwater(self, partition: Partition) -> Offset | None:
@@ -47,6 +49,8 @@ class MemoryGroup:
         return {p: self.first[p] for p in partitions}
 
     async def ends(self, partitions: Collection[Partition]) -> dict[Partition, Offset]:
+        if self.away:
+            raise KafkaConnectionError
         return {p: self.end[p] for p in partitions}
 
     async def commit(self, offsets: Mapping[Partition, Offset]) -> None:
@@ -281,6 +285,18 @@ async def test_a_log_that_was_cut_ends_the_worker_and_is_read_from_its_beginning
                 await asyncio.sleep(0.01)
         assert isinstance(bench.flow.crash_reason, LostPlace)
         assert bench.group.committed == {P0: 0}
+
+
+async def test_a_kafka_that_is_away_cuts_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stale end, and nobody to ask: the worker waits instead of ending."""
+    monkeypatch.setattr(agent, "_CUT_SECONDS", 0.1)
+    async with running() as bench:
+        bench.write(P0, 1, 2, 3)
+        await bench.until_committed(P0, 3)
+        bench.group.stale = Offset(1)
+        bench.group.away = True
+        await asyncio.sleep(0.8)
+        assert not bench.flow.crashed
 
 
 async def test_an_end_that_the_consumer_alone_believes_is_no_cut(monkeypatch: pytest.MonkeyPatch) -> None:
