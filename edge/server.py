@@ -38,6 +38,11 @@ class Feed(Protocol):
 
     trouble: str | None
 
+    @property
+    def unready(self) -> str | None:
+        """Why new clients had better go elsewhere."""
+        ...
+
     async def end(self) -> Offset | None:
         """Say where the feed ends now; None when nobody can say."""
         ...
@@ -88,10 +93,10 @@ class Server:
         return web.Response(text="The event loop answers.\n")
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        trouble = "The server is shutting down." if self._stopping else self._feed.trouble
-        if trouble is not None:
-            return web.Response(status=503, text=f"{trouble}\n")
-        return web.Response(text="The feed is followed to its end.\n")
+        lacking = "The server is shutting down." if self._stopping else self._feed.unready
+        if lacking is not None:
+            return web.Response(status=503, text=f"{lacking}\n")
+        return web.Response(text=f"{self._feed.trouble or 'The feed is followed to its end.'}\n")
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -60,7 +60,8 @@ class Installation:
         self.logs = Path(tempfile.mkdtemp(dir=scratch))
         self.system = System(
             environment, self.logs, WINDOW_SECONDS=WINDOW_SECONDS, STATEMENT_TIMEOUT_SECONDS=STATEMENT_SECONDS,
-            ARMED_POINTS=self.armed,
+            # What is not well is not ready: no time of grace.
+            ARMED_POINTS=self.armed, UNREADY_SECONDS=0,
         )  # fmt: skip
         self.members: dict[str, Member] = {}
         for number in range(WORKERS):

@@ -31,6 +31,7 @@ class MemoryFeed:
         self.log = log
         self.hub = hub
         self.trouble: str | None = None
+        self.unready: str | None = None
         self.records = self.repeats = self.undecodable = 0
         self.pending: list[bytes] = []
         self.asked = asyncio.Event()
@@ -198,6 +199,8 @@ async def test_nobody_joins_while_kafka_cannot_say_where_the_feed_ends() -> None
     async with serving() as edge:
         edge.feed.publish(1)
         edge.feed.trouble = "Kafka does not answer."
+        assert (await edge.get("/readyz"))[:2] == (200, "Kafka does not answer.\n")
+        edge.feed.unready = "Kafka does not answer."
         sentence = "The feed cannot be followed now. Kafka does not answer.\n"
         assert await refusal(edge) == (503, sentence, "1")
         assert (await edge.get("/readyz"))[:2] == (503, "Kafka does not answer.\n")
