@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run setup packages requirements check bench test test-processes coverage
+.PHONY: run setup packages requirements check bench test test-processes endurance coverage
 
 # Everything on this machine, with posts arriving by themselves; Ctrl-C ends it.
 run: setup
@@ -38,6 +38,10 @@ test: setup browser
 test-processes: setup browser
 	POSTCAST_SERVICES=processes $(BIN)/python -m pytest integration/test_end_to_end.py integration/test_crash.py
 
+# What takes minutes and cannot take less: an outage long enough to see that memory stays where it is.
+endurance: setup
+	$(BIN)/python -m pytest -m endurance --capture=no integration/test_endurance.py
+
 # Which lines and branches the tests without brokers reach. Each core's own test module reaches all of it.
 coverage: setup
 	$(BIN)/python -m coverage run -m pytest tests
@@ -56,7 +60,7 @@ check: setup
 	$(BIN)/lint-imports --no-cache
 
 # Measures the worker and the edge against baselines of the same run; PART=fanout measures that part alone
-# (path, window, fanout, idle, outage).
+# (path, window, fanout, idle, outage, rebalance).
 bench: setup
 	@$(BIN)/python -m integration.bench $(PART)
 

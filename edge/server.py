@@ -117,8 +117,8 @@ class Server:
         try:
             await websocket.prepare(request)
         except ConnectionResetError:
-            # It left before it was let in.
-            return websocket
+            # It left before it was let in. Not the WebSocket: aiohttp would close it, which only an open one can be.
+            return web.Response()
         await self._attend(request, websocket, session)
         return websocket
 

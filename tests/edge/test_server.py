@@ -9,8 +9,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.typing import Subprotocol
 
 from edge.cursors import before
@@ -308,3 +309,23 @@ async def test_a_client_that_is_gone_before_its_101_leaves_nothing() -> None:
         edge.feed.catch_up()
         assert (await edge.get("/livez"))[0] == 200
         assert len(edge.hub) == 0
+
+
+async def test_a_client_that_goes_while_its_101_is_written_is_nobodys_error(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is logged, and nobody is left behind."""
+    edge, tried = Edge(), asyncio.Event()
+    application = edge.server.application()
+
+    async def cut(request: web.Request, _: web.StreamResponse) -> None:
+        assert request.transport is not None
+        request.transport.abort()
+        tried.set()
+
+    application.on_response_prepare.append(cut)
+    async with listening(application) as edge.port, asyncio.timeout(5):
+        with pytest.raises((ConnectionResetError, InvalidMessage)):
+            async with edge.connect():
+                pass
+        await tried.wait()
+    assert [entry.message for entry in caplog.records if entry.name == "aiohttp.server"] == []
+    assert len(edge.hub) == 0
