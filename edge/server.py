@@ -6,7 +6,6 @@ close code. Between them there is no third way to fail.
 
 import asyncio
 from contextlib import suppress
-from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -154,7 +153,6 @@ class Server:
         _logger.info("session.opened", peer=request.remote, form=session.form.name.lower(), position=session.position)
         connection = Connection(websocket, transport)
         member = self._hub.join(session, connection)
-        connection.drained = partial(self._hub.drained, member)
         if self._stopping:
             self._hub.end(SHUTDOWN)
         broken: int | None = None

@@ -67,9 +67,18 @@ class Pair:
 
     def __init__(self) -> None:
         self.connection: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
-        self.drained = asyncio.Event()
+        self.is_held = asyncio.Event()
+        self.is_drained = asyncio.Event()
         self.ended = asyncio.Event()
         self.received: list[WSMessage] = []
+
+    def held(self) -> None:
+        """Note it."""
+        self.is_held.set()
+
+    def drained(self) -> None:
+        """Note it."""
+        self.is_drained.set()
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Attend a client as the server does."""
@@ -78,7 +87,7 @@ class Pair:
         assert request.transport is not None
         request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         made = Connection(websocket, request.transport)
-        made.drained = self.drained.set
+        made.tell(self)
         self.connection.set_result(made)
         async for message in websocket:
             self.received.append(message)
@@ -117,11 +126,13 @@ async def test_unsent_bytes_are_known_from_the_first_to_the_last() -> None:
     async with pair() as (made, peer, both):
         made.write(text_frame(b"small"))
         assert made.unsent_since is None
+        assert not both.is_held.is_set()
         made.write(MANY)
         assert made.unsent_since is not None
-        assert not both.drained.is_set()
+        assert both.is_held.is_set()
+        assert not both.is_drained.is_set()
         assert await peer.read(len(MANY) + 7) == text_frame(b"small") + MANY
-        await both.drained.wait()
+        await both.is_drained.wait()
         assert made.unsent_since is None
 
 
