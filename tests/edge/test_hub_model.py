@@ -161,4 +161,4 @@ class Clients(RuleBasedStateMachine):
 
 
 TestClients = Clients.TestCase
-TestClients.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+TestClients.settings = settings(max_examples=200, stateful_step_count=30)

@@ -100,6 +100,6 @@ def test_a_client_may_send_any_input_that_was_ever_worth_keeping(runner: asyncio
 
 
 @given(data=mutated("client_frame"), more=st.binary(max_size=20))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_client_may_send_whatever_it_likes(runner: asyncio.Runner, bench: Bench, data: bytes, more: bytes) -> None:
     runner.run(bench.feed(data + more))
