@@ -69,13 +69,13 @@ class MemoryFeed:
 class Edge:
     """An edge without Kafka."""
 
-    def __init__(self, join_seconds: float = 5) -> None:
+    def __init__(self, join_seconds: float = 5, server: type[Server] = Server) -> None:
         self.loop = asyncio.get_running_loop()
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
         self.hub = Hub(self.log, write_bytes=1 << 16, clock=self.loop.time, soon=self.loop.call_soon)
         self.feed = MemoryFeed(self.log, self.hub)
-        self.server = Server(
+        self.server = server(
             log=self.log,
             hub=self.hub,
             feed=self.feed,
