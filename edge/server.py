@@ -15,6 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from edge.connection import CLOSE_SECONDS, Connection
 from edge.cursors import Ahead, Gap, Resume
+from edge.handshake import VERSION, fault_in, is_asked_for
 from edge.hub import Hub
 from edge.joining import SUBPROTOCOL, Rejected, Wish, at_end, resumed, resumption, wish_of
 from edge.log import Log
@@ -27,7 +28,15 @@ _logger = structlog.get_logger("edge.server")
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 """What a client may send in one message; nothing of it is used."""
 
-_RETRY_SECONDS: Final = "1"
+_REFUSAL_HEADERS: Final = {
+    # RFC 9110 §15.5.22 and RFC 6455 §4.4: what to upgrade to, and to which version of it.
+    web.HTTPUpgradeRequired.status_code: {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": VERSION,
+    },
+    web.HTTPServiceUnavailable.status_code: {"Retry-After": "1"},
+}
 # A proxy's idle connections usually live 60 s: longer than that, so that it is never us who closes first.
 KEEPALIVE_SECONDS: Final = 75.0
 
@@ -84,8 +93,9 @@ class Server:
         self._hub.end(SHUTDOWN)
 
     async def _root(self, request: web.Request) -> web.StreamResponse:
-        if "websocket" in request.headers.get("Upgrade", "").lower():
-            return await self._serve(request)
+        if is_asked_for(request.method, request.version, request.headers):
+            fault = fault_in(request.headers)
+            return await self._serve(request) if fault is None else _refuse(fault)
         return web.Response(body=self._page.body, content_type="text/html", charset="utf-8", headers=self._page.headers)
 
     async def _livez(self, _request: web.Request) -> web.Response:
@@ -174,5 +184,5 @@ class Server:
 
 
 def _refuse(rejected: Rejected) -> web.Response:
-    headers = {"Retry-After": _RETRY_SECONDS} if rejected.status == web.HTTPServiceUnavailable.status_code else None
+    headers = _REFUSAL_HEADERS.get(rejected.status)
     return web.Response(status=rejected.status, text=f"{rejected.sentence}\n", headers=headers)

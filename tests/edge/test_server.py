@@ -23,6 +23,7 @@ from edge.telemetry import Metrics
 from streams.contract import Offset
 from tests.edge.feed import record
 from tests.edge.listening import listening
+from tests.strict import Handshake, StrictConnection
 
 
 class MemoryFeed:
@@ -70,13 +71,13 @@ class MemoryFeed:
 class Edge:
     """An edge without Kafka."""
 
-    def __init__(self, join_seconds: float = 5) -> None:
+    def __init__(self, join_seconds: float = 5, server: type[Server] = Server) -> None:
         self.loop = asyncio.get_running_loop()
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
         self.hub = Hub(self.log, write_bytes=1 << 16, clock=self.loop.time, soon=self.loop.call_soon)
         self.feed = MemoryFeed(self.log, self.hub)
-        self.server = Server(
+        self.server = server(
             log=self.log,
             hub=self.hub,
             feed=self.feed,
@@ -92,6 +93,7 @@ class Edge:
             f"ws://127.0.0.1:{self.port}/{query}",
             subprotocols=[Subprotocol(one) for one in offered] or None,
             compression=None,
+            create_connection=StrictConnection,
         )
 
     async def get(self, path: str) -> tuple[int, str, Any]:
@@ -245,7 +247,7 @@ async def test_a_message_that_is_too_large_ends_the_session() -> None:
 
 
 async def test_a_broken_frame_ends_the_session() -> None:
-    """1002: a client's frame must be masked (RFC 6455 §5.1), and reserved bits are zero."""
+    """1002: reserved bits are zero (RFC 6455 §5.2)."""
     async with serving() as edge, edge.connect() as client:
         client.transport.write(b"\xf1\x80abcd")
         with pytest.raises(ConnectionClosed):
@@ -300,10 +302,7 @@ async def test_a_client_that_is_gone_before_its_101_leaves_nothing() -> None:
     async with serving() as edge:
         edge.feed.pending.append(record(1))
         plain = socket.create_connection(("127.0.0.1", edge.port))
-        plain.sendall(
-            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )
+        plain.sendall(Handshake().request)
         plain.close()
         assert (await edge.get("/livez"))[0] == 200
         edge.feed.catch_up()
