@@ -37,6 +37,12 @@ _REFUSAL_HEADERS: Final = {
     },
     web.HTTPServiceUnavailable.status_code: {"Retry-After": "1"},
 }
+# The last to be told have the rest of the time for their answer.
+_SPREAD: Final = 0.8
+# Few clients need no spreading: any edge takes in as many at once.
+_CLOSES_A_SECOND: Final = 200.0
+_STEP_SECONDS: Final = 0.05
+_STOPPING: Final = "The server is shutting down."
 # A proxy's idle connections usually live 60 s: longer than that, so that it is never us who closes first.
 KEEPALIVE_SECONDS: Final = 75.0
 
@@ -87,10 +93,21 @@ class Server:
         )
         return application
 
-    def stop(self) -> None:
-        """Be ready for nobody any more, and tell everybody who is there."""
+    async def drain(self, seconds: float) -> None:
+        """Be ready for nobody any more, tell everybody, and return when all are gone, in that time at most.
+
+        One after the other: they come back, elsewhere, and would all come at once.
+        """
         self._stopping = True
-        self._hub.end(SHUTDOWN)
+        clock, clients = asyncio.get_running_loop().time, len(self._hub)
+        begun, spread = clock(), min(_SPREAD * seconds, clients / _CLOSES_A_SECOND)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while (passed := clock() - begun) < spread:
+                    self._hub.end(SHUTDOWN, but=round(clients * (1 - passed / spread)))
+                    await asyncio.sleep(_STEP_SECONDS)
+                self._hub.end(SHUTDOWN)
+                await self._hub.deserted.wait()
 
     async def _root(self, request: web.Request) -> web.StreamResponse:
         if is_asked_for(request.method, request.version, request.headers):
@@ -102,7 +119,7 @@ class Server:
         return web.Response(text="The event loop answers.\n")
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        lacking = "The server is shutting down." if self._stopping else self._feed.unready
+        lacking = _STOPPING if self._stopping else self._feed.unready
         if lacking is not None:
             return web.Response(status=503, text=f"{lacking}\n")
         return web.Response(text=f"{self._feed.trouble or 'The feed is followed to its end.'}\n")
@@ -114,8 +131,8 @@ class Server:
         offered = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
         wish = wish_of(request.query, offered)
         session = wish if isinstance(wish, Rejected) else await self._start(wish)
-        if isinstance(session, Rejected):
-            return _refuse(session)
+        if isinstance(session, Rejected) or self._stopping:
+            return _refuse(session if isinstance(session, Rejected) else Rejected(503, _STOPPING))
         websocket = web.WebSocketResponse(
             timeout=CLOSE_SECONDS,
             compress=False,
@@ -159,12 +176,14 @@ class Server:
         transport = request.transport
         if transport is None:
             return
+        if self._stopping:
+            # It was taken in while the others were told.
+            await websocket.close(code=SHUTDOWN.code, message=SHUTDOWN.reason.encode())
+            return
         started = asyncio.get_running_loop().time()
         _logger.info("session.opened", peer=request.remote, form=session.form.name.lower(), position=session.position)
         connection = Connection(websocket, transport)
         member = self._hub.join(session, connection)
-        if self._stopping:
-            self._hub.end(SHUTDOWN)
         broken: int | None = None
         try:
             async for message in websocket:

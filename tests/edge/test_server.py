@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -108,8 +108,7 @@ async def serving(join_seconds: float = 5) -> AsyncIterator[Edge]:
     edge = Edge(join_seconds)
     async with listening(edge.server.application()) as edge.port, asyncio.timeout(5):
         yield edge
-        edge.server.stop()
-        await edge.hub.deserted.wait()
+        await edge.server.drain(5)
 
 
 async def posts(client: ClientConnection, count: int) -> list[int]:
@@ -258,22 +257,58 @@ async def test_a_broken_frame_ends_the_session() -> None:
 async def test_shutdown_says_goodbye_to_all() -> None:
     """1001 to everybody, and ready for nobody."""
     async with serving() as edge, edge.connect() as one, edge.connect("?history=0") as other:
-        edge.server.stop()
+        draining = asyncio.create_task(edge.server.drain(5))
+        await asyncio.sleep(0)
         assert (await edge.get("/readyz"))[:2] == (503, "The server is shutting down.\n")
         await one.wait_closed()
         await other.wait_closed()
         assert (one.close_code, other.close_code) == (1001, 1001)
-        await edge.hub.deserted.wait()
+        await draining
         assert edge.hub.closes == {1001: 2}
 
 
-async def test_who_comes_during_the_shutdown_is_told_too() -> None:
-    """Its upgrade was under way when the others were told."""
+async def test_a_drain_is_spread_and_whoever_is_still_there_gets_posts() -> None:
+    """They come back elsewhere, and not all at once; the last ones are told in time."""
+    async with serving() as edge, AsyncExitStack() as connected:
+        clients = [await connected.enter_async_context(edge.connect()) for _ in range(100)]
+        draining = asyncio.create_task(edge.server.drain(5))
+        while edge.hub.closes.total() < 10:
+            await asyncio.sleep(0.001)
+        edge.feed.publish(1)
+        await draining
+        got = [[message async for message in client] for client in clients]
+        assert {client.close_code for client in clients} == {1001}
+        assert {len(messages) for messages in got} == {0, 1}
+
+
+async def test_a_drain_ends_in_its_time() -> None:
+    """Whoever is still there then was told, and is cut off with the process."""
+    async with serving() as edge, edge.connect() as client:
+        await edge.server.drain(0)
+        assert len(edge.hub) == 1
+        await client.wait_closed()
+        assert client.close_code == 1001
+
+
+async def test_nobody_is_let_in_during_the_shutdown() -> None:
+    """Another edge takes who comes now."""
     async with serving() as edge:
-        edge.server.stop()
-        async with edge.connect() as client:
-            await client.wait_closed()
-            assert client.close_code == 1001
+        await edge.server.drain(0)
+        assert await refusal(edge) == (503, "The server is shutting down.\n", "1")
+
+
+async def test_who_is_let_in_as_the_shutdown_begins_is_told() -> None:
+    """Its 101 was under way when the others were told."""
+    edge = Edge()
+    application = edge.server.application()
+
+    async def begin(_: web.Request, __: web.StreamResponse) -> None:
+        await edge.server.drain(0)
+
+    application.on_response_prepare.append(begin)
+    async with listening(application) as edge.port, asyncio.timeout(5), edge.connect() as client:
+        await client.wait_closed()
+        assert client.close_code == 1001
 
 
 async def test_health_and_metrics() -> None:
