@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from websockets.client import ClientProtocol
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
@@ -30,9 +31,12 @@ def record(*publications: int | Publication) -> bytes:
     return encode_feed(FeedRecord(window=0, publications=made))
 
 
-def frames(data: bytes) -> list[Frame]:
-    """Parse what a server sent, with a client's parser that is not ours."""
+def frames(data: bytes, form: Form = Form.PLAIN) -> list[Frame]:
+    """Parse what a server sent to a client of this form, with a client's parser that is not ours."""
     client = ClientProtocol(parse_uri("ws://localhost/"), state=State.OPEN)
+    if form.is_deflated:
+        # As our answer to an offer says it: the server may refer back, the client does not.
+        client.extensions = [PerMessageDeflate(False, True, 15, 15)]
     client.receive_data(data)
     assert client.parser_exc is None
     received = client.events_received()
@@ -40,16 +44,16 @@ def frames(data: bytes) -> list[Frame]:
     return [event for event in received if isinstance(event, Frame)]
 
 
-def messages(data: bytes) -> list[Any]:
+def messages(data: bytes, form: Form = Form.PLAIN) -> list[Any]:
     """Parse text messages, each whole in one frame."""
-    received = frames(data)
+    received = frames(data, form)
     assert all(frame.opcode is Opcode.TEXT and frame.fin for frame in received)
     return [json.loads(bytes(frame.data)) for frame in received]
 
 
-def ids(data: bytes) -> list[int]:
+def ids(data: bytes, form: Form = Form.PLAIN) -> list[int]:
     """Name the posts that were sent."""
-    return [message["payload"]["id"] for message in messages(data)]
+    return [message["payload"]["id"] for message in messages(data, form)]
 
 
 def log_of(*records: bytes, first: int = 0, limit: int = 1 << 20, reach: int = 1000) -> Log:

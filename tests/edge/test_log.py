@@ -101,17 +101,19 @@ def test_every_log_decides_alike(feed: list[bytes], reach: int, first: int) -> N
 
 @BOTH
 @given(feed=feeds, limit=st.integers(1, 400))
-def test_any_limit_gives_the_same_bytes(feed: list[bytes], limit: int, form: Form) -> None:
+def test_any_limit_gives_the_same_feed(feed: list[bytes], limit: int, form: Form) -> None:
     """However little is taken at a time, it is the same feed, and every piece is whole frames within the limit."""
     log = log_of(*feed)
-    whole = everything(log, 0, form)
-    assert everything(log, 0, form, limit) == whole
-    at = Position(0)
+    whole = everything(log, 0, form.text)
+    pieces, at = [], Position(0)
     while at < log.head:
         chunk = log.read(at, form, limit)
-        assert len(messages(chunk.data)) == chunk.position - at
+        assert len(messages(chunk.data, form)) == chunk.position - at
         assert len(chunk.data) <= limit or chunk.position == at + 1
+        pieces.append(chunk.data)
         at = chunk.position
+    assert messages(b"".join(pieces), form) == messages(whole)
+    assert form.is_deflated or b"".join(pieces) == whole
 
 
 def test_a_read_takes_as_much_as_fits() -> None:
@@ -177,26 +179,38 @@ def test_the_bound_holds_whatever_is_read(feed: list[bytes], limit: int, data: s
         tail = log.tail
         at = Position(data.draw(st.integers(tail, log.head)))
         for form in Form:
-            assert everything(log, at, form, 200) == everything(free, at, form)
+            assert messages(everything(log, at, form, 200), form) == messages(everything(free, at, form.text))
         assert log.tail == tail
         assert log.bytes <= limit or log.tail >= log.position_at(Offset(offset))
 
 
-def test_a_form_is_made_once_while_there_is_room() -> None:
-    """It is kept and counted; new records take its room before they take that of older ones."""
-    log = log_of(record(1), limit=1 << 20)
+@pytest.mark.parametrize("form", [Form.CURSOR, Form.PLAIN_DEFLATED, Form.CURSOR_DEFLATED])
+def test_a_form_is_made_once_for_all(form: Form) -> None:
+    """Law 9: it is kept and counted, and what is read of it is the same object for everybody."""
+    log = log_of(record(*range(1, 20)))
     plain = log.bytes
-    first = log.read(Position(0), Form.CURSOR, 1)
-    with_cursors = log.bytes
-    assert with_cursors > plain
-    log.append(Offset(1), record(2))
-    assert log.read(Position(0), Form.CURSOR, 1) == first
-    assert log.bytes == with_cursors + plain
+    first = log.read(Position(0), form, 1 << 16).data
+    kept = log.bytes
+    assert kept > plain + len(first)
+    for limit in range(1 << 16, (1 << 16) + 50):
+        assert log.read(Position(0), form, limit).data is first
+    assert log.bytes == kept
 
-    tight = log_of(record(1), limit=plain * 2 + 1)
-    tight.read(Position(0), Form.CURSOR, 1)
-    tight.append(Offset(1), record(2))
-    assert (tight.tail, tight.bytes) == (0, plain * 2)
+
+def test_forms_have_a_part_of_the_room_and_the_oldest_made_go_first() -> None:
+    """A log that is full keeps the forms of the newest records; records give way to records alone."""
+    log, made = log_of(limit=40_000), []
+    for offset in range(100):
+        log.append(Offset(offset), record(*range(100 * offset, 100 * offset + 50)))
+        tail = log.tail
+        made.append(log.read(Position(log.head - 50), Form.CURSOR_DEFLATED, 1 << 16).data)
+        assert (log.tail, log.bytes <= 40_000) == (tail, True)
+    assert log.tail < log.head - 300
+    # Nothing is made again: what is read is what was made then.
+    again = [
+        log.read(Position(log.head - 50 * back), Form.CURSOR_DEFLATED, len(made[-back])).data for back in (1, 2, 3)
+    ]
+    assert [one is other for one, other in zip(again, reversed(made), strict=False)] == [True] * 3
 
 
 # Cursors.
@@ -209,7 +223,7 @@ def test_every_cursor_form_post_names_the_place_after_it(form: Form) -> None:
     tokens = [message["cursor"] for message in messages(everything(log, 0, Form.CURSOR))]
     found = [resumed(log, token) for token in tokens]
     assert found == [Resume(Position(1)), Resume(Position(2)), Resume(Position(3))]
-    assert ids(everything(log, 1, form)) == [2, 3]
+    assert ids(everything(log, 1, form), form) == [2, 3]
 
 
 @given(feeds, st.data())

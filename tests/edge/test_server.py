@@ -81,6 +81,7 @@ class Edge:
             page=live_page(),
             registry=Metrics(self.log, self.hub, self.feed).registry(),
             join_seconds=join_seconds,
+            compression=True,
         )
         self.port = 0
 
