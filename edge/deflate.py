@@ -77,7 +77,8 @@ def agreement(header: str) -> str | None:
     ``header`` is Sec-WebSocket-Extensions, several of them joined with commas; raises :class:`BadHeader`.
     The first offer that can be accepted is (RFC 7692 §5).
     """
-    return next(filter(None, map(_answer, _offers(header))), None)
+    offers = list(_offers(header))
+    return next(filter(None, map(_answer, offers)), None)
 
 
 def _answer(offer: Offer) -> str | None:

@@ -1,9 +1,11 @@
 """The log: one shared place for all that clients are still to get."""
 
-from itertools import pairwise
+import random
+import zlib
+from itertools import count, pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.cursors import Ahead, Cursor, Gap, Position, Resume, before, parse, stamp_of
@@ -146,6 +148,98 @@ def test_a_read_at_the_head_is_joined_once_for_all() -> None:
     assert log.read(Position(0), Form.PLAIN, 1000) == first
     log.append(Offset(2), record(3))
     assert ids(log.read(Position(0), Form.PLAIN, 1000).data) == [1, 2, 3]
+
+
+# Compressed.
+
+# Words in no order, long enough that posts of a record and of the next ones repeat stretches of each other.
+WORDS = " ".join(random.Random(3).choices([f"word{n}" for n in range(200)], k=20_000))  # noqa: S311 - any words will do
+lengths = st.lists(st.lists(st.integers(0, 6000), max_size=40), min_size=1, max_size=5)
+
+
+class Receiver:
+    """A client by the letter of RFC 7692 §7.2.2: one zlib context, with the whole window, for all that it is sent."""
+
+    def __init__(self) -> None:
+        self.context = zlib.decompressobj(-15)
+        self.texts: list[bytes] = []
+        self.compressed = 0
+
+    def receive(self, data: bytes) -> None:
+        """Take whole frames of text apart."""
+        while data:
+            first, length, rest = data[0], data[1], data[2:]
+            if length > 125:
+                size = 2 if length == 126 else 8
+                length, rest = int.from_bytes(rest[:size]), rest[size:]
+            payload, data = rest[:length], rest[length:]
+            assert (first, len(payload)) in {(0x81, length), (0xC1, length)}
+            self.compressed += first == 0xC1
+            self.texts.append(self.context.decompress(payload + b"\x00\x00\xff\xff") if first == 0xC1 else payload)
+
+
+@settings(max_examples=50)
+@given(feed=lengths, form=st.sampled_from([Form.PLAIN_DEFLATED, Form.CURSOR_DEFLATED]), data=st.data())
+def test_whoever_joins_anywhere_and_is_cut_anywhere_reads_what_plain_clients_read(
+    feed: list[list[int]], form: Form, data: st.DataObject
+) -> None:
+    """Every byte, by receivers that keep their context: at any position, in the middle of a record, behind or not."""
+    log, made, clients = log_of(limit=1 << 24), count(1), list[tuple[Position, Receiver, list[Position]]]()
+    for offset, posts_ in enumerate(feed):
+        numbers = [next(made) for _ in posts_]
+        some = [publication(n, text=WORDS[7 * n : 7 * n + size]) for n, size in zip(numbers, posts_, strict=True)]
+        log.append(Offset(offset), record(*some))
+        joined = Position(data.draw(st.integers(0, log.head)))
+        clients.append((joined, Receiver(), [joined]))
+        is_last = offset == len(feed) - 1
+        for _, receiver, at in clients:
+            reads = data.draw(st.integers(0, 3))
+            limit = data.draw(st.sampled_from([1, 1000, 5000, 20_000, 65_536]))
+            while at[0] < log.head and (is_last or reads > 0):
+                chunk = log.read(at[0], form, limit)
+                receiver.receive(chunk.data)
+                at[0], reads = chunk.position, reads - 1
+    for joined, receiver, _ in clients:
+        plain = Receiver()
+        plain.receive(everything(log, joined, form.text))
+        assert receiver.texts == plain.texts
+
+
+def test_who_begins_in_the_middle_of_a_stream_gets_the_rest_of_it_as_text() -> None:
+    """It has not seen what the rest refers to; from the next stream on it gets what everybody gets."""
+    log = log_of(record(*range(1, 21)), record(*range(21, 41)))
+    stream = log.read(Position(20), Form.PLAIN_DEFLATED, 1 << 16).data
+    assert (
+        everything(log, 7, Form.PLAIN_DEFLATED)
+        == log_of(record(*range(1, 21))).read(Position(7), Form.PLAIN, 1 << 16).data + stream
+    )
+
+
+def test_a_stream_is_not_cut_where_something_else_can_be_sent_first() -> None:
+    """It would be text for the rest; where it does not fit into any write its beginning is compressed all the same."""
+    log = log_of(*(record(*range(20 * n, 20 * n + 20)) for n in range(3)))
+    streams = [log.read(Position(20 * n), Form.PLAIN_DEFLATED, 1).position for n in range(3)]
+    assert streams == [1, 21, 41]
+    length = len(log.read(Position(40), Form.PLAIN_DEFLATED, 1 << 16).data)
+    assert log.read(Position(0), Form.PLAIN_DEFLATED, length * 2 + length // 2).position == 40
+    cut = log.read(Position(0), Form.PLAIN_DEFLATED, length // 2)
+    receiver = Receiver()
+    receiver.receive(cut.data)
+    assert 0 < receiver.compressed == cut.position < 20
+
+
+def test_a_read_compresses_no_more_than_a_bounded_stretch() -> None:
+    """However well it can be compressed: the loop waits meanwhile."""
+    log = log_of(*(record(publication(n, text="x" * 30_000)) for n in range(100)), limit=1 << 24)
+    chunk = log.read(Position(0), Form.PLAIN_DEFLATED, 1 << 16)
+    assert 0 < chunk.position <= 4 * (1 << 16) // 30_000
+    assert len(everything(log, 0, Form.PLAIN_DEFLATED)) < 30_000
+
+
+def test_what_gains_nothing_is_the_plain_bytes() -> None:
+    """The same object: it takes no room a second time."""
+    log = log_of(record(1))
+    assert log.read(Position(0), Form.PLAIN_DEFLATED, 1000).data is log.read(Position(0), Form.PLAIN, 1000).data
 
 
 # The bound.
