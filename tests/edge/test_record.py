@@ -31,6 +31,13 @@ def test_frames_are_found_by_their_number() -> None:
     assert (made.joined, [made[n] for n in range(len(made))]) == (b"abc", [b"a", b"bc", b""])
 
 
+def test_what_a_record_costs_is_more_than_its_bytes() -> None:
+    """Also where it shows nothing: it is kept all the same."""
+    sizes = [record_of(*texts(count)).size - len(record_of(*texts(count)).plain.joined) for count in (0, 1, 100)]
+    assert sizes == sorted(set(sizes))
+    assert sizes[0] > 0
+
+
 @pytest.mark.parametrize("shown", [[], [1], [0, 2]])
 def test_a_record_shows_what_it_is_told_to(shown: list[int]) -> None:
     """Each with the cursor of its own place among all publications."""
