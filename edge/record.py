@@ -19,8 +19,8 @@ from streams.contract import Offset, Publication
 # What a record costs beside its frames: its object, tables and integers, by sys.getsizeof on CPython 3.11.
 _RECORD_BYTES: Final = 800
 # How many bytes of plain frames are in a stream, but for the one that a message is begun in. As far as deflate can
-# refer back (RFC 1951 §2): twice as long would save 1 % of the plain size (docs/performance.md), and be twice as
-# long to compress at a time, and to be sent plain to who comes in its middle.
+# refer back (RFC 1951 §2): twice as long would save 1 % of the plain size (decision 0011), and be twice as long to
+# compress at a time, and to be sent plain to who comes in its middle.
 _STREAM_BYTES: Final = 32 * 1024
 # Compressed that is not smaller than this part of plain is not worth the time that the clients take to inflate it.
 _GAIN: Final = 0.9

@@ -75,7 +75,7 @@ async def test_a_client_that_stops_reading_delays_nobody_and_gets_all_afterwards
     narrow.connect(("127.0.0.1", edge.port))
     # Its library stops reading the socket while so many messages wait for it.
     async with (
-        websockets.connect(edge.websocket, sock=narrow, max_queue=1, ping_interval=None) as slow,
+        websockets.connect(edge.websocket, sock=narrow, max_queue=1, ping_interval=None, compression=None) as slow,
         await connect(edge.websocket) as other,
     ):
         await show(system, *records, text="x" * 10_000)

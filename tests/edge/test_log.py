@@ -14,7 +14,7 @@ from edge.log import Appended, Log
 from streams.contract import Offset
 from tests.edge.feed import everything, ids, log_of, messages, publication, record
 
-BOTH = pytest.mark.parametrize("form", list(Form))
+EACH = pytest.mark.parametrize("form", list(Form))
 
 posts = st.lists(st.builds(publication, st.integers(1, 8), text=st.text(max_size=40)), max_size=4)
 values = st.one_of(posts.map(lambda some: record(*some)), st.just(b"no record"))
@@ -101,7 +101,8 @@ def test_every_log_decides_alike(feed: list[bytes], reach: int, first: int) -> N
 # Reading.
 
 
-@BOTH
+@EACH
+@settings(deadline=None)  # compressing takes time, more on a busy machine
 @given(feed=feeds, limit=st.integers(1, 400))
 def test_any_limit_gives_the_same_feed(feed: list[bytes], limit: int, form: Form) -> None:
     """However little is taken at a time, it is the same feed, and every piece is whole frames within the limit."""
@@ -178,7 +179,7 @@ class Receiver:
             self.texts.append(self.context.decompress(payload + b"\x00\x00\xff\xff") if first == 0xC1 else payload)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)  # likewise
 @given(feed=lengths, form=st.sampled_from([Form.PLAIN_DEFLATED, Form.CURSOR_DEFLATED]), data=st.data())
 def test_whoever_joins_anywhere_and_is_cut_anywhere_reads_what_plain_clients_read(
     feed: list[list[int]], form: Form, data: st.DataObject
@@ -260,6 +261,7 @@ def test_the_newest_record_stays_however_large() -> None:
     assert ids(everything(log, log.tail)) == [2]
 
 
+@settings(deadline=None)  # likewise
 @given(feeds, st.integers(1, 8000), st.data())
 def test_the_bound_holds_whatever_is_read(feed: list[bytes], limit: int, data: st.DataObject) -> None:
     """Every form counts, none pushes out a record, and what is read is right all the same."""
@@ -310,7 +312,7 @@ def test_forms_have_a_part_of_the_room_and_the_oldest_made_go_first() -> None:
 # Cursors.
 
 
-@BOTH
+@EACH
 def test_every_cursor_form_post_names_the_place_after_it(form: Form) -> None:
     """A client that resumes from a post's cursor gets what follows that post."""
     log = log_of(record(1, 2), record(2), record(1, 3))
