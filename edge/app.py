@@ -48,6 +48,7 @@ async def run(settings: Settings) -> None:
         hub=hub,
         history=settings.history_records,
         reach=settings.dedup_records,
+        patience=settings.unready_seconds,
     )
     metrics = Metrics(log, hub, source)
     server = Server(

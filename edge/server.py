@@ -6,7 +6,6 @@ close code. Between them there is no third way to fail.
 
 import asyncio
 from contextlib import suppress
-from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -17,6 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from edge.connection import CLOSE_SECONDS, Connection, WebSocket
 from edge.cursors import Ahead, Gap, Resume
 from edge.deflate import BadHeader, agreement
+from edge.handshake import VERSION, fault_in, is_asked_for
 from edge.hub import Hub
 from edge.joining import SUBPROTOCOL, Rejected, Wish, at_end, resumed, resumption, wish_of
 from edge.log import Log
@@ -29,7 +29,15 @@ _logger = structlog.get_logger("edge.server")
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 """What a client may send in one message; nothing of it is used."""
 
-_RETRY_SECONDS: Final = "1"
+_REFUSAL_HEADERS: Final = {
+    # RFC 9110 §15.5.22 and RFC 6455 §4.4: what to upgrade to, and to which version of it.
+    web.HTTPUpgradeRequired.status_code: {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": VERSION,
+    },
+    web.HTTPServiceUnavailable.status_code: {"Retry-After": "1"},
+}
 # A proxy's idle connections usually live 60 s: longer than that, so that it is never us who closes first.
 KEEPALIVE_SECONDS: Final = 75.0
 
@@ -38,6 +46,11 @@ class Feed(Protocol):
     """What the server asks about the feed."""
 
     trouble: str | None
+
+    @property
+    def unready(self) -> str | None:
+        """Why new clients had better go elsewhere."""
+        ...
 
     async def end(self) -> Offset | None:
         """Say where the feed ends now; None when nobody can say."""
@@ -93,18 +106,19 @@ class Server:
         self._hub.end(SHUTDOWN)
 
     async def _root(self, request: web.Request) -> web.StreamResponse:
-        if "websocket" in request.headers.get("Upgrade", "").lower():
-            return await self._serve(request)
+        if is_asked_for(request.method, request.version, request.headers):
+            fault = fault_in(request.headers)
+            return await self._serve(request) if fault is None else _refuse(fault)
         return web.Response(body=self._page.body, content_type="text/html", charset="utf-8", headers=self._page.headers)
 
     async def _livez(self, _request: web.Request) -> web.Response:
         return web.Response(text="The event loop answers.\n")
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        trouble = "The server is shutting down." if self._stopping else self._feed.trouble
-        if trouble is not None:
-            return web.Response(status=503, text=f"{trouble}\n")
-        return web.Response(text="The feed is followed to its end.\n")
+        lacking = "The server is shutting down." if self._stopping else self._feed.unready
+        if lacking is not None:
+            return web.Response(status=503, text=f"{lacking}\n")
+        return web.Response(text=f"{self._feed.trouble or 'The feed is followed to its end.'}\n")
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -126,8 +140,8 @@ class Server:
         try:
             await websocket.prepare(request)
         except ConnectionResetError:
-            # It left before it was let in.
-            return websocket
+            # It left before it was let in. Not the WebSocket: aiohttp would close it, which only an open one can be.
+            return web.Response()
         await self._attend(request, websocket, session)
         return websocket
 
@@ -167,7 +181,6 @@ class Server:
         _logger.info("session.opened", peer=request.remote, form=session.form.name.lower(), position=session.position)
         connection = Connection(websocket, transport)
         member = self._hub.join(session, connection)
-        connection.drained = partial(self._hub.drained, member)
         if self._stopping:
             self._hub.end(SHUTDOWN)
         broken: int | None = None
@@ -189,5 +202,5 @@ class Server:
 
 
 def _refuse(rejected: Rejected) -> web.Response:
-    headers = {"Retry-After": _RETRY_SECONDS} if rejected.status == web.HTTPServiceUnavailable.status_code else None
+    headers = _REFUSAL_HEADERS.get(rejected.status)
     return web.Response(status=rejected.status, text=f"{rejected.sentence}\n", headers=headers)

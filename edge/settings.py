@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     """How long a client may take nothing of what it was sent."""
     join_seconds: float = Field(5, gt=0)
     """How long a client waits for Kafka to say where the feed ends, before it gets a 503."""
+    unready_seconds: float = Field(10, ge=0)
+    """How long Kafka may be away before the edge turns unready; its clients stay."""
     drain_seconds: float = Field(10, ge=0)
     """How long the clients may take to be gone when the edge stops."""
 

@@ -12,6 +12,8 @@ import aiohttp
 import websockets
 from websockets.asyncio.client import ClientConnection
 
+from tests.strict import StrictConnection
+
 PATIENCE_SECONDS: Final = 30.0
 """How long a client waits for what it expects: six windows of 5 s, and a takeover after a killed worker thrice."""
 SUBPROTOCOL: Final = "postcast.v1"
@@ -133,7 +135,7 @@ class Client(ABC):
 
 
 class WebsocketsClient(Client):
-    """A client of the ``websockets`` library."""
+    """A client of the ``websockets`` library; closing it fails when the server has broken a rule."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
@@ -206,6 +208,7 @@ async def connect(
                 subprotocols=[websockets.Subprotocol(name) for name in protocols] or None,
                 max_size=None,
                 compression=None if compressed is False else "deflate",
+                create_connection=StrictConnection,
             )
         )
     session = aiohttp.ClientSession()

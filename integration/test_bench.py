@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.bench import fanout, idle, outage, path, window
+from integration.bench import fanout, idle, outage, path, rebalance, window
 from integration.bench.figures import Figure, Goal, ratio, table
 from integration.bench.stage import Stage
 from integration.services import Services
@@ -33,7 +33,11 @@ _PARTS: dict[str, tuple[Measure, int]] = {
         lambda stage: outage.measure(
             stage, outage.Size(posts_per_second=50, calm_seconds=1, outage_seconds=3, max_held=50)
         ),
-        6,
+        11,
+    ),
+    rebalance.PART: (
+        lambda stage: rebalance.measure(stage, rebalance.Size(repetitions=1, calm_seconds=2, storm_seconds=3)),
+        2,
     ),
 }
 

@@ -1,6 +1,6 @@
 """``python -m integration.bench [PART]``: measure, print a table, and write the figures to ``bench-results/``.
 
-The parts: path, window, fanout, idle, outage; all of them unless one is named.
+The parts: path, window, fanout, idle, outage, rebalance; all of them unless one is named.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from integration.bench import fanout, idle, outage, path, window
+from integration.bench import fanout, idle, outage, path, rebalance, window
 from integration.bench.companion import NoAnswer
 from integration.bench.figures import Figure, table
 from integration.bench.stage import Stage
@@ -32,6 +32,7 @@ PARTS: Final[dict[str, Callable[[Stage], Awaitable[list[Figure]]]]] = {
     fanout.PART: lambda stage: fanout.measure(stage, fanout.Size()),
     idle.PART: lambda stage: idle.measure(stage, idle.Size()),
     outage.PART: lambda stage: outage.measure(stage, outage.Size()),
+    rebalance.PART: lambda stage: rebalance.measure(stage, rebalance.Size()),
 }
 _RUN_SECONDS: Final = 560.0
 """The run is bounded, whatever hangs: with starting and cleaning up, ten minutes in all."""

@@ -102,7 +102,6 @@ def test_every_log_decides_alike(feed: list[bytes], reach: int, first: int) -> N
 
 
 @EACH
-@settings(deadline=None)  # compressing takes time, more on a busy machine
 @given(feed=feeds, limit=st.integers(1, 400))
 def test_any_limit_gives_the_same_feed(feed: list[bytes], limit: int, form: Form) -> None:
     """However little is taken at a time, it is the same feed, and every piece is whole frames within the limit."""
@@ -179,7 +178,7 @@ class Receiver:
             self.texts.append(self.context.decompress(payload + b"\x00\x00\xff\xff") if first == 0xC1 else payload)
 
 
-@settings(max_examples=50, deadline=None)  # likewise
+@settings(max_examples=50)
 @given(feed=lengths, form=st.sampled_from([Form.PLAIN_DEFLATED, Form.CURSOR_DEFLATED]), data=st.data())
 def test_whoever_joins_anywhere_and_is_cut_anywhere_reads_what_plain_clients_read(
     feed: list[list[int]], form: Form, data: st.DataObject
@@ -261,7 +260,6 @@ def test_the_newest_record_stays_however_large() -> None:
     assert ids(everything(log, log.tail)) == [2]
 
 
-@settings(deadline=None)  # likewise
 @given(feeds, st.integers(1, 8000), st.data())
 def test_the_bound_holds_whatever_is_read(feed: list[bytes], limit: int, data: st.DataObject) -> None:
     """Every form counts, none pushes out a record, and what is read is right all the same."""

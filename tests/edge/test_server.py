@@ -9,8 +9,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.typing import Subprotocol
 
 from edge.cursors import before
@@ -22,11 +23,7 @@ from edge.telemetry import Metrics
 from streams.contract import Offset
 from tests.edge.feed import record
 from tests.edge.listening import listening
-
-REQUEST = (
-    b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
+from tests.strict import Handshake, StrictConnection
 
 
 class MemoryFeed:
@@ -36,6 +33,7 @@ class MemoryFeed:
         self.log = log
         self.hub = hub
         self.trouble: str | None = None
+        self.unready: str | None = None
         self.records = self.repeats = self.undecodable = 0
         self.pending: list[bytes] = []
         self.asked = asyncio.Event()
@@ -73,13 +71,13 @@ class MemoryFeed:
 class Edge:
     """An edge without Kafka."""
 
-    def __init__(self, join_seconds: float = 5, *, compression: bool = True) -> None:
+    def __init__(self, join_seconds: float = 5, server: type[Server] = Server, *, compression: bool = True) -> None:
         self.loop = asyncio.get_running_loop()
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
         self.hub = Hub(self.log, write_bytes=1 << 16, clock=self.loop.time, soon=self.loop.call_soon)
         self.feed = MemoryFeed(self.log, self.hub)
-        self.server = Server(
+        self.server = server(
             log=self.log,
             hub=self.hub,
             feed=self.feed,
@@ -99,6 +97,7 @@ class Edge:
             subprotocols=[Subprotocol(one) for one in offered] or None,
             compression=compression,
             additional_headers=[("Sec-WebSocket-Extensions", offer) for offer in offers],
+            create_connection=StrictConnection,
         )
 
     async def get(self, path: str) -> tuple[int, str, Any]:
@@ -205,7 +204,9 @@ async def test_several_headers_are_one_list_of_offers() -> None:
         plain = socket.create_connection(("127.0.0.1", edge.port))
         plain.setblocking(False)
         headers = "".join(f"Sec-WebSocket-Extensions: {offer}\r\n" for offer in offers)
-        await edge.loop.sock_sendall(plain, REQUEST.replace(b"\r\n\r\n", b"\r\n" + headers.encode() + b"\r\n"))
+        await edge.loop.sock_sendall(
+            plain, Handshake().request.replace(b"\r\n\r\n", b"\r\n" + headers.encode() + b"\r\n")
+        )
         head = await edge.loop.sock_recv(plain, 1 << 16)
         plain.close()
     answer = "permessage-deflate; client_no_context_takeover; server_max_window_bits=15"
@@ -261,6 +262,8 @@ async def test_nobody_joins_while_kafka_cannot_say_where_the_feed_ends() -> None
     async with serving() as edge:
         edge.feed.publish(1)
         edge.feed.trouble = "Kafka does not answer."
+        assert (await edge.get("/readyz"))[:2] == (200, "Kafka does not answer.\n")
+        edge.feed.unready = "Kafka does not answer."
         sentence = "The feed cannot be followed now. Kafka does not answer.\n"
         assert await refusal(edge) == (503, sentence, "1")
         assert (await edge.get("/readyz"))[:2] == (503, "Kafka does not answer.\n")
@@ -304,7 +307,7 @@ async def test_a_message_that_is_too_large_ends_the_session() -> None:
 
 
 async def test_a_broken_frame_ends_the_session() -> None:
-    """1002: a client's frame must be masked (RFC 6455 §5.1), and reserved bits are zero."""
+    """1002: reserved bits are zero (RFC 6455 §5.2)."""
     async with serving() as edge, edge.connect() as client:
         client.transport.write(b"\xf1\x80abcd")
         with pytest.raises(ConnectionClosed):
@@ -359,9 +362,29 @@ async def test_a_client_that_is_gone_before_its_101_leaves_nothing() -> None:
     async with serving() as edge:
         edge.feed.pending.append(record(1))
         plain = socket.create_connection(("127.0.0.1", edge.port))
-        plain.sendall(REQUEST)
+        plain.sendall(Handshake().request)
         plain.close()
         assert (await edge.get("/livez"))[0] == 200
         edge.feed.catch_up()
         assert (await edge.get("/livez"))[0] == 200
         assert len(edge.hub) == 0
+
+
+async def test_a_client_that_goes_while_its_101_is_written_is_nobodys_error(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is logged, and nobody is left behind."""
+    edge, tried = Edge(), asyncio.Event()
+    application = edge.server.application()
+
+    async def cut(request: web.Request, _: web.StreamResponse) -> None:
+        assert request.transport is not None
+        request.transport.abort()
+        tried.set()
+
+    application.on_response_prepare.append(cut)
+    async with listening(application) as edge.port, asyncio.timeout(5):
+        with pytest.raises((ConnectionResetError, InvalidMessage)):
+            async with edge.connect():
+                pass
+        await tried.wait()
+    assert [entry.message for entry in caplog.records if entry.name == "aiohttp.server"] == []
+    assert len(edge.hub) == 0

@@ -30,6 +30,7 @@ def test_all_but_kafka_has_a_default() -> None:
         "dead_seconds": 60,
         "stalled_seconds": 600,
         "join_seconds": 5,
+        "unready_seconds": 10,
         "drain_seconds": 10,
     }
 
