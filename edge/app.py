@@ -60,6 +60,7 @@ async def run(settings: Settings) -> None:
         page=live_page(),
         registry=metrics.registry(),
         join_seconds=settings.join_seconds,
+        compression=settings.compression,
     )
     patience = Patience(settings.ping_seconds, settings.dead_seconds, settings.stalled_seconds)
 

@@ -14,14 +14,24 @@ So a thin protocol takes the place of aiohttp's at the transport and passes ever
 (``asyncio.BaseTransport.set_protocol``). Relied upon, read in aiohttp 3.14 and held by tests: its
 protocol finds the transport in its own attribute and never asks who is connected to it, and
 ``WebSocketWriter`` writes to the transport at once, without a buffer of its own.
+
+And one thing that it gives in another way than we need it: compression. Our messages are
+compressed once for everybody, so its writer must never compress; but a client that has agreed to
+compression may use it, and what it sends must be inflated, without keeping 40 KiB of zlib's for
+it ever after, as aiohttp's reader does. Relied upon, and held by tests: ``_post_start`` is where
+the reader is made and given to the protocol, and the reader hands each frame, once it is whole and
+unmasked, to its ``_handle_frame``.
 """
 
 import asyncio
 import os
 from typing import Final, Protocol, cast
 
-from aiohttp import web
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType, hdrs, web
+from aiohttp._websocket.reader import WebSocketDataQueue
+from aiohttp.http import WebSocketReader, WebSocketWriter
 
+from edge.deflate import NotDeflate, TooLong, inflated
 from edge.frames import PING
 from edge.session import Disconnect
 
@@ -141,3 +151,61 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass it on."""
         self._inner.connection_lost(exc)
+
+
+class WebSocket(web.WebSocketResponse):
+    """aiohttp's WebSocket, which never compresses, and takes what is compressed when ``extension`` was agreed.
+
+    ``longest`` is how many bytes a client's message may have, compressed and inflated.
+    """
+
+    def __init__(self, *, extension: str | None, longest: int, timeout: float, protocols: tuple[str, ...]) -> None:
+        # aiohttp refuses a message of just the size that it is given.
+        super().__init__(timeout=timeout, protocols=protocols, compress=False, max_msg_size=longest + 1)
+        self._extension = extension
+        self._longest = longest
+        if extension is not None:
+            self.headers[hdrs.SEC_WEBSOCKET_EXTENSIONS] = extension
+
+    def _post_start(self, request: web.BaseRequest, protocol: str | None, writer: WebSocketWriter) -> None:
+        super()._post_start(request, protocol, writer)
+        if self._extension is not None:
+            assert self._reader is not None  # noqa: S101 - it was made in the line before; told to the type checker
+            self._parser = _Inflater(self._reader, self._longest)
+            # Not given with set_parser(), which is for the first one. That one has seen nothing yet: a client sends
+            # nothing before it has read our answer (RFC 6455 §4.1).
+            request.protocol._payload_parser = self._parser  # noqa: SLF001 - there is no public way
+
+
+class _Inflater(WebSocketReader):
+    """aiohttp's reader, but what is compressed is inflated by us: each message by itself, and nothing is kept."""
+
+    __slots__ = ("_begun", "_held", "_longest")
+
+    def __init__(self, queue: WebSocketDataQueue, longest: int) -> None:
+        super().__init__(queue, longest + 1, compress=True, decode_text=True)
+        self._longest = longest
+        # A compressed message of which some frames have come: its opcode, else 0, and what they held.
+        self._begun = 0
+        self._held: bytearray | None = None
+
+    def _handle_frame(self, fin: bool, opcode: int, payload: bytes | bytearray, compressed: int) -> None:
+        # `compressed` is of the message begun last, so it says nothing of a control frame among its frames.
+        if opcode >= WSMsgType.CLOSE or not compressed:
+            super()._handle_frame(fin, opcode, payload, compressed)
+            return
+        if (opcode == WSMsgType.CONTINUATION) != bool(self._begun):
+            raise WebSocketError(WSCloseCode.PROTOCOL_ERROR, "a message must end before the next one begins")
+        begun, held = self._begun or opcode, self._held or bytearray()
+        held += payload
+        if len(held) > self._longest:
+            raise WebSocketError(WSCloseCode.MESSAGE_TOO_BIG, "the message is too long")
+        self._begun, self._held = (0, None) if fin else (begun, held)
+        if fin:
+            try:
+                message = inflated(held, self._longest)
+            except TooLong as error:
+                raise WebSocketError(WSCloseCode.MESSAGE_TOO_BIG, "the message inflates to too much") from error
+            except NotDeflate as error:
+                raise WebSocketError(WSCloseCode.PROTOCOL_ERROR, "the message cannot be inflated") from error
+            super()._handle_frame(fin, begun, message, 0)

@@ -17,16 +17,43 @@ from streams.contract import Publication
 
 @unique
 class Form(IntEnum):
-    """How a client gets its posts. An integer, since it is part of a key that is hashed for each write."""
+    """How a client gets its posts: what the message is, and whether it is compressed on the wire.
+
+    An integer, since it is part of a key that is hashed for each write.
+    """
 
     PLAIN = 0
     """The message alone, as the replaced service sent it."""
     CURSOR = 1
     """With a ``cursor`` beside ``action`` and ``payload``."""
+    PLAIN_DEFLATED = 2
+    CURSOR_DEFLATED = 3
+
+    @property
+    def has_cursor(self) -> bool:
+        """Whether its messages have a cursor."""
+        return self in {Form.CURSOR, Form.CURSOR_DEFLATED}
+
+    @property
+    def is_deflated(self) -> bool:
+        """Whether its messages are compressed where that gains something."""
+        return self >= Form.PLAIN_DEFLATED
+
+    @property
+    def text(self) -> "Form":
+        """The form with the same messages, not compressed."""
+        return Form.CURSOR if self.has_cursor else Form.PLAIN
+
+    @property
+    def deflated(self) -> "Form":
+        """The form with the same messages, compressed."""
+        return Form.CURSOR_DEFLATED if self.has_cursor else Form.PLAIN_DEFLATED
 
 
 # RFC 6455 §5.2: the first byte is FIN and the opcode, the second the length or where to find it.
 _TEXT: Final = 0x81
+# With RSV1: the message is compressed (RFC 7692 §6).
+_DEFLATED: Final = 0xC1
 _PING: Final = 0x89
 _SHORT: Final = Struct("!BB")
 _MEDIUM: Final = Struct("!BBH")
@@ -43,12 +70,21 @@ _encode = msgspec.json.Encoder().encode
 
 def text_frame(payload: bytes) -> bytes:
     """Frame ``payload``, which is valid UTF-8, as one text message."""
+    return _frame(_TEXT, payload)
+
+
+def deflated_frame(payload: bytes) -> bytes:
+    """Frame ``payload``, which is valid UTF-8 once it is inflated, as one text message."""
+    return _frame(_DEFLATED, payload)
+
+
+def _frame(first: int, payload: bytes) -> bytes:
     length = len(payload)
     if length < _MEDIUM_MARK:
-        return _SHORT.pack(_TEXT, length) + payload
+        return _SHORT.pack(first, length) + payload
     if length < _MEDIUM_LIMIT:
-        return _MEDIUM.pack(_TEXT, _MEDIUM_MARK, length) + payload
-    return _LONG.pack(_TEXT, _LONG_MARK, length) + payload
+        return _MEDIUM.pack(first, _MEDIUM_MARK, length) + payload
+    return _LONG.pack(first, _LONG_MARK, length) + payload
 
 
 def message_of(frame: bytes) -> bytes:

@@ -38,18 +38,22 @@ class Wish:
     """Where it was; a :class:`Gap` when what it sent is no cursor."""
 
 
-def wish_of(query: Mapping[str, str], offered: Iterable[str]) -> Wish | Rejected:
-    """Read a request's query and the subprotocols that it offers."""
+def wish_of(query: Mapping[str, str], offered: Iterable[str], *, deflated: bool = False) -> Wish | Rejected:
+    """Read a request's query and the subprotocols that it offers; ``deflated`` when compression was agreed."""
     token, history = query.get("cursor"), query.get("history")
+    asks = token is not None or history is not None or SUBPROTOCOL in offered
+    form = Form.CURSOR if asks else Form.PLAIN
+    if deflated:
+        form = form.deflated
     if token is not None and history is not None:
         return Rejected(400, "Ask for either a cursor or a history: a cursor already says where to begin.")
     if token is not None:
-        return Wish(Form.CURSOR, cursor=parse(token))
+        return Wish(form, cursor=parse(token))
     if history is not None:
         if not (history.isascii() and history.isdigit() and len(history) <= _HISTORY_DIGITS):
             return Rejected(400, "The history is a number of posts, such as 20.")
-        return Wish(Form.CURSOR, history=int(history))
-    return Wish(Form.CURSOR if SUBPROTOCOL in offered else Form.PLAIN)
+        return Wish(form, history=int(history))
+    return Wish(form)
 
 
 def resumption(wish: Wish, log: Log) -> Resume | Ahead | Gap | None:
@@ -72,6 +76,6 @@ def resumed(wish: Wish, log: Log, resume: Resume) -> Session:
 
 
 def _session(wish: Wish, log: Log, position: Position, gap: Gap | None) -> Session:
-    if wish.form is Form.PLAIN:
+    if not wish.form.has_cursor:
         return Session(position, wish.form)
     return Session(position, wish.form, welcome(str(log.cursor_at(position)), None if gap is None else gap.reason))

@@ -5,30 +5,47 @@ Laws:
 * A position counts the posts shown so far; it only grows, also when the feed begins anew. Every
   client is such a position, and :meth:`Log.read` is all that is ever sent to it.
 * Every raw record is kept, also one that shows nothing, so that there is a cursor at any time.
-* ``bytes`` never exceeds ``limit``, but for the newest record. The oldest records go first, whole.
-  Forms other than the plain one are made when somebody needs them, are kept while there is room,
-  and never push a record out: they can be made again.
+* ``bytes`` never exceeds ``limit``, but for the newest record. The oldest records go first, whole,
+  and leave a part of the room to what is made of records: their other forms. These are made when
+  somebody needs them, once for all; the oldest made go first, and never push a record out, since
+  they can be made again.
+* A read is decided by the log and its arguments alone, so it is the same for all who are at one
+  position. Where it begins in the middle of a stream it gives the rest of that stream as text:
+  whoever reads on has, or has not, been sent the beginning compressed, and both can read that.
 * What is shown depends on the raw records alone (see :mod:`edge.repeats`).
 
 This module knows neither clients nor Kafka, and no time.
 """
 
-from array import array
 from bisect import bisect_left, bisect_right
-from collections import deque
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, NamedTuple
 
 from edge.cursors import Ahead, Cursor, Gap, Position, Resume, before, stamp_of
-from edge.frames import Form, message, message_of, text_frame, with_cursor
+from edge.frames import Form
+from edge.record import Frames, Record
 from edge.repeats import Repeats
 from streams.contract import BadRecord, Offset, Publication, decode_feed
 
-# What a record costs beside its frames: its object, tables and integers, by sys.getsizeof on CPython 3.11.
-_RECORD_BYTES: Final = 800
+# Records leave this part of the room to their other forms. A catch-up needs one form of what it reads, compressed
+# for most; compressed to 40 %, a quarter of the room holds that of four fifths of the records in the rest.
+_FORMS_PART: Final = 0.25
+# What a kept form costs beside its frames, counted as for a record.
+_FORM_BYTES: Final = 400
+# A read gives at most so many times its limit of plain frames: compressing 64 KiB four times takes 11 ms.
+_COVERED: Final = 4
 # How many joined reads are remembered. Clients at the head read the same, those that lag are spread.
 _READS: Final = 16
+
+
+class _Run(NamedTuple):
+    """Some frames of a record, ``frames[start:stop]``; a stream's compressed ones where ``is_stream``."""
+
+    frames: Frames
+    start: int
+    stop: int
+    is_stream: bool
 
 
 class Chunk(NamedTuple):
@@ -47,53 +64,6 @@ class Appended:
     error: str | None = None
 
 
-class _Frames:
-    """A record's frames in one form: joined, and where each one ends."""
-
-    __slots__ = ("ends", "joined", "size")
-
-    def __init__(self, frames: list[bytes]) -> None:
-        self.joined = b"".join(frames)
-        self.ends = array("Q", [0])
-        for frame in frames:
-            self.ends.append(self.ends[-1] + len(frame))
-        self.size = len(self.joined) + len(self.ends) * self.ends.itemsize
-
-    def __getitem__(self, index: int) -> bytes:
-        return self.joined[self.ends[index] : self.ends[index + 1]]
-
-
-class _Record:
-    """One raw record: the posts that it shows, and which of its publications they are."""
-
-    __slots__ = ("count", "first", "forms", "offset", "places", "stamp")
-
-    def __init__(
-        self, offset: Offset, stamp: bytes, first: Position, publications: list[Publication], shown: list[int]
-    ) -> None:
-        self.offset = offset
-        self.stamp = stamp
-        self.first = first
-        self.count = len(publications)
-        self.places = array("I", shown)
-        self.forms = {Form.PLAIN: _Frames([text_frame(message(publications[index])) for index in shown])}
-
-    def cursor(self, place: int) -> Cursor:
-        return Cursor(self.offset, place, self.stamp)
-
-    def made(self, form: Form) -> _Frames:
-        """Return the frames of ``form``; the only one beside the plain one is that with cursors."""
-        if (frames := self.forms.get(form)) is None:
-            plain = self.forms[Form.PLAIN]
-            frames = _Frames(
-                [
-                    text_frame(with_cursor(message_of(plain[index]), str(self.cursor(place + 1))))
-                    for index, place in enumerate(self.places)
-                ]
-            )
-        return frames
-
-
 _first = attrgetter("first")
 
 
@@ -105,10 +75,13 @@ class Log:
 
     def __init__(self, *, limit: int, reach: int) -> None:
         self._limit = limit
+        self._records_limit = limit - int(limit * _FORMS_PART)
         self._reach = reach
         self._repeats = Repeats(reach)
-        self._records: list[_Record] = []
-        self._extras: deque[tuple[_Record, Form]] = deque()
+        self._records: list[Record] = []
+        # By record, form and where a stream begins; None for a stream that is sent as text. In the order of making.
+        self._forms: dict[tuple[Offset, Form, int], Frames | None] = {}
+        self._records_bytes = 0
         self._reads: dict[tuple[Position, Form, int], Chunk] = {}
         self._before = before(Offset(0))
         self._newest: tuple[Offset, bytes] | None = None
@@ -118,6 +91,7 @@ class Log:
         self.head = Position(0)
         """The position of the next post that will be shown."""
         self.bytes = 0
+        """What the log costs in memory, all forms counted."""
 
     @property
     def tail(self) -> Position:
@@ -128,13 +102,13 @@ class Log:
         """Begin anew: expect ``read_from`` next, and show what comes from ``offer_from`` on."""
         self._repeats = Repeats(self._reach)
         self._records.clear()
-        self._extras.clear()
+        self._forms.clear()
         self._reads.clear()
         self._before = before(offer_from)
         self._newest = None
         self._offer_from = offer_from
         self.next_offset = read_from
-        self.bytes = 0
+        self.bytes = self._records_bytes = 0
 
     def append(self, offset: Offset, value: bytes) -> Appended | Gap:
         """Take the next raw record, or the newest one again, which must be the same then."""
@@ -148,7 +122,7 @@ class Log:
         self._newest = (offset, stamp)
         self.next_offset = Offset(offset + 1)
         repeats = len(publications) - len(fresh)
-        record = _Record(offset, stamp, self.head, publications, fresh if offset >= self._offer_from else [])
+        record = Record(offset, stamp, self.head, publications, fresh if offset >= self._offer_from else [])
         if offset < self._offer_from:
             if offset == self._offer_from - 1:
                 self._before = record.cursor(record.count)
@@ -156,7 +130,8 @@ class Log:
         self._records.append(record)
         self._reads.clear()
         self.head = Position(self.head + len(fresh))
-        self.bytes += _RECORD_BYTES + record.forms[Form.PLAIN].size
+        self._records_bytes += record.size
+        self.bytes += record.size
         self._trim()
         return Appended(len(fresh), repeats, error)
 
@@ -209,51 +184,85 @@ class Log:
         first = self._records[0].offset if self._records else self._offer_from
         return min(offset - first, len(self._records))
 
-    def _record_of(self, position: Position) -> _Record:
+    def _record_of(self, position: Position) -> Record:
         # The last of those that begin there: the others show nothing.
         return self._records[bisect_right(self._records, position, key=_first) - 1]
 
     def _join(self, position: Position, form: Form, limit: int) -> Chunk:
         pieces: list[bytes] = []
-        room = limit
-        while position < self.head:
+        room, covered = limit, 0
+        while position < self.head and room > 0:
             record = self._record_of(position)
-            frames = self._frames(record, form)
-            start = position - record.first
-            ends = frames.ends
-            stop = bisect_right(ends, ends[start] + room) - 1
-            if stop == start:
-                if pieces:
-                    break
-                stop = start + 1
+            index = position - record.first
+            begin, end = record.stream_of(index) if form.is_deflated else (index, index)
+            covered += record.plain.ends[end] - record.plain.ends[begin]
+            if pieces and covered > _COVERED * limit:
+                break
+            run = self._run(record, form, index, (begin, end))
+            ends = run.frames.ends
+            stop = min(bisect_right(ends, ends[run.start] + room) - 1, run.stop)
+            if pieces and (stop == run.start or (run.is_stream and stop < run.stop)):
+                # A stream comes whole in the next read: whoever goes on in the middle of one gets text.
+                break
+            stop = max(stop, run.start + 1)
             # A slice that is the whole is no copy: one record, one write, no joining.
-            piece = frames.joined[ends[start] : ends[stop]]
+            piece = run.frames.joined[ends[run.start] : ends[stop]]
             pieces.append(piece)
-            position = Position(record.first + stop)
+            position = Position(position + stop - run.start)
             room -= len(piece)
-            if room <= 0 or stop < len(record.places):
+            if stop < run.stop:
                 break
         return Chunk(b"".join(pieces) if len(pieces) != 1 else pieces[0], position)
 
-    def _frames(self, record: _Record, form: Form) -> _Frames:
-        frames = record.made(form)
-        if form not in record.forms and self.bytes + frames.size <= self._limit:
-            record.forms[form] = frames
-            self._extras.append((record, form))
-            self.bytes += frames.size
+    def _run(self, record: Record, form: Form, index: int, stream: tuple[int, int]) -> _Run:
+        if not form.is_deflated:
+            return _Run(self._texts(record, form), index, len(record.places), is_stream=False)
+        begin, end = stream
+        frames = self._stream(record, form, begin, end) if index == begin else None
+        if frames is None:
+            return _Run(self._texts(record, form.text), index, end, is_stream=False)
+        return _Run(frames, 0, end - begin, is_stream=True)
+
+    def _texts(self, record: Record, form: Form) -> Frames:
+        if form is Form.PLAIN:
+            return record.plain
+        frames = self._forms.get((record.offset, form, 0))
+        if frames is None:
+            frames = record.texts(form)
+            self._keep((record.offset, form, 0), frames)
         return frames
 
+    def _stream(self, record: Record, form: Form, begin: int, end: int) -> Frames | None:
+        key = (record.offset, form, begin)
+        if key in self._forms:
+            return self._forms[key]
+        frames = record.stream(form, begin, end)
+        self._keep(key, frames)
+        return frames
+
+    def _keep(self, key: tuple[Offset, Form, int], frames: Frames | None) -> None:
+        size = _FORM_BYTES + (frames.size if frames else 0)
+        if self._records_bytes + size <= self._limit:
+            self._forms[key] = frames
+            self.bytes += size
+            self._trim_forms()
+
     def _trim(self) -> None:
-        while self.bytes > self._limit and self._extras:
-            record, form = self._extras.popleft()
-            self.bytes -= record.forms.pop(form).size
         gone = 0
-        while self.bytes > self._limit and gone < len(self._records) - 1:
+        while self._records_bytes > self._records_limit and gone < len(self._records) - 1:
             record = self._records[gone]
-            self.bytes -= _RECORD_BYTES + record.forms[Form.PLAIN].size
+            self._records_bytes -= record.size
+            self.bytes -= record.size
             self._before = record.cursor(record.count)
             gone += 1
         del self._records[:gone]
+        self._trim_forms()
+
+    def _trim_forms(self) -> None:
+        # Those of records that are gone are among the first.
+        while self._forms and self.bytes > self._limit:
+            frames = self._forms.pop(next(iter(self._forms)))
+            self.bytes -= _FORM_BYTES + (frames.size if frames else 0)
 
 
 def _decode(value: bytes) -> tuple[list[Publication], str | None]:

@@ -13,8 +13,9 @@ from aiohttp import WebSocketError, WSCloseCode, web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from edge.connection import CLOSE_SECONDS, Connection
+from edge.connection import CLOSE_SECONDS, Connection, WebSocket
 from edge.cursors import Ahead, Gap, Resume
+from edge.deflate import BadHeader, agreement
 from edge.handshake import VERSION, fault_in, is_asked_for
 from edge.hub import Hub
 from edge.joining import SUBPROTOCOL, Rejected, Wish, at_end, resumed, resumption, wish_of
@@ -67,10 +68,21 @@ class Feed(Protocol):
 
 
 class Server:
-    """Takes clients in; ``join_seconds`` bounds how long one waits for Kafka's answer."""
+    """Takes clients in; ``join_seconds`` bounds how long one waits for Kafka's answer.
+
+    ``compression``: agree to permessage-deflate with who offers it.
+    """
 
     def __init__(
-        self, *, log: Log, hub: Hub, feed: Feed, page: Page, registry: CollectorRegistry, join_seconds: float
+        self,
+        *,
+        log: Log,
+        hub: Hub,
+        feed: Feed,
+        page: Page,
+        registry: CollectorRegistry,
+        join_seconds: float,
+        compression: bool,
     ) -> None:
         self._log = log
         self._hub = hub
@@ -78,6 +90,7 @@ class Server:
         self._page = page
         self._registry = registry
         self._join_seconds = join_seconds
+        self._compression = compression
         self._stopping = False
 
     def application(self) -> web.Application:
@@ -129,15 +142,16 @@ class Server:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         offered = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
-        wish = wish_of(request.query, offered)
+        try:
+            extension = self._agreement(request)
+        except BadHeader:
+            return _refuse(Rejected(400, "The header Sec-WebSocket-Extensions cannot be read."))
+        wish = wish_of(request.query, offered, deflated=extension is not None)
         session = wish if isinstance(wish, Rejected) else await self._start(wish)
         if isinstance(session, Rejected) or self._stopping:
             return _refuse(session if isinstance(session, Rejected) else Rejected(503, _STOPPING))
-        websocket = web.WebSocketResponse(
-            timeout=CLOSE_SECONDS,
-            compress=False,
-            max_msg_size=MAX_MESSAGE_BYTES + 1,  # aiohttp refuses a message of just this size
-            protocols=(SUBPROTOCOL,),
+        websocket = WebSocket(
+            extension=extension, longest=MAX_MESSAGE_BYTES, timeout=CLOSE_SECONDS, protocols=(SUBPROTOCOL,)
         )
         # Posts may arrive meanwhile: they follow the session's position, so none is missed and none doubled.
         try:
@@ -147,6 +161,10 @@ class Server:
             return web.Response()
         await self._attend(request, websocket, session)
         return websocket
+
+    def _agreement(self, request: web.Request) -> str | None:
+        offers = request.headers.getall("Sec-WebSocket-Extensions", ())
+        return agreement(",".join(offers)) if self._compression else None
 
     async def _start(self, wish: Wish) -> Session | Rejected:
         """Find a client's place in the log, as soon as the log has read that far."""

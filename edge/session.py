@@ -68,7 +68,7 @@ class Session:
 
     def miss(self, log: Log, reason: Reason) -> None:
         """Go on at the head after a gap in the feed: told to who has cursors, the end for who has none."""
-        if self.form is Form.PLAIN:
+        if not self.form.has_cursor:
             self.end(INTERRUPTED)
             return
         self._sent_before = self.sent

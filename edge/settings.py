@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     """How much of the feed is kept in memory, encoded."""
     write_bytes: int = Field(64 * _KIB, ge=_KIB)
     """How much a client is sent at a time."""
+    compression: bool = True
+    """Whether posts are compressed for clients that offer permessage-deflate: once for all of them."""
 
     ping_seconds: float = Field(20, gt=0)
     """After this long a silence a client is pinged."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, Self
@@ -191,8 +192,14 @@ class AiohttpClient(Client):
         await self._socket.ping()
 
 
-async def connect(url: str, *, query: str = "", asks: bool = False, library: str = "websockets") -> Client:
-    """Connect and begin to read. ``asks``: offer the subprotocol, and so get a welcome and cursors."""
+async def connect(
+    url: str, *, query: str = "", asks: bool = False, library: str = "websockets", compressed: bool | None = None
+) -> Client:
+    """Connect and begin to read.
+
+    ``asks``: offer the subprotocol, and so get a welcome and cursors. ``compressed``: offer compression or not;
+    unless it is said, as the library does by itself (``websockets`` does, ``aiohttp`` does not).
+    """
     protocols = [SUBPROTOCOL] if asks else []
     if library == "websockets":
         return WebsocketsClient(
@@ -200,12 +207,16 @@ async def connect(url: str, *, query: str = "", asks: bool = False, library: str
                 url + query,
                 subprotocols=[websockets.Subprotocol(name) for name in protocols] or None,
                 max_size=None,
+                compression=None if compressed is False else "deflate",
                 create_connection=StrictConnection,
             )
         )
     session = aiohttp.ClientSession()
     try:
-        return AiohttpClient(session, await session.ws_connect(url + query, protocols=protocols, max_msg_size=0))
+        bits = zlib.MAX_WBITS if compressed else 0
+        return AiohttpClient(
+            session, await session.ws_connect(url + query, protocols=protocols, max_msg_size=0, compress=bits)
+        )
     except BaseException:
         await session.close()
         raise

@@ -2,27 +2,17 @@
 
 import asyncio
 import re
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.async_api import Page, Route, async_playwright, expect
+from playwright.async_api import Page, Route, expect
 
 from integration.author import author_of
-from integration.conftest import lacking
+from integration.browser import opened
 from integration.system import Process, System
 
-ARGUMENTS: Final = (
-    "--no-sandbox",  # as root, which a sandbox refuses
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 PATIENCE_MS: Final = 30_000
 
 
@@ -32,19 +22,12 @@ async def _send_picture(route: Route) -> None:
 
 @pytest.fixture
 async def page() -> AsyncIterator[Page]:
-    """Open an empty page in Debian's Chromium."""
-    # Debian's name for it, and that of the hosted runners' own build.
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        lacking("there is no browser: install Debian's chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        page = await browser.new_page()
+    """Open an empty page."""
+    async with opened() as page:
         page.set_default_timeout(PATIENCE_MS)
         # There is no such host; and whatever it would answer is not what is tested here.
         await page.route("https://images.example/**", _send_picture)
         yield page
-        await browser.close()
 
 
 async def test_the_page_shows_posts_and_resumes_by_itself_when_the_edge_comes_back(

@@ -77,7 +77,12 @@ async def test_a_client_that_stops_reading_delays_nobody_and_gets_all_afterwards
     # Its library stops reading the socket while so many messages wait for it.
     async with (
         websockets.connect(
-            edge.websocket, sock=narrow, max_queue=1, ping_interval=None, create_connection=StrictConnection
+            edge.websocket,
+            sock=narrow,
+            max_queue=1,
+            ping_interval=None,
+            compression=None,
+            create_connection=StrictConnection,
         ) as slow,
         await connect(edge.websocket) as other,
     ):

@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
 from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.extensions import Extension
-from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, PerMessageDeflate
 from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
@@ -119,10 +119,14 @@ def _fresh(extension: Extension) -> Extension:
 
 
 class Handshake:
-    """An opening handshake for a plain socket: what to send, and what of the answer is by the rules."""
+    """An opening handshake for a plain socket: what to send, and what of the answer is by the rules.
 
-    def __init__(self, target: str = "/") -> None:
-        self._client = ClientProtocol(parse_uri(f"ws://localhost{target}"))
+    ``compressed``: offer permessage-deflate, as browsers do.
+    """
+
+    def __init__(self, target: str = "/", *, compressed: bool = False) -> None:
+        offered = [ClientPerMessageDeflateFactory(client_max_window_bits=True)] if compressed else []
+        self._client = ClientProtocol(parse_uri(f"ws://localhost{target}"), extensions=offered)
         self._client.send_request(self._client.connect())
         [self.request] = self._client.data_to_send()
         """The request's bytes."""

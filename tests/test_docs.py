@@ -166,7 +166,15 @@ def test_every_metric_that_is_named_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_every_path_that_is_named_is_served(page: Path) -> None:
     log, hub = parts_of_an_edge()
-    server = Server(log=log, hub=hub, feed=Feed(), page=live_page(), registry=CollectorRegistry(), join_seconds=1)
+    server = Server(
+        log=log,
+        hub=hub,
+        feed=Feed(),
+        page=live_page(),
+        registry=CollectorRegistry(),
+        join_seconds=1,
+        compression=True,
+    )
     served = {resource.canonical for resource in server.application().router.resources()}
     assert {span for span in spans(prose(page)) if re.fullmatch(r"/[a-z]*", span)} <= served
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 
 from edge.cursors import Position
@@ -28,24 +29,25 @@ def record(*publications: int | Publication) -> bytes:
     return encode_feed(FeedRecord(window=0, publications=made))
 
 
-def frames(data: bytes) -> list[Frame]:
-    """Parse what a server sent: whole frames, to the letter."""
-    reader = Reader()
+def frames(data: bytes, form: Form = Form.PLAIN) -> list[Frame]:
+    """Parse what a server sent to a client of this form: whole frames, to the letter."""
+    # As our answer to an offer says it: the server may refer back, the client does not.
+    reader = Reader([PerMessageDeflate(False, True, 15, 15)] if form.is_deflated else [])
     received = reader.feed(data)
     reader.end()
     return received
 
 
-def messages(data: bytes) -> list[Any]:
+def messages(data: bytes, form: Form = Form.PLAIN) -> list[Any]:
     """Parse text messages."""
-    received = frames(data)
+    received = frames(data, form)
     assert all(frame.opcode is Opcode.TEXT for frame in received)
     return [json.loads(bytes(frame.data)) for frame in received]
 
 
-def ids(data: bytes) -> list[int]:
+def ids(data: bytes, form: Form = Form.PLAIN) -> list[int]:
     """Name the posts that were sent."""
-    return [message["payload"]["id"] for message in messages(data)]
+    return [message["payload"]["id"] for message in messages(data, form)]
 
 
 def log_of(*records: bytes, first: int = 0, limit: int = 1 << 20, reach: int = 1000) -> Log:

@@ -1,8 +1,11 @@
 """What is relied upon of aiohttp and asyncio, on a real socket: these fail when either changes it."""
 
 import asyncio
+import gc
 import os
 import socket
+import tracemalloc
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,13 +14,15 @@ from aiohttp import WSMessage, web
 from websockets.frames import Frame, Opcode
 
 from edge import connection
-from edge.connection import Connection
+from edge.connection import Connection, WebSocket
+from edge.deflate import deflated
 from edge.frames import text_frame
 from edge.session import FELL_BEHIND, SHUTDOWN
 from tests.edge.feed import frames
 from tests.edge.listening import listening
 from tests.strict import Handshake
 
+LONGEST = 1 << 16
 # More than a socket takes whose buffers are as small as they get.
 MANY = text_frame(b"x" * 60_000) * 10
 
@@ -42,14 +47,14 @@ class Peer:
             data += piece
         return data
 
-    async def shake_hands(self) -> None:
-        """Open the WebSocket."""
-        handshake = Handshake()
+    async def shake_hands(self, *, compressed: bool) -> None:
+        """Open the WebSocket, and offer compression or not."""
+        handshake = Handshake(compressed=compressed)
         await self.send(handshake.request)
-        data = b""
-        while not data.endswith(b"\r\n\r\n"):
-            data += await self._loop.sock_recv(self._socket, 1)
-        handshake.accept(data)
+        self.head = b""
+        while not self.head.endswith(b"\r\n\r\n"):
+            self.head += await self._loop.sock_recv(self._socket, 1)
+        handshake.accept(self.head)
 
     async def read_all(self) -> bytes:
         """Read until the end of the connection, whichever end it is."""
@@ -65,7 +70,9 @@ class Peer:
 class Pair:
     """Both ends, and what the server's handler saw."""
 
-    def __init__(self) -> None:
+    def __init__(self, extension: str | None) -> None:
+        self._extension = extension
+        self.websocket: WebSocket | None = None
         self.connection: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
         self.is_held = asyncio.Event()
         self.is_drained = asyncio.Event()
@@ -82,8 +89,9 @@ class Pair:
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Attend a client as the server does."""
-        websocket = web.WebSocketResponse(compress=False)
+        websocket = WebSocket(extension=self._extension, longest=LONGEST, timeout=5, protocols=())
         await websocket.prepare(request)
+        self.websocket = websocket
         assert request.transport is not None
         request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         made = Connection(websocket, request.transport)
@@ -96,9 +104,9 @@ class Pair:
 
 
 @asynccontextmanager
-async def pair() -> AsyncIterator[tuple[Connection, Peer, Pair]]:
-    """Connect a peer with small buffers."""
-    both = Pair()
+async def pair(extension: str | None = None) -> AsyncIterator[tuple[Connection, Peer, Pair]]:
+    """Connect a peer with small buffers; ``extension`` is what was agreed with it."""
+    both = Pair(extension)
     application = web.Application()
     application.router.add_get("/", both.handle)
     plain = socket.socket()
@@ -108,7 +116,7 @@ async def pair() -> AsyncIterator[tuple[Connection, Peer, Pair]]:
         try:
             await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", port))
             peer = Peer(plain)
-            await peer.shake_hands()
+            await peer.shake_hands(compressed=extension is not None)
             yield await both.connection, peer, both
         finally:
             plain.close()
@@ -201,3 +209,136 @@ async def test_a_peer_that_goes_away_ends_the_handler() -> None:
     async with pair() as (_, peer, both):
         os.close(peer._socket.detach())  # noqa: SLF001 - the test's own
         await both.ended.wait()
+
+
+# What was agreed about compression.
+
+AGREED = "permessage-deflate; client_no_context_takeover"
+WHOLE, BEGIN, MIDDLE, END = 0xC1, 0x41, 0x00, 0x80
+
+
+def compressed(message: bytes) -> bytes:
+    """Compress a message as a client does that keeps no context."""
+    (payload,) = deflated([message])
+    return payload
+
+
+def frame(first: int, payload: bytes) -> bytes:
+    """Make a frame that begins with this byte, masked with zeros: the payload stays what it is."""
+    length = len(payload)
+    assert length < 1 << 16
+    head = bytes([first, 0x80 | length]) if length < 126 else bytes([first, 0xFE, *length.to_bytes(2)])
+    return head + bytes(4) + payload
+
+
+def split(payload: bytes) -> tuple[bytes, bytes, bytes]:
+    """Cut a payload in three."""
+    third = len(payload) // 3
+    return payload[:third], payload[third : 2 * third], payload[2 * third :]
+
+
+async def received(both: Pair, number: int) -> list[object]:
+    """Wait for some messages."""
+    while len(both.received) < number:
+        await asyncio.sleep(0)
+    return [message.data for message in both.received]
+
+
+async def closed_with(peer: Peer, *sent: bytes) -> int:
+    """Send, and be closed with a code."""
+    for data in sent:
+        await peer.send(data)
+    (close,) = frames(await peer.read_all())
+    assert close.opcode is Opcode.CLOSE
+    return int.from_bytes(close.data[:2])
+
+
+async def test_what_is_compressed_is_inflated() -> None:
+    """Whole and in fragments, with a ping among them, and plain messages in between."""
+    one, two, three = split(compressed(b"in fragments " * 9))
+    async with pair(AGREED) as (_, peer, both):
+        assert f"Sec-WebSocket-Extensions: {AGREED}\r\n".encode() in peer.head
+        await peer.send(frame(WHOLE, compressed(b"whole")) + masked(Opcode.TEXT, b"plain"))
+        await peer.send(frame(BEGIN, one) + frame(MIDDLE, two) + masked(Opcode.PING) + frame(END, three))
+        await peer.send(frame(0xC2, compressed(b"bytes")) + frame(WHOLE, compressed(b"")))
+        assert await received(both, 5) == ["whole", "plain", "in fragments " * 9, b"bytes", ""]
+        assert [one.opcode for one in frames(await peer.read(2))] == [Opcode.PONG]
+
+
+async def test_aiohttp_compresses_nothing() -> None:
+    """It would write into a context that is not its own: also what its own methods send goes as it is."""
+    async with pair(AGREED) as (made, peer, both):
+        assert both.websocket is not None
+        await both.websocket.send_str("x" * 100)
+        made.close(SHUTDOWN)
+        await peer.send(masked(Opcode.CLOSE))
+        assert [one.opcode for one in frames(await peer.read_all())] == [Opcode.TEXT, Opcode.CLOSE]
+
+
+@pytest.mark.parametrize("extension", [None, AGREED])
+async def test_a_message_may_have_just_the_longest_size(extension: str | None) -> None:
+    """Compressed or not, one byte more is 1009."""
+    longest = b"x" * LONGEST
+    async with pair(extension) as (_, peer, both):
+        await peer.send(masked(Opcode.TEXT, longest) + (frame(WHOLE, compressed(longest)) if extension else b""))
+        assert await received(both, 1 + bool(extension)) == ["x" * LONGEST] * (1 + bool(extension))
+        assert await closed_with(peer, masked(Opcode.TEXT, longest + b"x")) == 1009
+
+
+async def test_a_message_that_inflates_to_more_is_1009() -> None:
+    """By one byte as by a thousand times the limit."""
+    bomb = zlib.compress(bytes(1 << 26), 9, wbits=-15)
+    assert len(bomb) < LONGEST
+    for payload in (compressed(b"x" * (LONGEST + 1)), bomb):
+        async with pair(AGREED) as (_, peer, _):
+            assert await closed_with(peer, frame(WHOLE, payload)) == 1009
+
+
+async def test_a_compressed_message_is_not_gathered_beyond_the_limit() -> None:
+    """Its fragments count before anything is inflated."""
+    async with pair(AGREED) as (_, peer, _):
+        assert await closed_with(peer, frame(BEGIN, bytes(40_000)), frame(MIDDLE, bytes(40_000))) == 1009
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        pytest.param([frame(WHOLE, b"\xff\xff")], 1002, id="what cannot be inflated"),
+        pytest.param([frame(WHOLE, compressed(b"\xff"))], 1007, id="what is not UTF-8 once inflated"),
+        pytest.param([frame(0xC0, b"")], 1002, id="the rest of a message that was not begun"),
+        pytest.param([frame(BEGIN, b""), frame(0xC0, b"")], 1002, id="the mark on a later fragment"),
+        pytest.param([frame(BEGIN, b""), frame(WHOLE, b"")], 1002, id="a message in the middle of one"),
+        pytest.param([frame(BEGIN, b""), frame(0x81, b"")], 1002, id="a plain message in the middle of one"),
+        pytest.param([frame(0x01, b"a"), frame(WHOLE, b"")], 1002, id="one in the middle of a plain message"),
+        pytest.param([frame(0xA1, b"")], 1002, id="RSV2"),
+    ],
+)
+async def test_what_breaks_a_rule_of_compression_ends_the_connection(sent: list[bytes], code: int) -> None:
+    """RFC 7692 §6 and §7.2.2, RFC 6455 §5.4 and §8.1."""
+    async with pair(AGREED) as (_, peer, _):
+        assert await closed_with(peer, *sent) == code
+
+
+async def test_who_has_not_agreed_may_not_compress() -> None:
+    """RFC 6455 §5.2: a reserved bit that nobody has given a meaning."""
+    async with pair() as (_, peer, _):
+        assert b"Extensions" not in peer.head
+        assert await closed_with(peer, frame(WHOLE, compressed(b"x"))) == 1002
+
+
+async def test_nothing_is_kept_for_compression_between_messages() -> None:
+    """Neither before the first one nor after the last: zlib's context takes 40 KiB."""
+    async with pair(AGREED) as (_, peer, both):
+        await peer.send(frame(WHOLE, compressed(b"begin")))
+        await received(both, 1)
+        gc.collect()
+        tracemalloc.start()
+        try:
+            for _ in range(100):
+                await peer.send(frame(WHOLE, compressed(b"hello" * 1000)))
+            await received(both, 101)
+            both.received.clear()
+            gc.collect()
+            assert tracemalloc.get_traced_memory()[0] < 20_000
+        finally:
+            tracemalloc.stop()

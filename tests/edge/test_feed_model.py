@@ -58,7 +58,8 @@ class Client:
         self.session: Session | None = None
         self.cursor: str | None = None
         self.next = 0
-        self.gaps = 0
+        self.begins_at: int | None = None
+        """Which post it will be due next once it has read its welcome; None when it goes on where it was."""
 
 
 class Feed(RuleBasedStateMachine):
@@ -146,21 +147,20 @@ class Feed(RuleBasedStateMachine):
             if isinstance(found, Ahead):
                 found = Gap("unknown") if found.offset > len(self.raw) else resumption(wish, edge.log)
         if isinstance(found, Resume):
-            client.session = resumed(wish, edge.log, found)
+            client.session, client.begins_at = resumed(wish, edge.log, found), None
         else:
             gap = found if isinstance(found, Gap) else None
             client.session = at_end(wish, edge.log, Offset(len(self.raw)), gap)
-            self.is_told(client, edge, cursor, gap)
-            client.next = len(self.shown)
+            self.is_told(edge, cursor, gap)
+            client.begins_at = len(self.shown)
         client.edge = edge
 
-    def is_told(self, client: Client, edge: Edge, cursor: Cursor | None, gap: Gap | None) -> None:
+    def is_told(self, edge: Edge, cursor: Cursor | None, gap: Gap | None) -> None:
         """Check that a gap is told where there may be one, and only there."""
         if cursor is None:
             assert gap is None
             return
         assert gap is not None
-        client.gaps += 1
         # The log does not hold all that follows the cursor: it began later, or has forgotten.
         assert gap.reason == "expired"
         assert edge.log.tail > 0 or edge.log.position_at(cursor.offset) == edge.log.tail
@@ -173,16 +173,21 @@ class Feed(RuleBasedStateMachine):
         assert client.session is not None
         assert client.edge is not None
         for _ in range(times):
-            for message in messages(client.session.take(client.edge.log, WRITE_BYTES)):
-                if message["action"] == "welcome":
-                    client.cursor = message["payload"]["cursor"]
-                    continue
-                assert message["payload"]["id"] == self.shown[client.next]
-                client.next += 1
-                client.cursor = message["cursor"]
+            self.serve(client, client.session, client.edge.log)
         if client.session.disconnect is not None:
             assert client.session.disconnect == FELL_BEHIND
             client.session = None
+
+    def serve(self, client: Client, session: Session, log: Log) -> None:
+        """Send a client one write, and check that it is what the client is due."""
+        for message in messages(session.take(log, WRITE_BYTES)):
+            if message["action"] == "welcome":
+                client.cursor = message["payload"]["cursor"]
+                client.next = client.next if client.begins_at is None else client.begins_at
+                continue
+            assert message["payload"]["id"] == self.shown[client.next]
+            client.next += 1
+            client.cursor = message["cursor"]
 
     @invariant()
     def edges_agree(self) -> None:
@@ -205,9 +210,9 @@ class Feed(RuleBasedStateMachine):
                 self.read(client.edge)
             if client.session is None or client.edge is None:
                 continue
+            self.serve(client, client.session, client.edge.log)
             while client.session.position < client.edge.log.head and client.session.disconnect is None:
-                posts = messages(client.session.take(client.edge.log, WRITE_BYTES))
-                client.next += sum(message["action"] == "created" for message in posts)
+                self.serve(client, client.session, client.edge.log)
             assert client.session.disconnect == FELL_BEHIND or client.next == len(self.shown)
 
 

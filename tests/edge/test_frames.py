@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Opcode
 
-from edge.frames import PING, message, message_of, text_frame, welcome, with_cursor
+from edge.frames import PING, Form, deflated_frame, message, message_of, text_frame, welcome, with_cursor
 from streams.contract import decode_feed
 from tests.edge.feed import GOLDEN, frames, messages, publication
 
@@ -19,6 +19,23 @@ def test_each_length_is_one_whole_text_frame(length: int) -> None:
     frame = text_frame(payload)
     assert [(one.opcode, one.fin, one.data) for one in frames(frame)] == [(Opcode.TEXT, True, payload)]
     assert message_of(frame) == payload
+
+
+@pytest.mark.parametrize("length", [0, 125, 126, 65535, 65536])
+def test_a_deflated_frame_differs_in_rsv1_alone(length: int) -> None:
+    """RFC 7692 §6: that bit says that the message is compressed."""
+    payload = b"x" * length
+    assert deflated_frame(payload) == b"\xc1" + text_frame(payload)[1:]
+
+
+def test_forms_are_a_message_compressed_or_not() -> None:
+    """Four of them, and each leads to the others."""
+    assert [(form.has_cursor, form.is_deflated, form.text, form.deflated) for form in Form] == [
+        (False, False, Form.PLAIN, Form.PLAIN_DEFLATED),
+        (True, False, Form.CURSOR, Form.CURSOR_DEFLATED),
+        (False, True, Form.PLAIN, Form.PLAIN_DEFLATED),
+        (True, True, Form.CURSOR, Form.CURSOR_DEFLATED),
+    ]
 
 
 @given(st.lists(st.text()))

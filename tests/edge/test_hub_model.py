@@ -38,7 +38,8 @@ class Client:
     def got(self) -> list[int]:
         """The posts that it was sent; each write is whole frames, and is read once."""
         for written in self.line.written[self._read :]:
-            self._got += [one["payload"]["id"] for one in messages(written) if one["action"] == "created"]
+            read = messages(written, self.session.form)
+            self._got += [one["payload"]["id"] for one in read if one["action"] == "created"]
         self._read = len(self.line.written)
         return self._got
 
@@ -60,7 +61,7 @@ class Clients(RuleBasedStateMachine):
     def comes(self, form: Form, back: int, room: float) -> None:
         """Join somewhere between the tail and the head; who asks for cursors is greeted."""
         position = Position(max(self.log.tail, self.log.head - back))
-        greeting = b"" if form is Form.PLAIN else welcome("c")
+        greeting = welcome("c") if form.has_cursor else b""
         line = Line(self.turns, room)
         self.clients.append(Client(self.hub, Session(position, form, greeting), line, self.shown[position:]))
 
@@ -143,7 +144,7 @@ class Clients(RuleBasedStateMachine):
         """Only who fell behind or cannot be told of a gap is closed."""
         for client in self.clients:
             assert client.line.ends in ([], [FELL_BEHIND], [INTERRUPTED], [SHUTDOWN])
-            assert client.line.ends != [INTERRUPTED] or client.session.form is Form.PLAIN
+            assert client.line.ends != [INTERRUPTED] or not client.session.form.has_cursor
 
     def teardown(self) -> None:
         """In the end all sockets drain, the loop turns, and everybody has all that is due, or was closed."""

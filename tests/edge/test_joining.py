@@ -1,5 +1,7 @@
 """What a client asks for, and where it starts."""
 
+from dataclasses import replace
+
 import pytest
 
 from edge.cursors import Ahead, Cursor, Gap, Position, Resume, before, stamp_of
@@ -27,6 +29,21 @@ CURSOR = Cursor(Offset(0), 1, stamp_of(record(1)))
 def test_only_who_asks_for_more_gets_more(query: dict[str, str], offered: list[str], wish: Wish) -> None:
     """The plain client of the replaced service is not sent anything that it does not know."""
     assert wish_of(query, offered) == wish
+
+
+@pytest.mark.parametrize(
+    ("query", "form"),
+    [({}, Form.PLAIN_DEFLATED), ({"history": "0"}, Form.CURSOR_DEFLATED), ({"cursor": ""}, Form.CURSOR_DEFLATED)],
+)
+def test_compression_changes_nothing_of_what_is_sent(query: dict[str, str], form: Form) -> None:
+    """Who has agreed to it gets the same messages, and so the same greeting or none."""
+    plain, wish = wish_of(query, []), wish_of(query, [], deflated=True)
+    assert isinstance(plain, Wish)
+    assert isinstance(wish, Wish)
+    assert wish == replace(plain, form=form)
+    log = log_of(record(1))
+    greeting, expected = (at_end(one, log, Offset(1)).take(log, LIMIT) for one in (wish, plain))
+    assert greeting == expected
 
 
 @pytest.mark.parametrize("history", ["", "-1", "+1", "1.5", "1e3", "ten", "٣", "1" * 10])

@@ -1,9 +1,11 @@
 """The log: one shared place for all that clients are still to get."""
 
-from itertools import pairwise
+import random
+import zlib
+from itertools import count, pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.cursors import Ahead, Cursor, Gap, Position, Resume, before, parse, stamp_of
@@ -12,7 +14,7 @@ from edge.log import Appended, Log
 from streams.contract import Offset
 from tests.edge.feed import everything, ids, log_of, messages, publication, record
 
-BOTH = pytest.mark.parametrize("form", list(Form))
+EACH = pytest.mark.parametrize("form", list(Form))
 
 posts = st.lists(st.builds(publication, st.integers(1, 8), text=st.text(max_size=40)), max_size=4)
 values = st.one_of(posts.map(lambda some: record(*some)), st.just(b"no record"))
@@ -99,19 +101,21 @@ def test_every_log_decides_alike(feed: list[bytes], reach: int, first: int) -> N
 # Reading.
 
 
-@BOTH
+@EACH
 @given(feed=feeds, limit=st.integers(1, 400))
-def test_any_limit_gives_the_same_bytes(feed: list[bytes], limit: int, form: Form) -> None:
+def test_any_limit_gives_the_same_feed(feed: list[bytes], limit: int, form: Form) -> None:
     """However little is taken at a time, it is the same feed, and every piece is whole frames within the limit."""
     log = log_of(*feed)
-    whole = everything(log, 0, form)
-    assert everything(log, 0, form, limit) == whole
-    at = Position(0)
+    whole = everything(log, 0, form.text)
+    pieces, at = [], Position(0)
     while at < log.head:
         chunk = log.read(at, form, limit)
-        assert len(messages(chunk.data)) == chunk.position - at
+        assert len(messages(chunk.data, form)) == chunk.position - at
         assert len(chunk.data) <= limit or chunk.position == at + 1
+        pieces.append(chunk.data)
         at = chunk.position
+    assert messages(b"".join(pieces), form) == messages(whole)
+    assert form.is_deflated or b"".join(pieces) == whole
 
 
 def test_a_read_takes_as_much_as_fits() -> None:
@@ -146,6 +150,98 @@ def test_a_read_at_the_head_is_joined_once_for_all() -> None:
     assert ids(log.read(Position(0), Form.PLAIN, 1000).data) == [1, 2, 3]
 
 
+# Compressed.
+
+# Words in no order, long enough that posts of a record and of the next ones repeat stretches of each other.
+WORDS = " ".join(random.Random(3).choices([f"word{n}" for n in range(200)], k=20_000))  # noqa: S311 - any words will do
+lengths = st.lists(st.lists(st.integers(0, 6000), max_size=40), min_size=1, max_size=5)
+
+
+class Receiver:
+    """A client by the letter of RFC 7692 §7.2.2: one zlib context, with the whole window, for all that it is sent."""
+
+    def __init__(self) -> None:
+        self.context = zlib.decompressobj(-15)
+        self.texts: list[bytes] = []
+        self.compressed = 0
+
+    def receive(self, data: bytes) -> None:
+        """Take whole frames of text apart."""
+        while data:
+            first, length, rest = data[0], data[1], data[2:]
+            if length > 125:
+                size = 2 if length == 126 else 8
+                length, rest = int.from_bytes(rest[:size]), rest[size:]
+            payload, data = rest[:length], rest[length:]
+            assert (first, len(payload)) in {(0x81, length), (0xC1, length)}
+            self.compressed += first == 0xC1
+            self.texts.append(self.context.decompress(payload + b"\x00\x00\xff\xff") if first == 0xC1 else payload)
+
+
+@settings(max_examples=50)
+@given(feed=lengths, form=st.sampled_from([Form.PLAIN_DEFLATED, Form.CURSOR_DEFLATED]), data=st.data())
+def test_whoever_joins_anywhere_and_is_cut_anywhere_reads_what_plain_clients_read(
+    feed: list[list[int]], form: Form, data: st.DataObject
+) -> None:
+    """Every byte, by receivers that keep their context: at any position, in the middle of a record, behind or not."""
+    log, made, clients = log_of(limit=1 << 24), count(1), list[tuple[Position, Receiver, list[Position]]]()
+    for offset, posts_ in enumerate(feed):
+        numbers = [next(made) for _ in posts_]
+        some = [publication(n, text=WORDS[7 * n : 7 * n + size]) for n, size in zip(numbers, posts_, strict=True)]
+        log.append(Offset(offset), record(*some))
+        joined = Position(data.draw(st.integers(0, log.head)))
+        clients.append((joined, Receiver(), [joined]))
+        is_last = offset == len(feed) - 1
+        for _, receiver, at in clients:
+            reads = data.draw(st.integers(0, 3))
+            limit = data.draw(st.sampled_from([1, 1000, 5000, 20_000, 65_536]))
+            while at[0] < log.head and (is_last or reads > 0):
+                chunk = log.read(at[0], form, limit)
+                receiver.receive(chunk.data)
+                at[0], reads = chunk.position, reads - 1
+    for joined, receiver, _ in clients:
+        plain = Receiver()
+        plain.receive(everything(log, joined, form.text))
+        assert receiver.texts == plain.texts
+
+
+def test_who_begins_in_the_middle_of_a_stream_gets_the_rest_of_it_as_text() -> None:
+    """It has not seen what the rest refers to; from the next stream on it gets what everybody gets."""
+    log = log_of(record(*range(1, 21)), record(*range(21, 41)))
+    stream = log.read(Position(20), Form.PLAIN_DEFLATED, 1 << 16).data
+    assert (
+        everything(log, 7, Form.PLAIN_DEFLATED)
+        == log_of(record(*range(1, 21))).read(Position(7), Form.PLAIN, 1 << 16).data + stream
+    )
+
+
+def test_a_stream_is_not_cut_where_something_else_can_be_sent_first() -> None:
+    """It would be text for the rest; where it does not fit into any write its beginning is compressed all the same."""
+    log = log_of(*(record(*range(20 * n, 20 * n + 20)) for n in range(3)))
+    streams = [log.read(Position(20 * n), Form.PLAIN_DEFLATED, 1).position for n in range(3)]
+    assert streams == [1, 21, 41]
+    length = len(log.read(Position(40), Form.PLAIN_DEFLATED, 1 << 16).data)
+    assert log.read(Position(0), Form.PLAIN_DEFLATED, length * 2 + length // 2).position == 40
+    cut = log.read(Position(0), Form.PLAIN_DEFLATED, length // 2)
+    receiver = Receiver()
+    receiver.receive(cut.data)
+    assert 0 < receiver.compressed == cut.position < 20
+
+
+def test_a_read_compresses_no_more_than_a_bounded_stretch() -> None:
+    """However well it can be compressed: the loop waits meanwhile."""
+    log = log_of(*(record(publication(n, text="x" * 30_000)) for n in range(100)), limit=1 << 24)
+    chunk = log.read(Position(0), Form.PLAIN_DEFLATED, 1 << 16)
+    assert 0 < chunk.position <= 4 * (1 << 16) // 30_000
+    assert len(everything(log, 0, Form.PLAIN_DEFLATED)) < 30_000
+
+
+def test_what_gains_nothing_is_the_plain_bytes() -> None:
+    """The same object: it takes no room a second time."""
+    log = log_of(record(1))
+    assert log.read(Position(0), Form.PLAIN_DEFLATED, 1000).data is log.read(Position(0), Form.PLAIN, 1000).data
+
+
 # The bound.
 
 
@@ -177,39 +273,51 @@ def test_the_bound_holds_whatever_is_read(feed: list[bytes], limit: int, data: s
         tail = log.tail
         at = Position(data.draw(st.integers(tail, log.head)))
         for form in Form:
-            assert everything(log, at, form, 200) == everything(free, at, form)
+            assert messages(everything(log, at, form, 200), form) == messages(everything(free, at, form.text))
         assert log.tail == tail
         assert log.bytes <= limit or log.tail >= log.position_at(Offset(offset))
 
 
-def test_a_form_is_made_once_while_there_is_room() -> None:
-    """It is kept and counted; new records take its room before they take that of older ones."""
-    log = log_of(record(1), limit=1 << 20)
+@pytest.mark.parametrize("form", [Form.CURSOR, Form.PLAIN_DEFLATED, Form.CURSOR_DEFLATED])
+def test_a_form_is_made_once_for_all(form: Form) -> None:
+    """Law 9: it is kept and counted, and what is read of it is the same object for everybody."""
+    log = log_of(record(*range(1, 20)))
     plain = log.bytes
-    first = log.read(Position(0), Form.CURSOR, 1)
-    with_cursors = log.bytes
-    assert with_cursors > plain
-    log.append(Offset(1), record(2))
-    assert log.read(Position(0), Form.CURSOR, 1) == first
-    assert log.bytes == with_cursors + plain
+    first = log.read(Position(0), form, 1 << 16).data
+    kept = log.bytes
+    assert kept > plain + len(first)
+    for limit in range(1 << 16, (1 << 16) + 50):
+        assert log.read(Position(0), form, limit).data is first
+    assert log.bytes == kept
 
-    tight = log_of(record(1), limit=plain * 2 + 1)
-    tight.read(Position(0), Form.CURSOR, 1)
-    tight.append(Offset(1), record(2))
-    assert (tight.tail, tight.bytes) == (0, plain * 2)
+
+def test_forms_have_a_part_of_the_room_and_the_oldest_made_go_first() -> None:
+    """A log that is full keeps the forms of the newest records; records give way to records alone."""
+    log, made = log_of(limit=40_000), []
+    for offset in range(100):
+        log.append(Offset(offset), record(*range(100 * offset, 100 * offset + 50)))
+        tail = log.tail
+        made.append(log.read(Position(log.head - 50), Form.CURSOR_DEFLATED, 1 << 16).data)
+        assert (log.tail, log.bytes <= 40_000) == (tail, True)
+    assert log.tail < log.head - 300
+    # Nothing is made again: what is read is what was made then.
+    again = [
+        log.read(Position(log.head - 50 * back), Form.CURSOR_DEFLATED, len(made[-back])).data for back in (1, 2, 3)
+    ]
+    assert [one is other for one, other in zip(again, reversed(made), strict=False)] == [True] * 3
 
 
 # Cursors.
 
 
-@BOTH
+@EACH
 def test_every_cursor_form_post_names_the_place_after_it(form: Form) -> None:
     """A client that resumes from a post's cursor gets what follows that post."""
     log = log_of(record(1, 2), record(2), record(1, 3))
     tokens = [message["cursor"] for message in messages(everything(log, 0, Form.CURSOR))]
     found = [resumed(log, token) for token in tokens]
     assert found == [Resume(Position(1)), Resume(Position(2)), Resume(Position(3))]
-    assert ids(everything(log, 1, form)) == [2, 3]
+    assert ids(everything(log, 1, form), form) == [2, 3]
 
 
 @given(feeds, st.data())

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -71,7 +71,7 @@ class MemoryFeed:
 class Edge:
     """An edge without Kafka."""
 
-    def __init__(self, join_seconds: float = 5, server: type[Server] = Server) -> None:
+    def __init__(self, join_seconds: float = 5, server: type[Server] = Server, *, compression: bool = True) -> None:
         self.loop = asyncio.get_running_loop()
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
@@ -84,15 +84,19 @@ class Edge:
             page=live_page(),
             registry=Metrics(self.log, self.hub, self.feed).registry(),
             join_seconds=join_seconds,
+            compression=compression,
         )
         self.port = 0
 
-    def connect(self, query: str = "", *offered: str) -> connect:
-        """Connect a client."""
+    def connect(
+        self, query: str = "", *offered: str, compression: str | None = None, offers: Sequence[str] = ()
+    ) -> connect:
+        """Connect a client; it offers these subprotocols, and compression as its library does or as ``offers`` say."""
         return connect(
             f"ws://127.0.0.1:{self.port}/{query}",
             subprotocols=[Subprotocol(one) for one in offered] or None,
-            compression=None,
+            compression=compression,
+            additional_headers=[("Sec-WebSocket-Extensions", offer) for offer in offers],
             create_connection=StrictConnection,
         )
 
@@ -103,9 +107,9 @@ class Edge:
 
 
 @asynccontextmanager
-async def serving(join_seconds: float = 5) -> AsyncIterator[Edge]:
+async def serving(join_seconds: float = 5, *, compression: bool = True) -> AsyncIterator[Edge]:
     """Serve meanwhile."""
-    edge = Edge(join_seconds)
+    edge = Edge(join_seconds, compression=compression)
     async with listening(edge.server.application()) as edge.port, asyncio.timeout(5):
         yield edge
         await edge.server.drain(5)
@@ -116,10 +120,10 @@ async def posts(client: ClientConnection, count: int) -> list[int]:
     return [json.loads(await client.recv())["payload"]["id"] for _ in range(count)]
 
 
-async def refusal(edge: Edge, query: str = "") -> tuple[int, str, str | None]:
+async def refusal(edge: Edge, query: str = "", offers: Sequence[str] = ()) -> tuple[int, str, str | None]:
     """Be refused: status, sentence and when to try again."""
     with pytest.raises(InvalidStatus) as raised:
-        async with edge.connect(query):
+        async with edge.connect(query, offers=offers):
             pass
     response = raised.value.response
     return response.status_code, bytes(response.body or b"").decode(), response.headers.get("Retry-After")
@@ -150,6 +154,62 @@ async def test_who_asks_for_more_is_greeted_and_gets_cursors() -> None:
         async with edge.connect("?history=2") as client:
             await client.recv()
             assert await posts(client, 2) == [3, 4]
+
+
+async def test_who_offers_compression_gets_compressed_posts() -> None:
+    """The same messages, once compressed for all; who joins in the middle of a record reads it too."""
+    async with serving() as edge:
+        async with (
+            edge.connect("?history=0", compression="deflate") as one,
+            edge.connect(compression="deflate") as other,
+            edge.connect() as plain,
+        ):
+            edge.feed.publish(*range(1, 40))
+            first = [json.loads(await one.recv()) for _ in range(40)]
+            assert await posts(other, 39) == await posts(plain, 39) == list(range(1, 40))
+        assert [each.response and each.response.headers.get("Sec-WebSocket-Extensions") for each in (one, plain)] == [
+            "permessage-deflate; client_no_context_takeover",
+            None,
+        ]
+        async with edge.connect(f"?cursor={first[20]['cursor']}", compression="deflate") as resumed:
+            edge.feed.publish(*range(40, 60))
+            await resumed.recv()
+            assert await posts(resumed, 39) == list(range(21, 60))
+            await resumed.send("x" * 10_000)
+            edge.feed.publish(60)
+            assert await posts(resumed, 1) == [60]
+
+
+async def test_compression_can_be_switched_off() -> None:
+    """Then it is not agreed to, and nothing is asked about what a client offers."""
+    async with serving(compression=False) as edge, edge.connect(compression="deflate") as client:
+        assert client.response is not None
+        assert "Sec-WebSocket-Extensions" not in client.response.headers
+        edge.feed.publish(1, 2, 3)
+        assert await posts(client, 3) == [1, 2, 3]
+
+
+async def test_an_offer_that_cannot_be_read_is_refused() -> None:
+    """RFC 6455 §9.1: before the 101, with a sentence."""
+    async with serving() as edge:
+        sentence = "The header Sec-WebSocket-Extensions cannot be read.\n"
+        assert await refusal(edge, offers=["permessage-deflate; =1"]) == (400, sentence, None)
+
+
+async def test_several_headers_are_one_list_of_offers() -> None:
+    """RFC 6455 §9.1; the first offer that can be accepted is."""
+    offers = ["permessage-deflate; server_no_context_takeover", "permessage-deflate; server_max_window_bits=15"]
+    async with serving() as edge:
+        plain = socket.create_connection(("127.0.0.1", edge.port))
+        plain.setblocking(False)
+        headers = "".join(f"Sec-WebSocket-Extensions: {offer}\r\n" for offer in offers)
+        await edge.loop.sock_sendall(
+            plain, Handshake().request.replace(b"\r\n\r\n", b"\r\n" + headers.encode() + b"\r\n")
+        )
+        head = await edge.loop.sock_recv(plain, 1 << 16)
+        plain.close()
+    answer = "permessage-deflate; client_no_context_takeover; server_max_window_bits=15"
+    assert f"\r\nSec-WebSocket-Extensions: {answer}\r\n".encode() in head
 
 
 @pytest.mark.parametrize(

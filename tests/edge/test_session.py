@@ -1,5 +1,6 @@
 """One client, without a socket."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,23 +71,25 @@ def test_ends_once() -> None:
     assert session.take(log, LIMIT) == b""
 
 
-def test_a_gap_in_the_feed_is_told_to_who_has_cursors() -> None:
+@pytest.mark.parametrize("form", [Form.CURSOR, Form.CURSOR_DEFLATED])
+def test_a_gap_in_the_feed_is_told_to_who_has_cursors(form: Form) -> None:
     """Law 12: it gets the reason and a new cursor, goes on at the head, and keeps no older greeting."""
     log = log_of(record(1))
-    session = Session(Position(0), Form.CURSOR, welcome("old"))
+    session = Session(Position(0), form, welcome("old"))
     log.begin(Offset(5), Offset(5))
     session.miss(log, "interrupted")
     log.append(Offset(5), record(2))
-    told, post = messages(session.take(log, LIMIT))
+    told, post = messages(session.take(log, LIMIT), form)
     assert told["payload"] == {"recovered": False, "reason": "interrupted", "cursor": told["payload"]["cursor"]}
     assert post["payload"] == {"id": 2}
     assert session.sent == 1
 
 
-def test_a_gap_in_the_feed_ends_who_has_none() -> None:
+@pytest.mark.parametrize("form", [Form.PLAIN, Form.PLAIN_DEFLATED])
+def test_a_gap_in_the_feed_ends_who_has_none(form: Form) -> None:
     """A plain client cannot be told, so it is closed, with a code that invites it back."""
     log = log_of(record(1))
-    session = Session(Position(0), Form.PLAIN)
+    session = Session(Position(0), form)
     session.miss(log, "interrupted")
     assert session.disconnect == INTERRUPTED
 

@@ -26,6 +26,7 @@ def test_all_but_kafka_has_a_default() -> None:
         "history_records": 1000,
         "log_bytes": 64 * 1024 * 1024,
         "write_bytes": 64 * 1024,
+        "compression": True,
         "ping_seconds": 20,
         "dead_seconds": 60,
         "stalled_seconds": 600,

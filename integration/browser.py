@@ -1,0 +1,33 @@
+"""A real browser for tests."""
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from playwright.async_api import Page, async_playwright
+
+from integration.conftest import lacking
+
+_ARGUMENTS: Final = (
+    "--no-sandbox",  # as root, which a sandbox refuses
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[Page]:
+    """Open an empty page in Debian's Chromium, or say that it is lacking."""
+    # Debian's name for it, and that of the hosted runners' own build.
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        lacking("there is no browser: install Debian's chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=_ARGUMENTS)
+        yield await browser.new_page()
+        await browser.close()
