@@ -16,21 +16,21 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from edge.connection import CLOSE_SECONDS, Connection
 from edge.cursors import Ahead, Gap, Resume
+from edge.entrance import Entrance
 from edge.hub import Hub
 from edge.joining import SUBPROTOCOL, Rejected, Wish, at_end, resumed, resumption, wish_of
+from edge.limits import Standing
 from edge.log import Log
 from edge.page import Page
-from edge.session import SHUTDOWN, Session
+from edge.session import SHUTDOWN, Disconnect, Session
 from streams.contract import Offset
 
 _logger = structlog.get_logger("edge.server")
 
-MAX_MESSAGE_BYTES: Final = 64 * 1024
-"""What a client may send in one message; nothing of it is used."""
-
-_RETRY_SECONDS: Final = "1"
-# A proxy's idle connections usually live 60 s: longer than that, so that it is never us who closes first.
-KEEPALIVE_SECONDS: Final = 75.0
+_RETRY_SECONDS: Final = {web.HTTPServiceUnavailable.status_code: "1", web.HTTPTooManyRequests.status_code: "10"}
+# Another edge may have room; this one has it when somebody leaves.
+_FULL: Final = Rejected(503, "The server has as many connections as it takes. Try again.")
+_CROWDED: Final = Rejected(429, "There are too many connections from your address. Close one first.")
 
 
 class Feed(Protocol):
@@ -48,10 +48,21 @@ class Feed(Protocol):
 
 
 class Server:
-    """Takes clients in; ``join_seconds`` bounds how long one waits for Kafka's answer."""
+    """Takes clients in.
+
+    ``join_seconds`` bounds how long one waits for Kafka's answer, ``max_message_bytes`` what it may send at a time.
+    """
 
     def __init__(
-        self, *, log: Log, hub: Hub, feed: Feed, page: Page, registry: CollectorRegistry, join_seconds: float
+        self,
+        *,
+        log: Log,
+        hub: Hub,
+        feed: Feed,
+        page: Page,
+        registry: CollectorRegistry,
+        join_seconds: float,
+        max_message_bytes: int,
     ) -> None:
         self._log = log
         self._hub = hub
@@ -59,6 +70,7 @@ class Server:
         self._page = page
         self._registry = registry
         self._join_seconds = join_seconds
+        self._max_message_bytes = max_message_bytes
         self._stopping = False
 
     def application(self) -> web.Application:
@@ -97,6 +109,14 @@ class Server:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        if request.transport is None:
+            return web.Response()  # It left at once: nobody gets this.
+        entrance = request.transport.get_protocol()
+        assert isinstance(entrance, Entrance)  # noqa: S101 - the listener makes no others
+        client = entrance.client(request)
+        standing = entrance.standing(client)
+        if standing is not Standing.ADMITTED:
+            return _turn_away(_FULL if standing is Standing.FULL else _CROWDED)
         offered = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
         wish = wish_of(request.query, offered)
         session = wish if isinstance(wish, Rejected) else await self._start(wish)
@@ -105,7 +125,7 @@ class Server:
         websocket = web.WebSocketResponse(
             timeout=CLOSE_SECONDS,
             compress=False,
-            max_msg_size=MAX_MESSAGE_BYTES + 1,  # aiohttp refuses a message of just this size
+            max_msg_size=self._max_message_bytes + 1,  # aiohttp refuses a message of just this size
             protocols=(SUBPROTOCOL,),
         )
         # Posts may arrive meanwhile: they follow the session's position, so none is missed and none doubled.
@@ -114,7 +134,7 @@ class Server:
         except ConnectionResetError:
             # It left before it was let in.
             return websocket
-        await self._attend(request, websocket, session)
+        await self._attend(request, websocket, session, entrance, str(client))
         return websocket
 
     async def _start(self, wish: Wish) -> Session | Rejected:
@@ -140,16 +160,24 @@ class Server:
             return resumed(wish, self._log, found)
         return at_end(wish, self._log, end, found if isinstance(found, Gap) else None)
 
-    async def _attend(self, request: web.Request, websocket: web.WebSocketResponse, session: Session) -> None:
+    async def _attend(
+        self,
+        request: web.Request,
+        websocket: web.WebSocketResponse,
+        session: Session,
+        entrance: Entrance,
+        client: str,
+    ) -> None:
         """Stay with a client until its connection ends; what it sends is read and ignored."""
         transport = request.transport
         if transport is None:
             return
         started = asyncio.get_running_loop().time()
-        _logger.info("session.opened", peer=request.remote, form=session.form.name.lower(), position=session.position)
+        _logger.info("session.opened", peer=client, form=session.form.name.lower(), position=session.position)
         connection = Connection(websocket, transport)
         member = self._hub.join(session, connection)
         connection.drained = partial(self._hub.drained, member)
+        entrance.upgrade(partial(self._break_off, session, connection))
         if self._stopping:
             self._hub.end(SHUTDOWN)
         broken: int | None = None
@@ -162,14 +190,27 @@ class Server:
             disconnect = self._hub.leave(member, int(broken or websocket.close_code or WSCloseCode.ABNORMAL_CLOSURE))
             _logger.info(
                 "session.closed",
-                peer=request.remote,
+                peer=client,
                 code=disconnect.code,
                 reason=disconnect.reason,
                 posts=session.sent,
                 seconds=round(asyncio.get_running_loop().time() - started, 3),
             )
 
+    @staticmethod
+    def _break_off(session: Session, connection: Connection, disconnect: Disconnect) -> None:
+        session.end(disconnect)
+        connection.close(disconnect)
+
 
 def _refuse(rejected: Rejected) -> web.Response:
-    headers = {"Retry-After": _RETRY_SECONDS} if rejected.status == web.HTTPServiceUnavailable.status_code else None
+    retry = _RETRY_SECONDS.get(rejected.status)
+    headers = None if retry is None else {"Retry-After": retry}
     return web.Response(status=rejected.status, text=f"{rejected.sentence}\n", headers=headers)
+
+
+def _turn_away(rejected: Rejected) -> web.Response:
+    """Refuse, and keep no connection open of which there are too many."""
+    response = _refuse(rejected)
+    response.force_close()
+    return response

@@ -23,6 +23,7 @@ from streams.contract import Millis, Offset, Partition, PostId, dead_letter, dec
 from streams.dead import REQUEUED
 from streams.telemetry import Metrics as StreamsMetrics
 from streams.windows import Windows
+from tests.edge.listening import gate
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -142,7 +143,7 @@ def metrics() -> set[str]:
     """Return the metrics' names as a query needs them; a histogram's without its endings."""
     worker = CollectorRegistry()
     StreamsMetrics(worker)
-    edge_registry = EdgeMetrics(*parts_of_an_edge(), Feed()).registry()
+    edge_registry = EdgeMetrics(*parts_of_an_edge(), Feed(), gate()).registry()
     families = [*worker.collect(), *edge_registry.collect()]
     return {
         f"{family.name}_total" if family.type == "counter" else family.name
@@ -165,7 +166,15 @@ def test_every_metric_that_is_named_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_every_path_that_is_named_is_served(page: Path) -> None:
     log, hub = parts_of_an_edge()
-    server = Server(log=log, hub=hub, feed=Feed(), page=live_page(), registry=CollectorRegistry(), join_seconds=1)
+    server = Server(
+        log=log,
+        hub=hub,
+        feed=Feed(),
+        page=live_page(),
+        registry=CollectorRegistry(),
+        join_seconds=1,
+        max_message_bytes=1,
+    )
     served = {resource.canonical for resource in server.application().router.resources()}
     assert {span for span in spans(prose(page)) if re.fullmatch(r"/[a-z]*", span)} <= served
 

@@ -14,14 +14,17 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from edge.cursors import before
+from edge.entrance import Gate
 from edge.hub import Hub
 from edge.log import Log
 from edge.page import live_page
-from edge.server import MAX_MESSAGE_BYTES, Server
+from edge.server import Server
 from edge.telemetry import Metrics
 from streams.contract import Offset
 from tests.edge.feed import record
-from tests.edge.listening import listening
+from tests.edge.listening import gate, listening
+
+MAX_MESSAGE_BYTES = 65536
 
 
 class MemoryFeed:
@@ -68,8 +71,9 @@ class MemoryFeed:
 class Edge:
     """An edge without Kafka."""
 
-    def __init__(self, join_seconds: float = 5) -> None:
+    def __init__(self, join_seconds: float = 5, through: Gate | None = None) -> None:
         self.loop = asyncio.get_running_loop()
+        self.gate = through or gate()
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
         self.hub = Hub(self.log, write_bytes=1 << 16, clock=self.loop.time, soon=self.loop.call_soon)
@@ -79,8 +83,9 @@ class Edge:
             hub=self.hub,
             feed=self.feed,
             page=live_page(),
-            registry=Metrics(self.log, self.hub, self.feed).registry(),
+            registry=Metrics(self.log, self.hub, self.feed, self.gate).registry(),
             join_seconds=join_seconds,
+            max_message_bytes=MAX_MESSAGE_BYTES,
         )
         self.port = 0
 
@@ -99,10 +104,10 @@ class Edge:
 
 
 @asynccontextmanager
-async def serving(join_seconds: float = 5) -> AsyncIterator[Edge]:
+async def serving(join_seconds: float = 5, through: Gate | None = None) -> AsyncIterator[Edge]:
     """Serve meanwhile."""
-    edge = Edge(join_seconds)
-    async with listening(edge.server.application()) as edge.port, asyncio.timeout(5):
+    edge = Edge(join_seconds, through)
+    async with listening(edge.server.application(), edge.gate) as edge.port, asyncio.timeout(5):
         yield edge
         edge.server.stop()
         await edge.hub.deserted.wait()
