@@ -5,14 +5,18 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import pytest
+import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
+from edge import entrance
+from edge.addresses import parse_networks
 from edge.cursors import before
 from edge.entrance import Gate
 from edge.hub import Hub
@@ -22,7 +26,7 @@ from edge.server import Server
 from edge.telemetry import Metrics
 from streams.contract import Offset
 from tests.edge.feed import record
-from tests.edge.listening import gate, listening
+from tests.edge.listening import RULES, gate, listening
 
 MAX_MESSAGE_BYTES = 65536
 
@@ -89,12 +93,13 @@ class Edge:
         )
         self.port = 0
 
-    def connect(self, query: str = "", *offered: str) -> connect:
-        """Connect a client."""
+    def connect(self, query: str = "", *offered: str, forwarded_for: str | None = None) -> connect:
+        """Connect a client, through a proxy if it was forwarded for somebody."""
         return connect(
             f"ws://127.0.0.1:{self.port}/{query}",
             subprotocols=[Subprotocol(one) for one in offered] or None,
             compression=None,
+            additional_headers=None if forwarded_for is None else {"X-Forwarded-For": forwarded_for},
         )
 
     async def get(self, path: str) -> tuple[int, str, Any]:
@@ -118,10 +123,10 @@ async def posts(client: ClientConnection, count: int) -> list[int]:
     return [json.loads(await client.recv())["payload"]["id"] for _ in range(count)]
 
 
-async def refusal(edge: Edge, query: str = "") -> tuple[int, str, str | None]:
+async def refusal(edge: Edge, query: str = "", forwarded_for: str | None = None) -> tuple[int, str, str | None]:
     """Be refused: status, sentence and when to try again."""
     with pytest.raises(InvalidStatus) as raised:
-        async with edge.connect(query):
+        async with edge.connect(query, forwarded_for=forwarded_for):
             pass
     response = raised.value.response
     return response.status_code, bytes(response.body or b"").decode(), response.headers.get("Retry-After")
@@ -310,3 +315,59 @@ async def test_a_client_that_is_gone_before_its_101_leaves_nothing() -> None:
         edge.feed.catch_up()
         assert (await edge.get("/livez"))[0] == 200
         assert len(edge.hub) == 0
+
+
+async def test_above_the_limit_is_503_and_probes_are_answered() -> None:
+    """With the time after which to try again; who leaves makes room."""
+    async with serving(through=gate(total=1)) as edge:
+        async with edge.connect():
+            sentence = "The server has as many connections as it takes. Try again.\n"
+            assert await refusal(edge) == (503, sentence, "1")
+            assert (await edge.get("/livez"))[0] == 200
+        await edge.hub.deserted.wait()
+        while edge.gate.census.connections:
+            await asyncio.sleep(0)
+        async with edge.connect() as client:
+            edge.feed.publish(1)
+            assert await posts(client, 1) == [1]
+            # Two clients and this request.
+            _, text, _ = await edge.get("/metrics")
+        assert {'edge_limited_total{limit="connections"} 3.0', "edge_sockets_limit 1.0"} <= set(text.splitlines())
+
+
+CROWDED = (429, "There are too many connections from your address. Close one first.\n", "10")
+
+
+async def test_above_an_addresss_limit_is_429() -> None:
+    """The address is the peer's, whatever the client says."""
+    async with serving(through=gate(per_address=1)) as edge, edge.connect():
+        assert await refusal(edge, forwarded_for="192.0.2.1") == CROWDED
+
+
+async def test_behind_a_trusted_proxy_each_client_has_its_own_limit() -> None:
+    """And the proxy none: what it says of its clients counts."""
+    rules = replace(RULES, trusted=parse_networks("127.0.0.0/8"))
+    with structlog.testing.capture_logs() as logged:
+        async with (
+            serving(through=gate(rules, per_address=1)) as edge,
+            edge.connect(forwarded_for="192.0.2.1"),
+            edge.connect(forwarded_for="192.0.2.2"),
+        ):
+            assert await refusal(edge, forwarded_for="203.0.113.1, 192.0.2.1, 127.0.0.2") == CROWDED
+    assert [each["peer"] for each in logged if each["event"] == "session.opened"] == ["192.0.2.1", "192.0.2.2"]
+
+
+async def test_who_sends_too_much_is_closed_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1008 with the reason, in the log and the metrics; the others get their posts."""
+    monkeypatch.setattr(entrance, "LINGER_SECONDS", 0.05)
+    async with serving() as edge, edge.connect() as other, edge.connect() as client:
+        for _ in range(101):
+            await client.send("x")
+        await client.wait_closed()
+        assert (client.close_code, client.close_reason) == (1008, "too many messages a second")
+        edge.feed.publish(1)
+        assert await posts(other, 1) == [1]
+        _, text, _ = await edge.get("/metrics")
+        assert {'edge_limited_total{limit="messages"} 1.0', 'edge_closes_total{code="1008"} 1.0'} <= set(
+            text.splitlines()
+        )
