@@ -135,6 +135,7 @@ def _rules(settings: Settings) -> Rules:
             messages=settings.messages_per_second,
             bytes=settings.bytes_per_second,
             pings=settings.pings_per_second,
+            message_bytes=settings.max_message_bytes,
             fragments=settings.max_fragments,
         ),
         trusted=settings.trusted_proxies,

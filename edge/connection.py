@@ -24,7 +24,7 @@ from typing import Final, cast
 
 from aiohttp import web
 
-from edge.frames import PING
+from edge.frames import PING, close_frame
 from edge.session import Disconnect
 
 CLOSE_SECONDS: Final = 5.0
@@ -37,6 +37,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_closing",
         "_inner",
+        "_is_parted",
         "_loop",
         "_socket",
         "_transport",
@@ -55,6 +56,7 @@ class Connection(asyncio.Protocol):
         encrypted = transport.get_extra_info("ssl_object") is not None
         self._socket: int | None = None if encrypted else transport.get_extra_info("socket").fileno()
         self._closing: asyncio.Task[None] | None = None
+        self._is_parted = False
         self.drained: Callable[[], None] | None = None
         self.heard = self._loop.time()
         """When the peer was last heard, by the loop's clock."""
@@ -84,8 +86,17 @@ class Connection(asyncio.Protocol):
 
     def close(self, disconnect: Disconnect) -> None:
         """Close with a code, after what was begun; abort when that cannot be sent in time."""
-        if self._closing is None:
+        if self._closing is None and not self._is_parted:
             self._closing = self._loop.create_task(self._close(disconnect))
+
+    def part(self, disconnect: Disconnect) -> None:
+        """Send the close and leave the connection open, for somebody else to cut.
+
+        aiohttp would close it at once; with bytes unread that resets it, and the peer may never see the code.
+        """
+        if self._closing is None and not self._is_parted:
+            self._is_parted = True
+            self._transport.write(close_frame(disconnect.code, disconnect.reason))
 
     def abort(self) -> None:
         """Cut the connection; the client sees 1006."""

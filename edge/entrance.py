@@ -75,8 +75,8 @@ class _Upgraded:
         """Count what came, up to the first breach."""
         breach = self.allowance.receive(len(data), now)
         if breach is None:
-            for opcode in self.frames.feed(data):
-                breach = self.allowance.frame(opcode, now)
+            for opcode, length in self.frames.feed(data):
+                breach = self.allowance.frame(opcode, length, now)
                 if breach is not None:
                     break
         return breach
@@ -125,7 +125,7 @@ class Entrance(asyncio.Protocol):
         return self._gate.census.name(self._place, block_of(client))
 
     def upgrade(self, on_breach: Callable[[Disconnect], None]) -> None:
-        """Count frames from now on: the 101 has been written. ``on_breach`` is to end the session, and is told how."""
+        """Count frames from now on: the 101 has been written. ``on_breach`` is to send the close, and no more."""
         self._disarm()
         self._upgraded = _Upgraded(self._gate.rules.traffic, on_breach)
         if self._heads.size:
@@ -197,23 +197,27 @@ class Entrance(asyncio.Protocol):
 
     def _be_late(self) -> None:
         self._deadline = None
-        # A browser connects before it knows what to ask for: no answer to what was not asked.
-        self._refuse("handshake", _LATE if self._heads.size else b"")
+        if self._heads.size:
+            self._refuse("handshake", _LATE)
+        else:
+            # A browser connects before it knows what to ask for: no answer to what was not asked.
+            self._gate.breaches["handshake"] += 1
+            self._transport.abort()
 
     def _refuse(self, limit: str, answer: bytes) -> None:
-        """Answer and close; who does not take even that is cut off."""
-        self._gate.breaches[limit] += 1
-        self._is_ending = True
+        self._stop_reading(limit)
         self._transport.write(answer)
-        if self._transport.get_write_buffer_size():
-            self._transport.abort()
-        else:
-            self._transport.close()
 
     def _end(self, upgraded: _Upgraded, breach: Breach) -> None:
-        """End the session, and read nothing until the client has had time to see why."""
-        self._gate.breaches[breach.limit] += 1
+        self._stop_reading(breach.limit)
+        upgraded.on_breach(breach.disconnect)
+
+    def _stop_reading(self, limit: str) -> None:
+        """Read nothing more, and cut the connection when the client has had time to see why.
+
+        Closed at once with bytes unread, the kernel would reset it, and the client might never see the reason.
+        """
+        self._gate.breaches[limit] += 1
         self._is_ending = True
         self._transport.pause_reading()
         self._loop.call_later(LINGER_SECONDS, self._transport.abort)
-        upgraded.on_breach(breach.disconnect)

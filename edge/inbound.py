@@ -66,8 +66,8 @@ class Frames:
         self._header = b""
         self._payload = 0
 
-    def feed(self, data: bytes) -> Iterator[int]:
-        """Yield the opcode of each frame whose header is complete now.
+    def feed(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Yield opcode and length of each frame whose header is complete now.
 
         Lazily: who has seen enough stops, and what follows is never looked at. Feed nothing after that.
         """
@@ -85,7 +85,7 @@ class Frames:
                 if end - at < 2 + extended:
                     break
                 length = int.from_bytes(data[at + 2 : at + 2 + extended])
-            yield data[at] & _OPCODE
+            yield data[at] & _OPCODE, length
             at += size + extended + length
         self._payload = max(0, at - end)
         self._header = data[at:]

@@ -130,16 +130,18 @@ EARLY: Final = Breach("early", Disconnect(1008, "sent something before the hands
 MESSAGES: Final = Breach("messages", Disconnect(1008, "too many messages a second"))
 BYTES: Final = Breach("bytes", Disconnect(1008, "too many bytes a second"))
 PINGS: Final = Breach("pings", Disconnect(1008, "too many pings a second"))
+SIZE: Final = Breach("message", Disconnect(1009, "a message of too many bytes"))
 FRAGMENTS: Final = Breach("fragments", Disconnect(1008, "a message of too many fragments"))
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What one client may send a second, and how many frames one message may be made of."""
+    """What one client may send a second, and how many bytes and frames one message may be made of."""
 
     messages: float
     bytes: float
     pings: float
+    message_bytes: int
     fragments: int
 
 
@@ -150,29 +152,36 @@ class Allowance:
     cell rate algorithm, ITU-T I.371): one number each, and nothing that has to be refilled.
     """
 
-    __slots__ = ("_bytes", "_fragments", "_messages", "_pings", "_traffic")
+    __slots__ = ("_bytes", "_fragments", "_messages", "_pings", "_size", "_traffic")
 
     def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
         self._messages = self._bytes = self._pings = 0.0
-        self._fragments = 0
+        self._fragments = self._size = 0
 
     def receive(self, size: int, now: float) -> Breach | None:
         """Count bytes as they come over the wire, those of headers included."""
         self._bytes = max(self._bytes, now) + size / self._traffic.bytes
         return BYTES if self._bytes - now > BURST_SECONDS else None
 
-    def frame(self, opcode: int, now: float) -> Breach | None:
+    def frame(self, opcode: int, length: int, now: float) -> Breach | None:
         """Count a frame (RFC 6455 section 11.8). Of an opcode that nobody knows the parser makes an end."""
-        if opcode == _CONTINUATION:
-            self._fragments += 1
-            return FRAGMENTS if self._fragments > self._traffic.fragments else None
-        if opcode in _DATA:
-            self._fragments = 1
-            self._messages = max(self._messages, now) + 1 / self._traffic.messages
-            return MESSAGES if self._messages - now > BURST_SECONDS else None
+        if opcode == _CONTINUATION or opcode in _DATA:
+            return self._part(opcode, length, now)
         if opcode == _CLOSE:
             return None
         # A pong, too: those that we ask for are one in many seconds.
         self._pings = max(self._pings, now) + 1 / self._traffic.pings
         return PINGS if self._pings - now > BURST_SECONDS else None
+
+    def _part(self, opcode: int, length: int, now: float) -> Breach | None:
+        if opcode in _DATA:
+            self._fragments = self._size = 0
+            self._messages = max(self._messages, now) + 1 / self._traffic.messages
+            if self._messages - now > BURST_SECONDS:
+                return MESSAGES
+        self._fragments += 1
+        self._size += length
+        if self._size > self._traffic.message_bytes:
+            return SIZE
+        return FRAGMENTS if self._fragments > self._traffic.fragments else None

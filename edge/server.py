@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final, Protocol
 
 import structlog
-from aiohttp import WebSocketError, WSCloseCode, web
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -127,6 +127,8 @@ class Server:
             compress=False,
             max_msg_size=self._max_message_bytes + 1,  # aiohttp refuses a message of just this size
             protocols=(SUBPROTOCOL,),
+            # Answered below: aiohttp would go on answering after a close.
+            autoping=False,
         )
         # Posts may arrive meanwhile: they follow the session's position, so none is missed and none doubled.
         try:
@@ -183,6 +185,8 @@ class Server:
         broken: int | None = None
         try:
             async for message in websocket:
+                if message.type is WSMsgType.PING and session.disconnect is None:
+                    await websocket.pong(message.data)
                 if isinstance(message.data, WebSocketError):
                     # It was closed with this code; aiohttp keeps 1006, since no answer came.
                     broken = message.data.code
@@ -200,7 +204,7 @@ class Server:
     @staticmethod
     def _break_off(session: Session, connection: Connection, disconnect: Disconnect) -> None:
         session.end(disconnect)
-        connection.close(disconnect)
+        connection.part(disconnect)
 
 
 def _refuse(rejected: Rejected) -> web.Response:

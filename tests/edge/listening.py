@@ -10,7 +10,7 @@ from edge.limits import Census, Traffic
 from edge.listener import Listener
 
 # The settings' defaults.
-TRAFFIC = Traffic(messages=10, bytes=65536, pings=10, fragments=64)
+TRAFFIC = Traffic(messages=10, bytes=65536, pings=10, message_bytes=65536, fragments=64)
 RULES = Rules(handshake_seconds=10, head_bytes=16384, traffic=TRAFFIC)
 
 

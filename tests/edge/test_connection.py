@@ -12,7 +12,7 @@ from websockets.frames import Frame, Opcode
 
 from edge import connection
 from edge.connection import Connection
-from edge.frames import text_frame
+from edge.frames import close_frame, text_frame
 from edge.session import FELL_BEHIND, SHUTDOWN
 from tests.edge.feed import frames
 from tests.edge.listening import listening
@@ -189,3 +189,19 @@ async def test_a_peer_that_goes_away_ends_the_handler() -> None:
     async with pair() as (_, peer, both):
         os.close(peer._socket.detach())  # noqa: SLF001 - the test's own
         await both.ended.wait()
+
+
+async def test_who_is_parted_from_has_time_to_read_why() -> None:
+    """The close comes after what was begun, and nothing after it; the connection stays for somebody else to cut."""
+    async with pair() as (made, peer, both):
+        made.write(text_frame(b"last"))
+        made.part(SHUTDOWN)
+        made.close(FELL_BEHIND)
+        made.part(FELL_BEHIND)
+        size = len(text_frame(b"last")) + len(close_frame(SHUTDOWN.code, SHUTDOWN.reason))
+        received = frames(await peer.read(size))
+        assert [frame.opcode for frame in received] == [Opcode.TEXT, Opcode.CLOSE]
+        assert received[-1].data == (1001).to_bytes(2) + SHUTDOWN.reason.encode()
+        assert not both.ended.is_set()
+        made.abort()
+        assert await peer.read_all() == b""

@@ -11,7 +11,8 @@ from websockets.frames import Frame, Opcode
 
 from edge import entrance
 from edge.entrance import Entrance, Gate
-from edge.limits import BYTES, EARLY, FRAGMENTS, MESSAGES, PINGS, Breach
+from edge.frames import close_frame
+from edge.limits import BYTES, EARLY, FRAGMENTS, MESSAGES, PINGS, SIZE, Breach
 from edge.session import Disconnect
 from tests.edge.feed import frames
 from tests.edge.listening import RULES, gate, listening
@@ -63,7 +64,6 @@ class Site:
         self.hold.set()
         self.asked = asyncio.Event()
         self.ended = asyncio.Event()
-        self._ends: list[asyncio.Task[bool]] = []
 
     async def text(self, _request: web.Request) -> web.Response:
         """Answer."""
@@ -73,20 +73,15 @@ class Site:
         """Attend a client as the server does."""
         self.asked.set()
         await self.hold.wait()
-        websocket = web.WebSocketResponse(compress=False, timeout=5.0)
+        websocket = web.WebSocketResponse(compress=False)
         await websocket.prepare(request)
-        assert request.transport is not None
-        protocol = request.transport.get_protocol()
+        transport = request.transport
+        assert transport is not None
+        protocol = transport.get_protocol()
         assert isinstance(protocol, Entrance)
-
-        def end(disconnect: Disconnect) -> None:
-            close = websocket.close(code=disconnect.code, message=disconnect.reason.encode())
-            self._ends.append(asyncio.ensure_future(close))
-
-        protocol.upgrade(end)
+        protocol.upgrade(lambda disconnect: transport.write(close_frame(disconnect.code, disconnect.reason)))
         async for message in websocket:
             self.received.append(message)
-        await asyncio.gather(*self._ends)
         self.ended.set()
         return websocket
 
@@ -210,9 +205,10 @@ TEN = b"0123456789"
         (masked(Opcode.TEXT) * 101, MESSAGES, 100),
         (masked(Opcode.BINARY, bytes(65_000)) * 11, BYTES, 10),
         (masked(Opcode.TEXT, TEN) + masked(Opcode.PING) * 101, PINGS, 1),
+        (masked(Opcode.TEXT, bytes(65_537)), SIZE, 0),
         (masked(Opcode.TEXT, fin=False) + masked(Opcode.CONT, b"x", fin=False) * 1_000_000, FRAGMENTS, 0),
     ],
-    ids=["messages", "bytes", "pings", "fragments"],
+    ids=["messages", "bytes", "pings", "size", "fragments"],
 )
 async def test_a_flood_ends_with_its_reason(flood: bytes, breach: Breach, received: int) -> None:
     """What came before the breach may have been handled, and nothing after it."""
@@ -224,8 +220,7 @@ async def test_a_flood_ends_with_its_reason(flood: bytes, breach: Breach, receiv
         await sending
         await serving.ended.wait()
         pongs = [frame for frame in frames(data) if frame.opcode is Opcode.PONG]
-        *_, close = frames(data)
-        assert (close.opcode, close.data) == (Opcode.CLOSE, closing(breach.disconnect))
+        assert [frame.data for frame in frames(data) if frame.opcode is Opcode.CLOSE] == [closing(breach.disconnect)]
         assert len(serving.received) <= received
         assert len(pongs) <= 100
         assert serving.gate.limited == {breach.limit: 1}
@@ -260,7 +255,7 @@ async def test_nothing_may_be_sent_before_the_answer(early: bytes) -> None:
         await serving.asked.wait()
         serving.hold.set()
         await peer.head()
-        *_, close = frames(await peer.rest())
+        [close] = frames(await peer.rest())
         await sending
         assert (close.opcode, close.data) == (Opcode.CLOSE, closing(EARLY.disconnect))
         assert serving.gate.limited == {"early": 1}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
@@ -29,27 +29,28 @@ def cut(data: bytes, places: Sequence[int]) -> Iterator[bytes]:
 
 
 @given(sent=st.lists(frames, max_size=8), places=st.lists(st.integers(0)), is_masked=st.booleans())
+@settings(deadline=None)  # no test asserts a speed
 def test_every_frame_is_found_once_wherever_the_chunks_are_cut(
     sent: list[Frame], places: list[int], is_masked: bool
 ) -> None:
     data = b"".join(frame.serialize(mask=is_masked) for frame in sent)
     scanner = Frames()
-    found = [opcode for chunk in cut(data, places) for opcode in scanner.feed(chunk)]
-    assert found == [frame.opcode for frame in sent]
+    found = [each for chunk in cut(data, places) for each in scanner.feed(chunk)]
+    assert found == [(frame.opcode, len(frame.data)) for frame in sent]
 
 
 def test_a_frame_is_found_when_its_header_is_complete() -> None:
     """Before its payload has come; of a frame of 2^63 bytes only the header is ever kept."""
     scanner = Frames()
     header = b"\x82\xff" + (1 << 63).to_bytes(8) + b"mask"
-    assert [list(scanner.feed(header[at : at + 1])) for at in range(10)] == [[]] * 9 + [[2]]
+    assert [list(scanner.feed(header[at : at + 1])) for at in range(10)] == [[]] * 9 + [[(2, 1 << 63)]]
     assert list(scanner.feed(header[10:] + bytes(1000))) == []
 
 
 def test_what_nobody_asks_for_is_not_looked_at() -> None:
     """After the first frame of many the rest costs nothing."""
     found = Frames().feed(b"\x89\x80mask" * 100_000)
-    assert next(found) == Opcode.PING
+    assert next(found) == (Opcode.PING, 0)
 
 
 @given(
@@ -58,6 +59,7 @@ def test_what_nobody_asks_for_is_not_looked_at() -> None:
     blank=st.sampled_from([b"", b"\r\n", b"\r\n\r\n\r\n"]),
     places=st.lists(st.integers(0)),
 )
+@settings(deadline=None)  # no test asserts a speed
 def test_a_head_may_be_as_large_as_the_limit_and_no_larger(
     lines: list[bytes], count: int, blank: bytes, places: list[int]
 ) -> None:
