@@ -56,7 +56,7 @@ check: setup
 	$(BIN)/lint-imports --no-cache
 
 # Measures the worker and the edge against baselines of the same run; PART=fanout measures that part alone
-# (path, window, fanout, idle, outage).
+# (path, window, fanout, idle, attack, outage).
 bench: setup
 	@$(BIN)/python -m integration.bench $(PART)
 
