@@ -15,6 +15,9 @@ from edge.session import Disconnect
 BURST_SECONDS: Final = 10.0
 """So many seconds' worth may come at once: a client whose link hung for a moment sends what it has collected."""
 
+# What adding up thousands of fractions to the seconds since the machine's start may be off by; times any rate, nothing.
+_ROUNDING: Final = 1e-6
+
 SPARE: Final = 64
 """Connections above the limit that are let in to be told so; they also keep the probes answered when all is full."""
 SPARE_PER_ADDRESS: Final = 4
@@ -162,7 +165,7 @@ class Allowance:
     def receive(self, size: int, now: float) -> Breach | None:
         """Count bytes as they come over the wire, those of headers included."""
         self._bytes = max(self._bytes, now) + size / self._traffic.bytes
-        return BYTES if self._bytes - now > BURST_SECONDS else None
+        return BYTES if _is_ahead(self._bytes, now) else None
 
     def frame(self, opcode: int, length: int, now: float) -> Breach | None:
         """Count a frame (RFC 6455 section 11.8). Of an opcode that nobody knows the parser makes an end."""
@@ -172,16 +175,21 @@ class Allowance:
             return None
         # A pong, too: those that we ask for are one in many seconds.
         self._pings = max(self._pings, now) + 1 / self._traffic.pings
-        return PINGS if self._pings - now > BURST_SECONDS else None
+        return PINGS if _is_ahead(self._pings, now) else None
 
     def _part(self, opcode: int, length: int, now: float) -> Breach | None:
         if opcode in _DATA:
             self._fragments = self._size = 0
             self._messages = max(self._messages, now) + 1 / self._traffic.messages
-            if self._messages - now > BURST_SECONDS:
+            if _is_ahead(self._messages, now):
                 return MESSAGES
         self._fragments += 1
         self._size += length
         if self._size > self._traffic.message_bytes:
             return SIZE
         return FRAGMENTS if self._fragments > self._traffic.fragments else None
+
+
+def _is_ahead(due: float, now: float) -> bool:
+    """Tell whether more came than may come at once."""
+    return due - now > BURST_SECONDS + _ROUNDING

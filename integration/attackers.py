@@ -12,7 +12,7 @@ from itertools import repeat
 from typing import Final
 
 from websockets.client import ClientProtocol
-from websockets.frames import Frame, Opcode
+from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
@@ -76,6 +76,18 @@ async def shouting(port: int) -> str:
 async def bursting(port: int) -> str:
     """Send a message that is too large."""
     return await _flood(port, Frame(Opcode.BINARY, bytes(65_537)), at_once=1)
+
+
+async def saying(port: int, *frames: Frame) -> str:
+    """Send some frames and a close at once, and no more; 1000 is the answer of a server that has taken them."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(STRANGER, 0))
+    with closing(writer):
+        writer.write(HANDSHAKE)
+        await reader.readuntil(b"\r\n\r\n")
+        goodbye = Frame(Opcode.CLOSE, Close(1000, "").serialize())
+        writer.write(b"".join(frame.serialize(mask=True) for frame in (*frames, goodbye)))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await _close_of(reader)
 
 
 async def _request(port: int, pieces: Iterator[bytes]) -> str:

@@ -3,10 +3,12 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 import pytest
+import websockets
+from websockets.frames import Frame, Opcode
 
 from integration import attackers, topics
 from integration.attackers import Attacker
@@ -136,3 +138,55 @@ async def test_an_address_has_its_limit_and_others_theirs(install: Install) -> N
             await client.until_last(FIRST_ID)
     await asyncio.to_thread(edge.until, lambda: edge.metric("edge_sockets") == 1, "has let go of all")
     assert await attackers.joining(edge.port) == "101"
+
+
+_STRICT: Final = {
+    "MESSAGES_PER_SECOND": 3,
+    "PINGS_PER_SECOND": 2,
+    "BYTES_PER_SECOND": 1000,
+    "MAX_MESSAGE_BYTES": 500,
+    "MAX_FRAGMENTS": 4,
+}
+_MESSAGE: Final = Frame(Opcode.BINARY, bytes(500))
+_PART: Final = Frame(Opcode.CONT, b"x", fin=False)
+
+
+async def test_each_limit_is_what_its_setting_says(install: Install) -> None:
+    """Up to it nothing happens, and one beyond it the session ends; ten seconds' worth may come at once."""
+    edge = await _edge(install(), **_STRICT)
+    got = [
+        [await attackers.saying(edge.port, *frames) for frames in (within, beyond)]
+        for within, beyond in (
+            ([Frame(Opcode.TEXT, b"")] * 30, [Frame(Opcode.TEXT, b"")] * 31),
+            ([Frame(Opcode.PING, b"")] * 20, [Frame(Opcode.PING, b"")] * 21),
+            ([_MESSAGE] * 19, [_MESSAGE] * 25),
+            ([_MESSAGE], [Frame(Opcode.BINARY, bytes(501))]),
+            ([Frame(Opcode.TEXT, b"", fin=False), *[_PART] * 2, Frame(Opcode.CONT, b"")],
+             [Frame(Opcode.TEXT, b"", fin=False), *[_PART] * 3, Frame(Opcode.CONT, b"")]),
+        )
+    ]  # fmt: skip
+    assert got == [
+        ["1000", "1008 too many messages a second"],
+        ["1000", "1008 too many pings a second"],
+        ["1000", "1008 too many bytes a second"],
+        ["1000", "1009 a message of too many bytes"],
+        ["1000", "1008 a message of too many fragments"],
+    ]
+
+
+async def test_behind_a_trusted_proxy_each_client_has_its_own_limit(install: Install) -> None:
+    """In the header that the operator names; the other one is the client's to write."""
+    edge = await _edge(
+        install(), TRUSTED_PROXIES="127.0.0.0/8", PROXY_HEADER="forwarded", MAX_CONNECTIONS_PER_ADDRESS=1
+    )
+
+    async def come(client: str) -> str:
+        headers = {"Forwarded": f"for=203.0.113.1, for={client}", "X-Forwarded-For": "203.0.113.2"}
+        try:
+            await opened.enter_async_context(websockets.connect(edge.websocket, additional_headers=headers))
+        except websockets.InvalidStatus as refused:
+            return str(refused.response.status_code)
+        return "101"
+
+    async with AsyncExitStack() as opened:
+        assert [await come(client) for client in ("192.0.2.1", "192.0.2.2", "192.0.2.1")] == ["101", "101", "429"]
