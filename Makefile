@@ -60,7 +60,7 @@ check: setup
 	$(BIN)/lint-imports --no-cache
 
 # Measures the worker and the edge against baselines of the same run; PART=fanout measures that part alone
-# (path, window, fanout, idle, outage, rebalance).
+# (path, window, fanout, idle, attack, outage, rebalance).
 bench: setup
 	@$(BIN)/python -m integration.bench $(PART)
 

@@ -3,6 +3,7 @@
 import asyncio
 import resource
 import signal
+import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -11,19 +12,22 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from edge.entrance import Gate, Rules
 from edge.hub import Hub, Patience
 from edge.kafka import kafka_topic
+from edge.limits import SPARE, Census, Traffic
+from edge.listener import Listener
 from edge.log import Log
 from edge.page import live_page
-from edge.server import KEEPALIVE_SECONDS, Server
+from edge.server import Server
 from edge.settings import Settings
 from edge.source import Source
 from edge.telemetry import Lag, Metrics
 
 _logger = structlog.get_logger("edge.app")
 
-# The kernel cuts it down to net.core.somaxconn; clients come back all at once when an edge restarts.
-_BACKLOG: Final = 4096
+# Files that are no client's: the interpreter's own, and a connection or two to each of Kafka's brokers.
+_OWN_FILES: Final = 128
 _SWEEP_SECONDS: Final = 1.0
 # Shorter than what the loop should be busy with at a time, so that no such time is missed; it costs 0.2 % of a core.
 _TICK_SECONDS: Final = 0.01
@@ -39,7 +43,6 @@ async def run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stopped.set)
-    _raise_file_limit()
 
     log = Log(limit=settings.log_bytes, reach=settings.dedup_records)
     hub = Hub(log, write_bytes=settings.write_bytes, clock=loop.time, soon=loop.call_soon)
@@ -52,7 +55,12 @@ async def run(settings: Settings) -> None:
         reach=settings.dedup_records,
         patience=settings.unready_seconds,
     )
-    metrics = Metrics(log, hub, source)
+    census = Census(
+        total=max(1, min(settings.max_connections, _file_limit() - _OWN_FILES - SPARE)),
+        per_address=settings.max_connections_per_address,
+    )
+    gate = Gate(_rules(settings), census)
+    metrics = Metrics(log, hub, source, gate)
     server = Server(
         log=log,
         hub=hub,
@@ -61,15 +69,16 @@ async def run(settings: Settings) -> None:
         registry=metrics.registry(),
         join_seconds=settings.join_seconds,
         compression=settings.compression,
+        max_message_bytes=settings.max_message_bytes,
     )
     patience = Patience(settings.ping_seconds, settings.dead_seconds, settings.stalled_seconds)
 
     runner = web.AppRunner(
-        server.application(), access_log=None, keepalive_timeout=KEEPALIVE_SECONDS, shutdown_timeout=1.0
+        server.application(), access_log=None, keepalive_timeout=settings.keepalive_seconds, shutdown_timeout=1.0
     )
     await runner.setup()
     try:
-        site = await _listen(runner, settings)
+        listener = await _listen(gate, runner, settings)
         async with _running(source.run(), _sweep(hub, patience), _watch_loop(metrics.lag)) as fault:
             stopping = asyncio.create_task(stopped.wait())
             await asyncio.wait([stopping, fault], return_when=asyncio.FIRST_COMPLETED)
@@ -77,8 +86,9 @@ async def run(settings: Settings) -> None:
             _logger.info("edge.stopping", clients=len(hub))
             if settings.reuse_port:
                 # Others listen there, too: who comes now is theirs.
-                await site.stop()
+                listener.close()
             await server.drain(settings.drain_seconds)
+            listener.close()
     finally:
         await runner.cleanup()
     _logger.info("edge.stopped", clients=len(hub))
@@ -108,16 +118,33 @@ async def _first(tasks: Sequence[asyncio.Task[None]]) -> BaseException | None:
     return None if task.cancelled() else task.exception()
 
 
-async def _listen(runner: web.AppRunner, settings: Settings) -> web.TCPSite:
-    site = web.TCPSite(runner, settings.edge_host, settings.edge_port, backlog=_BACKLOG, reuse_port=settings.reuse_port)
+async def _listen(gate: Gate, runner: web.AppRunner, settings: Settings) -> Listener:
+    assert runner.server is not None  # noqa: S101 - it was set up
+    listener = Listener(gate, runner.server)
     try:
-        await site.start()
+        await listener.open(settings.edge_host, settings.edge_port)
     except OSError as error:
         where = f"EDGE_HOST {settings.edge_host}, EDGE_PORT {settings.edge_port}"
         raise CannotListen(f"The edge cannot listen on {where}: {error.strerror}.") from error
-    for address in runner.addresses:
-        _logger.info("edge.listening", host=address[0], port=address[1])
-    return site
+    for host, port in listener.addresses:
+        _logger.info("edge.listening", host=host, port=port)
+    return listener
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(
+        handshake_seconds=settings.handshake_seconds,
+        head_bytes=settings.max_head_bytes,
+        traffic=Traffic(
+            messages=settings.messages_per_second,
+            bytes=settings.bytes_per_second,
+            pings=settings.pings_per_second,
+            message_bytes=settings.max_message_bytes,
+            fragments=settings.max_fragments,
+        ),
+        trusted=settings.trusted_proxies,
+        header=settings.proxy_header,
+    )
 
 
 async def _sweep(hub: Hub, patience: Patience) -> None:
@@ -136,7 +163,8 @@ async def _watch_loop(lag: Lag) -> None:
         lag.note(clock() - due)
 
 
-def _raise_file_limit() -> None:
-    """Each client is an open file, and the usual soft limit is 1,024: take what the hard limit allows."""
+def _file_limit() -> int:
+    """Each client is an open file, and the usual soft limit is 1,024: take what the hard limit allows, and say it."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard

@@ -32,7 +32,7 @@ from aiohttp._websocket.reader import WebSocketDataQueue
 from aiohttp.http import WebSocketReader, WebSocketWriter
 
 from edge.deflate import NotDeflate, TooLong, inflated
-from edge.frames import PING
+from edge.frames import PING, close_frame
 from edge.session import Disconnect
 
 CLOSE_SECONDS: Final = 5.0
@@ -58,6 +58,7 @@ class Connection(asyncio.Protocol):
         "_client",
         "_closing",
         "_inner",
+        "_is_parted",
         "_loop",
         "_socket",
         "_transport",
@@ -76,6 +77,7 @@ class Connection(asyncio.Protocol):
         self._socket: int | None = None if encrypted else transport.get_extra_info("socket").fileno()
         self._closing: asyncio.Task[None] | None = None
         self._client: Client | None = None
+        self._is_parted = False
         self.heard = self._loop.time()
         """When the peer was last heard, by the loop's clock."""
         self.unsent_since: float | None = None
@@ -111,8 +113,17 @@ class Connection(asyncio.Protocol):
 
     def close(self, disconnect: Disconnect) -> None:
         """Close with a code, after what was begun; abort when that cannot be sent in time."""
-        if self._closing is None:
+        if self._closing is None and not self._is_parted:
             self._closing = self._loop.create_task(self._close(disconnect))
+
+    def part(self, disconnect: Disconnect) -> None:
+        """Send the close and leave the connection open, for somebody else to cut.
+
+        aiohttp would close it at once; with bytes unread that resets it, and the peer may never see the code.
+        """
+        if self._closing is None and not self._is_parted:
+            self._is_parted = True
+            self._transport.write(close_frame(disconnect.code, disconnect.reason))
 
     def abort(self) -> None:
         """Cut the connection; the client sees 1006."""
@@ -161,7 +172,15 @@ class WebSocket(web.WebSocketResponse):
 
     def __init__(self, *, extension: str | None, longest: int, timeout: float, protocols: tuple[str, ...]) -> None:
         # aiohttp refuses a message of just the size that it is given.
-        super().__init__(timeout=timeout, protocols=protocols, compress=False, max_msg_size=longest + 1)
+        super().__init__(
+            timeout=timeout,
+            protocols=protocols,
+            compress=False,
+            max_msg_size=longest + 1,
+            # Answered by the server, which knows when a post or a pong would come after a close.
+            autoping=False,
+            autoclose=False,
+        )
         self._extension = extension
         self._longest = longest
         if extension is not None:

@@ -54,6 +54,7 @@ class Form(IntEnum):
 _TEXT: Final = 0x81
 # With RSV1: the message is compressed (RFC 7692 §6).
 _DEFLATED: Final = 0xC1
+_CLOSE: Final = 0x88
 _PING: Final = 0x89
 _SHORT: Final = Struct("!BB")
 _MEDIUM: Final = Struct("!BBH")
@@ -66,6 +67,12 @@ PING: Final = _SHORT.pack(_PING, 0)
 """A ping without a payload: whoever answers is alive, and we need to know no more."""
 
 _encode = msgspec.json.Encoder().encode
+
+
+def close_frame(code: int, reason: str) -> bytes:
+    """Frame a close; the reason is at most 123 bytes (RFC 6455 section 5.5.1)."""
+    payload = code.to_bytes(2) + reason.encode()
+    return _SHORT.pack(_CLOSE, len(payload)) + payload
 
 
 def text_frame(payload: bytes) -> bytes:

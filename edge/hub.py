@@ -155,6 +155,11 @@ class Hub:
             self.deserted.set()
         return disconnect
 
+    def dismiss(self, member: Member, disconnect: Disconnect) -> None:
+        """End a session whose connection somebody else closes: it is sent nothing more."""
+        member.session.end(disconnect)
+        self._withdraw(member)
+
     def publish(self) -> None:
         """Send what the log has got; end those that it has moved past."""
         for member in [held for held in self._held if not held.session.keeps_up(self._log)]:

@@ -6,28 +6,28 @@ close code. Between them there is no third way to fail.
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
-from aiohttp import WebSocketError, WSCloseCode, web
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from edge.connection import CLOSE_SECONDS, Connection, WebSocket
 from edge.cursors import Ahead, Gap, Resume
 from edge.deflate import BadHeader, agreement
+from edge.entrance import Entrance
 from edge.handshake import VERSION, fault_in, is_asked_for
-from edge.hub import Hub
+from edge.hub import Hub, Member
 from edge.joining import SUBPROTOCOL, Rejected, Wish, at_end, resumed, resumption, wish_of
+from edge.limits import Standing
 from edge.log import Log
 from edge.page import Page
-from edge.session import SHUTDOWN, Session
+from edge.session import SHUTDOWN, Disconnect, Session
 from streams.contract import Offset
 
 _logger = structlog.get_logger("edge.server")
-
-MAX_MESSAGE_BYTES: Final = 64 * 1024
-"""What a client may send in one message; nothing of it is used."""
 
 _REFUSAL_HEADERS: Final = {
     # RFC 9110 §15.5.22 and RFC 6455 §4.4: what to upgrade to, and to which version of it.
@@ -36,16 +36,18 @@ _REFUSAL_HEADERS: Final = {
         "Connection": "Upgrade",
         "Sec-WebSocket-Version": VERSION,
     },
+    # Another edge may have room at once; here there is some when somebody leaves.
     web.HTTPServiceUnavailable.status_code: {"Retry-After": "1"},
+    web.HTTPTooManyRequests.status_code: {"Retry-After": "10"},
 }
+_FULL: Final = Rejected(503, "The server has as many connections as it takes. Try again.")
+_CROWDED: Final = Rejected(429, "There are too many connections from your address. Close one first.")
 # The last to be told have the rest of the time for their answer.
 _SPREAD: Final = 0.8
 # Few clients need no spreading: any edge takes in as many at once.
 _CLOSES_A_SECOND: Final = 200.0
 _STEP_SECONDS: Final = 0.05
 _STOPPING: Final = "The server is shutting down."
-# A proxy's idle connections usually live 60 s: longer than that, so that it is never us who closes first.
-KEEPALIVE_SECONDS: Final = 75.0
 
 
 class Feed(Protocol):
@@ -68,8 +70,9 @@ class Feed(Protocol):
 
 
 class Server:
-    """Takes clients in; ``join_seconds`` bounds how long one waits for Kafka's answer.
+    """Takes clients in.
 
+    ``join_seconds`` bounds how long one waits for Kafka's answer, ``max_message_bytes`` what it may send at a time;
     ``compression``: agree to permessage-deflate with who offers it.
     """
 
@@ -83,6 +86,7 @@ class Server:
         registry: CollectorRegistry,
         join_seconds: float,
         compression: bool,
+        max_message_bytes: int,
     ) -> None:
         self._log = log
         self._hub = hub
@@ -91,6 +95,7 @@ class Server:
         self._registry = registry
         self._join_seconds = join_seconds
         self._compression = compression
+        self._max_message_bytes = max_message_bytes
         self._stopping = False
 
     def application(self) -> web.Application:
@@ -141,6 +146,14 @@ class Server:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        if request.transport is None:
+            return web.Response()  # It left at once: nobody gets this.
+        entrance = request.transport.get_protocol()
+        assert isinstance(entrance, Entrance)  # noqa: S101 - the listener makes no others
+        client = entrance.client(request)
+        standing = entrance.standing(client)
+        if standing is not Standing.ADMITTED:
+            return _turn_away(_FULL if standing is Standing.FULL else _CROWDED)
         offered = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
         try:
             extension = self._agreement(request)
@@ -151,7 +164,10 @@ class Server:
         if isinstance(session, Rejected) or self._stopping:
             return _refuse(session if isinstance(session, Rejected) else Rejected(503, _STOPPING))
         websocket = WebSocket(
-            extension=extension, longest=MAX_MESSAGE_BYTES, timeout=CLOSE_SECONDS, protocols=(SUBPROTOCOL,)
+            extension=extension,
+            longest=self._max_message_bytes,
+            timeout=CLOSE_SECONDS,
+            protocols=(SUBPROTOCOL,),
         )
         # Posts may arrive meanwhile: they follow the session's position, so none is missed and none doubled.
         try:
@@ -159,7 +175,7 @@ class Server:
         except ConnectionResetError:
             # It left before it was let in. Not the WebSocket: aiohttp would close it, which only an open one can be.
             return web.Response()
-        await self._attend(request, websocket, session)
+        await self._attend(request, websocket, session, entrance, str(client))
         return websocket
 
     def _agreement(self, request: web.Request) -> str | None:
@@ -189,7 +205,14 @@ class Server:
             return resumed(wish, self._log, found)
         return at_end(wish, self._log, end, found if isinstance(found, Gap) else None)
 
-    async def _attend(self, request: web.Request, websocket: web.WebSocketResponse, session: Session) -> None:
+    async def _attend(
+        self,
+        request: web.Request,
+        websocket: web.WebSocketResponse,
+        session: Session,
+        entrance: Entrance,
+        client: str,
+    ) -> None:
         """Stay with a client until its connection ends; what it sends is read and ignored."""
         transport = request.transport
         if transport is None:
@@ -199,12 +222,15 @@ class Server:
             await websocket.close(code=SHUTDOWN.code, message=SHUTDOWN.reason.encode())
             return
         started = asyncio.get_running_loop().time()
-        _logger.info("session.opened", peer=request.remote, form=session.form.name.lower(), position=session.position)
+        _logger.info("session.opened", peer=client, form=session.form.name.lower(), position=session.position)
         connection = Connection(websocket, transport)
         member = self._hub.join(session, connection)
+        entrance.upgrade(partial(self._break_off, member, connection))
         broken: int | None = None
         try:
             async for message in websocket:
+                if message.type is WSMsgType.PING and session.disconnect is None:
+                    await websocket.pong(message.data)
                 if isinstance(message.data, WebSocketError):
                     # It was closed with this code; aiohttp keeps 1006, since no answer came.
                     broken = message.data.code
@@ -212,14 +238,25 @@ class Server:
             disconnect = self._hub.leave(member, int(broken or websocket.close_code or WSCloseCode.ABNORMAL_CLOSURE))
             _logger.info(
                 "session.closed",
-                peer=request.remote,
+                peer=client,
                 code=disconnect.code,
                 reason=disconnect.reason,
                 posts=session.sent,
                 seconds=round(asyncio.get_running_loop().time() - started, 3),
             )
 
+    def _break_off(self, member: Member, connection: Connection, disconnect: Disconnect) -> None:
+        self._hub.dismiss(member, disconnect)
+        connection.part(disconnect)
+
 
 def _refuse(rejected: Rejected) -> web.Response:
     headers = _REFUSAL_HEADERS.get(rejected.status)
     return web.Response(status=rejected.status, text=f"{rejected.sentence}\n", headers=headers)
+
+
+def _turn_away(rejected: Rejected) -> web.Response:
+    """Refuse, and keep no connection open of which there are too many."""
+    response = _refuse(rejected)
+    response.force_close()
+    return response

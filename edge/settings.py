@@ -5,6 +5,9 @@ from typing import Annotated, Any, Final, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from edge.addresses import Header, Network, parse_networks
+from edge.limits import BURST_SECONDS
+
 _SCHEME: Final = "kafka://"
 _MIB: Final = 1024 * 1024
 _KIB: Final = 1024
@@ -51,15 +54,51 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(10, ge=0)
     """In how long the clients are told to go when the edge stops, one after the other, and are gone."""
 
+    max_connections: int = Field(100_000, ge=1)
+    """Connections in all; never more than the process may open files."""
+    max_connections_per_address: int = Field(0, ge=0)
+    """Connections from one address, or one /64 of IPv6; 0 for no limit, since behind a proxy all have one address."""
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
+    """Whose word on a client's address is taken; in the environment networks with commas between them."""
+    proxy_header: Header = "x-forwarded-for"
+    """Where those proxies say it; one header only, since what a proxy does not set a client can."""
+    handshake_seconds: float = Field(10, gt=0)
+    """How long a request's head may take, from the connection on."""
+    max_head_bytes: int = Field(16 * _KIB, ge=_KIB)
+    keepalive_seconds: float = Field(75, gt=0)
+    """How long a connection may be idle that is no WebSocket; above the 60 s of proxies, so that they close first."""
+    max_message_bytes: int = Field(64 * _KIB, ge=125)
+    """What a client may send in one message; nothing of it is used."""
+    max_fragments: int = Field(64, ge=1)
+    """How many frames a message may come in."""
+    messages_per_second: float = Field(10, gt=0)
+    bytes_per_second: float = Field(64 * _KIB, gt=0)
+    pings_per_second: float = Field(10, gt=0)
+    """Pings and pongs together. Of each of the three, ten seconds' worth may come at once."""
+
     @field_validator("kafka_url", mode="before")
     @classmethod
     def _brokers(cls, value: object) -> object:
         return tuple(_broker(part.strip()) for part in value.split(";")) if isinstance(value, str) else value
 
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return parse_networks(value)
+        except ValueError:
+            raise ValueError("must be networks such as 10.0.0.0/8, or addresses, with commas between them") from None
+
     @model_validator(mode="after")
     def _orders(self) -> Self:
         if self.dead_seconds <= self.ping_seconds:
             raise ValueError("DEAD_SECONDS must be more than PING_SECONDS: a client needs time for its pong")
+        if self.bytes_per_second * BURST_SECONDS < 2 * self.max_message_bytes:
+            raise ValueError(
+                "BYTES_PER_SECOND must be at least a fifth of MAX_MESSAGE_BYTES: else the one forbids the other"
+            )
         return self
 
 

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from structlog.types import Processor
 
+from edge.entrance import Gate
 from edge.hub import Hub
 from edge.log import Log
 
@@ -94,10 +95,11 @@ class Lag:
 class Metrics:
     """The edge in numbers, as a Prometheus collector."""
 
-    def __init__(self, log: Log, hub: Hub, source: Reading) -> None:
+    def __init__(self, log: Log, hub: Hub, source: Reading, gate: Gate) -> None:
         self._log = log
         self._hub = hub
         self._source = source
+        self._gate = gate
         self.lag = Lag()
 
     def registry(self) -> CollectorRegistry:
@@ -117,6 +119,13 @@ class Metrics:
         for code, count in sorted(hub.closes.items()):
             closes.add_metric([str(code)], count)
         yield closes
+        census = self._gate.census
+        yield GaugeMetricFamily("edge_sockets", "Connections of all kinds.", census.connections)
+        yield GaugeMetricFamily("edge_sockets_limit", "How many connections there may be.", census.total)
+        limited = CounterMetricFamily("edge_limited", "Connections refused or ended by a limit.", labels=["limit"])
+        for limit, count in sorted(self._gate.limited.items()):
+            limited.add_metric([limit], count)
+        yield limited
         yield CounterMetricFamily("edge_records", "Records of the feed read.", source.records)
         yield CounterMetricFamily("edge_repeats", "Posts of the feed that repeat one.", source.repeats)
         yield CounterMetricFamily("edge_undecodable", "Records of the feed that could not be read.", source.undecodable)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.bench import fanout, idle, outage, path, rebalance, window
+from integration.bench import attack, fanout, idle, outage, path, rebalance, window
 from integration.bench.figures import Figure, Goal, ratio, table
 from integration.bench.stage import Stage
 from integration.services import Services
@@ -29,6 +29,12 @@ _PARTS: dict[str, tuple[Measure, int]] = {
         5,
     ),
     idle.PART: (lambda stage: idle.measure(stage, idle.Size(clients=50, repetitions=1)), 2),
+    attack.PART: (
+        lambda stage: attack.measure(
+            stage, attack.Size(clients=5, windows=10, repetitions=1, attacks={"dripping": 3, "pinging": 2})
+        ),
+        8,
+    ),
     outage.PART: (
         lambda stage: outage.measure(
             stage, outage.Size(posts_per_second=50, calm_seconds=1, outage_seconds=3, max_held=50)

@@ -23,6 +23,7 @@ from streams.contract import Millis, Offset, Partition, PostId, dead_letter, dec
 from streams.dead import REQUEUED
 from streams.telemetry import Metrics as StreamsMetrics
 from streams.windows import Windows
+from tests.edge.listening import gate
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -143,7 +144,7 @@ def metrics() -> set[str]:
     """Return the metrics' names as a query needs them; a histogram's without its endings."""
     worker = CollectorRegistry()
     StreamsMetrics(worker)
-    edge_registry = EdgeMetrics(*parts_of_an_edge(), Feed()).registry()
+    edge_registry = EdgeMetrics(*parts_of_an_edge(), Feed(), gate()).registry()
     families = [*worker.collect(), *edge_registry.collect()]
     return {
         f"{family.name}_total" if family.type == "counter" else family.name
@@ -174,6 +175,7 @@ def test_every_path_that_is_named_is_served(page: Path) -> None:
         registry=CollectorRegistry(),
         join_seconds=1,
         compression=True,
+        max_message_bytes=1,
     )
     served = {resource.canonical for resource in server.application().router.resources()}
     assert {span for span in spans(prose(page)) if re.fullmatch(r"/[a-z]*", span)} <= served

@@ -7,6 +7,7 @@ get. Only this package switches it on; the edge has no such mode.
 from aiohttp import WSMessage, WSMsgType, web
 
 from edge.connection import Connection
+from edge.entrance import Entrance
 from edge.frames import text_frame
 from edge.server import Server
 from edge.session import Session
@@ -18,12 +19,21 @@ _BINARY = 0x82
 class EchoServer(Server):
     """Takes clients in as the edge does, and then shows them their own messages."""
 
-    async def _attend(self, request: web.Request, websocket: web.WebSocketResponse, session: Session) -> None:
-        del session
+    async def _attend(
+        self,
+        request: web.Request,
+        websocket: web.WebSocketResponse,
+        session: Session,
+        entrance: Entrance,
+        client: str,
+    ) -> None:
+        del session, entrance, client
         if request.transport is None:
             return
         connection = Connection(websocket, request.transport)
         async for message in websocket:
+            if message.type is WSMsgType.PING:
+                await websocket.pong(message.data)
             if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                 connection.write(_echo(message))
 

@@ -1,6 +1,6 @@
 """``python -m integration.bench [PART]``: measure, print a table, and write the figures to ``bench-results/``.
 
-The parts: path, window, fanout, idle, outage, rebalance; all of them unless one is named.
+The parts: path, window, fanout, idle, attack, outage, rebalance; all of them unless one is named.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from integration.bench import fanout, idle, outage, path, rebalance, window
+from integration.bench import attack, fanout, idle, outage, path, rebalance, window
 from integration.bench.companion import NoAnswer
 from integration.bench.figures import Figure, table
 from integration.bench.stage import Stage
@@ -31,6 +31,7 @@ PARTS: Final[dict[str, Callable[[Stage], Awaitable[list[Figure]]]]] = {
     window.PART: lambda stage: window.measure(stage, window.Size()),
     fanout.PART: lambda stage: fanout.measure(stage, fanout.Size()),
     idle.PART: lambda stage: idle.measure(stage, idle.Size()),
+    attack.PART: lambda stage: attack.measure(stage, attack.Size()),
     outage.PART: lambda stage: outage.measure(stage, outage.Size()),
     rebalance.PART: lambda stage: rebalance.measure(stage, rebalance.Size()),
 }

@@ -9,9 +9,8 @@ from typing import Final, NamedTuple
 import pytest
 from websockets.frames import Opcode
 
-from edge.server import MAX_MESSAGE_BYTES
 from tests.edge.conversation import Heard, converse, masked
-from tests.edge.test_server import serving
+from tests.edge.test_server import MAX_MESSAGE_BYTES, serving
 
 TEXT, BINARY, CONT, CLOSE, PING = (
     int(one) for one in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT, Opcode.CLOSE, Opcode.PING)

@@ -8,18 +8,21 @@ import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
-from aiohttp import WSMessage, web
+from aiohttp import WSMessage, WSMsgType, web
 from websockets.frames import Frame, Opcode
 
 from edge import connection
 from edge.connection import Connection, WebSocket
 from edge.deflate import deflated
-from edge.frames import text_frame
+from edge.entrance import Entrance
+from edge.frames import close_frame, text_frame
+from edge.limits import Traffic
 from edge.session import FELL_BEHIND, SHUTDOWN
 from tests.edge.feed import frames
-from tests.edge.listening import listening
+from tests.edge.listening import RULES, gate, listening
 from tests.strict import Handshake
 
 LONGEST = 1 << 16
@@ -67,6 +70,10 @@ class Peer:
         return data
 
 
+# What aiohttp refuses by itself is to be seen here.
+NO_LIMITS = replace(RULES, traffic=Traffic(*[1 << 30] * 5))
+
+
 class Pair:
     """Both ends, and what the server's handler saw."""
 
@@ -93,12 +100,18 @@ class Pair:
         await websocket.prepare(request)
         self.websocket = websocket
         assert request.transport is not None
+        entrance = request.transport.get_protocol()
+        assert isinstance(entrance, Entrance)
+        entrance.upgrade(lambda _: None)
         request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         made = Connection(websocket, request.transport)
         made.tell(self)
         self.connection.set_result(made)
         async for message in websocket:
-            self.received.append(message)
+            if message.type is WSMsgType.PING:
+                await websocket.pong(message.data)
+            else:
+                self.received.append(message)
         self.ended.set()
         return websocket
 
@@ -112,7 +125,7 @@ async def pair(extension: str | None = None) -> AsyncIterator[tuple[Connection, 
     plain = socket.socket()
     plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     plain.setblocking(False)
-    async with listening(application) as port, asyncio.timeout(5):
+    async with listening(application, gate(NO_LIMITS)) as port, asyncio.timeout(5):
         try:
             await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", port))
             peer = Peer(plain)
@@ -342,3 +355,19 @@ async def test_nothing_is_kept_for_compression_between_messages() -> None:
             assert tracemalloc.get_traced_memory()[0] < 20_000
         finally:
             tracemalloc.stop()
+
+
+async def test_who_is_parted_from_has_time_to_read_why() -> None:
+    """The close comes after what was begun, and nothing after it; the connection stays for somebody else to cut."""
+    async with pair() as (made, peer, both):
+        made.write(text_frame(b"last"))
+        made.part(SHUTDOWN)
+        made.close(FELL_BEHIND)
+        made.part(FELL_BEHIND)
+        size = len(text_frame(b"last")) + len(close_frame(SHUTDOWN.code, SHUTDOWN.reason))
+        received = frames(await peer.read(size))
+        assert [frame.opcode for frame in received] == [Opcode.TEXT, Opcode.CLOSE]
+        assert received[-1].data == (1001).to_bytes(2) + SHUTDOWN.reason.encode()
+        assert not both.ended.is_set()
+        made.abort()
+        assert await peer.read_all() == b""

@@ -1,13 +1,18 @@
 """``python -m edge`` as whoever starts it sees it; nothing of it is reached by network but loopback."""
 
+import http.client
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack, closing
 
 import pytest
+
+from edge.limits import SPARE
 
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if name in {"PATH", "PYTHONPATH", "VIRTUAL_ENV"}},
@@ -60,3 +65,43 @@ def test_says_that_its_port_is_taken() -> None:
     assert process.returncode == 1
     assert errors.startswith(f"The edge cannot listen on EDGE_HOST 127.0.0.1, EDGE_PORT {port}: ")
     assert len(errors.splitlines()) == 1
+
+
+FILES = 250
+
+
+def test_it_takes_as_many_connections_as_it_has_files_for() -> None:
+    """A flood finds no file missing: the limit comes before, some are told so, and probes are answered."""
+    command = ["sh", "-c", f'ulimit -n {FILES}; exec "$@"', "sh", sys.executable, "-m", "edge"]
+    with (
+        subprocess.Popen(
+            command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process,
+        ExitStack() as opened,
+    ):
+        try:
+            assert process.stdout is not None
+            while "edge.listening" not in (line := process.stdout.readline()):
+                pass
+            port = json.loads(line)["port"]
+            for _ in range(2 * FILES):
+                # From another address than the probe's.
+                opened.enter_context(socket.create_connection(("127.0.0.1", port), 5, source_address=("127.0.0.2", 0)))
+            _, metrics = get(port, "/metrics")
+            assert get(port, "/livez") == (200, "The event loop answers.\n")
+            process.send_signal(signal.SIGTERM)
+            output, errors = process.communicate(timeout=10)
+        finally:
+            process.kill()
+    assert f"edge_sockets_limit {float(FILES - 128 - SPARE)}" in metrics.splitlines()
+    assert "edge.short" not in output
+    assert (process.returncode, errors) == (0, "")
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    """Ask for a page."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    with closing(connection):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()

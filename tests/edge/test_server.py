@@ -5,25 +5,32 @@ import json
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import pytest
+import structlog
 from aiohttp import web
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.typing import Subprotocol
 
+from edge import entrance
+from edge.addresses import parse_networks
 from edge.cursors import before
+from edge.entrance import Gate
 from edge.hub import Hub
 from edge.log import Log
 from edge.page import live_page
-from edge.server import MAX_MESSAGE_BYTES, Server
+from edge.server import Server
 from edge.telemetry import Metrics
 from streams.contract import Offset
 from tests.edge.feed import record
-from tests.edge.listening import listening
+from tests.edge.listening import RULES, gate, listening
 from tests.strict import Handshake, StrictConnection
+
+MAX_MESSAGE_BYTES = 65536
 
 
 class MemoryFeed:
@@ -71,8 +78,16 @@ class MemoryFeed:
 class Edge:
     """An edge without Kafka."""
 
-    def __init__(self, join_seconds: float = 5, server: type[Server] = Server, *, compression: bool = True) -> None:
+    def __init__(
+        self,
+        join_seconds: float = 5,
+        server: type[Server] = Server,
+        *,
+        compression: bool = True,
+        through: Gate | None = None,
+    ) -> None:
         self.loop = asyncio.get_running_loop()
+        self.gate = through or gate()
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
         self.hub = Hub(self.log, write_bytes=1 << 16, clock=self.loop.time, soon=self.loop.call_soon)
@@ -82,21 +97,33 @@ class Edge:
             hub=self.hub,
             feed=self.feed,
             page=live_page(),
-            registry=Metrics(self.log, self.hub, self.feed).registry(),
+            registry=Metrics(self.log, self.hub, self.feed, self.gate).registry(),
             join_seconds=join_seconds,
             compression=compression,
+            max_message_bytes=MAX_MESSAGE_BYTES,
         )
         self.port = 0
 
     def connect(
-        self, query: str = "", *offered: str, compression: str | None = None, offers: Sequence[str] = ()
+        self,
+        query: str = "",
+        *offered: str,
+        compression: str | None = None,
+        offers: Sequence[str] = (),
+        forwarded_for: str | None = None,
     ) -> connect:
-        """Connect a client; it offers these subprotocols, and compression as its library does or as ``offers`` say."""
+        """Connect a client, through a proxy if it was forwarded for somebody.
+
+        It offers these subprotocols, and compression as its library does or as ``offers`` say.
+        """
+        headers = [("Sec-WebSocket-Extensions", offer) for offer in offers]
+        if forwarded_for is not None:
+            headers.append(("X-Forwarded-For", forwarded_for))
         return connect(
             f"ws://127.0.0.1:{self.port}/{query}",
             subprotocols=[Subprotocol(one) for one in offered] or None,
             compression=compression,
-            additional_headers=[("Sec-WebSocket-Extensions", offer) for offer in offers],
+            additional_headers=headers,
             create_connection=StrictConnection,
         )
 
@@ -107,10 +134,12 @@ class Edge:
 
 
 @asynccontextmanager
-async def serving(join_seconds: float = 5, *, compression: bool = True) -> AsyncIterator[Edge]:
+async def serving(
+    join_seconds: float = 5, *, compression: bool = True, through: Gate | None = None
+) -> AsyncIterator[Edge]:
     """Serve meanwhile."""
-    edge = Edge(join_seconds, compression=compression)
-    async with listening(edge.server.application()) as edge.port, asyncio.timeout(5):
+    edge = Edge(join_seconds, compression=compression, through=through)
+    async with listening(edge.server.application(), edge.gate) as edge.port, asyncio.timeout(5):
         yield edge
         await edge.server.drain(5)
 
@@ -120,10 +149,12 @@ async def posts(client: ClientConnection, count: int) -> list[int]:
     return [json.loads(await client.recv())["payload"]["id"] for _ in range(count)]
 
 
-async def refusal(edge: Edge, query: str = "", offers: Sequence[str] = ()) -> tuple[int, str, str | None]:
+async def refusal(
+    edge: Edge, query: str = "", offers: Sequence[str] = (), forwarded_for: str | None = None
+) -> tuple[int, str, str | None]:
     """Be refused: status, sentence and when to try again."""
     with pytest.raises(InvalidStatus) as raised:
-        async with edge.connect(query, offers=offers):
+        async with edge.connect(query, offers=offers, forwarded_for=forwarded_for):
             pass
     response = raised.value.response
     return response.status_code, bytes(response.body or b"").decode(), response.headers.get("Retry-After")
@@ -366,7 +397,7 @@ async def test_who_is_let_in_as_the_shutdown_begins_is_told() -> None:
         await edge.server.drain(0)
 
     application.on_response_prepare.append(begin)
-    async with listening(application) as edge.port, asyncio.timeout(5), edge.connect() as client:
+    async with listening(application, edge.gate) as edge.port, asyncio.timeout(5), edge.connect() as client:
         await client.wait_closed()
         assert client.close_code == 1001
 
@@ -416,10 +447,66 @@ async def test_a_client_that_goes_while_its_101_is_written_is_nobodys_error(capl
         tried.set()
 
     application.on_response_prepare.append(cut)
-    async with listening(application) as edge.port, asyncio.timeout(5):
+    async with listening(application, edge.gate) as edge.port, asyncio.timeout(5):
         with pytest.raises((ConnectionResetError, InvalidMessage)):
             async with edge.connect():
                 pass
         await tried.wait()
     assert [entry.message for entry in caplog.records if entry.name == "aiohttp.server"] == []
     assert len(edge.hub) == 0
+
+
+async def test_above_the_limit_is_503_and_probes_are_answered() -> None:
+    """With the time after which to try again; who leaves makes room."""
+    async with serving(through=gate(total=1)) as edge:
+        async with edge.connect():
+            sentence = "The server has as many connections as it takes. Try again.\n"
+            assert await refusal(edge) == (503, sentence, "1")
+            assert (await edge.get("/livez"))[0] == 200
+        await edge.hub.deserted.wait()
+        while edge.gate.census.connections:
+            await asyncio.sleep(0)
+        async with edge.connect() as client:
+            edge.feed.publish(1)
+            assert await posts(client, 1) == [1]
+            # Two clients and this request.
+            _, text, _ = await edge.get("/metrics")
+        assert {'edge_limited_total{limit="connections"} 3.0', "edge_sockets_limit 1.0"} <= set(text.splitlines())
+
+
+CROWDED = (429, "There are too many connections from your address. Close one first.\n", "10")
+
+
+async def test_above_an_addresss_limit_is_429() -> None:
+    """The address is the peer's, whatever the client says."""
+    async with serving(through=gate(per_address=1)) as edge, edge.connect():
+        assert await refusal(edge, forwarded_for="192.0.2.1") == CROWDED
+
+
+async def test_behind_a_trusted_proxy_each_client_has_its_own_limit() -> None:
+    """And the proxy none: what it says of its clients counts."""
+    rules = replace(RULES, trusted=parse_networks("127.0.0.0/8"))
+    with structlog.testing.capture_logs() as logged:
+        async with (
+            serving(through=gate(rules, per_address=1)) as edge,
+            edge.connect(forwarded_for="192.0.2.1"),
+            edge.connect(forwarded_for="192.0.2.2"),
+        ):
+            assert await refusal(edge, forwarded_for="203.0.113.1, 192.0.2.1, 127.0.0.2") == CROWDED
+    assert [each["peer"] for each in logged if each["event"] == "session.opened"] == ["192.0.2.1", "192.0.2.2"]
+
+
+async def test_who_sends_too_much_is_closed_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1008 with the reason, in the log and the metrics; the others get their posts."""
+    monkeypatch.setattr(entrance, "LINGER_SECONDS", 0.05)
+    async with serving() as edge, edge.connect() as other, edge.connect() as client:
+        for _ in range(101):
+            await client.send("x")
+        await client.wait_closed()
+        assert (client.close_code, client.close_reason) == (1008, "too many messages a second")
+        edge.feed.publish(1)
+        assert await posts(other, 1) == [1]
+        _, text, _ = await edge.get("/metrics")
+        assert {'edge_limited_total{limit="messages"} 1.0', 'edge_closes_total{code="1008"} 1.0'} <= set(
+            text.splitlines()
+        )

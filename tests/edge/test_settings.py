@@ -1,5 +1,7 @@
 """The environment: every wrong value is one sentence that names its variable."""
 
+from ipaddress import ip_network
+
 import pytest
 
 from edge.settings import BadSettings, Settings, load
@@ -33,7 +35,25 @@ def test_all_but_kafka_has_a_default() -> None:
         "join_seconds": 5,
         "unready_seconds": 10,
         "drain_seconds": 10,
+        "max_connections": 100_000,
+        "max_connections_per_address": 0,
+        "trusted_proxies": (),
+        "proxy_header": "x-forwarded-for",
+        "handshake_seconds": 10,
+        "max_head_bytes": 16 * 1024,
+        "keepalive_seconds": 75,
+        "max_message_bytes": 64 * 1024,
+        "max_fragments": 64,
+        "messages_per_second": 10,
+        "bytes_per_second": 64 * 1024,
+        "pings_per_second": 10,
     }
+
+
+def test_trusted_proxies(environment: pytest.MonkeyPatch) -> None:
+    """Networks or addresses, separated by commas."""
+    environment.setenv("TRUSTED_PROXIES", "10.0.0.0/8, ::1")
+    assert load().trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
 
 
 def test_several_brokers(environment: pytest.MonkeyPatch) -> None:
@@ -58,6 +78,11 @@ def test_several_brokers(environment: pytest.MonkeyPatch) -> None:
         ("EDGE_PORT", "65536", "EDGE_PORT is wrong: input should be less than or equal to 65535."),
         ("LOG_BYTES", "1", "LOG_BYTES is wrong: input should be greater than or equal to 1048576."),
         ("FEED_TOPIC", "a b", "FEED_TOPIC is wrong: string should match pattern"),
+        ("TRUSTED_PROXIES", "secret.example", "TRUSTED_PROXIES is wrong: must be networks such as 10.0.0.0/8, "),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", "TRUSTED_PROXIES is wrong: must be networks such as 10.0.0.0/8, "),
+        ("PROXY_HEADER", "x-real-ip", "PROXY_HEADER is wrong: input should be 'x-forwarded-for' or 'forwarded'."),
+        ("MAX_CONNECTIONS", "0", "MAX_CONNECTIONS is wrong: input should be greater than or equal to 1."),
+        ("BYTES_PER_SECOND", "13000", "BYTES_PER_SECOND must be at least a fifth of MAX_MESSAGE_BYTES: "),
         ("DEAD_SECONDS", "20", "DEAD_SECONDS must be more than PING_SECONDS: a client needs time for its pong."),
     ],
 )

@@ -10,8 +10,10 @@ import structlog
 from prometheus_client import generate_latest
 
 from edge.hub import Hub
+from edge.limits import Standing
 from edge.telemetry import Metrics, configure_logging
 from tests.edge.feed import log_of, record
+from tests.edge.listening import gate
 from tests.edge.test_hub import Turns
 
 
@@ -27,7 +29,11 @@ def test_every_part_is_measured() -> None:
     log, turns = log_of(record(1, 2)), Turns()
     hub = Hub(log, write_bytes=1, clock=lambda: turns.now, soon=turns.due.append)
     hub.closes[1001] += 3
-    metrics = Metrics(log, hub, Reading())
+    through = gate(total=500)
+    through.breaches["pings"] += 2
+    through.census.turned_away[Standing.FULL] += 4
+    through.census.arrive("a")
+    metrics = Metrics(log, hub, Reading(), through)
     metrics.lag.note(-0.001)
     metrics.lag.note(0.25)
     lines = generate_latest(metrics.registry()).decode().splitlines()
@@ -37,6 +43,10 @@ def test_every_part_is_measured() -> None:
         "edge_posts_sent_total 0.0",
         "edge_bytes_sent_total 0.0",
         'edge_closes_total{code="1001"} 3.0',
+        "edge_sockets 1.0",
+        "edge_sockets_limit 500.0",
+        'edge_limited_total{limit="connections"} 4.0',
+        'edge_limited_total{limit="pings"} 2.0',
         "edge_records_total 7.0",
         "edge_repeats_total 2.0",
         "edge_undecodable_total 1.0",
