@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.bench import fanout, idle, outage, path, window
+from integration.bench import contenders, fanout, idle, outage, path, window
 from integration.bench.figures import Figure, Goal, ratio, table
 from integration.bench.stage import Stage
 from integration.services import Services
@@ -18,15 +18,6 @@ _PARTS: dict[str, tuple[Measure, int]] = {
     window.PART: (
         lambda stage: window.measure(stage, window.Size(window_seconds=1, clients=(1, 3), posts=(5,), repetitions=1)),
         2,
-    ),
-    fanout.PART: (
-        lambda stage: fanout.measure(
-            stage,
-            fanout.Size(
-                clients=40, repetitions=1, windows={2: dict.fromkeys((fanout.EDGE, fanout.SEND_EACH, fanout.LIMIT), 60)}
-            ),
-        ),
-        5,
     ),
     idle.PART: (lambda stage: idle.measure(stage, idle.Size(clients=50, repetitions=1)), 2),
     outage.PART: (
@@ -50,6 +41,23 @@ async def test_each_part_measures_all_its_figures(stage: Stage, part: str) -> No
     measure, count = _PARTS[part]
     figures = await measure(stage)
     assert [figure.part for figure in figures] == [part] * count
+    assert all(figure.values for figure in figures)
+
+
+async def test_every_contender_is_measured_or_said_to_be_missing(stage: Stage) -> None:
+    """And the edge is compared with each that is there."""
+    figures = await fanout.measure(stage, fanout.Size(posts={40: (2,)}, repetitions=1, seconds=0.01))
+    notes = " ".join(figure.note for figure in figures)
+    missing = {name for name in contenders.ALL if f"no {name}: " in notes}
+    limit = contenders.LIMIT_IN_PYTHON if contenders.LIMIT_IN_C in missing else contenders.LIMIT_IN_C
+    rivals = [name for name in contenders.RIVALS if name not in missing]
+    assert [figure.name for figure in figures] == [
+        f"40 clients, 2 posts a window: {each}"
+        for each in (
+            *(name for name in contenders.ALL if name not in missing),
+            *(f"edge over {name}" for name in (limit, *rivals)),
+        )
+    ]
     assert all(figure.values for figure in figures)
 
 

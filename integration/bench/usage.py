@@ -1,5 +1,7 @@
 """What a process uses, as the kernel counts it."""
 
+import time
+
 import psutil
 
 
@@ -13,9 +15,12 @@ def serving(port: int) -> psutil.Process:
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """Return the CPU time of all its threads so far, user and system; the kernel counts in steps of 10 ms."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
+    """Return the CPU time of all its threads so far, user and system.
+
+    From the clock that Linux keeps for each process, to the nanosecond: the id of another process's clock is made as
+    clock_getcpuclockid(3) makes it. The counters in /proc go in steps of 10 ms.
+    """
+    return time.clock_gettime((~process.pid << 3) | 2)
 
 
 def resident_bytes(process: psutil.Process) -> int:
