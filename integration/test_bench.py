@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from integration.bench import contenders, fanout, idle, outage, path, window
-from integration.bench.figures import Figure, Goal, ratio, table
+from integration.bench import contenders, fanout, idle, latency, outage, path, slow, storm, window
+from integration.bench.figures import Figure, Goal, percentile, ratio, table
 from integration.bench.stage import Stage
 from integration.services import Services
 
@@ -19,6 +19,9 @@ _PARTS: dict[str, tuple[Measure, int]] = {
         lambda stage: window.measure(stage, window.Size(window_seconds=1, clients=(1, 3), posts=(5,), repetitions=1)),
         2,
     ),
+    latency.PART: (lambda stage: latency.measure(stage, latency.Size(clients=(3, 20), windows=3)), 4),
+    slow.PART: (lambda stage: slow.measure(stage, slow.Size(clients=20, slow=3, seconds=2, pace=0.05, runs=1)), 6),
+    storm.PART: (lambda stage: storm.measure(stage, storm.Size(clients=30, missed=3, drain_seconds=1)), 8),
     idle.PART: (lambda stage: idle.measure(stage, idle.Size(clients=50, repetitions=1)), 2),
     outage.PART: (
         lambda stage: outage.measure(
@@ -89,3 +92,10 @@ def test_a_ratio_is_taken_repetition_by_repetition() -> None:
     assert ratio([1.0, 6.0], [2.0, 3.0]) == [0.5, 2.0]
     with pytest.raises(ValueError, match="longer"):
         ratio([1.0], [2.0, 3.0])
+
+
+def test_a_percentile_is_a_value_that_was_measured() -> None:
+    """The smallest that the share does not exceed; never one between two."""
+    values = [float(value) for value in range(200, 0, -1)]
+    assert [percentile(values, share) for share in (0.5, 0.99, 1)] == [100, 198, 200]
+    assert percentile([0.25], 0.99) == 0.25

@@ -9,17 +9,16 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from itertools import count
 from typing import Final
 
 import psutil
-from aiokafka import AIOKafkaProducer
 
 from integration import topics
 from integration.bench import built
 from integration.bench.companion import Companion, companion, program
 from integration.bench.crowd import Crowd, crowd
-from integration.bench.posts import FIRST_ID, FRAME_BYTES, feed_record, message_text
+from integration.bench.feed import Feed
+from integration.bench.posts import FIRST_ID, FRAME_BYTES, message_text
 from integration.bench.stage import Stage
 from integration.bench.usage import cpu_seconds, serving
 
@@ -72,16 +71,13 @@ class Contender(ABC):
 
 
 class _FromKafka(Contender):
-    def __init__(self, name: str, pid: int, clients: Crowd, producer: AIOKafkaProducer, topic: str) -> None:
+    def __init__(self, name: str, pid: int, clients: Crowd, feed: Feed) -> None:
         super().__init__(name, pid, clients)
-        self._producer = producer
-        self._topic = topic
-        self._ids = count(FIRST_ID)
+        self._feed = feed
 
     async def send(self, posts: int) -> None:
         """Write a record."""
-        record = feed_record([next(self._ids) for _ in range(posts)])
-        await self._producer.send_and_wait(self._topic, record, partition=0)
+        await self._feed.window(posts)
 
 
 class _Told(Contender):
@@ -133,7 +129,7 @@ class _Starting:
         system, edge = await enter(self._stage.installation())
         connected = await self._connect(edge.port)
         contenders: list[Contender] = [
-            _FromKafka(EDGE, serving(edge.port).pid, connected, producer, system.feed),
+            _FromKafka(EDGE, serving(edge.port).pid, connected, Feed(producer, system.feed)),
         ]
         for name, module in ((SEND_EACH, "send_each"), (BROADCAST, "broadcast")):
             # A topic of its own: each server is fed in its own turn only.
@@ -142,7 +138,7 @@ class _Starting:
             environment = {"KAFKA_URL": self._stage.kafka_url}
             server = await enter(companion(f"integration.bench.{module}", topic, environment=environment))
             connected = await self._connect((await server.answer())["port"])
-            contenders.append(_FromKafka(name, server.pid, connected, producer, topic))
+            contenders.append(_FromKafka(name, server.pid, connected, Feed(producer, topic)))
         return contenders
 
     async def gorilla(self) -> list[Contender]:

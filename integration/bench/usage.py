@@ -1,8 +1,12 @@
 """What a process uses, as the kernel counts it."""
 
+import asyncio
 import time
+from pathlib import Path
 
 import psutil
+
+from integration.system import Process
 
 
 def serving(port: int) -> psutil.Process:
@@ -26,3 +30,18 @@ def cpu_seconds(process: psutil.Process) -> float:
 def resident_bytes(process: psutil.Process) -> int:
     """Return its resident memory."""
     return int(process.memory_info().rss)
+
+
+def unsent_bytes(port: int) -> int:
+    """Return what the kernel holds for the clients of a server on loopback: sent to nobody yet, or not acknowledged.
+
+    From /proc/net/tcp (proc(5)): ``local_address`` ends in the port and ``tx_queue`` is before the colon, both hex.
+    """
+    lines = Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]
+    sockets = [line.split() for line in lines]
+    return sum(int(queues.partition(":")[0], 16) for _, at, _, _, queues, *_ in sockets if at.endswith(f":{port:04X}"))
+
+
+async def loop_blocked(edge: Process) -> float | None:
+    """Return the longest time that an edge's loop was kept busy in one go; None when it does not say."""
+    return await asyncio.to_thread(edge.metric, "edge_loop_blocked_seconds_max") or None
