@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run setup packages requirements check bench test test-processes coverage
+.PHONY: run setup packages requirements check bench test test-processes endurance coverage
 
 # Everything on this machine, with posts arriving by themselves; Ctrl-C ends it.
 run: setup
@@ -38,6 +38,10 @@ test: setup browser
 test-processes: setup browser
 	POSTCAST_SERVICES=processes $(BIN)/python -m pytest integration/test_end_to_end.py integration/test_crash.py
 
+# What takes minutes and cannot take less: an outage long enough to see that memory stays where it is.
+endurance: setup
+	$(BIN)/python -m pytest -m endurance --capture=no integration/test_endurance.py
+
 # Which lines and branches the tests without brokers reach. Each core's own test module reaches all of it.
 coverage: setup
 	$(BIN)/python -m coverage run -m pytest tests
@@ -56,10 +60,16 @@ check: setup
 	$(BIN)/lint-imports --no-cache
 
 # Measures the worker and the edge against baselines of the same run, in ten minutes; PART=fanout measures that part
-# alone (path, window, fanout, latency, slow, storm, idle, outage), PART="latency slow" these two. All but slow, which
+# alone (path, window, fanout, latency, slow, storm, idle, outage, rebalance), PART="latency slow" these two. All but slow, which
 # takes ten minutes by itself, are measured when none is named.
 bench: setup
 	@$(BIN)/python -m integration.bench $(PART)
+
+# The Autobahn test suite's groups on the edge's connection, where there is a Python 2.7: the suite runs on nothing newer.
+# Where there is none it says so, and exits with 2.
+.PHONY: autobahn
+autobahn: setup
+	@$(BIN)/python -m integration.autobahn
 
 # Breaks everything that can break and sees whether a law breaks too. Without arguments: the checker's own
 # mutants, and the seeds that deal every kind of fault once. SCHEDULES=200 SEED=0 runs as many from that seed on.

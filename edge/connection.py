@@ -18,9 +18,7 @@ protocol finds the transport in its own attribute and never asks who is connecte
 
 import asyncio
 import os
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from aiohttp import web
 
@@ -31,17 +29,29 @@ CLOSE_SECONDS: Final = 5.0
 """How long a close may take to be sent, before the connection is aborted (law 11)."""
 
 
+class Client(Protocol):
+    """Who sends through a connection."""
+
+    def held(self) -> None:
+        """Hear that the transport holds bytes that it could not send."""
+        ...
+
+    def drained(self) -> None:
+        """Hear that it holds none any more."""
+        ...
+
+
 class Connection(asyncio.Protocol):
-    """One client's connection, from the handshake on. ``drained`` is called when nothing is unsent any more."""
+    """One client's connection, from the handshake on."""
 
     __slots__ = (
+        "_client",
         "_closing",
         "_inner",
         "_loop",
         "_socket",
         "_transport",
         "_websocket",
-        "drained",
         "heard",
         "unsent_since",
     )
@@ -55,13 +65,17 @@ class Connection(asyncio.Protocol):
         encrypted = transport.get_extra_info("ssl_object") is not None
         self._socket: int | None = None if encrypted else transport.get_extra_info("socket").fileno()
         self._closing: asyncio.Task[None] | None = None
-        self.drained: Callable[[], None] | None = None
+        self._client: Client | None = None
         self.heard = self._loop.time()
         """When the peer was last heard, by the loop's clock."""
         self.unsent_since: float | None = None
         """Since when the transport has held unsent bytes; None when it holds none."""
         transport.set_protocol(self)
         transport.set_write_buffer_limits(high=0)
+
+    def tell(self, client: Client) -> None:
+        """Have this client told when unsent bytes are held, and when they are gone."""
+        self._client = client
 
     def write(self, frames: bytes) -> None:
         """Send whole frames; what the socket does not take at once is kept by the transport.
@@ -71,11 +85,14 @@ class Connection(asyncio.Protocol):
         transport at once, so that nobody's frame comes in between (law 10).
         """
         if self._socket is not None and self.unsent_since is None and not self._transport.is_closing():
-            # An error is that it would block, or that the peer is gone: the transport finds out, and knows what to do.
-            with suppress(OSError):
-                frames = frames[os.write(self._socket, frames) :]
-            if not frames:
+            try:
+                sent = os.write(self._socket, frames)
+            except OSError:
+                # It would block, or the peer is gone: the transport finds out, and knows what to do.
+                sent = 0
+            if sent == len(frames):
                 return
+            frames = frames[sent:]
         self._transport.write(frames)
 
     def ping(self) -> None:
@@ -102,13 +119,15 @@ class Connection(asyncio.Protocol):
         """Note that the transport holds unsent bytes."""
         self.unsent_since = self._loop.time()
         self._inner.pause_writing()
+        if self._client is not None:
+            self._client.held()
 
     def resume_writing(self) -> None:
         """Note that it holds none any more."""
         self.unsent_since = None
         self._inner.resume_writing()
-        if self.drained is not None:
-            self.drained()
+        if self._client is not None:
+            self._client.drained()
 
     def data_received(self, data: bytes) -> None:
         """Note that the peer lives."""

@@ -6,7 +6,6 @@ close code. Between them there is no third way to fail.
 
 import asyncio
 from contextlib import suppress
-from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -16,6 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from edge.connection import CLOSE_SECONDS, Connection
 from edge.cursors import Ahead, Gap, Resume
+from edge.handshake import VERSION, fault_in, is_asked_for
 from edge.hub import Hub
 from edge.joining import SUBPROTOCOL, Rejected, Wish, at_end, resumed, resumption, wish_of
 from edge.log import Log
@@ -28,7 +28,21 @@ _logger = structlog.get_logger("edge.server")
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 """What a client may send in one message; nothing of it is used."""
 
-_RETRY_SECONDS: Final = "1"
+_REFUSAL_HEADERS: Final = {
+    # RFC 9110 §15.5.22 and RFC 6455 §4.4: what to upgrade to, and to which version of it.
+    web.HTTPUpgradeRequired.status_code: {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": VERSION,
+    },
+    web.HTTPServiceUnavailable.status_code: {"Retry-After": "1"},
+}
+# The last to be told have the rest of the time for their answer.
+_SPREAD: Final = 0.8
+# Few clients need no spreading: any edge takes in as many at once.
+_CLOSES_A_SECOND: Final = 200.0
+_STEP_SECONDS: Final = 0.05
+_STOPPING: Final = "The server is shutting down."
 # A proxy's idle connections usually live 60 s: longer than that, so that it is never us who closes first.
 KEEPALIVE_SECONDS: Final = 75.0
 
@@ -37,6 +51,11 @@ class Feed(Protocol):
     """What the server asks about the feed."""
 
     trouble: str | None
+
+    @property
+    def unready(self) -> str | None:
+        """Why new clients had better go elsewhere."""
+        ...
 
     async def end(self) -> Offset | None:
         """Say where the feed ends now; None when nobody can say."""
@@ -74,24 +93,36 @@ class Server:
         )
         return application
 
-    def stop(self) -> None:
-        """Be ready for nobody any more, and tell everybody who is there."""
+    async def drain(self, seconds: float) -> None:
+        """Be ready for nobody any more, tell everybody, and return when all are gone, in that time at most.
+
+        One after the other: they come back, elsewhere, and would all come at once.
+        """
         self._stopping = True
-        self._hub.end(SHUTDOWN)
+        clock, clients = asyncio.get_running_loop().time, len(self._hub)
+        begun, spread = clock(), min(_SPREAD * seconds, clients / _CLOSES_A_SECOND)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while (passed := clock() - begun) < spread:
+                    self._hub.end(SHUTDOWN, but=round(clients * (1 - passed / spread)))
+                    await asyncio.sleep(_STEP_SECONDS)
+                self._hub.end(SHUTDOWN)
+                await self._hub.deserted.wait()
 
     async def _root(self, request: web.Request) -> web.StreamResponse:
-        if "websocket" in request.headers.get("Upgrade", "").lower():
-            return await self._serve(request)
+        if is_asked_for(request.method, request.version, request.headers):
+            fault = fault_in(request.headers)
+            return await self._serve(request) if fault is None else _refuse(fault)
         return web.Response(body=self._page.body, content_type="text/html", charset="utf-8", headers=self._page.headers)
 
     async def _livez(self, _request: web.Request) -> web.Response:
         return web.Response(text="The event loop answers.\n")
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        trouble = "The server is shutting down." if self._stopping else self._feed.trouble
-        if trouble is not None:
-            return web.Response(status=503, text=f"{trouble}\n")
-        return web.Response(text="The feed is followed to its end.\n")
+        lacking = _STOPPING if self._stopping else self._feed.unready
+        if lacking is not None:
+            return web.Response(status=503, text=f"{lacking}\n")
+        return web.Response(text=f"{self._feed.trouble or 'The feed is followed to its end.'}\n")
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -100,8 +131,8 @@ class Server:
         offered = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
         wish = wish_of(request.query, offered)
         session = wish if isinstance(wish, Rejected) else await self._start(wish)
-        if isinstance(session, Rejected):
-            return _refuse(session)
+        if isinstance(session, Rejected) or self._stopping:
+            return _refuse(session if isinstance(session, Rejected) else Rejected(503, _STOPPING))
         websocket = web.WebSocketResponse(
             timeout=CLOSE_SECONDS,
             compress=False,
@@ -112,8 +143,8 @@ class Server:
         try:
             await websocket.prepare(request)
         except ConnectionResetError:
-            # It left before it was let in.
-            return websocket
+            # It left before it was let in. Not the WebSocket: aiohttp would close it, which only an open one can be.
+            return web.Response()
         await self._attend(request, websocket, session)
         return websocket
 
@@ -145,13 +176,14 @@ class Server:
         transport = request.transport
         if transport is None:
             return
+        if self._stopping:
+            # It was taken in while the others were told.
+            await websocket.close(code=SHUTDOWN.code, message=SHUTDOWN.reason.encode())
+            return
         started = asyncio.get_running_loop().time()
         _logger.info("session.opened", peer=request.remote, form=session.form.name.lower(), position=session.position)
         connection = Connection(websocket, transport)
         member = self._hub.join(session, connection)
-        connection.drained = partial(self._hub.drained, member)
-        if self._stopping:
-            self._hub.end(SHUTDOWN)
         broken: int | None = None
         try:
             async for message in websocket:
@@ -171,5 +203,5 @@ class Server:
 
 
 def _refuse(rejected: Rejected) -> web.Response:
-    headers = {"Retry-After": _RETRY_SECONDS} if rejected.status == web.HTTPServiceUnavailable.status_code else None
+    headers = _REFUSAL_HEADERS.get(rejected.status)
     return web.Response(status=rejected.status, text=f"{rejected.sentence}\n", headers=headers)

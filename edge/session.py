@@ -29,28 +29,33 @@ FELL_BEHIND: Final = Disconnect(4008, "too slow: the log has moved past you; res
 class Session:
     """A client that is sent what follows ``position``, in ``form``, after ``greeting`` (whole frames)."""
 
-    __slots__ = ("_greeting", "disconnect", "form", "position", "sent")
+    __slots__ = ("_began", "_greeting", "_sent_before", "disconnect", "form", "position")
 
     def __init__(self, position: Position, form: Form, greeting: bytes = b"") -> None:
         self.position = position
         self.form = form
+        """What it has been sent everything before."""
         self._greeting = greeting
-        self.sent = 0
-        """How many posts it was sent."""
+        self._began = position
+        self._sent_before = 0
         self.disconnect: Disconnect | None = None
         """How it ends; set once."""
 
-    def is_waiting(self, log: Log) -> bool:
-        """Whether there is something to send."""
-        return self.disconnect is None and (self.position < log.head or bool(self._greeting))
+    @property
+    def sent(self) -> int:
+        """How many posts it was sent."""
+        return self._sent_before + self.position - self._began
+
+    @property
+    def is_greeted(self) -> bool:
+        """Whether a greeting is to be sent before anything else."""
+        return bool(self._greeting)
 
     def take(self, log: Log, limit: int) -> bytes:
         """Return what is sent next: whole frames, ``limit`` bytes of posts at most or a single post."""
         if not self.keeps_up(log):
             return b""
-        data, position = log.read(self.position, self.form, limit)
-        self.sent += position - self.position
-        self.position = position
+        data, self.position = log.read(self.position, self.form, limit)
         if self._greeting:
             data, self._greeting = self._greeting + data, b""
         return data
@@ -66,7 +71,8 @@ class Session:
         if self.form is Form.PLAIN:
             self.end(INTERRUPTED)
             return
-        self.position = log.head
+        self._sent_before = self.sent
+        self.position = self._began = log.head
         self._greeting = welcome(str(log.cursor_at(log.head)), reason)
 
     def end(self, disconnect: Disconnect) -> None:

@@ -23,6 +23,8 @@ class Settings(BaseSettings):
     """The brokers as ``host:port``; in the environment ``kafka://host:port[;kafka://host:port]``."""
     edge_host: str = "0.0.0.0"  # noqa: S104 - a server for everybody, as the one that it replaces
     edge_port: int = Field(8080, ge=0, le=65535)
+    reuse_port: bool = False
+    """Whether several edges may listen on one port of one machine; the kernel deals connections among them."""
     feed_topic: str = Field("posts.feed", pattern=r"^[A-Za-z0-9._-]{1,249}$")
 
     dedup_records: int = Field(1000, ge=0)
@@ -42,8 +44,10 @@ class Settings(BaseSettings):
     """How long a client may take nothing of what it was sent."""
     join_seconds: float = Field(5, gt=0)
     """How long a client waits for Kafka to say where the feed ends, before it gets a 503."""
+    unready_seconds: float = Field(10, ge=0)
+    """How long Kafka may be away before the edge turns unready; its clients stay."""
     drain_seconds: float = Field(10, ge=0)
-    """How long the clients may take to be gone when the edge stops."""
+    """In how long the clients are told to go when the edge stops, one after the other, and are gone."""
 
     @field_validator("kafka_url", mode="before")
     @classmethod

@@ -59,7 +59,8 @@ class Source:
     """The shell around the log's growing end.
 
     ``connect`` opens the topic called ``name``; ``history`` is how many records before the feed's
-    end are offered at the start, ``reach`` how many records back a post counts as a repeat.
+    end are offered at the start, ``reach`` how many records back a post counts as a repeat, and
+    ``patience`` for how many seconds a feed that was followed may be lost before that is :attr:`unready`.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Source:
         hub: Hub,
         history: int,
         reach: int,
+        patience: float,
     ) -> None:
         self._connect = connect
         self._name = name
@@ -78,6 +80,8 @@ class Source:
         self._hub = hub
         self._history = history
         self._reach = reach
+        self._patience = patience
+        self._lost_at: float | None = None
         self._topic: Topic | None = None
         self._gap: Reason | None = None
         self._pause = _SHORTEST_PAUSE
@@ -89,6 +93,17 @@ class Source:
         """Why the feed is not followed to its end, as a sentence; None when it is."""
         self.records = self.repeats = self.undecodable = 0
         """How many records were read, how many posts were repeats, how many records were no records."""
+
+    @property
+    def unready(self) -> str | None:
+        """Why new clients had better go elsewhere; None also for a while after the feed was lost.
+
+        Those who are there lose nothing by waiting, and all edges lose Kafka at the same moment: unready at once,
+        a hiccup of it would leave a balancer nobody to send anyone to.
+        """
+        if self._lost_at is None or asyncio.get_running_loop().time() - self._lost_at >= self._patience:
+            return self.trouble
+        return None
 
     async def run(self) -> None:
         """Follow the feed until cancelled."""
@@ -191,6 +206,8 @@ class Source:
         """Log a trouble, or its end, once."""
         if trouble == self.trouble:
             return
+        if self.trouble is None:
+            self._lost_at = asyncio.get_running_loop().time()
         self.trouble = trouble
         if trouble is None:
             _logger.info("feed.followed", topic=self._name, next_offset=self._log.next_offset)

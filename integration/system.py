@@ -87,6 +87,14 @@ class Process:
         """Have it gone, whatever it is doing."""
         self._child.kill()
 
+    def pause(self) -> None:
+        """Freeze it, as SIGSTOP does."""
+        self._child.pause()
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._child.resume()
+
     def is_alive(self) -> bool:
         """Tell whether it runs."""
         return self._child.is_alive()

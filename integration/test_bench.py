@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.bench import contenders, fanout, idle, latency, outage, path, slow, storm, window
+from integration.bench import contenders, fanout, idle, latency, outage, path, rebalance, slow, storm, window
 from integration.bench.figures import Figure, Goal, percentile, ratio, table
 from integration.bench.stage import Stage
 from integration.services import Services
@@ -19,7 +19,7 @@ _PARTS: dict[str, tuple[Measure, int]] = {
         lambda stage: window.measure(stage, window.Size(window_seconds=1, clients=(1, 3), posts=(5,), repetitions=1)),
         2,
     ),
-    latency.PART: (lambda stage: latency.measure(stage, latency.Size(clients=(3, 20), windows=3)), 4),
+    latency.PART: (lambda stage: latency.measure(stage, latency.Size(clients=(3, 20), windows=3)), 6),
     slow.PART: (lambda stage: slow.measure(stage, slow.Size(clients=20, slow=3, seconds=2, pace=0.05, runs=1)), 6),
     storm.PART: (lambda stage: storm.measure(stage, storm.Size(clients=30, missed=3, drain_seconds=1)), 8),
     idle.PART: (lambda stage: idle.measure(stage, idle.Size(clients=50, repetitions=1)), 2),
@@ -27,7 +27,11 @@ _PARTS: dict[str, tuple[Measure, int]] = {
         lambda stage: outage.measure(
             stage, outage.Size(posts_per_second=50, calm_seconds=1, outage_seconds=3, max_held=50)
         ),
-        6,
+        11,
+    ),
+    rebalance.PART: (
+        lambda stage: rebalance.measure(stage, rebalance.Size(repetitions=1, calm_seconds=2, storm_seconds=3)),
+        2,
     ),
 }
 

@@ -16,6 +16,7 @@ from integration.clients import Client, connect
 from integration.conftest import Install
 from integration.system import Process, System
 from streams.contract import FeedRecord, Publication, encode_feed
+from tests.strict import StrictConnection
 
 LARGEST_MESSAGE: Final = 64 * 1024
 LIBRARIES: Final = ("websockets", "aiohttp")
@@ -75,7 +76,9 @@ async def test_a_client_that_stops_reading_delays_nobody_and_gets_all_afterwards
     narrow.connect(("127.0.0.1", edge.port))
     # Its library stops reading the socket while so many messages wait for it.
     async with (
-        websockets.connect(edge.websocket, sock=narrow, max_queue=1, ping_interval=None) as slow,
+        websockets.connect(
+            edge.websocket, sock=narrow, max_queue=1, ping_interval=None, create_connection=StrictConnection
+        ) as slow,
         await connect(edge.websocket) as other,
     ):
         await show(system, *records, text="x" * 10_000)

@@ -30,6 +30,7 @@ from integration.containers import why_no_engine, why_no_image
 from integration.ports import free_port
 from integration.posts_service import NewPost, announce, declare_queue, insert_posts
 from integration.services import Services
+from tests.strict import StrictConnection
 
 ROOT: Final = Path(__file__).parent.parent
 WORKER: Final = ("faust", "-A", "streams.app", "worker", "-l", "info")
@@ -197,7 +198,7 @@ async def publish_and_receive(services: Services, queue: str, edge_port: int) ->
     """Publish a post as the replaced system does; return the message that clients should get, and the one that came."""
     async with (
         asyncio.timeout(READY_SECONDS),
-        websockets.connect(f"ws://127.0.0.1:{edge_port}/") as client,
+        websockets.connect(f"ws://127.0.0.1:{edge_port}/", create_connection=StrictConnection) as client,
         await aio_pika.connect(services.rabbitmq.url) as broker,
     ):
         database = await asyncpg.connect(services.postgres.url)

@@ -74,7 +74,7 @@ async def test_kafka_may_be_away_at_the_start_and_for_a_while(
     """Worker and edge say what they wait for; deliveries stay in RabbitMQ, and clients stay connected."""
     kafka = own_kafka.kafka
     kafka.stop()
-    system = install(KAFKA_URL=kafka.url)
+    system = install(KAFKA_URL=kafka.url, UNREADY_SECONDS=3)
     worker, edge = system.worker(), system.edge()
     for process in (worker, edge):
         await asyncio.to_thread(_waits_for, process, "Kafka")
@@ -89,11 +89,14 @@ async def test_kafka_may_be_away_at_the_start_and_for_a_while(
             away, back = (kafka.stop, kafka.start) if kafka.durable else (kafka.pause, kafka.resume)
             await asyncio.to_thread(away)
             ids += await author.publish(10)
-            await asyncio.to_thread(_waits_for, worker, "Kafka")
+            for process in (worker, edge):
+                await asyncio.to_thread(_waits_for, process, "Kafka")
+            await asyncio.to_thread(edge.until, lambda: edge.ask("/readyz")[0] == 503, "is unready")
             ids += await author.publish(10)
             await asyncio.to_thread(back)
             await client.until_shown(30, patience=60)
             ids += await author.publish(1)
             await client.until_shown(31)
+            assert edge.ask("/readyz")[0] == 200
             assert sorted(client.ids) == ids
             assert client.posts == await author.expected(client.ids)

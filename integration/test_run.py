@@ -20,6 +20,7 @@ from websockets.exceptions import WebSocketException
 
 from integration import posts_service
 from integration.ports import free_port, is_free
+from tests.strict import StrictConnection
 
 PATIENCE = 120.0
 """All starts in 20 s on a quiet machine; two at once on busy cores take longer."""
@@ -137,7 +138,7 @@ async def some_posts(port: int, count: int) -> list[str]:
         while True:
             # An edge that has just been started again does not listen yet, or is not ready yet.
             with contextlib.suppress(OSError, WebSocketException):
-                async with connect(f"ws://127.0.0.1:{port}/") as client:
+                async with connect(f"ws://127.0.0.1:{port}/", create_connection=StrictConnection) as client:
                     return [json.loads(await client.recv())["payload"]["user"]["username"] for _ in range(count)]
             await asyncio.sleep(0.1)
 

@@ -130,6 +130,7 @@ class Feed:
 
     records = repeats = undecodable = 0
     trouble: str | None = None
+    unready: str | None = None
 
     async def end(self) -> Offset | None:
         return None

@@ -1,7 +1,7 @@
 """``python -m integration.bench [PART]...``: measure, print a table, and write the figures to ``bench-results/``.
 
-The parts: path, window, fanout, latency, slow, storm, idle, outage. Unless some are named, all but ``slow``,
-which takes as long as the others together.
+The parts: path, window, fanout, latency, slow, storm, idle, outage, rebalance. Unless some are named, all but
+``slow``, which takes as long as the others together.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from integration.bench import fanout, idle, latency, outage, path, slow, storm, window
+from integration.bench import fanout, idle, latency, outage, path, rebalance, slow, storm, window
 from integration.bench.companion import NoAnswer
 from integration.bench.figures import Figure, table
 from integration.bench.stage import Stage
@@ -44,6 +44,7 @@ PARTS: Final = {
     storm.PART: Part(lambda stage: storm.measure(stage, storm.Size()), 150),
     idle.PART: Part(lambda stage: idle.measure(stage, idle.Size()), 180),
     outage.PART: Part(lambda stage: outage.measure(stage, outage.Size()), 180),
+    rebalance.PART: Part(lambda stage: rebalance.measure(stage, rebalance.Size()), 180),
 }
 _TOGETHER: Final = [name for name in PARTS if name != slow.PART]
 """About ten minutes."""

@@ -21,6 +21,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 from integration.bench.companion import commands, reply
@@ -132,16 +133,24 @@ class _Followers:
             client.sendall(self._requests.pop(fd))
             self._epoll.modify(fd, select.EPOLLIN)
             return
-        data = client.recv(_READ_BYTES)
+        try:
+            data = client.recv(_READ_BYTES)
+        except ConnectionResetError:
+            data = b""
         if data:
-            follower.receive(data)
-            if follower.code is not None:
-                client.sendall(_CLOSE + follower.code.to_bytes(2))
+            self._receive(client, follower, data)
         elif follower.code is None:
             raise Wrong("the server cut a connection without a close")
         else:
             # It has said its code; the descriptor would be ready for ever.
             self._epoll.unregister(fd)
+
+    def _receive(self, client: socket.socket, follower: Follower, data: bytes) -> None:
+        follower.receive(data)
+        if follower.code is not None:
+            # It may be gone already: whoever ends need not wait for our answer.
+            with suppress(ConnectionError):
+                client.sendall(_CLOSE + follower.code.to_bytes(2))
 
 
 def main() -> None:

@@ -3,10 +3,14 @@
 import asyncio
 import time
 from pathlib import Path
+from typing import Final, NamedTuple
 
 import psutil
 
 from integration.system import Process
+
+_LAG: Final = "edge_loop_lag_seconds"
+_PUNCTUAL: Final = "0.02"
 
 
 def serving(port: int) -> psutil.Process:
@@ -42,6 +46,17 @@ def unsent_bytes(port: int) -> int:
     return sum(int(queues.partition(":")[0], 16) for _, at, _, _, queues, *_ in sockets if at.endswith(f":{port:04X}"))
 
 
-async def loop_blocked(edge: Process) -> float | None:
-    """Return the longest time that an edge's loop was kept busy in one go; None when it does not say."""
-    return await asyncio.to_thread(edge.metric, "edge_loop_blocked_seconds_max") or None
+class LoopLag(NamedTuple):
+    """How many short timers an edge's loop has run, and how many of them came at most 20 ms late."""
+
+    timers: float
+    punctual: float
+
+
+async def loop_lag(edge: Process) -> LoopLag:
+    """Read an edge's own measure of how long other things kept its loop busy, since it started."""
+
+    def look() -> LoopLag:
+        return LoopLag(edge.metric(f"{_LAG}_count"), edge.metric(f"{_LAG}_bucket", le=_PUNCTUAL))
+
+    return await asyncio.to_thread(look)

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from integration.faults.installation import Installation
@@ -58,20 +58,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-async def _schedules(stage: Stage, seeds: Iterable[int], outcomes: list[Outcome]) -> int:
+_SEEDS_A_SYSTEM: Final = 5
+"""An old system hides what only befalls a new one, whose partitions were never committed; a new one hides the rest."""
+
+
+async def _schedules(stage: Stage, seeds: Sequence[int], outcomes: list[Outcome]) -> int:
     without = frozenset() if stage.kafka.durable else NEEDS_DURABLE_KAFKA
     if without:
         _say(f"left out, since this Kafka keeps everything in memory: {', '.join(sorted(without))}")
-    async with running(stage, make=Installation, say=_say) as runner:
-        for seed in seeds:
-            outcome = await runner.run(f"seed {seed}", deal(seed, without))
-            outcomes.append(outcome)
-            _say(line(outcome))
-            if outcome.charges or outcome.void:
-                print("\n".join(sentences(outcome)), flush=True)
-            if outcome.charges:
-                print(f"again: make faults SCHEDULES=1 SEED={seed}", flush=True)
-                return CHARGED
+    for first in range(0, len(seeds), _SEEDS_A_SYSTEM):
+        async with running(stage, make=Installation, say=_say) as runner:
+            for seed in seeds[first : first + _SEEDS_A_SYSTEM]:
+                outcome = await runner.run(f"seed {seed}", deal(seed, without))
+                outcomes.append(outcome)
+                _say(line(outcome))
+                if outcome.charges or outcome.void:
+                    print("\n".join(sentences(outcome)), flush=True)
+                if outcome.charges:
+                    print(f"again: make faults SCHEDULES=1 SEED={seed}", flush=True)
+                    return CHARGED
     return UNPROVEN if any(outcome.void for outcome in outcomes) else CLEAN
 
 

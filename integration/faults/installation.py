@@ -28,7 +28,7 @@ _MAX_RESTARTS: Final = 20
 
 
 class Member(Process):
-    """A process of the product that can be frozen, and that has the time to end that a cluster gives it."""
+    """A process of the product that has the time to end that a cluster gives it."""
 
     def is_ready(self) -> bool:
         """Tell whether it waits for nothing."""
@@ -39,14 +39,6 @@ class Member(Process):
         self._child.stop(GRACE_SECONDS)
         assert self.exit_code is not None
         return self.exit_code
-
-    def pause(self) -> None:
-        """Freeze it, as SIGSTOP does."""
-        self._child.pause()
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self._child.resume()
 
 
 class Installation:
@@ -60,7 +52,8 @@ class Installation:
         self.logs = Path(tempfile.mkdtemp(dir=scratch))
         self.system = System(
             environment, self.logs, WINDOW_SECONDS=WINDOW_SECONDS, STATEMENT_TIMEOUT_SECONDS=STATEMENT_SECONDS,
-            ARMED_POINTS=self.armed,
+            # What is not well is not ready: no time of grace.
+            ARMED_POINTS=self.armed, UNREADY_SECONDS=0,
         )  # fmt: skip
         self.members: dict[str, Member] = {}
         for number in range(WORKERS):

@@ -53,7 +53,7 @@ class Runner:
         async with asyncio.timeout(_SCHEDULE_SECONDS):
             seen, stuck, restarts = await self._observe(name, faults)
         verdict = judge(seen)
-        if not verdict.is_clean or stuck:
+        if not verdict.is_clean or stuck or any(fault.evidence is None for fault in seen.faults):
             keep(name, seen, self._installation.logs)
         deliveries = sum(len(view.arrivals) for view in seen.views)
         gaps = sum(view.gaps for view in seen.views)

@@ -15,6 +15,7 @@ from websockets.typing import Subprotocol
 
 from integration.clients import SUBPROTOCOL
 from integration.faults.observations import Arrival, Begins, Span, Stretch, View
+from tests.strict import StrictConnection
 
 _CONNECT_SECONDS: Final = 3.0
 """A frozen edge takes a connection (its kernel does) and says nothing: go elsewhere after this long."""
@@ -81,6 +82,7 @@ class Viewer:
             open_timeout=_CONNECT_SECONDS,
             close_timeout=_CLOSE_SECONDS,
             max_size=None,
+            create_connection=StrictConnection,
         )
 
     async def _watch(self, socket: ClientConnection, left: float) -> float:

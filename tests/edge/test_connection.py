@@ -16,11 +16,8 @@ from edge.frames import text_frame
 from edge.session import FELL_BEHIND, SHUTDOWN
 from tests.edge.feed import frames
 from tests.edge.listening import listening
+from tests.strict import Handshake
 
-REQUEST = (
-    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
 # More than a socket takes whose buffers are as small as they get.
 MANY = text_frame(b"x" * 60_000) * 10
 
@@ -45,11 +42,14 @@ class Peer:
             data += piece
         return data
 
-    async def read_head(self) -> None:
-        """Read the 101."""
+    async def shake_hands(self) -> None:
+        """Open the WebSocket."""
+        handshake = Handshake()
+        await self.send(handshake.request)
         data = b""
         while not data.endswith(b"\r\n\r\n"):
             data += await self._loop.sock_recv(self._socket, 1)
+        handshake.accept(data)
 
     async def read_all(self) -> bytes:
         """Read until the end of the connection, whichever end it is."""
@@ -67,9 +67,18 @@ class Pair:
 
     def __init__(self) -> None:
         self.connection: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
-        self.drained = asyncio.Event()
+        self.is_held = asyncio.Event()
+        self.is_drained = asyncio.Event()
         self.ended = asyncio.Event()
         self.received: list[WSMessage] = []
+
+    def held(self) -> None:
+        """Note it."""
+        self.is_held.set()
+
+    def drained(self) -> None:
+        """Note it."""
+        self.is_drained.set()
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Attend a client as the server does."""
@@ -78,7 +87,7 @@ class Pair:
         assert request.transport is not None
         request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         made = Connection(websocket, request.transport)
-        made.drained = self.drained.set
+        made.tell(self)
         self.connection.set_result(made)
         async for message in websocket:
             self.received.append(message)
@@ -99,8 +108,7 @@ async def pair() -> AsyncIterator[tuple[Connection, Peer, Pair]]:
         try:
             await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", port))
             peer = Peer(plain)
-            await peer.send(REQUEST)
-            await peer.read_head()
+            await peer.shake_hands()
             yield await both.connection, peer, both
         finally:
             plain.close()
@@ -117,11 +125,15 @@ async def test_unsent_bytes_are_known_from_the_first_to_the_last() -> None:
     async with pair() as (made, peer, both):
         made.write(text_frame(b"small"))
         assert made.unsent_since is None
+        assert not both.is_held.is_set()
         made.write(MANY)
         assert made.unsent_since is not None
-        assert not both.drained.is_set()
-        assert await peer.read(len(MANY) + 7) == text_frame(b"small") + MANY
-        await both.drained.wait()
+        assert both.is_held.is_set()
+        assert not both.is_drained.is_set()
+        data = await peer.read(len(MANY) + 7)
+        assert data == text_frame(b"small") + MANY
+        assert [frame.opcode for frame in frames(data)] == [Opcode.TEXT] * 11
+        await both.is_drained.wait()
         assert made.unsent_since is None
 
 

@@ -4,13 +4,14 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.typing import Subprotocol
 
 from edge.cursors import before
@@ -22,6 +23,7 @@ from edge.telemetry import Metrics
 from streams.contract import Offset
 from tests.edge.feed import record
 from tests.edge.listening import listening
+from tests.strict import Handshake, StrictConnection
 
 
 class MemoryFeed:
@@ -31,6 +33,7 @@ class MemoryFeed:
         self.log = log
         self.hub = hub
         self.trouble: str | None = None
+        self.unready: str | None = None
         self.records = self.repeats = self.undecodable = 0
         self.pending: list[bytes] = []
         self.asked = asyncio.Event()
@@ -68,13 +71,13 @@ class MemoryFeed:
 class Edge:
     """An edge without Kafka."""
 
-    def __init__(self, join_seconds: float = 5) -> None:
+    def __init__(self, join_seconds: float = 5, server: type[Server] = Server) -> None:
         self.loop = asyncio.get_running_loop()
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
         self.hub = Hub(self.log, write_bytes=1 << 16, clock=self.loop.time, soon=self.loop.call_soon)
         self.feed = MemoryFeed(self.log, self.hub)
-        self.server = Server(
+        self.server = server(
             log=self.log,
             hub=self.hub,
             feed=self.feed,
@@ -90,6 +93,7 @@ class Edge:
             f"ws://127.0.0.1:{self.port}/{query}",
             subprotocols=[Subprotocol(one) for one in offered] or None,
             compression=None,
+            create_connection=StrictConnection,
         )
 
     async def get(self, path: str) -> tuple[int, str, Any]:
@@ -104,8 +108,7 @@ async def serving(join_seconds: float = 5) -> AsyncIterator[Edge]:
     edge = Edge(join_seconds)
     async with listening(edge.server.application()) as edge.port, asyncio.timeout(5):
         yield edge
-        edge.server.stop()
-        await edge.hub.deserted.wait()
+        await edge.server.drain(5)
 
 
 async def posts(client: ClientConnection, count: int) -> list[int]:
@@ -198,6 +201,8 @@ async def test_nobody_joins_while_kafka_cannot_say_where_the_feed_ends() -> None
     async with serving() as edge:
         edge.feed.publish(1)
         edge.feed.trouble = "Kafka does not answer."
+        assert (await edge.get("/readyz"))[:2] == (200, "Kafka does not answer.\n")
+        edge.feed.unready = "Kafka does not answer."
         sentence = "The feed cannot be followed now. Kafka does not answer.\n"
         assert await refusal(edge) == (503, sentence, "1")
         assert (await edge.get("/readyz"))[:2] == (503, "Kafka does not answer.\n")
@@ -241,7 +246,7 @@ async def test_a_message_that_is_too_large_ends_the_session() -> None:
 
 
 async def test_a_broken_frame_ends_the_session() -> None:
-    """1002: a client's frame must be masked (RFC 6455 §5.1), and reserved bits are zero."""
+    """1002: reserved bits are zero (RFC 6455 §5.2)."""
     async with serving() as edge, edge.connect() as client:
         client.transport.write(b"\xf1\x80abcd")
         with pytest.raises(ConnectionClosed):
@@ -252,22 +257,58 @@ async def test_a_broken_frame_ends_the_session() -> None:
 async def test_shutdown_says_goodbye_to_all() -> None:
     """1001 to everybody, and ready for nobody."""
     async with serving() as edge, edge.connect() as one, edge.connect("?history=0") as other:
-        edge.server.stop()
+        draining = asyncio.create_task(edge.server.drain(5))
+        await asyncio.sleep(0)
         assert (await edge.get("/readyz"))[:2] == (503, "The server is shutting down.\n")
         await one.wait_closed()
         await other.wait_closed()
         assert (one.close_code, other.close_code) == (1001, 1001)
-        await edge.hub.deserted.wait()
+        await draining
         assert edge.hub.closes == {1001: 2}
 
 
-async def test_who_comes_during_the_shutdown_is_told_too() -> None:
-    """Its upgrade was under way when the others were told."""
+async def test_a_drain_is_spread_and_whoever_is_still_there_gets_posts() -> None:
+    """They come back elsewhere, and not all at once; the last ones are told in time."""
+    async with serving() as edge, AsyncExitStack() as connected:
+        clients = [await connected.enter_async_context(edge.connect()) for _ in range(100)]
+        draining = asyncio.create_task(edge.server.drain(5))
+        while edge.hub.closes.total() < 10:
+            await asyncio.sleep(0.001)
+        edge.feed.publish(1)
+        await draining
+        got = [[message async for message in client] for client in clients]
+        assert {client.close_code for client in clients} == {1001}
+        assert {len(messages) for messages in got} == {0, 1}
+
+
+async def test_a_drain_ends_in_its_time() -> None:
+    """Whoever is still there then was told, and is cut off with the process."""
+    async with serving() as edge, edge.connect() as client:
+        await edge.server.drain(0)
+        assert len(edge.hub) == 1
+        await client.wait_closed()
+        assert client.close_code == 1001
+
+
+async def test_nobody_is_let_in_during_the_shutdown() -> None:
+    """Another edge takes who comes now."""
     async with serving() as edge:
-        edge.server.stop()
-        async with edge.connect() as client:
-            await client.wait_closed()
-            assert client.close_code == 1001
+        await edge.server.drain(0)
+        assert await refusal(edge) == (503, "The server is shutting down.\n", "1")
+
+
+async def test_who_is_let_in_as_the_shutdown_begins_is_told() -> None:
+    """Its 101 was under way when the others were told."""
+    edge = Edge()
+    application = edge.server.application()
+
+    async def begin(_: web.Request, __: web.StreamResponse) -> None:
+        await edge.server.drain(0)
+
+    application.on_response_prepare.append(begin)
+    async with listening(application) as edge.port, asyncio.timeout(5), edge.connect() as client:
+        await client.wait_closed()
+        assert client.close_code == 1001
 
 
 async def test_health_and_metrics() -> None:
@@ -296,12 +337,29 @@ async def test_a_client_that_is_gone_before_its_101_leaves_nothing() -> None:
     async with serving() as edge:
         edge.feed.pending.append(record(1))
         plain = socket.create_connection(("127.0.0.1", edge.port))
-        plain.sendall(
-            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )
+        plain.sendall(Handshake().request)
         plain.close()
         assert (await edge.get("/livez"))[0] == 200
         edge.feed.catch_up()
         assert (await edge.get("/livez"))[0] == 200
         assert len(edge.hub) == 0
+
+
+async def test_a_client_that_goes_while_its_101_is_written_is_nobodys_error(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is logged, and nobody is left behind."""
+    edge, tried = Edge(), asyncio.Event()
+    application = edge.server.application()
+
+    async def cut(request: web.Request, _: web.StreamResponse) -> None:
+        assert request.transport is not None
+        request.transport.abort()
+        tried.set()
+
+    application.on_response_prepare.append(cut)
+    async with listening(application) as edge.port, asyncio.timeout(5):
+        with pytest.raises((ConnectionResetError, InvalidMessage)):
+            async with edge.connect():
+                pass
+        await tried.wait()
+    assert [entry.message for entry in caplog.records if entry.name == "aiohttp.server"] == []
+    assert len(edge.hub) == 0

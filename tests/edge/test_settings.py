@@ -20,6 +20,7 @@ def test_all_but_kafka_has_a_default() -> None:
         "kafka_url": ("a:9092",),
         "edge_host": "0.0.0.0",
         "edge_port": 8080,
+        "reuse_port": False,
         "feed_topic": "posts.feed",
         "dedup_records": 1000,
         "history_records": 1000,
@@ -29,6 +30,7 @@ def test_all_but_kafka_has_a_default() -> None:
         "dead_seconds": 60,
         "stalled_seconds": 600,
         "join_seconds": 5,
+        "unready_seconds": 10,
         "drain_seconds": 10,
     }
 

@@ -85,12 +85,20 @@ class MemoryTopic:
 class Rig:
     """A source between a topic in memory and a log."""
 
-    def __init__(self, topic: MemoryTopic, *, history: int = 1000, reach: int = 1000) -> None:
+    def __init__(self, topic: MemoryTopic, *, history: int = 1000, reach: int = 1000, patience: float = 0) -> None:
         self.topic = topic
         self.log = Log(limit=1 << 20, reach=reach)
         self.turns = Turns()
         self.hub = Hub(self.log, write_bytes=1 << 16, clock=lambda: self.turns.now, soon=self.turns.due.append)
-        self.source = Source(topic.connect, name="posts.feed", log=self.log, hub=self.hub, history=history, reach=reach)
+        self.source = Source(
+            topic.connect,
+            name="posts.feed",
+            log=self.log,
+            hub=self.hub,
+            history=history,
+            reach=reach,
+            patience=patience,
+        )
 
     @property
     def shown(self) -> list[int]:
@@ -164,6 +172,22 @@ async def test_goes_on_after_kafka_was_away() -> None:
         await topic.change(record(1), record(2))
         await rig.source.reached(Offset(2))
         assert (line.got, line.ends, rig.shown) == ([2], [], [1, 2])
+
+
+@pytest.mark.parametrize(("patience", "unready"), [(0, "Kafka does not answer."), (60, None)])
+async def test_a_feed_that_was_followed_may_be_lost_for_a_while(patience: float, unready: str | None) -> None:
+    """The trouble is said at once, and new clients are sent elsewhere when it has lasted; at the start, at once."""
+    topic = MemoryTopic(record(1))
+    async with following(Rig(topic, patience=patience)) as rig:
+        assert rig.source.unready == "Kafka was not reached yet."
+        await rig.source.reached(Offset(1))
+        await until(lambda: rig.source.unready is None)
+        await topic.change(record(1), is_away=True)
+        await until(lambda: rig.source.trouble == "Kafka does not answer.")
+        assert rig.source.unready == unready
+        await topic.change(record(1))
+        await until(lambda: rig.source.trouble is None)
+        assert rig.source.unready is None
 
 
 async def _recreated_shorter(topic: MemoryTopic) -> None:

@@ -28,7 +28,8 @@ def test_every_part_is_measured() -> None:
     hub = Hub(log, write_bytes=1, clock=lambda: turns.now, soon=turns.due.append)
     hub.closes[1001] += 3
     metrics = Metrics(log, hub, Reading())
-    metrics.loop_lag = 0.25
+    metrics.lag.note(-0.001)
+    metrics.lag.note(0.25)
     lines = generate_latest(metrics.registry()).decode().splitlines()
     assert [line for line in lines if not line.startswith("#")] == [
         "edge_connections 0.0",
@@ -43,7 +44,15 @@ def test_every_part_is_measured() -> None:
         "edge_feed_followed 1.0",
         f"edge_log_bytes {float(log.bytes)}",
         "edge_log_posts 2.0",
-        "edge_loop_lag_seconds 0.25",
+        *(
+            f'edge_loop_lag_seconds_bucket{{le="{bound}"}} {count}'
+            for bound, count in (
+                *((small, 1.0) for small in ("0.001", "0.002", "0.005", "0.01", "0.02", "0.05", "0.1", "0.2")),
+                *((large, 2.0) for large in ("0.5", "1.0", "+Inf")),
+            )
+        ),
+        "edge_loop_lag_seconds_count 2.0",
+        "edge_loop_lag_seconds_sum 0.25",
     ]
 
 

@@ -20,7 +20,7 @@ from streams.contract import BadRecord, Offset, dead_letter, decode_dead, decode
 from tests.edge.feed import everything, messages, record
 from tests.fuzz.corpus import inputs, mutated
 
-_EXAMPLES = settings(max_examples=500, deadline=None)
+_EXAMPLES = settings(max_examples=500)
 
 
 def announcement_is_read(body: bytes) -> None:

@@ -2,17 +2,20 @@
 
 import asyncio
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from integration.faults.acts import contents
-from integration.faults.installation import Member
-from integration.faults.scene import Scene
+from integration.faults.installation import WINDOW_SECONDS, Member
+from integration.faults.scene import PATIENCE_SECONDS, Scene, Unprovable
 from integration.faults.schedule import Fault
 
-# Four bytes a character, and so 2 kB a post: these fill several records of the feed in one window, at each of
-# three workers, also where a window's end falls among them.
+# One byte of the column's 500 in any of PostgreSQL's encodings, and six in JSON: so 3 kB a post. These fill several
+# records of the feed in one window, at each of three workers, also where a window's end falls among them.
 _LONG_POSTS = 900
-_LONG = "🌿" * 500
+_LONG = "\x01" * 500
+_PROVOKED_SECONDS = 4.0 * WINDOW_SECONDS
+"""How long what was provoked may take to come about: to RabbitMQ, to Kafka, and to the end of a window."""
 
 
 async def crash(scene: Scene, fault: Fault) -> str:
@@ -24,12 +27,16 @@ async def crash(scene: Scene, fault: Fault) -> str:
         await scene.until_ready(name)
     with installation.attending(*fault.targets) as workers:
         armed.touch()
-        provoking = asyncio.create_task(_provoke(scene, armed, workers))
         try:
-            await scene.until(lambda: not armed.exists(), f"a worker reaches {point}")
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while armed.exists():
+                    await _provoke(scene, armed, workers)
+                    # A window may have cut in two what was to fill one: once more, then.
+                    await _await_gone(scene, armed)
+        except TimeoutError:
+            raise Unprovable(f"no worker reaches {point}") from None
         finally:
             armed.unlink(missing_ok=True)
-            await provoking
         await scene.until(lambda: any(_was_killed(worker) for worker in workers), "the worker is dead")
         victims = [worker.name for worker in workers if _was_killed(worker)]
         await asyncio.sleep(fault.lasts_ms / 1000)
@@ -37,6 +44,11 @@ async def crash(scene: Scene, fault: Fault) -> str:
             if not worker.is_alive():
                 await asyncio.to_thread(worker.start)
     return f"{', '.join(victims)} died at {point}"
+
+
+async def _await_gone(scene: Scene, armed: Path) -> None:
+    with suppress(Unprovable):
+        await scene.until(lambda: not armed.exists(), "the point is reached", _PROVOKED_SECONDS)
 
 
 def _was_killed(worker: Member) -> bool:
@@ -50,7 +62,7 @@ async def _provoke(scene: Scene, armed: Path, workers: list[Member]) -> None:
             await scene.announcer.announce(await scene.insert(_LONG_POSTS, _LONG))
         case "retry.confirmed":
             post = await contents.announce_absent(scene)
-            await scene.until(lambda: not armed.exists(), "the post is looked up in vain")
+            await _await_gone(scene, armed)
             await contents.insert(scene, post)
         case "partitions.revoked":
             # One that leaves: what the others have is taken from them, and shared anew.

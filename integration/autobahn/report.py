@@ -1,0 +1,92 @@
+"""What the Autobahn test suite has found: which of its cases went otherwise than they must, and which of those we know.
+
+A case is judged twice, by what was echoed and by how the connection was closed. NON-STRICT is allowed by RFC 6455 and
+not what it would rather have; INFORMATIONAL has no right answer.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final, Self
+
+_FINE: Final = frozenset({"OK", "INFORMATIONAL"})
+_COLUMNS: Final = ("OK", "NON-STRICT", "INFORMATIONAL", "FAILED")
+
+
+@dataclass(frozen=True, slots=True)
+class Behavior:
+    """The two judgements on a case."""
+
+    messages: str
+    closing: str = "OK"
+
+    def is_fine(self) -> bool:
+        """Say whether there is nothing to explain."""
+        return {self.messages, self.closing} <= _FINE
+
+    def worst(self) -> str:
+        """Return the column in which it counts."""
+        if self.messages == "OK" and self.closing not in _FINE:
+            return "FAILED"
+        return self.messages if self.messages in _COLUMNS else "FAILED"
+
+
+NON_STRICT: Final = Behavior("NON-STRICT")
+EXPECTED: Final = {
+    # Text that is no UTF-8 ends the connection when its message is complete, not in the middle: aiohttp's.
+    "6.4.1": NON_STRICT,
+    "6.4.2": NON_STRICT,
+    "6.4.3": NON_STRICT,
+    "6.4.4": NON_STRICT,
+    # A close with code 1006 is answered as if it could be sent: aiohttp's.
+    "7.9.5": Behavior("FAILED", "WRONG CODE"),
+}
+"""Each row is one of docs/protocol.md's section on conformance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Each case that was run, and how it went."""
+
+    cases: Mapping[str, Behavior]
+
+    @classmethod
+    def of(cls, agent: Mapping[str, Mapping[str, object]]) -> Self:
+        """Read what the suite's ``index.json`` has on one server."""
+        return cls({name: Behavior(str(case["behavior"]), str(case["behaviorClose"])) for name, case in agent.items()})
+
+    def complaints(self, groups: Sequence[int]) -> list[str]:
+        """Return a sentence for everything that was not expected; ``groups`` are those that were asked for."""
+        found = [
+            f"case {name}: {case.messages}, closing {case.closing}"
+            for name, case in self.cases.items()
+            if not case.is_fine() and EXPECTED.get(name) != case
+        ]
+        found += [
+            f"case {name} is expected to be {case.messages} and was not: take it off the list"
+            for name, case in EXPECTED.items()
+            if name in self.cases and self.cases[name].is_fine()
+        ]
+        run = set(map(_group, self.cases))
+        return found + [f"no case of group {group} was run" for group in groups if group not in run]
+
+    def table(self) -> str:
+        """Count the cases of each group by how they went."""
+        lines: list[tuple[str, ...]] = [("group", "cases", *_COLUMNS)]
+        for group, names in groupby(sorted(self.cases, key=_group), key=_group):
+            lines.append(_counted(str(group), [self.cases[name] for name in names]))
+        lines.append(_counted("all", list(self.cases.values())))
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join(
+            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines
+        )
+
+
+def _counted(name: str, cases: Sequence[Behavior]) -> tuple[str, ...]:
+    count = Counter(case.worst() for case in cases)
+    return (name, str(len(cases)), *(str(count[column]) for column in _COLUMNS))
+
+
+def _group(case: str) -> int:
+    return int(case.partition(".")[0])

@@ -1,0 +1,56 @@
+"""The suite's report is judged: what is not expected is said, in both directions."""
+
+from integration.autobahn.report import EXPECTED, Behavior, Report
+
+GOOD = {"1.1.1": Behavior("OK"), "1.1.2": Behavior("OK", "INFORMATIONAL"), "7.1.6": Behavior("INFORMATIONAL")}
+
+
+def test_a_report_is_read_from_the_suites_own_words() -> None:
+    case = {"behavior": "OK", "behaviorClose": "WRONG CODE", "remoteCloseCode": None}
+    assert Report.of({"7.9.1": case}) == Report({"7.9.1": Behavior("OK", "WRONG CODE")})
+
+
+def test_what_is_fine_or_expected_is_no_complaint() -> None:
+    assert Report({**GOOD, **EXPECTED}).complaints([1, 6, 7]) == []
+
+
+def test_each_way_to_be_otherwise_is_a_complaint() -> None:
+    """A case that fails, one that is closed wrongly, one that fails in another way than is known, a group not run."""
+    known = next(iter(EXPECTED))
+    report = Report(
+        {
+            **GOOD,
+            "1.1.3": Behavior("FAILED"),
+            "1.1.4": Behavior("OK", "UNCLEAN"),
+            "1.1.5": Behavior("UNIMPLEMENTED"),
+            known: Behavior("FAILED"),
+        }
+    )
+    assert report.complaints([1, 2]) == [
+        "case 1.1.3: FAILED, closing OK",
+        "case 1.1.4: OK, closing UNCLEAN",
+        "case 1.1.5: UNIMPLEMENTED, closing OK",
+        f"case {known}: FAILED, closing OK",
+        "no case of group 2 was run",
+    ]
+
+
+def test_a_deviation_that_is_none_any_more_is_a_complaint() -> None:
+    """The list is true in both directions."""
+    assert Report({"7.9.5": Behavior("OK")}).complaints([7]) == [
+        "case 7.9.5 is expected to be FAILED and was not: take it off the list"
+    ]
+
+
+def test_the_table_counts_each_case_once_in_the_column_of_its_worse_half() -> None:
+    report = Report(
+        {**GOOD, "10.1": Behavior("OK", "UNCLEAN"), "6.4.1": Behavior("NON-STRICT"), "6.4.2": Behavior("?")}
+    )
+    assert report.table().splitlines() == [
+        "group  cases  OK  NON-STRICT  INFORMATIONAL  FAILED",
+        "    1      2   2           0              0       0",
+        "    6      2   0           1              0       1",
+        "    7      1   0           0              1       0",
+        "   10      1   0           0              0       1",
+        "  all      6   2           1              1       2",
+    ]
