@@ -59,8 +59,9 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-# Measures the worker and the edge against baselines of the same run; PART=fanout measures that part alone
-# (path, window, fanout, idle, attack, outage, rebalance).
+# Measures the worker and the edge against baselines of the same run, in ten minutes; PART=fanout measures that part
+# alone (path, window, fanout, latency, slow, storm, idle, attack, outage, rebalance), PART="latency slow" these two. All
+# but slow, which takes ten minutes by itself, are measured when none is named.
 bench: setup
 	@$(BIN)/python -m integration.bench $(PART)
 

@@ -70,9 +70,13 @@ class Process:
         assert self.exit_code is not None
         return self.exit_code
 
+    def ask_to_end(self) -> None:
+        """Send SIGTERM where it runs, and do not wait."""
+        self._child.ask_to_end()
+
     def terminate(self) -> int:
         """Send SIGTERM where it runs, expect it to end by itself, and return its exit code."""
-        self._child.ask_to_end()
+        self.ask_to_end()
         return self.until_ended()
 
     def kill(self) -> None:

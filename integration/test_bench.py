@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from integration.bench import attack, fanout, idle, outage, path, rebalance, window
-from integration.bench.figures import Figure, Goal, ratio, table
+from integration.bench import attack, contenders, fanout, idle, latency, outage, path, rebalance, slow, storm, window
+from integration.bench.figures import Figure, Goal, percentile, ratio, table
 from integration.bench.stage import Stage
 from integration.services import Services
 
@@ -19,15 +19,9 @@ _PARTS: dict[str, tuple[Measure, int]] = {
         lambda stage: window.measure(stage, window.Size(window_seconds=1, clients=(1, 3), posts=(5,), repetitions=1)),
         2,
     ),
-    fanout.PART: (
-        lambda stage: fanout.measure(
-            stage,
-            fanout.Size(
-                clients=40, repetitions=1, windows={2: dict.fromkeys((fanout.EDGE, fanout.SEND_EACH, fanout.LIMIT), 60)}
-            ),
-        ),
-        5,
-    ),
+    latency.PART: (lambda stage: latency.measure(stage, latency.Size(clients=(3, 20), windows=3)), 6),
+    slow.PART: (lambda stage: slow.measure(stage, slow.Size(clients=20, slow=3, seconds=2, pace=0.05, runs=1)), 6),
+    storm.PART: (lambda stage: storm.measure(stage, storm.Size(clients=30, missed=3, drain_seconds=1)), 8),
     idle.PART: (lambda stage: idle.measure(stage, idle.Size(clients=50, repetitions=1)), 2),
     attack.PART: (
         lambda stage: attack.measure(
@@ -63,6 +57,23 @@ async def test_each_part_measures_all_its_figures(stage: Stage, part: str) -> No
     assert all(figure.values for figure in figures)
 
 
+async def test_every_contender_is_measured_or_said_to_be_missing(stage: Stage) -> None:
+    """And the edge is compared with each that is there."""
+    figures = await fanout.measure(stage, fanout.Size(posts={40: (2,)}, repetitions=1, seconds=0.01))
+    notes = " ".join(figure.note for figure in figures)
+    missing = {name for name in contenders.ALL if f"no {name}: " in notes}
+    limit = contenders.LIMIT_IN_PYTHON if contenders.LIMIT_IN_C in missing else contenders.LIMIT_IN_C
+    rivals = [name for name in contenders.RIVALS if name not in missing]
+    assert [figure.name for figure in figures] == [
+        f"40 clients, 2 posts a window: {each}"
+        for each in (
+            *(name for name in contenders.ALL if name not in missing),
+            *(f"edge over {name}" for name in (limit, *rivals)),
+        )
+    ]
+    assert all(figure.values for figure in figures)
+
+
 def test_a_figure_is_judged_by_its_median() -> None:
     """One bad repetition is no verdict."""
     figures = [
@@ -91,3 +102,10 @@ def test_a_ratio_is_taken_repetition_by_repetition() -> None:
     assert ratio([1.0, 6.0], [2.0, 3.0]) == [0.5, 2.0]
     with pytest.raises(ValueError, match="longer"):
         ratio([1.0], [2.0, 3.0])
+
+
+def test_a_percentile_is_a_value_that_was_measured() -> None:
+    """The smallest that the share does not exceed; never one between two."""
+    values = [float(value) for value in range(200, 0, -1)]
+    assert [percentile(values, share) for share in (0.5, 0.99, 1)] == [100, 198, 200]
+    assert percentile([0.25], 0.99) == 0.25

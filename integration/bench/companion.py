@@ -9,7 +9,7 @@ import os
 import resource
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,21 +57,28 @@ class Companion:
         return answer
 
 
-@asynccontextmanager
-async def companion(
+def companion(
     module: str, *arguments: object, environment: Mapping[str, str] | None = None
-) -> AsyncIterator[Companion]:
+) -> AbstractAsyncContextManager[Companion]:
     """Run ``python -m module`` for as long as it is needed."""
+    return program(module, sys.executable, "-m", module, *arguments, environment=environment)
+
+
+@asynccontextmanager
+async def program(
+    name: str, *command: object, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Companion]:
+    """Run any program that can do as companions do."""
     _raise_file_limit()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, *map(str, arguments),
+        *map(str, command),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, **(environment or {})},
         cwd=_ROOT,
     )  # fmt: skip
     try:
-        yield Companion(module, process)
+        yield Companion(name, process)
     finally:
         try:
             async with asyncio.timeout(_END_SECONDS):

@@ -7,8 +7,8 @@ from typing import Final
 
 from integration.bench.companion import Companion, companion
 
-_CLIENTS_A_PROCESS: Final = 5_000
-"""One process reads several times faster than any server here writes, and its files stay far below 20,000."""
+_CLIENTS_A_PROCESS: Final = 16_000
+"""A process may open 20,000 files on many machines. As few as possible: two that share a core would each look idle."""
 
 
 class Crowd:
@@ -36,10 +36,14 @@ class Crowd:
         self._seconds += max(answer["seconds"] for answer in answers)
         return float(max(answer["last"] for answer in answers))
 
-    @property
-    def saturation(self) -> float:
-        """Which share of the time while bytes came the busiest process was computing, and so perhaps in the way."""
-        return self._cpu / self._seconds if self._seconds else 0.0
+    def take_saturation(self) -> float:
+        """Return which share of the time while bytes came the busiest process was computing, since it was last asked.
+
+        Near 1 it would be the clients that are measured.
+        """
+        cpu, seconds = self._cpu, self._seconds
+        self._cpu = self._seconds = 0.0
+        return cpu / seconds if seconds else 0.0
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 A figure has one value a repetition and is judged by their median. This module knows neither processes nor clocks.
 """
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -64,6 +65,11 @@ class Figure:
 def ratio(over: Sequence[float], under: Sequence[float]) -> list[float]:
     """Divide repetition by repetition: what disturbs the machine for a while disturbs both sides of a ratio."""
     return [one / other for one, other in zip(over, under, strict=True)]
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the smallest value that at least this share of all values does not exceed."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def table(figures: Iterable[Figure]) -> str:

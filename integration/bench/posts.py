@@ -68,6 +68,11 @@ def feed_record(ids: Iterable[int]) -> bytes:
     return encode_feed(FeedRecord(window=Millis(0), publications=publications(ids)))
 
 
+def message_text(id_: int) -> str:
+    """Return what a client gets for this post, without the frame."""
+    return _message(id_).decode()
+
+
 def frames(ids: Iterable[int]) -> bytes:
     """Return what a client gets for these posts."""
     return b"".join(text_frame(message(each)) for each in publications(ids))

@@ -4,16 +4,12 @@
 """
 
 import asyncio
-import os
 import sys
 
 from aiohttp import web
-from aiokafka import AIOKafkaConsumer
 
-from edge.frames import message
-from integration.bench.companion import reply
+from integration.bench.following import follow
 from integration.ports import free_port
-from streams.contract import decode_feed
 
 
 class _Server:
@@ -31,12 +27,9 @@ class _Server:
             self._clients.discard(websocket)
         return websocket
 
-    async def follow(self, consumer: AIOKafkaConsumer) -> None:
-        async for record in consumer:
-            for publication in decode_feed(record.value).publications:
-                text = message(publication).decode()
-                for client in list(self._clients):
-                    await client.send_str(text)
+    async def send(self, text: str) -> None:
+        for client in list(self._clients):
+            await client.send_str(text)
 
 
 async def _main() -> None:
@@ -44,23 +37,9 @@ async def _main() -> None:
     application = web.Application()
     application.router.add_get("/", server.serve)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0)
-    consumer = AIOKafkaConsumer(
-        sys.argv[1], bootstrap_servers=[part.removeprefix("kafka://") for part in os.environ["KAFKA_URL"].split(";")]
-    )
     await runner.setup()
-    await consumer.start()
-    following = asyncio.create_task(server.follow(consumer))
-    try:
-        await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
-        reply(port=port)
-        ended = asyncio.Event()
-        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
-        await ended.wait()
-    finally:
-        following.cancel()
-        await consumer.stop()
-    # Thousands of clients need no farewell.
-    os._exit(0)
+    await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
+    await follow(sys.argv[1], server.send, port=port)
 
 
 if __name__ == "__main__":

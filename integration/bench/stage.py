@@ -28,6 +28,11 @@ class Stage:
         self.say = say
 
     @property
+    def scratch(self) -> Path:
+        """A folder that is gone at the end."""
+        return self.services.scratch
+
+    @property
     def database_url(self) -> str:
         """The database that posts are inserted into."""
         return self.services.postgres.url

@@ -49,7 +49,7 @@ async def measure(stage: Stage, size: Size) -> list[Figure]:
                 for posts in size.posts:
                     stage.say(f"{PART}: {posts:,} posts for {clients:,} clients, {size.repetitions} times")
                     delays = [await window.delay(posts) for _ in range(size.repetitions)]
-                    note = f"clients {connected.saturation:.0%} busy"
+                    note = f"clients {connected.take_saturation():.0%} busy"
                     name = f"{posts:,} posts, {clients:,} client{'s' if clients > 1 else ''}"
                     figures.append(Figure(PART, name, "s", delays, note=note))
     return figures
