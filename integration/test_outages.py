@@ -98,5 +98,11 @@ async def test_kafka_may_be_away_at_the_start_and_for_a_while(
             ids += await author.publish(1)
             await client.until_shown(31)
             assert edge.ask("/readyz")[0] == 200
+            # Nor does it keep anybody from stopping.
+            await asyncio.to_thread(away)
+            try:
+                await asyncio.to_thread(worker.terminate)
+            finally:
+                await asyncio.to_thread(back)
             assert sorted(client.ids) == ids
             assert client.posts == await author.expected(client.ids)

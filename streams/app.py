@@ -38,6 +38,9 @@ mode.loop.use("uvloop")
 
 # What an orderly end takes: the batch in work has 3 s, and Kafka is told that we leave.
 _LAST_WORDS_SECONDS: Final = 8.0
+# What a stop may take: what is in flight has 5 s, the batch in work 3 s, and each of Kafka's clients a few until it
+# gives up. A cluster gives us a minute.
+_STOP_SECONDS: Final = 15.0
 
 
 class Outlet(Service):
@@ -118,12 +121,22 @@ class Worker(faust.App):
     def _crash(self, reason: BaseException) -> None:
         """End soon, whatever hangs: a consumer's thread that is stuck would keep a crashed worker for ever."""
         super()._crash(reason)
-        last_words = threading.Timer(_LAST_WORDS_SECONDS, os._exit, (70,))
-        last_words.daemon = True
-        last_words.start()
+        _end_within(_LAST_WORDS_SECONDS)
+
+    async def on_stop(self) -> None:
+        """Stop in any case: while Kafka is away, its consumer's thread may die of being stopped and keep us waiting."""
+        _end_within(_STOP_SECONDS)
+        await super().on_stop()
 
     def _create_directories(self) -> None:
         """Make none: without tables nothing is kept on disk, and the file system may be read-only."""
+
+
+def _end_within(seconds: float) -> None:
+    """End the process at that time, if it has not ended by then; what is not committed is read again."""
+    last_words = threading.Timer(seconds, os._exit, (70,))
+    last_words.daemon = True
+    last_words.start()
 
 
 def create_app(settings: Settings, reached: Callable[[str], None] = lambda _: None) -> faust.App:

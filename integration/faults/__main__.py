@@ -15,7 +15,7 @@ from integration.faults.mutants import MUTANTS
 from integration.faults.outcome import Outcome, line, sentences, table, total
 from integration.faults.results import write
 from integration.faults.runner import running
-from integration.faults.schedule import HANDS, NEEDS_DURABLE_KAFKA, deal
+from integration.faults.schedule import HANDS, NEEDS_DURABLE_KAFKA, deal, systems
 from integration.faults.stage import Stage
 from integration.service import ServiceError
 
@@ -58,17 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-_SEEDS_A_SYSTEM: Final = 5
-"""An old system hides what only befalls a new one, whose partitions were never committed; a new one hides the rest."""
-
-
 async def _schedules(stage: Stage, seeds: Sequence[int], outcomes: list[Outcome]) -> int:
     without = frozenset() if stage.kafka.durable else NEEDS_DURABLE_KAFKA
     if without:
         _say(f"left out, since this Kafka keeps everything in memory: {', '.join(sorted(without))}")
-    for first in range(0, len(seeds), _SEEDS_A_SYSTEM):
+    for some in systems(seeds):
         async with running(stage, make=Installation, say=_say) as runner:
-            for seed in seeds[first : first + _SEEDS_A_SYSTEM]:
+            for seed in some:
                 outcome = await runner.run(f"seed {seed}", deal(seed, without))
                 outcomes.append(outcome)
                 _say(line(outcome))

@@ -57,6 +57,11 @@ class Proxy:
         self.swallowed = 0
         """How many bytes were said to a service that was not there any more."""
 
+    @property
+    def links(self) -> int:
+        """How many connections there are whose service hears them."""
+        return sum(1 for link in self._links if not link.is_orphan)
+
     async def start(self) -> None:
         """Begin to listen."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)

@@ -7,7 +7,7 @@ This module knows neither processes nor clocks.
 """
 
 import random
-from collections.abc import Container
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
@@ -44,6 +44,8 @@ KINDS: Final = tuple(
 
 NEEDS_DURABLE_KAFKA: Final = frozenset({"kill kafka", "term kafka", "retention edge"})
 """What a broker that keeps everything in memory, and cannot cut a log, has no part in."""
+
+_SEEDS_A_SYSTEM: Final = 5
 
 _BEGIN_MS: Final = (500, 8_000)
 """When a fault begins. Its targets may be busy with another one then: it waits for them."""
@@ -85,6 +87,22 @@ def deal(seed: int, without: Container[str] = ()) -> tuple[Fault, ...]:
     dice = random.Random(f"schedule {seed}")  # noqa: S311
     faults = [_fault(kind, dice) for kind in deck[hand::HANDS]]
     return tuple(sorted((fault for fault in faults if fault.kind not in without), key=lambda fault: fault.at_ms))
+
+
+def systems(seeds: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Divide seeds among systems that are started anew: a few for each, and none after one that cuts a log.
+
+    An old system hides what befalls only a new one, whose partitions were never committed; a new one hides the rest.
+    Once a log is cut, an edge that starts has no history to offer, and rightly says so to whoever has a cursor.
+    """
+    some: list[int] = []
+    for seed in seeds:
+        some.append(seed)
+        if len(some) == _SEEDS_A_SYSTEM or any(fault.act == "retention" for fault in deal(seed)):
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def _fault(kind: str, dice: random.Random) -> Fault:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integration.faults.schedule import HANDS, KINDS, NEEDS_DURABLE_KAFKA, Fault, deal
+from integration.faults.schedule import HANDS, KINDS, NEEDS_DURABLE_KAFKA, Fault, deal, systems
 
 SEEDS = st.integers(0, 10_000)
 
@@ -57,3 +57,14 @@ def test_a_fault_has_as_many_targets_as_its_name_says(kind: str, number: int) ->
 def test_a_kind_says_what_is_done_and_to_what() -> None:
     fault = Fault("crash feed.split", ("worker-0",), 0, 0)
     assert (fault.act, fault.object) == ("crash", "feed.split")
+
+
+def test_seeds_are_divided_among_systems_and_none_follows_a_log_that_was_cut() -> None:
+    """All of them, in their order, a few for each system."""
+    seeds = range(5, 40)
+    divided = list(systems(seeds))
+    assert [seed for some in divided for seed in some] == list(seeds)
+    assert {len(some) for some in divided} <= {1, 2, 3, 4, 5}
+    cutting = {seed for seed in seeds if any(fault.act == "retention" for fault in deal(seed))}
+    assert cutting
+    assert not cutting & {seed for some in divided for seed in some[:-1]}

@@ -9,6 +9,8 @@ from integration.faults.schedule import Fault
 async def cut(scene: Scene, fault: Fault) -> str:
     """Reset all connections and refuse new ones meanwhile."""
     proxy = scene.proxies[fault.object]
+    # Another fault may have ended them, or their owners.
+    await scene.until(lambda: bool(proxy.links), "there is a connection")
     links = proxy.cut()
     await asyncio.sleep(fault.lasts_ms / 1000)
     proxy.heal()
@@ -43,6 +45,7 @@ async def slow(scene: Scene, fault: Fault) -> str:
 async def half_open(scene: Scene, fault: Fault) -> str:
     """Take the service's side of all connections away without a word to the product's."""
     proxy = scene.proxies[fault.object]
+    await scene.until(lambda: bool(proxy.links), "there is a connection")
     links = proxy.orphan()
     await asyncio.sleep(fault.lasts_ms / 1000)
     left = proxy.heal()
