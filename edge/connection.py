@@ -25,6 +25,7 @@ unmasked, to its ``_handle_frame``.
 
 import asyncio
 import os
+from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from aiohttp import WebSocketError, WSCloseCode, WSMsgType, hdrs, web
@@ -58,6 +59,7 @@ class Connection(asyncio.Protocol):
         "_client",
         "_closing",
         "_inner",
+        "_is_over",
         "_is_parted",
         "_loop",
         "_socket",
@@ -67,7 +69,7 @@ class Connection(asyncio.Protocol):
         "unsent_since",
     )
 
-    def __init__(self, websocket: web.WebSocketResponse, transport: asyncio.Transport) -> None:
+    def __init__(self, websocket: "WebSocket", transport: asyncio.Transport) -> None:
         self._websocket = websocket
         self._transport = transport
         self._inner = cast("asyncio.Protocol", transport.get_protocol())
@@ -77,11 +79,12 @@ class Connection(asyncio.Protocol):
         self._socket: int | None = None if encrypted else transport.get_extra_info("socket").fileno()
         self._closing: asyncio.Task[None] | None = None
         self._client: Client | None = None
-        self._is_parted = False
+        self._is_parted = self._is_over = False
         self.heard = self._loop.time()
         """When the peer was last heard, by the loop's clock."""
         self.unsent_since: float | None = None
         """Since when the transport has held unsent bytes; None when it holds none."""
+        websocket.before_close = self._end
         transport.set_protocol(self)
         transport.set_write_buffer_limits(high=0)
 
@@ -96,7 +99,7 @@ class Connection(asyncio.Protocol):
         asyncio takes around the same system call: 2 µs of 7. What is left of a short write goes to the
         transport at once, so that nobody's frame comes in between (law 10).
         """
-        if self._socket is not None and self.unsent_since is None and not self._transport.is_closing():
+        if self._socket is not None and self.unsent_since is None:
             try:
                 sent = os.write(self._socket, frames)
             except OSError:
@@ -105,7 +108,8 @@ class Connection(asyncio.Protocol):
             if sent == len(frames):
                 return
             frames = frames[sent:]
-        self._transport.write(frames)
+        if not self._is_over:
+            self._transport.write(frames)
 
     def ping(self) -> None:
         """Ask the peer for a sign of life."""
@@ -123,11 +127,18 @@ class Connection(asyncio.Protocol):
         """
         if self._closing is None and not self._is_parted:
             self._is_parted = True
+            self._end()
             self._transport.write(close_frame(disconnect.code, disconnect.reason))
 
     def abort(self) -> None:
         """Cut the connection; the client sees 1006."""
         self._transport.abort()
+
+    def _end(self) -> None:
+        """Write nothing more: a close is the last that is sent (RFC 6455 §5.5.1)."""
+        self._socket, self._is_over = None, True
+        if self._client is not None:
+            self._client.held()
 
     async def _close(self, disconnect: Disconnect) -> None:
         try:
@@ -160,7 +171,8 @@ class Connection(asyncio.Protocol):
         return self._inner.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Pass it on."""
+        """Pass it on, and write no more: the socket's number is somebody else's soon."""
+        self._end()
         self._inner.connection_lost(exc)
 
 
@@ -183,8 +195,16 @@ class WebSocket(web.WebSocketResponse):
         )
         self._extension = extension
         self._longest = longest
+        self.before_close: Callable[[], None] | None = None
+        """What is called before a close is sent, by whoever."""
         if extension is not None:
             self.headers[hdrs.SEC_WEBSOCKET_EXTENSIONS] = extension
+
+    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
+        """Send a close, after which nothing may be sent; aiohttp calls this itself when a client breaks the rules."""
+        if self.before_close is not None:
+            self.before_close()
+        return await super().close(code=code, message=message, drain=drain)
 
     def _post_start(self, request: web.BaseRequest, protocol: str | None, writer: WebSocketWriter) -> None:
         super()._post_start(request, protocol, writer)

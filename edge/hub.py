@@ -23,7 +23,7 @@ from edge.session import Disconnect, Session
 # Some 800 small writes: long enough that going round the loop costs nothing beside them, short
 # beside the time that a post takes from a window's end to a client anyway.
 SLICE_SECONDS: Final = 0.005
-# Asking for the time takes a fiftieth of a write's: after so many it shows no more.
+# Asking for the time takes a fiftieth of a write: after so many it shows no more.
 _WRITES_A_LOOK: Final = 8
 
 

@@ -208,7 +208,7 @@ class Server:
     async def _attend(
         self,
         request: web.Request,
-        websocket: web.WebSocketResponse,
+        websocket: WebSocket,
         session: Session,
         entrance: Entrance,
         client: str,

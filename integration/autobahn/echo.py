@@ -6,7 +6,7 @@ get. Only this package switches it on; the edge has no such mode.
 
 from aiohttp import WSMessage, WSMsgType, web
 
-from edge.connection import Connection
+from edge.connection import Connection, WebSocket
 from edge.entrance import Entrance
 from edge.frames import text_frame
 from edge.server import Server
@@ -22,7 +22,7 @@ class EchoServer(Server):
     async def _attend(
         self,
         request: web.Request,
-        websocket: web.WebSocketResponse,
+        websocket: WebSocket,
         session: Session,
         entrance: Entrance,
         client: str,

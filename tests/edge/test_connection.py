@@ -369,3 +369,13 @@ async def test_who_is_parted_from_has_time_to_read_why() -> None:
         assert not both.ended.is_set()
         made.abort()
         assert await peer.read_all() == b""
+
+
+async def test_nothing_follows_a_close_whoever_sends_it() -> None:
+    """RFC 6455 §5.5.1: aiohttp closes on a client that breaks the rules, and whoever sends is told to hold."""
+    async with pair() as (made, peer, both):
+        await peer.send(frame(0xF1, b""))
+        await both.is_held.wait()
+        made.write(text_frame(b"too late"))
+        (close,) = frames(await peer.read_all())
+        assert (close.opcode, close.data[:2]) == (Opcode.CLOSE, (1002).to_bytes(2))
