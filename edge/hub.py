@@ -1,22 +1,19 @@
 """Who is at the head and who lags: one write each when a record arrives.
 
-Laws: fan-out never awaits. Nobody has a queue or a task of its own. Clients that are at the same
-position, in the same form, are a *cohort*: one read of the log serves all of it, and each client
-costs one write. Those at the head rest there until a record comes; then they stand in line as a
-whole. Those that lag come after them, each of their cohorts once before any of them twice, with
-at most ``write_bytes`` a turn. While its transport holds unsent bytes a client is in no cohort;
-it comes back when they are gone. After ``SLICE_SECONDS`` of work the loop gets a turn.
+Laws: fan-out never awaits, and nobody has a queue or a task of its own. Whose turn it is the cohorts
+say (:mod:`edge.cohorts`); a client is sent at most ``write_bytes`` a turn, in one write. While its
+transport holds unsent bytes it is held. After ``SLICE_SECONDS`` of work the loop gets a turn.
 """
 
 import asyncio
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain, islice
-from typing import Final, NamedTuple, Protocol
+from itertools import islice
+from typing import Final, Protocol
 
-from edge.cursors import Position, Reason
-from edge.frames import Form
+from edge.cohorts import Cohort, Cohorts
+from edge.cursors import Reason
 from edge.log import Log
 from edge.session import Disconnect, Session
 
@@ -83,12 +80,6 @@ class Member:
         self._hub.release(self)
 
 
-class _Cohort(NamedTuple):
-    position: Position
-    form: Form
-    members: set[Member]
-
-
 class Hub:
     """All clients of this process. Every method is synchronous, and called on the loop's thread.
 
@@ -103,14 +94,7 @@ class Hub:
         self._clock = clock
         self._soon = soon
         self._members: set[Member] = set()
-        # Each client that has not ended is in just one of these.
-        self._resting: defaultdict[Form, set[Member]] = defaultdict(set)
-        self._line: deque[_Cohort] = deque()
-        self._lagging: dict[tuple[Position, Form], set[Member]] = {}
-        self._greeted: dict[Member, None] = {}
-        self._held: set[Member] = set()
-        self._head = log.head
-        """Where those rest that are at the head: the log's own, but for the moment between a record and its turn."""
+        self._cohorts: Cohorts[Member] = Cohorts(log.head)
         self._is_turn_due = False
         self.posts_sent = 0
         self.bytes_sent = 0
@@ -125,9 +109,7 @@ class Hub:
     @property
     def lagging(self) -> int:
         """How many have not been sent all that there is."""
-        waiting = chain((cohort.members for cohort in self._line), self._lagging.values(), (self._greeted,))
-        held = sum(1 for member in self._held if member.session.position < self._head)
-        return held + sum(len(members) for members in waiting)
+        return self._cohorts.waiting
 
     def join(self, session: Session, link: Link) -> Member:
         """Take a client in; it is sent what is ready for it at once."""
@@ -135,18 +117,18 @@ class Hub:
         link.tell(member)
         self._members.add(member)
         self.deserted.clear()
-        self._advance()
+        self._cohorts.advance(self._log.head)
         if link.unsent_since is None:
-            self._admit(member)
+            self._cohorts.place(member)
             self._go_round()
         else:
-            self._held.add(member)
+            self._cohorts.hold(member)
         return member
 
     def leave(self, member: Member, code: int) -> Disconnect:
         """Forget a client whose connection has ended, with ``code`` unless the end was ours; return how it ended."""
         self._members.discard(member)
-        self._withdraw(member)
+        self._cohorts.remove(member)
         member.session.end(Disconnect(code, "the connection ended"))
         disconnect = member.session.disconnect
         assert disconnect is not None  # noqa: S101 - it was ended in the line before; told to the type checker
@@ -158,39 +140,35 @@ class Hub:
     def dismiss(self, member: Member, disconnect: Disconnect) -> None:
         """End a session whose connection somebody else closes: it is sent nothing more."""
         member.session.end(disconnect)
-        self._withdraw(member)
+        self._cohorts.remove(member)
 
     def publish(self) -> None:
         """Send what the log has got; end those that it has moved past."""
-        for member in [held for held in self._held if not held.session.keeps_up(self._log)]:
+        for member in [held for held in self._cohorts.held if not held.session.keeps_up(self._log)]:
             self._close(member)
         self._go_round()
 
     def hold(self, member: Member) -> None:
         """Send a client nothing until :meth:`release`."""
-        self._withdraw(member)
         if member.session.disconnect is None:
-            self._held.add(member)
+            self._cohorts.hold(member)
 
     def release(self, member: Member) -> None:
         """Go on with a client whose unsent bytes are gone."""
-        if member in self._held:
-            self._held.remove(member)
-            self._admit(member)
+        if member in self._cohorts.held:
+            self._cohorts.place(member)
             # Not at once: the transport calls this in the middle of its own work.
             self._go_round_soon()
 
     def interrupt(self, reason: Reason) -> None:
         """Tell everybody of a gap in the feed: the log has begun anew."""
-        for places in (self._resting, self._line, self._lagging, self._greeted):
-            places.clear()
-        self._head = self._log.head
+        self._cohorts.begin(self._log.head)
         for member in self._members:
             member.session.miss(self._log, reason)
             if member.session.disconnect is not None:
                 self._close(member)
-            elif member not in self._held:
-                self._admit(member)
+            elif member not in self._cohorts.held:
+                self._cohorts.place(member)
         self._go_round()
 
     def end(self, disconnect: Disconnect, *, but: int = 0) -> None:
@@ -216,39 +194,8 @@ class Hub:
                 member.pinged = now
                 link.ping()
 
-    def _advance(self) -> None:
-        """Have those who were at the head stand in line when the head has moved."""
-        if self._log.head != self._head:
-            self._line.extend(_Cohort(self._head, form, members) for form, members in self._resting.items() if members)
-            self._resting.clear()
-            self._head = self._log.head
-
-    def _admit(self, member: Member) -> None:
-        """Give a client its place, by its session alone."""
-        if member.session.is_greeted:
-            self._greeted[member] = None
-        else:
-            self._cohort(member.session.position, member.session.form).add(member)
-
-    def _cohort(self, position: Position, form: Form) -> set[Member]:
-        if position == self._head:
-            return self._resting[form]
-        return self._lagging.setdefault((position, form), set())
-
-    def _withdraw(self, member: Member) -> None:
-        """Take a client's place from it, whichever it is."""
-        session = member.session
-        self._held.discard(member)
-        self._greeted.pop(member, None)
-        for members in (
-            self._resting[session.form],
-            self._lagging.get((session.position, session.form), set()),
-            *(cohort.members for cohort in self._line),
-        ):
-            members.discard(member)
-
     def _close(self, member: Member) -> None:
-        self._withdraw(member)
+        self._cohorts.remove(member)
         if member.session.disconnect is not None:
             member.link.close(member.session.disconnect)
 
@@ -263,23 +210,18 @@ class Hub:
 
     def _round(self) -> None:
         self._is_turn_due = False
-        self._advance()
-        deadline = self._clock() + SLICE_SECONDS
-        while self._greeted or self._line or self._lagging:
-            if self._greeted:
-                self._greet(self._greeted.popitem()[0])
-            elif self._line:
-                cohort = self._line.popleft()
+        cohorts, clock = self._cohorts, self._clock
+        cohorts.advance(self._log.head)
+        deadline = clock() + SLICE_SECONDS
+        while True:
+            if (member := cohorts.next_greeted()) is not None:
+                self._greet(member)
+            elif (cohort := cohorts.next()) is not None:
                 self._serve(cohort, deadline)
-                if cohort.members:
-                    self._line.appendleft(cohort)
+                cohorts.put_back(cohort)
             else:
-                key = next(iter(self._lagging))
-                cohort = _Cohort(*key, self._lagging.pop(key))
-                self._serve(cohort, deadline)
-                if cohort.members:
-                    self._lagging.setdefault(key, set()).update(cohort.members)
-            if self._clock() > deadline:
+                return
+            if clock() > deadline:
                 self._go_round_soon()
                 return
 
@@ -291,12 +233,12 @@ class Hub:
             self._close(member)
             return
         self._count(1, session.position - before, len(data))
-        self._admit(member)
+        self._cohorts.place(member)
         member.link.write(data)
 
-    def _serve(self, cohort: _Cohort, deadline: float) -> None:
-        """Send a cohort what follows its position; those that are left in it come later."""
-        position, form, members = cohort
+    def _serve(self, cohort: Cohort[Member], deadline: float) -> None:
+        """Send a cohort what follows its position; take out those that were served."""
+        position, form, members, _ = cohort
         if position < self._log.tail:
             while members:
                 member = members.pop()
@@ -304,7 +246,7 @@ class Hub:
                 self._close(member)
             return
         data, after = self._log.read(position, form, self._write_bytes)
-        served = self._cohort(after, form)
+        served = self._cohorts.at(after, form)
         clock = self._clock
         size = len(members)
         while members:

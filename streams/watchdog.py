@@ -22,8 +22,8 @@ from streams.telemetry import Health, log
 _LOOK_SECONDS: Final = 2.0
 _PATIENCE_MS: Final = 18_000
 _LOOP_SECONDS: Final = 20
-# An answer of the consumer's thread takes a millisecond, Kafka's own tens of them. Two in vain, with what a crash takes to
-# end the process, are 26 s.
+# An answer of the consumer's thread takes a millisecond, Kafka's own tens of them. Two in vain, and what a crash takes
+# to end the process, are 26 s.
 _ANSWER_SECONDS: Final = 7.0
 _UNANSWERED: Final = 2
 # Twice what a rebalance may take with a member that does not answer.
