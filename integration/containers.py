@@ -243,6 +243,8 @@ def kafka(image: str, advertised: int | None = None) -> ContainerService:
             "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS": "500",
             "KAFKA_LOG_DIRS": "/tmp/kafka-logs",  # noqa: S108 - inside the container, where nobody else is
             "KAFKA_HEAP_OPTS": "-Xms256m -Xmx256m",  # a few topics; the default of 1 GiB is for servers
+            # Of 128 MiB by default, for which such a heap has no room when many topics are loaded at a start.
+            "KAFKA_LOG_CLEANER_DEDUPE_BUFFER_SIZE": "8388608",
         },
     )
 

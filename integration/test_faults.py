@@ -140,7 +140,8 @@ def test_outcomes_of_all_runs_are_kept_by_version_and_seed(tmp_path: Path) -> No
     proof = Happened("kill edge", Span(0, 1), "edge-0 killed")
     outcome = Outcome("seed 1", [proof], Verdict(), (), (), posts=1, deliveries=6, gaps=0, seconds=1)
     for _ in range(2):
-        results.write([outcome], {"Kafka": "a container"}, tmp_path)
+        results.append(outcome, tmp_path)
+    assert results.write([outcome], {"Kafka": "a container"}, tmp_path).is_file()
     lines = (tmp_path / results.ALL).read_text("utf-8").splitlines()
     assert len(lines) == 2
     assert all(f'"product": "{results.product_version()}"' in line and '"schedule": "seed 1"' in line for line in lines)

@@ -45,7 +45,7 @@ class Group:
         begin = await self.earliest(partitions)
         for partition in partitions:
             tp = TopicPartition(self._topic, partition)
-            begin[partition] = max(Offset(await self._call("committed", tp) or 0), begin[partition])
+            begin[partition] = max(await self.committed(partition), begin[partition])
             # aiokafka's own seek to what is committed passes over partitions without a commit, or with one at
             # 0; and Faust has dropped what it fetched meanwhile.
             await self._call("seek", tp, begin[partition])
@@ -58,6 +58,10 @@ class Group:
         record below it: all.
         """
         await self.commit(await self.earliest([partition]))
+
+    async def committed(self, partition: Partition) -> Offset:
+        """Return what is committed of a partition; 0 when nothing is."""
+        return Offset(await self._call("committed", TopicPartition(self._topic, partition)) or 0)
 
     async def earliest(self, partitions: Collection[Partition]) -> dict[Partition, Offset]:
         """Return what retention left as the beginning of each partition."""

@@ -13,7 +13,7 @@ from typing import Final
 from integration.faults.installation import Installation
 from integration.faults.mutants import MUTANTS
 from integration.faults.outcome import Outcome, line, sentences, table, total
-from integration.faults.results import write
+from integration.faults.results import append, write
 from integration.faults.runner import running
 from integration.faults.schedule import HANDS, NEEDS_DURABLE_KAFKA, deal, systems
 from integration.faults.stage import Stage
@@ -50,6 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ServiceError, TimeoutError) as error:
         print(f"faults: {str(error) or 'a schedule took too long'}", file=sys.stderr)
         code = UNPROVEN
+    except ExceptionGroup as errors:
+        # A service that does not start again, in the middle of a schedule; anything else is a fault of the checker's.
+        services_lost, others = errors.split(ServiceError)
+        if others is not None or services_lost is None:
+            raise
+        print(f"faults: {_first_of(services_lost)}", file=sys.stderr)
+        code = UNPROVEN
     except KeyboardInterrupt:
         print("faults: interrupted", file=sys.stderr)
         code = INTERRUPTED
@@ -71,6 +78,7 @@ async def _schedules(stage: Stage, seeds: Sequence[int], outcomes: list[Outcome]
                     _say(f"{line(outcome)}: again")
                     outcome = await runner.run(f"seed {seed}", deal(seed, without))
                 outcomes.append(outcome)
+                append(outcome)
                 _say(line(outcome))
                 if outcome.charges or outcome.void:
                     print("\n".join(sentences(outcome)), flush=True)
@@ -91,6 +99,10 @@ async def _mutants(stage: Stage) -> int:
             print(f"the checker did not see that {mutant.name}", flush=True)
             return CHARGED
     return CLEAN
+
+
+def _first_of(errors: BaseException) -> BaseException:
+    return _first_of(errors.exceptions[0]) if isinstance(errors, BaseExceptionGroup) else errors
 
 
 _begun: Final = time.monotonic()

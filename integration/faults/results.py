@@ -40,13 +40,22 @@ def product_version() -> str:
     return f"{package}+{described.stdout.strip() or 'unknown'}"
 
 
+def append(outcome: Outcome, folder: Path = RESULTS) -> None:
+    """Append an outcome to those of all runs, as soon as it is known: a run may end early."""
+    folder.mkdir(exist_ok=True)
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    line = json.dumps({"product": product_version(), "at": at, **outcome.as_json()})
+    # One write, in append mode: runs side by side do not cut into each other's lines.
+    with (folder / ALL).open("a", encoding="utf-8") as everything:
+        everything.write(f"{line}\n")
+
+
 def write(outcomes: Sequence[Outcome], services: dict[str, str], folder: Path = RESULTS) -> Path:
-    """Write a run's outcomes, append them to those of all runs, and return the run's file."""
+    """Write a run's outcomes, and return the file."""
     now = datetime.now(UTC)
-    product = product_version()
     run: dict[str, Any] = {
         "at": now.isoformat(timespec="seconds"),
-        "product": product,
+        "product": product_version(),
         "machine": {"cores": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()},
         "packages": {name: version(name) for name in _PACKAGES},
         "services": services,
@@ -55,10 +64,6 @@ def write(outcomes: Sequence[Outcome], services: dict[str, str], folder: Path = 
     folder.mkdir(exist_ok=True)
     file = folder / f"{now:%Y%m%dT%H%M%SZ}-{os.getpid()}.json"
     file.write_text(json.dumps(run, indent=2) + "\n", "utf-8")
-    # One write, in append mode: runs side by side do not cut into each other's lines.
-    lines = [json.dumps({"product": product, "at": run["at"], **outcome.as_json()}) for outcome in outcomes]
-    with (folder / ALL).open("a", encoding="utf-8") as everything:
-        everything.write("".join(f"{line}\n" for line in lines))
     return file
 
 

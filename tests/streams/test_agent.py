@@ -30,7 +30,7 @@ class MemoryGroup:
         self.generation = 1
         self.first = {P0: Offset(0), P1: Offset(0)}
         self.end = {P0: Offset(0), P1: Offset(0)}
-        self.committed: dict[Partition, Offset] = {}
+        self.commits: dict[Partition, Offset] = {}
         self.stale: Offset | None = None
         self.away = False
         self.questions = 0
@@ -40,10 +40,10 @@ class MemoryGroup:
         return self.end[partition] if self.stale is None else self.stale
 
     async def begin_anew(self, partition: Partition) -> None:
-        self.committed[partition] = self.first[partition]
+        self.commits[partition] = self.first[partition]
 
     async def begin(self) -> dict[Partition, Offset]:
-        return {p: max(self.committed.get(p, Offset(0)), first) for p, first in self.first.items()}
+        return {p: max(self.commits.get(p, Offset(0)), first) for p, first in self.first.items()}
 
     async def earliest(self, partitions: Collection[Partition]) -> dict[Partition, Offset]:
         return {p: self.first[p] for p in partitions}
@@ -54,7 +54,10 @@ class MemoryGroup:
         return {p: self.end[p] for p in partitions}
 
     async def commit(self, offsets: Mapping[Partition, Offset]) -> None:
-        self.committed.update(offsets)
+        self.commits.update(offsets)
+
+    async def committed(self, partition: Partition) -> Offset:
+        return self.commits.get(partition, Offset(0))
 
 
 class GatedCompletion:
@@ -104,7 +107,7 @@ class Bench:
 
     async def until_committed(self, partition: Partition, offset: int) -> None:
         async with asyncio.timeout(5):
-            while self.group.committed.get(partition) != offset:
+            while self.group.commits.get(partition) != offset:
                 await asyncio.sleep(0.01)
 
 
@@ -224,7 +227,7 @@ async def test_a_rebalance_lets_the_batch_in_work_be_released_first() -> None:
         await asyncio.sleep(0.05)
         bench.completion.gate.set()
         await revoking
-        assert bench.group.committed == {P0: 1}
+        assert bench.group.commits == {P0: 1}
 
 
 async def test_a_record_that_is_delivered_twice_is_taken_once() -> None:
@@ -244,6 +247,15 @@ async def test_a_jump_that_retention_explains_is_taken() -> None:
         await bench.until_committed(P0, 11)
 
 
+async def test_a_jump_to_what_is_committed_is_taken() -> None:
+    """The partition's owner before us had released what is in between, and Kafka knew it a moment later."""
+    async with running() as bench:
+        bench.group.commits[P0] = Offset(10)
+        bench.write(P0, 2, offset=10)
+        await bench.until_completed(2)
+        await bench.until_committed(P0, 11)
+
+
 @pytest.mark.parametrize("read_before", [True, False])
 async def test_a_jump_that_nothing_explains_ends_the_worker(read_before: bool) -> None:
     """A commit past it would lose what is in it; a worker that begins anew reads it."""
@@ -256,13 +268,13 @@ async def test_a_jump_that_nothing_explains_ends_the_worker(read_before: bool) -
             while not bench.flow.crashed:
                 await asyncio.sleep(0.01)
         assert isinstance(bench.flow.crash_reason, LostPlace)
-        assert bench.group.committed == ({P0: 1} if read_before else {})
+        assert bench.group.commits == ({P0: 1} if read_before else {})
 
 
 async def test_an_end_older_than_what_is_committed_is_no_cut() -> None:
     """The consumer's idea of a partition's end is as old as its last fetch; another worker may have gone on since."""
     async with running() as bench:
-        bench.group.committed[P1] = Offset(301)
+        bench.group.commits[P1] = Offset(301)
         bench.group.end[P1] = Offset(300)
         await bench.flow.on_assigned()
         bench.write(P0, 1)
@@ -284,7 +296,7 @@ async def test_a_log_that_was_cut_ends_the_worker_and_is_read_from_its_beginning
             while not bench.flow.crashed:
                 await asyncio.sleep(0.01)
         assert isinstance(bench.flow.crash_reason, LostPlace)
-        assert bench.group.committed == {P0: 0}
+        assert bench.group.commits == {P0: 0}
 
 
 async def test_a_kafka_that_is_away_cuts_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
