@@ -6,6 +6,7 @@ import sys
 from edge.app import CannotListen, run
 from edge.settings import BadSettings, load
 from edge.telemetry import configure_logging
+from edge.turns import loop
 
 
 def main() -> int:
@@ -13,7 +14,8 @@ def main() -> int:
     try:
         settings = load()
         configure_logging()
-        asyncio.run(run(settings))
+        with asyncio.Runner(loop_factory=loop) as runner:
+            runner.run(run(settings))
     except (BadSettings, CannotListen) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a sentence for whoever started it
         return 1

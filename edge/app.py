@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from edge import collector
 from edge.entrance import Gate, Rules
 from edge.hub import Hub, Patience
 from edge.kafka import kafka_topic
@@ -77,6 +78,7 @@ async def run(settings: Settings) -> None:
         server.application(), access_log=None, keepalive_timeout=settings.keepalive_seconds, shutdown_timeout=1.0
     )
     await runner.setup()
+    collector.spare()
     try:
         listener = await _listen(gate, runner, settings)
         async with _running(source.run(), _sweep(hub, patience), _watch_loop(metrics.lag)) as fault:

@@ -17,6 +17,7 @@ This module knows neither frames nor clients.
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 # What a flush ends with, and what is cut off and put back (RFC 7692 §7.2.1 and §7.2.2).
@@ -71,6 +72,8 @@ Offer = tuple[str, list[tuple[str, str | None]]]
 """An extension's name, and its parameters with their values, in order."""
 
 
+# All clients of a library offer the same.
+@lru_cache(maxsize=64)
 def agreement(header: str) -> str | None:
     """Return what to answer to the extensions that a client offers, or None when nothing is agreed.
 

@@ -173,6 +173,7 @@ class Entrance(asyncio.Protocol):
         """Forget it."""
         self._disarm()
         self.dismiss()
+        self._upgraded = None
         self._inner.connection_lost(exc)
 
     def _receive_request(self, data: bytes) -> None:

@@ -6,7 +6,6 @@ close code. Between them there is no third way to fail.
 
 import asyncio
 from contextlib import suppress
-from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -19,7 +18,7 @@ from edge.cursors import Ahead, Gap, Resume
 from edge.deflate import BadHeader, agreement
 from edge.entrance import Entrance
 from edge.handshake import VERSION, fault_in, is_asked_for
-from edge.hub import Hub, Member
+from edge.hub import Hub
 from edge.joining import SUBPROTOCOL, Rejected, Wish, at_end, resumed, resumption, wish_of
 from edge.limits import Standing
 from edge.log import Log
@@ -47,6 +46,7 @@ _SPREAD: Final = 0.8
 # Few clients need no spreading: any edge takes in as many at once.
 _CLOSES_A_SECOND: Final = 200.0
 _STEP_SECONDS: Final = 0.05
+_ENDS: Final = frozenset((WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED))
 _STOPPING: Final = "The server is shutting down."
 
 
@@ -128,10 +128,26 @@ class Server:
                 await self._hub.deserted.wait()
 
     async def _root(self, request: web.Request) -> web.StreamResponse:
-        if is_asked_for(request.method, request.version, request.headers):
-            fault = fault_in(request.headers)
-            return await self._serve(request) if fault is None else _refuse(fault)
-        return web.Response(body=self._page.body, content_type="text/html", charset="utf-8", headers=self._page.headers)
+        """Give a browser the page; stay with a client until its connection ends. What it sends is read and ignored."""
+        if not is_asked_for(request.method, request.version, request.headers):
+            page = self._page
+            return web.Response(body=page.body, content_type="text/html", charset="utf-8", headers=page.headers)
+        fault = fault_in(request.headers)
+        visit = await self._let_in(request) if fault is None else _refuse(fault)
+        if isinstance(visit, web.StreamResponse):
+            return visit
+        # Here, and not further in: each coroutine that lasts as long as a client costs it 0.3 KiB.
+        broken: int | None = None
+        try:
+            while (message := await visit.websocket.receive()).type not in _ENDS:
+                if message.type is WSMsgType.PING and visit.is_going_on:
+                    await visit.websocket.pong(message.data)
+                if isinstance(message.data, WebSocketError):
+                    # It was closed with this code; aiohttp keeps 1006, since no answer came.
+                    broken = message.data.code
+        finally:
+            visit.end(broken)
+        return visit.websocket
 
     async def _livez(self, _request: web.Request) -> web.Response:
         return web.Response(text="The event loop answers.\n")
@@ -145,24 +161,21 @@ class Server:
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
-        if request.transport is None:
+    async def _let_in(self, request: web.Request) -> "_Visit | web.StreamResponse":
+        """Shake hands with a client that asks for a WebSocket, or answer why not."""
+        transport = request.transport
+        if transport is None:
             return web.Response()  # It left at once: nobody gets this.
-        entrance = request.transport.get_protocol()
+        entrance = transport.get_protocol()
         assert isinstance(entrance, Entrance)  # noqa: S101 - the listener makes no others
         client = entrance.client(request)
         standing = entrance.standing(client)
         if standing is not Standing.ADMITTED:
             return _turn_away(_FULL if standing is Standing.FULL else _CROWDED)
-        offered = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
-        try:
-            extension = self._agreement(request)
-        except BadHeader:
-            return _refuse(Rejected(400, "The header Sec-WebSocket-Extensions cannot be read."))
-        wish = wish_of(request.query, offered, deflated=extension is not None)
-        session = wish if isinstance(wish, Rejected) else await self._start(wish)
-        if isinstance(session, Rejected) or self._stopping:
-            return _refuse(session if isinstance(session, Rejected) else Rejected(503, _STOPPING))
+        start = await self._start(request)
+        if isinstance(start, Rejected):
+            return _refuse(start)
+        session, extension = start
         websocket = WebSocket(
             extension=extension,
             longest=self._max_message_bytes,
@@ -175,20 +188,46 @@ class Server:
         except ConnectionResetError:
             # It left before it was let in. Not the WebSocket: aiohttp would close it, which only an open one can be.
             return web.Response()
-        await self._attend(request, websocket, session, entrance, str(client))
-        return websocket
+        if self._stopping:
+            # It was taken in while the others were told.
+            await websocket.close(code=SHUTDOWN.code, message=SHUTDOWN.reason.encode())
+        if websocket.closed or request.transport is None:
+            return websocket
+        visit = _Visit(self._hub, str(client), websocket, Connection(websocket, transport), session)
+        entrance.upgrade(visit.break_off)
+        return visit
+
+    async def _start(self, request: web.Request) -> tuple[Session, str | None] | Rejected:
+        """Find a client's place in the log, and what is agreed about compression."""
+        offered = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+        try:
+            extension = self._agreement(request)
+        except BadHeader:
+            return Rejected(400, "The header Sec-WebSocket-Extensions cannot be read.")
+        wish = wish_of(request.query, offered, deflated=extension is not None)
+        if isinstance(wish, Rejected):
+            return wish
+        session = self._return(wish) or await self._follow(wish)
+        if self._stopping:
+            return Rejected(503, _STOPPING)
+        trouble = self._feed.trouble or "Try again."
+        return (session, extension) if session else Rejected(503, f"The feed cannot be followed now. {trouble}")
 
     def _agreement(self, request: web.Request) -> str | None:
         offers = request.headers.getall("Sec-WebSocket-Extensions", ())
         return agreement(",".join(offers)) if self._compression else None
 
-    async def _start(self, wish: Wish) -> Session | Rejected:
-        """Find a client's place in the log, as soon as the log has read that far."""
-        session = None
+    def _return(self, wish: Wish) -> Session | None:
+        """Find the place of a client whose cursor the log has: nobody is asked, and no timer set for an answer."""
+        found = resumption(wish, self._log)
+        return resumed(wish, self._log, found) if isinstance(found, Resume) else None
+
+    async def _follow(self, wish: Wish) -> Session | None:
+        """Find a client's place as soon as the log has read that far."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._join_seconds):
-                session = await self._place(wish)
-        return session or Rejected(503, f"The feed cannot be followed now. {self._feed.trouble or 'Try again.'}")
+                return await self._place(wish)
+        return None
 
     async def _place(self, wish: Wish) -> Session | None:
         found = resumption(wish, self._log)
@@ -205,49 +244,47 @@ class Server:
             return resumed(wish, self._log, found)
         return at_end(wish, self._log, end, found if isinstance(found, Gap) else None)
 
-    async def _attend(
-        self,
-        request: web.Request,
-        websocket: WebSocket,
-        session: Session,
-        entrance: Entrance,
-        client: str,
-    ) -> None:
-        """Stay with a client until its connection ends; what it sends is read and ignored."""
-        transport = request.transport
-        if transport is None:
-            return
-        if self._stopping:
-            # It was taken in while the others were told.
-            await websocket.close(code=SHUTDOWN.code, message=SHUTDOWN.reason.encode())
-            return
-        started = asyncio.get_running_loop().time()
-        _logger.info("session.opened", peer=client, form=session.form.name.lower(), position=session.position)
-        connection = Connection(websocket, transport)
-        member = self._hub.join(session, connection)
-        entrance.upgrade(partial(self._break_off, member, connection))
-        broken: int | None = None
-        try:
-            async for message in websocket:
-                if message.type is WSMsgType.PING and session.disconnect is None:
-                    await websocket.pong(message.data)
-                if isinstance(message.data, WebSocketError):
-                    # It was closed with this code; aiohttp keeps 1006, since no answer came.
-                    broken = message.data.code
-        finally:
-            disconnect = self._hub.leave(member, int(broken or websocket.close_code or WSCloseCode.ABNORMAL_CLOSURE))
-            _logger.info(
-                "session.closed",
-                peer=client,
-                code=disconnect.code,
-                reason=disconnect.reason,
-                posts=session.sent,
-                seconds=round(asyncio.get_running_loop().time() - started, 3),
-            )
 
-    def _break_off(self, member: Member, connection: Connection, disconnect: Disconnect) -> None:
-        self._hub.dismiss(member, disconnect)
-        connection.part(disconnect)
+class _Visit:
+    """A client from its handshake to its end: what is kept for it here."""
+
+    __slots__ = ("_client", "_connection", "_hub", "_member", "_started", "websocket")
+
+    def __init__(self, hub: Hub, client: str, websocket: WebSocket, connection: Connection, session: Session) -> None:
+        self._hub = hub
+        self._client = client
+        self._connection = connection
+        self._started = connection.heard
+        self.websocket = websocket
+        _logger.info("session.opened", peer=client, form=session.form.name.lower(), position=session.position)
+        self._member = hub.join(session, connection)
+
+    @property
+    def is_going_on(self) -> bool:
+        """Whether nothing has ended it."""
+        return self._member.session.disconnect is None
+
+    def break_off(self, disconnect: Disconnect) -> None:
+        """Send the close, and nothing more; somebody else cuts the connection."""
+        self._hub.dismiss(self._member, disconnect)
+        self._connection.part(disconnect)
+
+    def end(self, broken: int | None) -> None:
+        """Count it out, its connection having ended; ``broken`` is the code for what the client did wrong."""
+        error = self.websocket.exception()
+        if error is not None:
+            # It leads to the frames that it was raised in, and they to it: a cycle with all that the client had.
+            error.__traceback__ = error.__context__ = None
+        code = int(broken or self.websocket.close_code or WSCloseCode.ABNORMAL_CLOSURE)
+        disconnect = self._hub.leave(self._member, code)
+        _logger.info(
+            "session.closed",
+            peer=self._client,
+            code=disconnect.code,
+            reason=disconnect.reason,
+            posts=self._member.session.sent,
+            seconds=round(asyncio.get_running_loop().time() - self._started, 3),
+        )
 
 
 def _refuse(rejected: Rejected) -> web.Response:

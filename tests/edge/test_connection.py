@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 from aiohttp import WSMessage, WSMsgType, web
+from aiohttp.http_parser import HttpRequestParser
 from websockets.frames import Frame, Opcode
 
 from edge import connection
@@ -139,6 +140,25 @@ async def pair(extension: str | None = None) -> AsyncIterator[tuple[Connection, 
 def masked(opcode: Opcode, payload: bytes = b"") -> bytes:
     """Make a frame as a client sends it."""
     return Frame(opcode, payload).serialize(mask=True)
+
+
+def _http_parsers() -> int:
+    return sum(type(each) is HttpRequestParser for each in gc.get_objects())
+
+
+@pytest.mark.parametrize("extension", [None, "permessage-deflate; client_no_context_takeover"])
+async def test_nothing_that_was_for_http_is_kept(extension: str | None) -> None:
+    """Its parser takes more memory than all that we keep for a client; it ends as well without one."""
+    gc.collect()
+    earlier = _http_parsers()
+    async with pair(extension) as (_, peer, both):
+        assert _http_parsers() == earlier
+        assert both.websocket is not None
+        assert not both.websocket.headers
+        await peer.send(masked(Opcode.TEXT, b"heard") + masked(Opcode.CLOSE, b"\x03\xe8"))
+        await both.ended.wait()
+        assert [message.data for message in both.received] == ["heard"]
+        assert both.websocket.close_code == 1000
 
 
 async def test_unsent_bytes_are_known_from_the_first_to_the_last() -> None:

@@ -1,8 +1,10 @@
 """The server with real clients on loopback; only the feed is a double."""
 
 import asyncio
+import gc
 import json
 import socket
+import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -18,12 +20,14 @@ from websockets.typing import Subprotocol
 
 from edge import entrance
 from edge.addresses import parse_networks
+from edge.connection import Connection, WebSocket
 from edge.cursors import before
-from edge.entrance import Gate
+from edge.entrance import Entrance, Gate
 from edge.hub import Hub
 from edge.log import Log
 from edge.page import live_page
 from edge.server import Server
+from edge.session import SHUTDOWN, Session
 from edge.telemetry import Metrics
 from streams.contract import Offset
 from tests.edge.feed import record
@@ -400,6 +404,48 @@ async def test_who_is_let_in_as_the_shutdown_begins_is_told() -> None:
     async with listening(application, edge.gate) as edge.port, asyncio.timeout(5), edge.connect() as client:
         await client.wait_closed()
         assert client.close_code == 1001
+
+
+def _kept() -> int:
+    parts = (asyncio.Transport, Connection, Entrance, Session, WebSocket)
+    return sum(issubclass(type(each), parts) for each in gc.get_objects())
+
+
+@pytest.mark.parametrize("ending", ["client closes", "client cuts", "client breaks a limit", "server closes"])
+async def test_what_an_ended_client_consisted_of_is_freed_without_the_collector(
+    ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The collector would have to go through all that lives to find it, and it hardly ever does."""
+    monkeypatch.setattr(entrance, "LINGER_SECONDS", 0.01)
+    gc.collect()
+    gc.disable()
+    try:
+        earlier = _kept()
+        async with serving() as edge:
+            with socket.create_connection(("127.0.0.1", edge.port)) as plain:
+                plain.setblocking(False)
+                await edge.loop.sock_sendall(plain, Handshake().request)
+                while b"\r\n\r\n" not in await edge.loop.sock_recv(plain, 1 << 16):
+                    pass
+                while not len(edge.hub):
+                    await asyncio.sleep(0)
+                assert _kept() == earlier + 5
+                match ending:
+                    case "client closes":
+                        await edge.loop.sock_sendall(plain, b"\x88\x82\0\0\0\0\x03\xe8")
+                    case "client cuts":
+                        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                        plain.close()
+                    case "client breaks a limit":
+                        await edge.loop.sock_sendall(plain, b"\x89\x80\0\0\0\0" * 1000)
+                    case "server closes":
+                        edge.hub.end(SHUTDOWN)
+                        await edge.loop.sock_sendall(plain, b"\x88\x82\0\0\0\0\x03\xe9")
+                # Until then; the test's timeout is the limit.
+                while _kept() > earlier:
+                    await asyncio.sleep(0)
+    finally:
+        gc.enable()
 
 
 async def test_health_and_metrics() -> None:
