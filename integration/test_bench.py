@@ -22,7 +22,12 @@ _PARTS: dict[str, tuple[Measure, int]] = {
     latency.PART: (lambda stage: latency.measure(stage, latency.Size(clients=(3, 20), windows=3)), 6),
     slow.PART: (lambda stage: slow.measure(stage, slow.Size(clients=20, slow=3, seconds=2, pace=0.05, runs=1)), 6),
     storm.PART: (lambda stage: storm.measure(stage, storm.Size(clients=30, missed=3, drain_seconds=1)), 8),
-    idle.PART: (lambda stage: idle.measure(stage, idle.Size(clients=50, repetitions=1)), 2),
+    idle.PART: (
+        lambda stage: idle.measure(
+            stage, idle.Size(clients=50, a_process=20, compressors=20, layered=40, repetitions=1)
+        ),
+        9,
+    ),
     attack.PART: (
         lambda stage: attack.measure(
             stage, attack.Size(clients=5, windows=10, repetitions=1, attacks={"dripping": 3, "pinging": 2})

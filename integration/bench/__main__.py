@@ -42,7 +42,7 @@ PARTS: Final = {
     latency.PART: Part(lambda stage: latency.measure(stage, latency.Size()), 240),
     slow.PART: Part(lambda stage: slow.measure(stage, slow.Size()), 1200),
     storm.PART: Part(lambda stage: storm.measure(stage, storm.Size()), 150),
-    idle.PART: Part(lambda stage: idle.measure(stage, idle.Size()), 180),
+    idle.PART: Part(lambda stage: idle.measure(stage, idle.Size()), 480),
     attack.PART: Part(lambda stage: attack.measure(stage, attack.Size()), 240),
     outage.PART: Part(lambda stage: outage.measure(stage, outage.Size()), 180),
     rebalance.PART: Part(lambda stage: rebalance.measure(stage, rebalance.Size()), 180),
