@@ -187,9 +187,9 @@ class System:
         return self._start("worker", command, port, variables)
 
     def edge(self, **variables: object) -> Process:
-        """Start an edge, and do not wait until it is ready."""
-        port = free_port()
-        return self._start("edge", ["edge"], port, {"EDGE_PORT": port, **variables})
+        """Start an edge, on a port of its own unless ``EDGE_PORT`` is among its variables; do not wait for it."""
+        port = int(str(variables.get("EDGE_PORT") or free_port()))
+        return self._start("edge", ["edge"], port, {**variables, "EDGE_PORT": port})
 
     def _start(self, kind: str, command: Sequence[str], port: int, variables: Mapping[str, object]) -> Process:
         name = f"{kind}-{len(self.processes) + 1}"
