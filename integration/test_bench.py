@@ -33,7 +33,7 @@ _PARTS: dict[str, tuple[Measure, int]] = {
         2,
     ),
     cores.PART: (
-        lambda stage: cores.measure(stage, cores.Size(clients=50, posts=(1, 5), seconds=0.1, repetitions=1)),
+        lambda stage: cores.measure(stage, cores.Size(clients=50, posts={1: 1, 5: 3}, seconds=0.1, repetitions=1)),
         11,
     ),
     latency.PART: (lambda stage: latency.measure(stage, latency.Size(clients=(3, 20), windows=3)), 6),

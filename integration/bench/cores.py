@@ -8,7 +8,7 @@ together deliver for each second of CPU time is told, too: whether two of them w
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import psutil
@@ -26,11 +26,15 @@ _EDGES: Final = (1, 2)
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured: windows of so many posts, each for so many seconds, with clients from so many processes."""
+    """How much is measured, with clients from so many processes.
+
+    ``posts`` says of how many posts windows are, and how many of these are sent at once, for so many seconds. Windows
+    of one post come one at a time: an edge that is busy would join them, and then they are none of one post.
+    """
 
     clients: int = 2_000
     processes: int = 2
-    posts: Sequence[int] = (1, 50)
+    posts: Mapping[int, int] = field(default_factory=lambda: {1: 1, 50: 20})
     seconds: float = 4
     repetitions: int = 3
 
@@ -42,6 +46,12 @@ class _Turn(NamedTuple):
     """A second of CPU time."""
     busy: float
     """Which share of the time the busiest process of clients was computing."""
+
+
+class _Load(NamedTuple):
+    posts: int
+    windows: int
+    seconds: float
 
 
 class _Case(NamedTuple):
@@ -66,24 +76,25 @@ async def measure(stage: Stage, size: Size) -> list[Figure]:
                     processes = listening(edge.port)
                     assert len(processes) == edges, f"{len(processes)} edges listen instead of {edges}"
                     show = Show(Feed(producer, system.feed), clients)
-                    for posts in size.posts:
-                        turns[_Case(edges, posts)].append(await _turn(show, clients, processes, posts, size.seconds))
+                    for posts, windows in size.posts.items():
+                        turn = await _turn(show, clients, processes, _Load(posts, windows, size.seconds))
+                        turns[_Case(edges, posts)].append(turn)
                     shares.append(max(_connections(each, edge.port) for each in processes) / size.clients)
     return _figures(size, turns, shares[1::2])
 
 
-async def _turn(show: Show, clients: Crowd, processes: Sequence[psutil.Process], posts: int, seconds: float) -> _Turn:
-    """Send windows one at a time, the next when every client has the one before."""
+async def _turn(show: Show, clients: Crowd, processes: Sequence[psutil.Process], load: _Load) -> _Turn:
+    """Send windows, the next when every client has those before."""
     # Not counted: it may wait for a connection or fill a cache.
     await show.window(1)
     clients.take_saturation()
     clock = asyncio.get_running_loop().time
-    begin, cpu, windows = clock(), sum(map(cpu_seconds, processes)), 0
-    while (passed := clock() - begin) < seconds:
-        await show.window(posts)
-        windows += 1
+    begin, cpu, posts = clock(), sum(map(cpu_seconds, processes)), 0
+    while (passed := clock() - begin) < load.seconds:
+        await show.train(load.windows, load.posts)
+        posts += load.windows * load.posts
     used = sum(map(cpu_seconds, processes)) - cpu
-    deliveries = clients.clients * posts * windows
+    deliveries = clients.clients * posts
     return _Turn(deliveries / passed, deliveries / used, clients.take_saturation())
 
 
@@ -96,8 +107,9 @@ def _connections(process: psutil.Process, port: int) -> int:
 
 def _figures(size: Size, turns: Mapping[_Case, Sequence[_Turn]], shares: Sequence[float]) -> list[Figure]:
     figures = []
-    for posts in size.posts:
-        what = f"{size.clients:,} clients, {posts} post{'s' if posts > 1 else ''} a window"
+    for posts, windows in size.posts.items():
+        each = f"{posts} post{'s' if posts > 1 else ''} a window"
+        what = f"{size.clients:,} clients, {each}, {windows} at a time"
         one, two = ([turn.deliveries for turn in turns[_Case(edges, posts)]] for edges in _EDGES)
         for edges in _EDGES:
             name = f"{what}: {edges} edge{'s' if edges > 1 else ''}"

@@ -64,22 +64,25 @@ async def measure(stage: Stage, size: Size) -> list[Figure]:
         ("plain aiohttp, a compressor each", size.compressors, True, partial(_plain, stage, COMPRESS), None),
     )
     figures = []
-    for name, clients, deflated, start, goal in plan:
-        stage.say(f"{PART}: {clients:,} connections, {name}, {size.repetitions} times")
+    for server, clients, deflated, start, goal in plan:
+        stage.say(f"{PART}: {clients:,} connections, {server}, {size.repetitions} times")
         kib = [await _kib(start, clients, size, deflated=deflated) for _ in range(size.repetitions)]
         note = _AIM if goal else ""
-        figures.append(Figure(PART, f"resident, {clients:,} connections: {name}", "KiB each", kib, goal, note=note))
+        at: dict[str, str | int] = {"server": server, "clients": clients}
+        name = f"resident, {clients:,} connections: {server}"
+        figures.append(Figure(PART, name, "KiB each", kib, goal, note=note, at=at))
     return figures + await _layers(stage, size)
 
 
 async def _layers(stage: Stage, size: Size) -> list[Figure]:
     stage.say(f"{PART}: {size.layered:,} connections, layer by layer")
     figures = []
-    for number, layer in enumerate(LAYERS, 1):
-        kib = await _kib(partial(_layer, layer), size.layered, size, deflated=False)
-        figures.append(Figure(PART, f"up to layer {number}: {layer}", "KiB each", [kib]))
-    kib = await _kib(partial(_edge, stage), size.layered, size, deflated=True)
-    return [*figures, Figure(PART, f"up to layer {len(LAYERS) + 1}: {KEPT}", "KiB each", [kib])]
+    for number, layer in enumerate((*LAYERS, KEPT), 1):
+        start = partial(_edge, stage) if layer == KEPT else partial(_layer, layer)
+        kib = await _kib(start, size.layered, size, deflated=layer == KEPT)
+        at: dict[str, str | int] = {"layer": number, "what": layer}
+        figures.append(Figure(PART, f"up to layer {number}: {layer}", "KiB each", [kib], at=at))
+    return figures
 
 
 async def _kib(
