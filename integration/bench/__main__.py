@@ -51,7 +51,7 @@ PARTS: Final = {
     rebalance.PART: Part(lambda stage: rebalance.measure(stage, rebalance.Size()), 180),
 }
 _TOGETHER: Final = [name for name in PARTS if name != slow.PART]
-"""About ten minutes."""
+"""About a quarter of an hour."""
 _FAILURES: Final = (ServiceError, NoAnswer, window.CutWindow, AssertionError, TimeoutError, KeyboardInterrupt)
 """What ends a run early: a service or a process that fails us (``integration.system`` asserts), time, or Ctrl-C."""
 _RESULTS: Final = Path(__file__).parents[2] / "bench-results"

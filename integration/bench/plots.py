@@ -7,10 +7,9 @@ There are colours for a light page and for a dark one; all is legible at 700 pix
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 _WIDTH: Final = 700
 _HEIGHT: Final = 440
@@ -28,26 +27,20 @@ path{{fill:none;stroke-width:2.2;stroke-linejoin:round}}{colours}"
 _LIGHT: Final = ("#0a5cc2", "#b54708", "#047857", "#8a35b0", "#b4235c", "#4b5563", "#7a828e")
 _DARK: Final = ("#6cb6ff", "#f0a35e", "#4fd1a5", "#d4a6ff", "#ff94bb", "#c3cad3", "#9aa3ae")
 _MARKS: Final = (
-    "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z",
-    "M-4-4h8v8h-8z",
-    "M0-5L5 4H-5z",
-    "M0-5.5L5.5 0L0 5.5L-5.5 0z",
-    "M0 5L5-4H-5z",
-    "M-5-1.5h3.5v-3.5h3v3.5h3.5v3h-3.5v3.5h-3v-3.5h-3.5z",
-    "M-5-2h10v4h-10z",
-)
+    "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z", "M-4-4h8v8h-8z", "M0-5L5 4H-5z", "M0-5.5L5.5 0L0 5.5L-5.5 0z", "M0 5L5-4H-5z",
+    "M-5-1.5h3.5v-3.5h3v3.5h3.5v3h-3.5v3.5h-3v-3.5h-3.5z", "M-5-2h10v4h-10z",
+)  # fmt: skip
+"""A disc, a square, a triangle, a diamond, a triangle upside down, a cross, a dash."""
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """A name, and points (x, y) in the order of x."""
 
     name: str
     points: Sequence[tuple[float, float]]
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(NamedTuple):
     """A value that has a line of its own, and what it is."""
 
     value: float
@@ -80,16 +73,14 @@ def lines(title: str, *, x: str, y: str, data: Sequence[Line], log: bool = False
 def bars(title: str, *, unit: str, data: Sequence[tuple[str, float]], ours: int, goal: Mark | None = None) -> str:
     """Draw a bar for each value, its name above it; the first ``ours`` of them stand out."""
     along = _scale(0, max(value for _, value in data), 16, _WIDTH - 16, log=False)
-    bottom = 44 + _BAR * len(data)
+    marks, bottom = [goal] if goal else [], 44 + _BAR * len(data)
     parts = [_text(16, 26, title, "title")]
     for index, (name, value) in enumerate(data):
         top, colour = 44 + _BAR * index, "f0" if index < ours else "f6"
         parts.append(_text(16, top + 14, f"{name}: {short(value)} {unit}"))
         parts.append(f'<rect class="{colour}" x="16" y="{top + 20}" width="{along(value) - 16:.1f}" height="18"/>')
-        if goal:
-            parts.append(_rule(along(goal.value), top + 17, along(goal.value), top + 41, "goal"))
-    if goal:
-        parts.append(_text(along(goal.value), bottom + 16, goal.name, anchor="middle"))
+        parts += [_rule(along(mark.value), top + 17, along(mark.value), top + 41, "goal") for mark in marks]
+    parts += [_text(along(mark.value), bottom + 16, mark.name, anchor="middle") for mark in marks]
     return _svg(bottom + 28, title, parts)
 
 
@@ -125,8 +116,7 @@ def _apart(heights: Sequence[float]) -> list[float]:
     placed = list(heights)
     for before, index in pairwise(order):
         placed[index] = max(placed[index], placed[before] + _TEXT)
-    beyond = max(0.0, max(placed) + _TEXT - _HEIGHT)
-    return [height - beyond for height in placed]
+    return [height - max(0.0, max(placed) + _TEXT - _HEIGHT) for height in placed]
 
 
 def _text(x: float, y: float, text: str, kind: str = "", *, anchor: str = "start") -> str:
