@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from websockets.frames import Opcode
 
@@ -22,7 +22,7 @@ _ABNORMAL: Final = 1006
 
 
 class SlowClient:
-    """One client with cursors. Made by :func:`connect`; it answers no pings."""
+    """One client with cursors. Made by :func:`connect`; it answers no pings, and is cut at the end."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -31,6 +31,12 @@ class SlowClient:
         """All that it was sent whole, the welcome included."""
         self.code: int | None = None
         """How the connection ended: 1006 when it was cut without a close (RFC 6455 section 7.1.5)."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
 
     @property
     def ids(self) -> list[int]:
@@ -45,10 +51,9 @@ class SlowClient:
         return cursor
 
     async def read(self, most: int = 65_536) -> None:
-        """Wait for something, and take so many bytes of it at most."""
+        """Wait for something, however long, and take so many bytes of it at most."""
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                data = await asyncio.get_running_loop().sock_recv(self._connection, most)
+            data = await asyncio.get_running_loop().sock_recv(self._connection, most)
         except ConnectionResetError:
             data = b""
         frames = self._reader.feed(data)
@@ -60,18 +65,16 @@ class SlowClient:
 
     async def read_until_last(self, id_: int) -> None:
         """Read until the newest post is this one."""
-        while self.ids[-1:] != [id_] and self.code is None:
-            await self.read()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while self.ids[-1:] != [id_] and self.code is None:
+                await self.read()
 
     async def read_until_end(self) -> int:
         """Read all that there is; return how the connection ended."""
-        while self.code is None:
-            await self.read()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while self.code is None:
+                await self.read()
         return self.code
-
-    def close(self) -> None:
-        """Cut the connection."""
-        self._connection.close()
 
 
 async def connect(port: int) -> SlowClient:
@@ -90,8 +93,9 @@ async def connect(port: int) -> SlowClient:
             answer += await loop.sock_recv(connection, 1)
         assert answer.startswith(b"HTTP/1.1 101 "), answer
         client = SlowClient(connection)
-        while not client.messages:
-            await client.read(1)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not client.messages:
+                await client.read(1)
     except BaseException:
         connection.close()
         raise

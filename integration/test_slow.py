@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from typing import Final
 
@@ -92,12 +92,11 @@ async def test_who_falls_out_of_the_log_and_reads_again_is_told_4008(
 ) -> None:
     """What was begun is finished, and the cursor of the last post is good where the log is longer."""
     async with showing(system, forgetful) as show:
-        client = await slow.connect(forgetful.port)
-        await show.until_lagging(1)
-        # A session that the log has moved past is at its end, and so lags no more.
-        await show.until_lagging(0)
-        assert await client.read_until_end() == 4008
-        client.close()
+        with await slow.connect(forgetful.port) as client:
+            await show.until_lagging(1)
+            # A session that the log has moved past is at its end, and so lags no more.
+            await show.until_lagging(0)
+            assert await client.read_until_end() == 4008
         await expect_to_go_on(client, show.ids, forgetful, lasting)
 
 
@@ -106,13 +105,11 @@ async def test_who_falls_out_of_the_log_and_never_reads_is_cut(
 ) -> None:
     """It sees 1006 whenever it looks, and its cursor is as good as with a close."""
     async with showing(system, forgetful) as show:
-        client = await slow.connect(forgetful.port)
-        await show.until_lagging(1)
-        # A session that the log has moved past is at its end, and so lags no more.
-        await show.until_lagging(0)
-        await left(forgetful, 1)
-        assert await client.read_until_end() == 1006
-        client.close()
+        with await slow.connect(forgetful.port) as client:
+            await show.until_lagging(1)
+            await show.until_lagging(0)
+            await left(forgetful, 1)
+            assert await client.read_until_end() == 1006
         await expect_to_go_on(client, show.ids, forgetful, lasting)
 
 
@@ -132,22 +129,21 @@ async def expect_to_go_on(client: SlowClient, shown: list[int], forgetful: Proce
 async def test_who_reads_a_byte_a_second_is_waited_for_and_gets_every_post(system: System, lasting: Process) -> None:
     """The log is its buffer: nothing is lost, and when it reads as others do it has caught up."""
     async with showing(system, lasting) as show:
-        client = await slow.connect(lasting.port)
-        for _ in range(5):
-            await show.windows(2 * _FEW)
-            await asyncio.sleep(1)
-            await client.read(1)
-        assert len(client.ids) == 0
-        await client.read_until_last(show.ids[-1])
-        client.close()
-        assert (client.ids, client.code) == (show.ids, None)
+        with await slow.connect(lasting.port) as client:
+            for _ in range(5):
+                await show.windows(2 * _FEW)
+                await asyncio.sleep(1)
+                await client.read(1)
+            assert client.ids == []
+            await client.read_until_last(show.ids[-1])
+            assert (client.ids, client.code) == (show.ids, None)
 
 
 async def test_slow_clients_cost_the_edge_no_more_than_one_write_each(system: System, lasting: Process) -> None:
     """What waits for a hundred of them is in the log once. Twice a write is allowed, for buffers have spare room."""
     process = serving(lasting.port)
-    clients = [await slow.connect(lasting.port) for _ in range(_CLIENTS)]
-    async with showing(system, lasting) as show:
+    async with AsyncExitStack() as connected, showing(system, lasting) as show:
+        clients = [connected.enter_context(await slow.connect(lasting.port)) for _ in range(_CLIENTS)]
         # What each connection and the other form of the log take is there before.
         await show.windows(1)
         for client in clients:
@@ -156,13 +152,11 @@ async def test_slow_clients_cost_the_edge_no_more_than_one_write_each(system: Sy
         # More than three times what each may take, if it were kept for each of them.
         await show.windows(2 * _FEW)
         await show.until_lagging(_CLIENTS)
-    after = resident_bytes(process) - await asyncio.to_thread(lasting.metric, "edge_log_bytes")
-    assert after - before <= 2 * _WRITE_BYTES * len(clients)
-    for client in clients[:3]:
-        await client.read_until_last(show.ids[-1])
-        assert (client.ids, client.code) == (show.ids, None)
-    for client in clients:
-        client.close()
+        after = resident_bytes(process) - await asyncio.to_thread(lasting.metric, "edge_log_bytes")
+        assert after - before <= 2 * _WRITE_BYTES * _CLIENTS
+        for client in clients[:3]:
+            await client.read_until_last(show.ids[-1])
+            assert (client.ids, client.code) == (show.ids, None)
 
 
 @pytest.fixture
@@ -177,11 +171,10 @@ def watchful(system: System) -> Iterator[Process]:
 async def test_who_never_answers_a_ping_is_cut(system: System, watchful: Process) -> None:
     """A peer may be gone without a word; who answers stays."""
     async with showing(system, watchful) as show:
-        client = await slow.connect(watchful.port)
-        await show.windows(1)
-        await client.read_until_last(show.ids[-1])
-        assert await client.read_until_end() == 1006
-        client.close()
+        with await slow.connect(watchful.port) as client:
+            await show.windows(1)
+            await client.read_until_last(show.ids[-1])
+            assert await client.read_until_end() == 1006
         await show.windows(1)
 
 
