@@ -43,7 +43,7 @@ _PARTS: dict[str, tuple[Measure, int]] = {
         lambda stage: idle.measure(
             stage, idle.Size(clients=50, a_process=20, compressors=20, layered=40, repetitions=1)
         ),
-        9,
+        21,
     ),
     attack.PART: (
         lambda stage: attack.measure(

@@ -4,7 +4,9 @@ Idle, but not new: each has been sent one post. Memory is what the process has r
 a socket is not in it.
 """
 
+import asyncio
 import secrets
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from integration.bench.layers import LAYERS
 from integration.bench.send_each import COMPRESS
 from integration.bench.stage import Stage
 from integration.bench.usage import resident_bytes, serving
+from integration.system import Process
 
 PART: Final = "idle"
 KEPT: Final = "the edge's client: Connection, Session, Member, and its own reader for compression"
@@ -29,6 +32,8 @@ KEPT: Final = "the edge's client: Connection, Session, Member, and its own reade
 _KIB: Final = 1024
 _GOAL: Final = Goal("at most", 16)
 _AIM: Final = "the aim is 12"
+_FILES: Final = 12
+"""So many files are told of: nearly all that there is."""
 _WARMING: Final = 100
 """Connections that come and go before the counting: imports, caches and first arenas are no connection's cost."""
 
@@ -71,7 +76,7 @@ async def measure(stage: Stage, size: Size) -> list[Figure]:
         at: dict[str, str | int] = {"server": server, "clients": clients}
         name = f"resident, {clients:,} connections: {server}"
         figures.append(Figure(PART, name, "KiB each", kib, goal, note=note, at=at))
-    return figures + await _layers(stage, size)
+    return [*figures, *await _layers(stage, size), *await _files(stage, size)]
 
 
 async def _layers(stage: Stage, size: Size) -> list[Figure]:
@@ -83,6 +88,31 @@ async def _layers(stage: Stage, size: Size) -> list[Figure]:
         at: dict[str, str | int] = {"layer": number, "what": layer}
         figures.append(Figure(PART, f"up to layer {number}: {layer}", "KiB each", [kib], at=at))
     return figures
+
+
+async def _files(stage: Stage, size: Size) -> list[Figure]:
+    """Trace which files' lines allocated what a connection holds, on an edge of its own."""
+    stage.say(f"{PART}: {size.layered:,} connections, file by file")
+    async with stage.installation() as (system, _):
+        edge = system.edge("integration.bench.traced")
+        await asyncio.to_thread(edge.until_ready)
+        async with crowd(edge.port, min(_WARMING, size.layered), deflated=True):
+            pass
+        await asyncio.to_thread(edge.until, lambda: edge.metric("edge_connections") == 0, "has forgotten who left")
+        before = await _traced(edge)
+        async with crowd(edge.port, size.layered, a_process=size.a_process, deflated=True):
+            after = await _traced(edge)
+    kib = {file: (after[file] - before.get(file, 0)) / size.layered / _KIB for file in after}
+    most = sorted(kib, key=lambda file: kib[file], reverse=True)[:_FILES]
+    return [Figure(PART, f"allocated in {file}", "KiB each", [kib[file]], at={"file": file}) for file in most]
+
+
+async def _traced(edge: Process) -> dict[str, int]:
+    told = len(edge.events("memory.traced"))
+    serving(edge.port).send_signal(signal.SIGUSR1)
+    await asyncio.to_thread(edge.until, lambda: len(edge.events("memory.traced")) > told, "tells what it has allocated")
+    sizes: dict[str, int] = edge.events("memory.traced")[-1]["bytes"]
+    return sizes
 
 
 async def _kib(

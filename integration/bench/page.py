@@ -67,6 +67,7 @@ def page(text: str, runs: Sequence[Run]) -> str:
         "goals": _goals(figures),
         "fanout": _fanout(figures),
         "layers": _layers(figures),
+        "files": _files(figures),
         **{part: _plain(figures, part) for part in _PLAIN},
     }
     return _BLOCK.sub(lambda found: f"{found[1]}\n{blocks[found[2]] or _UNMEASURED}\n\n{found[3]}", text)
@@ -80,7 +81,7 @@ def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _plain(figures: Sequence[Figure], part: str) -> str:
     """List all figures of a part, but for those that have a table of their own."""
-    own = [figure for figure in figures if figure.part == part and "layer" not in figure.at]
+    own = [figure for figure in figures if figure.part == part and not {"layer", "file"} & figure.at.keys()]
     return _markdown(
         ("figure", "median", "unit", "range", "goal", ""),
         [(each.name, shown(each.median), each.unit, each.range, each.verdict, each.note) for each in own],
@@ -140,6 +141,11 @@ def _layers(figures: Sequence[Figure]) -> str:
         ("what a connection consists of", "KiB", "with all before it"),
         [(str(each.at["what"]), shown(own), shown(each.median)) for each, own in zip(layers, added, strict=True)],
     )
+
+
+def _files(figures: Sequence[Figure]) -> str:
+    files = [each for each in figures if each.part == idle.PART and "file" in each.at]
+    return _markdown(("allocated by lines of", "KiB"), [(f"`{each.at['file']}`", shown(each.median)) for each in files])
 
 
 def _fanout_lines(figures: Sequence[Figure]) -> str | None:
