@@ -30,6 +30,7 @@ _LINE: Final = 2_000
 """How much of a line is shown: a traceback is one line of JSON."""
 _ROOT: Final = Path(__file__).parent.parent
 _WORKER: Final = "streams.app"
+_EDGE: Final = "edge"
 
 
 class Process:
@@ -186,10 +187,10 @@ class System:
         command = ["faust", "-A", module, "worker", "-l", "info", f"--web-port={port}"]
         return self._start("worker", command, port, variables)
 
-    def edge(self, **variables: object) -> Process:
-        """Start an edge, and do not wait until it is ready."""
-        port = free_port()
-        return self._start("edge", ["edge"], port, {"EDGE_PORT": port, **variables})
+    def edge(self, module: str = _EDGE, /, **variables: object) -> Process:
+        """Start an edge, on a port of its own unless ``EDGE_PORT`` is among its variables; do not wait for it."""
+        port = int(str(variables.get("EDGE_PORT") or free_port()))
+        return self._start("edge", [module], port, {**variables, "EDGE_PORT": port})
 
     def _start(self, kind: str, command: Sequence[str], port: int, variables: Mapping[str, object]) -> Process:
         name = f"{kind}-{len(self.processes) + 1}"

@@ -5,7 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from integration.bench import attack, contenders, fanout, idle, latency, outage, path, rebalance, slow, storm, window
+from integration.bench import (
+    attack,
+    contenders,
+    cores,
+    fanout,
+    idle,
+    latency,
+    outage,
+    path,
+    rebalance,
+    slow,
+    storm,
+    window,
+)
 from integration.bench.figures import Figure, Goal, percentile, ratio, table
 from integration.bench.stage import Stage
 from integration.services import Services
@@ -19,10 +32,19 @@ _PARTS: dict[str, tuple[Measure, int]] = {
         lambda stage: window.measure(stage, window.Size(window_seconds=1, clients=(1, 3), posts=(5,), repetitions=1)),
         2,
     ),
+    cores.PART: (
+        lambda stage: cores.measure(stage, cores.Size(clients=50, posts={1: 1, 5: 3}, seconds=0.1, repetitions=1)),
+        11,
+    ),
     latency.PART: (lambda stage: latency.measure(stage, latency.Size(clients=(3, 20), windows=3)), 6),
     slow.PART: (lambda stage: slow.measure(stage, slow.Size(clients=20, slow=3, seconds=2, pace=0.05, runs=1)), 6),
     storm.PART: (lambda stage: storm.measure(stage, storm.Size(clients=30, missed=3, drain_seconds=1)), 8),
-    idle.PART: (lambda stage: idle.measure(stage, idle.Size(clients=50, repetitions=1)), 2),
+    idle.PART: (
+        lambda stage: idle.measure(
+            stage, idle.Size(clients=50, a_process=20, compressors=20, layered=40, repetitions=1)
+        ),
+        21,
+    ),
     attack.PART: (
         lambda stage: attack.measure(
             stage, attack.Size(clients=5, windows=10, repetitions=1, attacks={"dripping": 3, "pinging": 2})

@@ -1,7 +1,7 @@
-"""``python -m integration.bench [PART]...``: measure, print a table, and write the figures to ``bench-results/``.
+"""``python -m integration.bench [PART]...``: measure, print a table, and write figures and plots to ``bench-results/``.
 
-The parts: path, window, fanout, latency, slow, storm, idle, attack, outage, rebalance. Unless some are named, all but
-``slow``, which takes as long as the others together.
+The parts: path, window, fanout, cores, latency, slow, storm, idle, attack, outage, rebalance. Unless some are named,
+all but ``slow``, which takes as long as the others together.
 """
 
 import asyncio
@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import asyncpg
+import psutil
 
-from integration.bench import attack, fanout, idle, latency, outage, path, rebalance, slow, storm, window
+from integration.bench import attack, cores, fanout, idle, latency, outage, path, rebalance, slow, storm, window
 from integration.bench.companion import NoAnswer
 from integration.bench.figures import Figure, table
+from integration.bench.page import pictures
 from integration.bench.stage import Stage
 from integration.posts_service import create_tables
 from integration.service import ServiceError
@@ -39,21 +41,22 @@ PARTS: Final = {
     path.PART: Part(lambda stage: path.measure(stage, path.Size()), 120),
     window.PART: Part(lambda stage: window.measure(stage, window.Size()), 150),
     fanout.PART: Part(lambda stage: fanout.measure(stage, fanout.Size()), 480),
+    cores.PART: Part(lambda stage: cores.measure(stage, cores.Size()), 240),
     latency.PART: Part(lambda stage: latency.measure(stage, latency.Size()), 240),
     slow.PART: Part(lambda stage: slow.measure(stage, slow.Size()), 1200),
     storm.PART: Part(lambda stage: storm.measure(stage, storm.Size()), 150),
-    idle.PART: Part(lambda stage: idle.measure(stage, idle.Size()), 180),
+    idle.PART: Part(lambda stage: idle.measure(stage, idle.Size()), 480),
     attack.PART: Part(lambda stage: attack.measure(stage, attack.Size()), 240),
     outage.PART: Part(lambda stage: outage.measure(stage, outage.Size()), 180),
     rebalance.PART: Part(lambda stage: rebalance.measure(stage, rebalance.Size()), 180),
 }
 _TOGETHER: Final = [name for name in PARTS if name != slow.PART]
-"""About ten minutes."""
+"""About a quarter of an hour."""
 _FAILURES: Final = (ServiceError, NoAnswer, window.CutWindow, AssertionError, TimeoutError, KeyboardInterrupt)
 """What ends a run early: a service or a process that fails us (``integration.system`` asserts), time, or Ctrl-C."""
 _RESULTS: Final = Path(__file__).parents[2] / "bench-results"
 _GIVEN: Final = ("AMQP_URL", "DATABASE_URL", "KAFKA_URL")
-_PACKAGES: Final = ("aio-pika", "aiohttp", "aiokafka", "asyncpg", "faust-streaming", "uvloop")
+_PACKAGES: Final = ("aio-pika", "aiohttp", "aiokafka", "asyncpg", "faust-streaming", "uvloop", "websockets")
 
 
 def main(names: Sequence[str]) -> int:
@@ -100,7 +103,14 @@ def _write(figures: Sequence[Figure], services: dict[str, str]) -> Path:
     now = datetime.now(UTC)
     result: dict[str, Any] = {
         "at": now.isoformat(timespec="seconds"),
-        "machine": {"cores": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()},
+        "machine": {
+            "cores": os.cpu_count(),
+            "processor": _processor(),
+            "memory": psutil.virtual_memory().total,
+            "kernel": platform.release(),
+            "python": platform.python_version(),
+            "load": [_load, os.getloadavg()[0]],
+        },
         "packages": {name: version(name) for name in _PACKAGES},
         "services": services,
         "figures": [figure.as_json() for figure in figures],
@@ -108,10 +118,20 @@ def _write(figures: Sequence[Figure], services: dict[str, str]) -> Path:
     _RESULTS.mkdir(exist_ok=True)
     file = _RESULTS / f"{now:%Y%m%dT%H%M%SZ}.json"
     file.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    for name, svg in pictures(figures).items():
+        file.with_name(f"{file.stem}-{name}.svg").write_text(svg, "utf-8")
     return file
 
 
+def _processor() -> str:
+    """Return what /proc/cpuinfo says of the first core; not every machine's has a name."""
+    models = [line for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines() if line.startswith("model name")]
+    return models[0].partition(":")[2].strip() if models else platform.machine()
+
+
 _begun: Final = time.monotonic()
+_load: Final = os.getloadavg()[0]
+"""The load average before anything of ours ran."""
 
 
 def _say(line: str) -> None:

@@ -12,7 +12,7 @@ from integration.bench.posts import FIRST_ID, frames
 
 _REQUEST_BYTES = 4096
 # The clients trust the answer: no key is looked at.
-_UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
 
 
 def _accepted(listener: socket.socket) -> socket.socket:
@@ -20,7 +20,7 @@ def _accepted(listener: socket.socket) -> socket.socket:
     # As asyncio sets it: with Nagle's algorithm small writes would wait for each other.
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     client.recv(_REQUEST_BYTES)
-    client.sendall(_UPGRADED)
+    client.sendall(UPGRADED)
     return client
 
 

@@ -1,8 +1,10 @@
 """Many WebSocket clients in one process: plain sockets, one epoll, and nothing but bytes counted.
 
-``python -m integration.bench.clients PORT COUNT`` connects them and replies ``{}``; told ``{"until": n}`` it replies
-when each has got ``n`` bytes in all, with ``last``, the wall clock at the last byte, and with ``cpu`` and ``seconds``,
-its own CPU time and the time that passed since the first byte: their ratio is how near it is to being what is measured.
+``python -m integration.bench.clients PORT COUNT`` connects them and replies ``{}``; with ``deflated`` after that they
+offer compression, and it must be agreed. Told ``{"until": n}`` it replies when each has got ``n`` bytes in all, with
+``last``, the wall clock at the last byte, and with ``cpu`` and ``seconds``, its own CPU time and the time that passed
+since the first byte: their ratio is how near it is to being what is measured. Told ``{"begun": true}`` it replies
+likewise when each has got anything at all.
 """
 
 import os
@@ -17,8 +19,12 @@ from integration.bench.companion import commands, reply
 # A key is sixteen bytes in base64 (RFC 6455 section 4.1). These clients trust the answer, so any will do.
 _HANDSHAKE: Final = (
     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n"
 )
+# As browsers offer it.
+_OFFER: Final = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+_AGREEMENT: Final = b"\r\nSec-WebSocket-Extensions: permessage-deflate"
+DEFLATED: Final = "deflated"
 _ANSWER_BYTES: Final = 4096
 # So many handshakes at a time: every listener's backlog takes them.
 _AT_ONCE: Final = 100
@@ -33,7 +39,9 @@ _PARENT: Final = 0
 
 
 class _Clients:
-    def __init__(self) -> None:
+    def __init__(self, *, deflated: bool) -> None:
+        self._handshake = _HANDSHAKE % (_OFFER if deflated else b"")
+        self._deflated = deflated
         self._epoll = select.epoll()
         self._epoll.register(_PARENT, select.EPOLLIN)
         self._sockets: dict[int, socket.socket] = {}
@@ -45,7 +53,7 @@ class _Clients:
                 socket.create_connection(("127.0.0.1", port), _PATIENCE_SECONDS) for _ in range(min(missing, _AT_ONCE))
             ]
             for each in fresh:
-                each.sendall(_HANDSHAKE)
+                each.sendall(self._handshake)
             for each in fresh:
                 self._take_in(each)
 
@@ -59,13 +67,25 @@ class _Clients:
         head, _, rest = answer.partition(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 101 "):
             raise ConnectionError(f"the server answered {head.splitlines()[0]!r}")
+        if (_AGREEMENT in head) != self._deflated:
+            raise ConnectionError(f"compression is agreed, or not agreed, against what was asked: {head!r}")
         client.setblocking(False)
         self._sockets[client.fileno()] = client
         self._got[client.fileno()] = len(rest)
         self._epoll.register(client.fileno(), select.EPOLLIN)
 
     def until(self, goal: int) -> dict[str, float]:
-        """Read until each client has got ``goal`` bytes, or raise."""
+        """Read until each client has got ``goal`` bytes and no more, or raise."""
+        answer = self._read_until(goal)
+        if max(self._got.values()) > goal:
+            raise ValueError(f"a client has got {max(self._got.values())} bytes instead of {goal}")
+        return answer
+
+    def begun(self) -> dict[str, float]:
+        """Read until each client has got something."""
+        return self._read_until(1)
+
+    def _read_until(self, goal: int) -> dict[str, float]:
         missing = sum(got < goal for got in self._got.values())
         cpu = started = last = 0.0
         deadline = time.monotonic() + _PATIENCE_SECONDS
@@ -80,8 +100,6 @@ class _Clients:
             missing -= sum(self._read(fd, goal) for fd, _ in events)
             last = time.time()
             time.sleep(_PAUSE_SECONDS)
-        if max(self._got.values()) > goal:
-            raise ValueError(f"a client has got {max(self._got.values())} bytes instead of {goal}")
         return {"last": last, "cpu": time.process_time() - cpu, "seconds": time.monotonic() - started}
 
     def _read(self, fd: int, goal: int) -> bool:
@@ -103,12 +121,13 @@ _NOWHERE: Final = bytearray(_READ_BYTES)
 
 def main() -> None:
     """Do as told until there is nobody to tell."""
-    clients = _Clients()
+    port, count, *options = sys.argv[1:]
+    clients = _Clients(deflated=DEFLATED in options)
     try:
-        clients.connect(int(sys.argv[1]), int(sys.argv[2]))
+        clients.connect(int(port), int(count))
         reply()
         for command in commands():
-            reply(**clients.until(command["until"]))
+            reply(**(clients.until(command["until"]) if "until" in command else clients.begun()))
     except (OSError, ValueError) as error:
         reply(error=str(error) or type(error).__name__)
     # Thousands of sockets need no farewell.

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
+from integration.bench.clients import DEFLATED
 from integration.bench.companion import Companion, companion
 
 _CLIENTS_A_PROCESS: Final = 16_000
@@ -29,6 +30,12 @@ class Crowd:
         for each in self._processes:
             each.tell(until=total)
 
+    async def begun(self) -> None:
+        """Wait until each has got something."""
+        for each in self._processes:
+            each.tell(begun=True)
+        await self.satisfied()
+
     async def satisfied(self) -> float:
         """Wait until each has got what was expected; return the wall clock at the last one's last byte."""
         answers = await asyncio.gather(*(each.answer() for each in self._processes))
@@ -47,13 +54,16 @@ class Crowd:
 
 
 @asynccontextmanager
-async def crowd(port: int, clients: int) -> AsyncIterator[Crowd]:
-    """Have that many clients connected to a server on loopback."""
+async def crowd(
+    port: int, clients: int, *, a_process: int = _CLIENTS_A_PROCESS, deflated: bool = False
+) -> AsyncIterator[Crowd]:
+    """Have that many clients connected to a server on loopback; ``deflated``: with compression agreed."""
+    options = (DEFLATED,) if deflated else ()
     async with AsyncExitStack() as started:
         processes = []
-        for first in range(0, clients, _CLIENTS_A_PROCESS):
-            count = min(_CLIENTS_A_PROCESS, clients - first)
-            processes.append(await started.enter_async_context(companion("integration.bench.clients", port, count)))
+        for first in range(0, clients, a_process):
+            process = companion("integration.bench.clients", port, min(a_process, clients - first), *options)
+            processes.append(await started.enter_async_context(process))
         for each in processes:
             await each.answer()
         yield Crowd(processes, clients)

@@ -72,7 +72,8 @@ async def _compare(stage: Stage, contenders: Field, clients: int, posts: int, si
     return [
         *(
             Figure(PART, f"{what}: {each.name}", "deliveries/CPU-s", results[each.name],
-                   note=f"clients {each.clients.take_saturation():.0%} busy")
+                   note=f"clients {each.clients.take_saturation():.0%} busy",
+                   at={"clients": clients, "posts": posts, "by": each.name})
             for each in contenders.contenders
         ),
         *_ratios(what, posts, results, "; ".join(f"no {name}: {why}" for name, why in contenders.missing.items())),

@@ -5,8 +5,8 @@ A figure has one value a repetition and is judged by their median. This module k
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
@@ -25,7 +25,10 @@ class Goal:
 
 @dataclass(frozen=True)
 class Figure:
-    """One thing measured; ``values`` are in ``unit``, one a repetition, and ``note`` says what else is to be known."""
+    """One thing measured; ``values`` are in ``unit``, one a repetition, and ``note`` says what else is to be known.
+
+    ``at`` says of which point of a table or a plot it is: for so many clients, by this server.
+    """
 
     part: str
     name: str
@@ -33,11 +36,18 @@ class Figure:
     values: Sequence[float]
     goal: Goal | None = None
     note: str = ""
+    at: Mapping[str, str | int] = field(default_factory=dict)
 
     @property
     def median(self) -> float:
         """The value that counts."""
         return statistics.median(self.values)
+
+    @property
+    def range(self) -> str:
+        """Say between which values it lay, where there are several."""
+        low, high = shown(min(self.values)), shown(max(self.values))
+        return f"{low} to {high}" if len(self.values) > 1 else ""
 
     @property
     def verdict(self) -> str:
@@ -59,6 +69,7 @@ class Figure:
             "goal": goal,
             "is_met": None if self.goal is None else not self.goal.missed_by(self.median),
             "note": self.note,
+            "at": dict(self.at),
         }
 
 
@@ -75,10 +86,9 @@ def percentile(values: Sequence[float], share: float) -> float:
 def table(figures: Iterable[Figure]) -> str:
     """Lay the figures out in columns: the median, the range of all repetitions, the goal."""
     rows = [("part", "figure", "median", "unit", "range", "goal", "")]
-    for each in figures:
-        low, high = shown(min(each.values)), shown(max(each.values))
-        spread = f"{low} to {high}" if len(each.values) > 1 else ""
-        rows.append((each.part, each.name, shown(each.median), each.unit, spread, each.verdict, each.note))
+    rows += [
+        (each.part, each.name, shown(each.median), each.unit, each.range, each.verdict, each.note) for each in figures
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -53,7 +53,17 @@ async def _figures(stage: Stage, clients: int, windows: int, p99: Goal | None, p
         after = await loop_lag(edge)
         on_time = (after.punctual - before.punctual) / (after.timers - before.timers)
         return [
-            Figure(PART, f"{name}: p50 to the last byte", "s", [percentile(delays, 0.5)], note=note),
-            Figure(PART, f"{name}: p99 to the last byte", "s", [percentile(delays, 0.99)], p99, note=note),
+            *(
+                Figure(
+                    PART,
+                    f"{name}: p{100 * share:.0f} to the last byte",
+                    "s",
+                    [percentile(delays, share)],
+                    goal,
+                    note=note,
+                    at={"clients": clients, "percentile": round(100 * share)},
+                )
+                for share, goal in ((0.5, None), (0.99, p99))
+            ),
             Figure(PART, f"{name}: the edge's timers at most 20 ms late", "of all", [on_time], punctual),
         ]

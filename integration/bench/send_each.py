@@ -1,23 +1,28 @@
 """The plain way, to compare with: an aiohttp server that sends each post to each client by itself.
 
-``python -m integration.bench.send_each TOPIC`` follows the topic at ``KAFKA_URL`` and replies with its ``port``.
+``python -m integration.bench.send_each TOPIC`` follows the topic at ``KAFKA_URL`` and replies with its ``port``. With
+``compress`` after that it agrees to compression as aiohttp has it, a compressor for each client.
 """
 
 import asyncio
 import sys
+from typing import Final
 
 from aiohttp import web
 
 from integration.bench.following import follow
 from integration.ports import free_port
 
+COMPRESS: Final = "compress"
+
 
 class _Server:
-    def __init__(self) -> None:
+    def __init__(self, *, compress: bool) -> None:
+        self._compress = compress
         self._clients: set[web.WebSocketResponse] = set()
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
-        websocket = web.WebSocketResponse(compress=False)
+        websocket = web.WebSocketResponse(compress=self._compress)
         await websocket.prepare(request)
         self._clients.add(websocket)
         try:
@@ -33,13 +38,14 @@ class _Server:
 
 
 async def _main() -> None:
-    server, port = _Server(), free_port()
+    topic, *options = sys.argv[1:]
+    server, port = _Server(compress=COMPRESS in options), free_port()
     application = web.Application()
     application.router.add_get("/", server.serve)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
-    await follow(sys.argv[1], server.send, port=port)
+    await follow(topic, server.send, port=port)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,21 @@ _PUNCTUAL: Final = "0.02"
 
 def serving(port: int) -> psutil.Process:
     """Return the child of ours that listens on a port."""
-    for child in psutil.Process().children(recursive=True):
-        for connection in child.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
-                return child
+    if children := listening(port):
+        return children[0]
     raise psutil.NoSuchProcess(0, msg=f"no child listens on port {port}")
+
+
+def listening(port: int) -> list[psutil.Process]:
+    """Return all children of ours that listen on a port."""
+    return [
+        child
+        for child in psutil.Process().children(recursive=True)
+        if any(
+            connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+            for connection in child.net_connections("tcp")
+        )
+    ]
 
 
 def cpu_seconds(process: psutil.Process) -> float:

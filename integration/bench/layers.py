@@ -1,0 +1,92 @@
+"""What a connection consists of, layer by layer: servers that each have one layer more than the one before.
+
+``python -m integration.bench.layers LAYER`` serves that layer and all before it, and replies with its ``port``. The
+last layer, what the edge keeps of a client, is not here: that is the edge itself.
+"""
+
+import asyncio
+import sys
+from typing import Final, cast
+
+from aiohttp import web
+
+from edge.entrance import Entrance, Gate, Rules
+from edge.limits import Census, Traffic
+from edge.listener import Listener
+from integration.bench.bare_writes import UPGRADED
+from integration.bench.companion import reply
+
+TRANSPORT: Final = "asyncio: a socket, its transport and a protocol that does nothing"
+HANDLER: Final = "aiohttp: its protocol, its parser, the task that waits for requests, and the request"
+WEBSOCKET: Final = "aiohttp: the WebSocket, its reader and its writer, and the frames of who waits for messages"
+ENTRANCE: Final = "the edge's limits: Entrance, its place in the census, its allowance"
+LAYERS: Final = (TRANSPORT, HANDLER, WEBSOCKET, ENTRANCE)
+
+_HOUR_SECONDS: Final = 3_600.0
+_BACKLOG: Final = 1024
+_MANY: Final = 1_000_000
+"""No limit is met here."""
+
+
+class _Bare(asyncio.Protocol):
+    """Takes everything for a handshake. The clients trust the answer."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.WriteTransport", transport)
+
+    def data_received(self, _data: bytes) -> None:
+        self._transport.write(UPGRADED)
+
+
+async def _answer(_request: web.Request) -> web.Response:
+    """Answer as if there were a WebSocket from now on, and forget the request."""
+    return web.Response(status=101, headers={"Upgrade": "websocket", "Connection": "Upgrade"})
+
+
+async def _attend(request: web.Request) -> web.WebSocketResponse:
+    websocket = web.WebSocketResponse(compress=False)
+    await websocket.prepare(request)
+    protocol = request.transport.get_protocol() if request.transport else None
+    if isinstance(protocol, Entrance):
+        # As the edge does: what counts frames is made now.
+        protocol.upgrade(lambda _: None)
+    async for _ in websocket:
+        pass
+    return websocket
+
+
+async def _serve(layer: str) -> int:
+    """Listen; return the port."""
+    loop = asyncio.get_running_loop()
+    if layer == TRANSPORT:
+        server = await loop.create_server(_Bare, "127.0.0.1", 0, backlog=_BACKLOG)
+        return int(server.sockets[0].getsockname()[1])
+    application = web.Application()
+    application.router.add_get("/", _answer if layer == HANDLER else _attend)
+    runner = web.AppRunner(application, access_log=None, keepalive_timeout=_HOUR_SECONDS)
+    await runner.setup()
+    if layer == ENTRANCE:
+        assert runner.server is not None
+        listener = Listener(_gate(), runner.server)
+        await listener.open("127.0.0.1", 0)
+        return listener.addresses[0][1]
+    site = web.TCPSite(runner, "127.0.0.1", 0, backlog=_BACKLOG)
+    await site.start()
+    return int(runner.addresses[0][1])
+
+
+def _gate() -> Gate:
+    traffic = Traffic(messages=_MANY, bytes=_MANY, pings=_MANY, message_bytes=_MANY, fragments=_MANY)
+    rules = Rules(handshake_seconds=_HOUR_SECONDS, head_bytes=_MANY, traffic=traffic)
+    return Gate(rules, Census(total=_MANY, per_address=0))
+
+
+async def _main() -> None:
+    reply(port=await _serve(sys.argv[1]))
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
+    await ended.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())
