@@ -124,7 +124,7 @@ async def _listen(gate: Gate, runner: web.AppRunner, settings: Settings) -> List
     assert runner.server is not None  # noqa: S101 - it was set up
     listener = Listener(gate, runner.server)
     try:
-        await listener.open(settings.edge_host, settings.edge_port)
+        await listener.open(settings.edge_host, settings.edge_port, reuse_port=settings.reuse_port)
     except OSError as error:
         where = f"EDGE_HOST {settings.edge_host}, EDGE_PORT {settings.edge_port}"
         raise CannotListen(f"The edge cannot listen on {where}: {error.strerror}.") from error

@@ -43,12 +43,14 @@ class Listener:
         """Where it listens."""
         return [each.getsockname()[:2] for each in self._sockets]
 
-    async def open(self, host: str, port: int) -> None:
-        """Listen on all addresses of a host; raises :class:`OSError`."""
+    async def open(self, host: str, port: int, *, reuse_port: bool = False) -> None:
+        """Listen on all addresses of a host, with others on the same port if so said; raises :class:`OSError`."""
         found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:
             for family, _, _, _, address in dict.fromkeys(found):
-                made = socket.create_server(address[:2], family=socket.AddressFamily(family), backlog=_BACKLOG)
+                made = socket.create_server(
+                    address[:2], family=socket.AddressFamily(family), backlog=_BACKLOG, reuse_port=reuse_port
+                )
                 made.setblocking(False)
                 self._sockets.append(made)
         except OSError:

@@ -109,3 +109,18 @@ async def test_it_waits_while_files_are_short(monkeypatch: pytest.MonkeyPatch) -
     assert short.tries == 5
     writer.close()
     listening.close()
+
+
+async def test_several_listen_on_one_port_if_each_of_them_says_so() -> None:
+    """Whoever does not is told that the port is taken."""
+    first, second, stranger = (Listener(gate(), Idle) for _ in range(3))
+    await first.open("127.0.0.1", 0, reuse_port=True)
+    port = first.addresses[0][1]
+    await second.open("127.0.0.1", port, reuse_port=True)
+    with pytest.raises(OSError, match="in use"):
+        await stranger.open("127.0.0.1", port)
+    first.close()
+    said, writer = await read(port)
+    assert said == b"hello"
+    writer.close()
+    second.close()
