@@ -30,6 +30,7 @@ _logger = structlog.get_logger("edge.app")
 # Files that are no client's: the interpreter's own, and a connection or two to each of Kafka's brokers.
 _OWN_FILES: Final = 128
 _SWEEP_SECONDS: Final = 1.0
+_SWEPT: Final = 0.05
 # Shorter than what the loop should be busy with at a time, so that no such time is missed; it costs 0.2 % of a core.
 _TICK_SECONDS: Final = 0.01
 
@@ -150,10 +151,10 @@ def _rules(settings: Settings) -> Rules:
 
 
 async def _sweep(hub: Hub, patience: Patience) -> None:
-    """One timer for all clients."""
+    """One timer for all clients, and a few of them at a time: thousands may be due for a ping at once."""
     while True:
-        await asyncio.sleep(_SWEEP_SECONDS)
-        hub.sweep(patience)
+        await asyncio.sleep(_SWEEP_SECONDS * _SWEPT)
+        hub.sweep(patience, _SWEPT)
 
 
 async def _watch_loop(lag: Lag) -> None:

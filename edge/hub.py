@@ -6,6 +6,7 @@ transport holds unsent bytes it is held. After ``SLICE_SECONDS`` of work the loo
 """
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -95,6 +96,7 @@ class Hub:
         self._soon = soon
         self._members: set[Member] = set()
         self._cohorts: Cohorts[Member] = Cohorts(log.head)
+        self._unswept: list[Member] = []
         self._is_turn_due = False
         self.posts_sent = 0
         self.bytes_sent = 0
@@ -178,10 +180,15 @@ class Hub:
             member.session.end(disconnect)
             self._close(member)
 
-    def sweep(self, patience: Patience) -> None:
-        """Ping the silent, cut off the dead and those that take nothing."""
+    def sweep(self, patience: Patience, share: float = 1.0) -> None:
+        """Look at the next ``share`` of all clients: ping the silent, cut off the dead and those that take nothing."""
+        if not self._unswept:
+            self._unswept = list(self._members)
         now = self._clock()
-        for member in self._members:
+        for _ in range(min(len(self._unswept), math.ceil(share * len(self._members)))):
+            member = self._unswept.pop()
+            if member not in self._members:
+                continue
             link = member.link
             silent = now - link.heard
             if link.unsent_since is not None:

@@ -281,6 +281,23 @@ def test_a_drained_client_that_is_gone_is_sent_nothing() -> None:
     assert line.got == [1]
 
 
+def test_clients_are_looked_at_a_few_at_a_time_and_each_in_its_turn() -> None:
+    """Who comes meanwhile has the next turn, and who has gone none."""
+    stage = Stage(log_of())
+    clients = [stage.join() for _ in range(10)]
+    stage.turns.now += 1000
+    for line, _ in clients:
+        line.heard = stage.turns.now - 30
+    stage.hub.sweep(PATIENCE, 0.25)
+    assert sum(line.pings for line, _ in clients) == 3
+    gone, member = next((line, member) for line, member in clients if not line.pings)
+    stage.hub.leave(member, 1006)
+    for _ in range(3):
+        stage.hub.sweep(PATIENCE, 0.25)
+    assert [line.pings for line, _ in clients if line is not gone] == [1] * 9
+    assert gone.pings == 0
+
+
 @pytest.mark.parametrize(
     ("silent", "unsent", "pings", "ends"),
     [
