@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 import structlog
-from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
+from aiohttp import WebSocketError, WSMsgType, web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -23,7 +23,8 @@ from edge.joining import SUBPROTOCOL, Rejected, Wish, at_end, resumed, resumptio
 from edge.limits import Standing
 from edge.log import Log
 from edge.page import Page
-from edge.session import SHUTDOWN, Disconnect, Session
+from edge.session import SHUTDOWN, Session
+from edge.visit import Visit
 from streams.contract import Offset
 
 _logger = structlog.get_logger("edge.server")
@@ -161,7 +162,7 @@ class Server:
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    async def _let_in(self, request: web.Request) -> "_Visit | web.StreamResponse":
+    async def _let_in(self, request: web.Request) -> "Visit | web.StreamResponse":
         """Shake hands with a client that asks for a WebSocket, or answer why not."""
         transport = request.transport
         if transport is None:
@@ -193,7 +194,7 @@ class Server:
             await websocket.close(code=SHUTDOWN.code, message=SHUTDOWN.reason.encode())
         if websocket.closed or request.transport is None:
             return websocket
-        visit = _Visit(self._hub, str(client), websocket, Connection(websocket, transport), session)
+        visit = Visit(self._hub, str(client), websocket, Connection(websocket, transport), session)
         entrance.upgrade(visit.break_off)
         return visit
 
@@ -243,48 +244,6 @@ class Server:
         if isinstance(found, Resume):
             return resumed(wish, self._log, found)
         return at_end(wish, self._log, end, found if isinstance(found, Gap) else None)
-
-
-class _Visit:
-    """A client from its handshake to its end: what is kept for it here."""
-
-    __slots__ = ("_client", "_connection", "_hub", "_member", "_started", "websocket")
-
-    def __init__(self, hub: Hub, client: str, websocket: WebSocket, connection: Connection, session: Session) -> None:
-        self._hub = hub
-        self._client = client
-        self._connection = connection
-        self._started = connection.heard
-        self.websocket = websocket
-        _logger.info("session.opened", peer=client, form=session.form.name.lower(), position=session.position)
-        self._member = hub.join(session, connection)
-
-    @property
-    def is_going_on(self) -> bool:
-        """Whether nothing has ended it."""
-        return self._member.session.disconnect is None
-
-    def break_off(self, disconnect: Disconnect) -> None:
-        """Send the close, and nothing more; somebody else cuts the connection."""
-        self._hub.dismiss(self._member, disconnect)
-        self._connection.part(disconnect)
-
-    def end(self, broken: int | None) -> None:
-        """Count it out, its connection having ended; ``broken`` is the code for what the client did wrong."""
-        error = self.websocket.exception()
-        if error is not None:
-            # It leads to the frames that it was raised in, and they to it: a cycle with all that the client had.
-            error.__traceback__ = error.__context__ = None
-        code = int(broken or self.websocket.close_code or WSCloseCode.ABNORMAL_CLOSURE)
-        disconnect = self._hub.leave(self._member, code)
-        _logger.info(
-            "session.closed",
-            peer=self._client,
-            code=disconnect.code,
-            reason=disconnect.reason,
-            posts=self._member.session.sent,
-            seconds=round(asyncio.get_running_loop().time() - self._started, 3),
-        )
 
 
 def _refuse(rejected: Rejected) -> web.Response:
