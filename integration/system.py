@@ -189,8 +189,9 @@ class System:
 
     def edge(self, module: str = _EDGE, /, **variables: object) -> Process:
         """Start an edge, on a port of its own unless ``EDGE_PORT`` is among its variables; do not wait for it."""
-        port = int(str(variables.get("EDGE_PORT") or free_port()))
-        return self._start("edge", [module], port, {**variables, "EDGE_PORT": port})
+        given = variables.get("EDGE_PORT")
+        port = given if isinstance(given, int) else free_port()
+        return self._start("edge", [module], port, {"EDGE_PORT": port, **variables})
 
     def _start(self, kind: str, command: Sequence[str], port: int, variables: Mapping[str, object]) -> Process:
         name = f"{kind}-{len(self.processes) + 1}"
