@@ -51,7 +51,8 @@ MUTANTS: Final = (
     ),
     _mutant(
         "it resumes one post too late",
-        Fault("slow postgres", ("postgres",), at_ms=1_000, lasts_ms=6_000),
+        # Long enough for a client to stay away for a window, which takes it ten seconds at most, and to come back.
+        Fault("slow postgres", ("postgres",), at_ms=1_000, lasts_ms=14_000),
         expected="unsaid gaps",
         edge="integration.faults.mutants.skips",
     ),
