@@ -4,15 +4,20 @@ What a worker holds when it is full is all that it will ever hold: the rest of t
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from integration.bench.crowd import crowd
+import msgspec
+import websockets
+
 from integration.bench.figures import Figure, Goal
-from integration.bench.posts import FRAME_BYTES, inserted
+from integration.bench.posts import inserted
 from integration.bench.stage import Stage
 from integration.bench.usage import resident_bytes, serving
+from integration.system import Process
 
 PART: Final = "outage"
 _MIB: Final = 1024 * 1024
@@ -69,7 +74,7 @@ async def observe(stage: Stage, size: Size) -> Outage:
     async with (
         inserted(stage.database_url, size.posts_per_second * (size.calm_seconds + size.outage_seconds)) as ids,
         stage.installation(WINDOW_SECONDS=1, MAX_HELD=size.max_held) as (system, edge),
-        crowd(edge.port, 1) as client,
+        _watching(edge) as shown,
         stage.announcing(system.queue) as announce,
     ):
         worker = system.worker()
@@ -91,13 +96,12 @@ async def observe(stage: Stage, size: Size) -> Outage:
         back = clock()
         await asyncio.to_thread(
             edge.until,
-            lambda: edge.metric("edge_posts_sent_total") >= len(ids),
+            lambda: shown.total() >= len(ids),
             "has shown the backlog",
             _DRAIN_SECONDS,
         )
         drained = clock() - back
-        # Not a byte more or less: each post came once.
-        await client.until(len(ids) * FRAME_BYTES)
+        assert shown == Counter(ids), "each post comes once"
         after = [resident_bytes(serving(port)) for port in ports]
         of_worker, of_edge = (
             Peaks(calm=calm[port], fifth=first[port], whole=max(first[port], rest[port]), after=now)
@@ -128,6 +132,31 @@ async def measure(stage: Stage, size: Size) -> list[Figure]:
 
 
 _GOAL: Final = Goal("at most", ALLOWED_GROWTH)
+
+
+@asynccontextmanager
+async def _watching(edge: Process) -> AsyncIterator[Counter[int]]:
+    """Have a client that counts how often it sees each post, however long that takes."""
+    shown = Counter[int]()
+
+    async def watch(socket: websockets.ClientConnection) -> None:
+        async for text in socket:
+            shown[msgspec.json.decode(text, type=_Message).payload.id] += 1
+
+    async with websockets.connect(edge.websocket, compression=None) as socket:
+        watching = asyncio.create_task(watch(socket))
+        try:
+            yield shown
+        finally:
+            watching.cancel()
+
+
+class _Payload(msgspec.Struct):
+    id: int
+
+
+class _Message(msgspec.Struct):
+    payload: _Payload
 
 
 async def _announce(announce: Callable[[Sequence[int]], Awaitable[None]], ids: Sequence[int], rate: int) -> None:
