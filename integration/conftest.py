@@ -6,6 +6,7 @@
 import asyncio
 import os
 import secrets
+import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -39,6 +40,8 @@ def lacking(what: str) -> NoReturn:
 def pytest_configure(config: pytest.Config) -> None:
     """Remember which installations are alive, to show their logs beside a failure."""
     config.stash[_SYSTEMS] = []
+    # What a CI host sends that has lost its patience: like Ctrl-C, so that nothing is left behind then either.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
