@@ -1,6 +1,6 @@
 """A client's socket, beside aiohttp's WebSocket: the one place that leans on how aiohttp works.
 
-aiohttp does the handshake, reads what the client sends, answers its pings and closes. What we
+aiohttp does the handshake, reads what the client sends, and closes. What we
 send are frames that were made once for everybody, so they go to the transport directly. For that
 we need three things that its WebSocket does not give:
 
@@ -61,7 +61,6 @@ class Connection(asyncio.Protocol):
         "_closing",
         "_inner",
         "_is_over",
-        "_is_parted",
         "_loop",
         "_socket",
         "_transport",
@@ -80,7 +79,7 @@ class Connection(asyncio.Protocol):
         self._socket: int | None = None if encrypted else transport.get_extra_info("socket").fileno()
         self._closing: asyncio.Task[None] | None = None
         self._client: Client | None = None
-        self._is_parted = self._is_over = False
+        self._is_over = False
         self.heard = self._loop.time()
         """When the peer was last heard, by the loop's clock."""
         self.unsent_since: float | None = None
@@ -114,11 +113,12 @@ class Connection(asyncio.Protocol):
 
     def ping(self) -> None:
         """Ask the peer for a sign of life."""
-        self._transport.write(PING)
+        if not self._is_over:
+            self._transport.write(PING)
 
     def close(self, disconnect: Disconnect) -> None:
         """Close with a code, after what was begun; abort when that cannot be sent in time."""
-        if self._closing is None and not self._is_parted:
+        if self._closing is None and not self._is_over:
             self._closing = self._loop.create_task(self._close(disconnect))
 
     def part(self, disconnect: Disconnect) -> None:
@@ -126,8 +126,7 @@ class Connection(asyncio.Protocol):
 
         aiohttp would close it at once; with bytes unread that resets it, and the peer may never see the code.
         """
-        if self._closing is None and not self._is_parted:
-            self._is_parted = True
+        if self._closing is None and not self._is_over:
             self._end()
             self._transport.write(close_frame(disconnect.code, disconnect.reason))
 
@@ -159,7 +158,7 @@ class Connection(asyncio.Protocol):
         """Note that it holds none any more."""
         self.unsent_since = None
         self._inner.resume_writing()
-        if self._client is not None:
+        if self._client is not None and not self._is_over:
             self._client.drained()
 
     def data_received(self, data: bytes) -> None:

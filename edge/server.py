@@ -8,7 +8,6 @@ import asyncio
 from contextlib import suppress
 from typing import Final, Protocol
 
-import structlog
 from aiohttp import WebSocketError, WSMsgType, web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -26,8 +25,6 @@ from edge.page import Page
 from edge.session import SHUTDOWN, Session
 from edge.visit import Visit
 from streams.contract import Offset
-
-_logger = structlog.get_logger("edge.server")
 
 _REFUSAL_HEADERS: Final = {
     # RFC 9110 §15.5.22 and RFC 6455 §4.4: what to upgrade to, and to which version of it.
@@ -208,7 +205,12 @@ class Server:
         wish = wish_of(request.query, offered, deflated=extension is not None)
         if isinstance(wish, Rejected):
             return wish
-        session = self._return(wish) or await self._follow(wish)
+        found = resumption(wish, self._log)
+        if isinstance(found, Resume):
+            # Nobody is asked, and no timer set for an answer.
+            session: Session | None = resumed(wish, self._log, found)
+        else:
+            session = await self._follow(wish, found)
         if self._stopping:
             return Rejected(503, _STOPPING)
         trouble = self._feed.trouble or "Try again."
@@ -218,22 +220,15 @@ class Server:
         offers = request.headers.getall("Sec-WebSocket-Extensions", ())
         return agreement(",".join(offers)) if self._compression else None
 
-    def _return(self, wish: Wish) -> Session | None:
-        """Find the place of a client whose cursor the log has: nobody is asked, and no timer set for an answer."""
-        found = resumption(wish, self._log)
-        return resumed(wish, self._log, found) if isinstance(found, Resume) else None
-
-    async def _follow(self, wish: Wish) -> Session | None:
+    async def _follow(self, wish: Wish, found: Ahead | Gap | None) -> Session | None:
         """Find a client's place as soon as the log has read that far."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._join_seconds):
-                return await self._place(wish)
+                return await self._place(wish, found)
         return None
 
-    async def _place(self, wish: Wish) -> Session | None:
-        found = resumption(wish, self._log)
-        if isinstance(found, Resume):
-            return resumed(wish, self._log, found)
+    async def _place(self, wish: Wish, cursor: Ahead | Gap | None) -> Session | None:
+        found: Resume | Ahead | Gap | None = cursor
         end = await self._feed.end()
         if end is None:
             return None

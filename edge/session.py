@@ -33,8 +33,8 @@ class Session:
 
     def __init__(self, position: Position, form: Form, greeting: bytes = b"") -> None:
         self.position = position
-        self.form = form
         """What it has been sent everything before."""
+        self.form = form
         self._greeting = greeting
         self._began = position
         self._sent_before = 0

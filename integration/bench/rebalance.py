@@ -92,7 +92,9 @@ async def _stall(stage: Stage, size: Size, way: str) -> float:
         storm = await go_on(size.storm_seconds)
         await ending
         await asyncio.to_thread(staying.until, lambda: times.announced.keys() <= times.shown.keys(), "has shown all")
-        return max(0.0, times.longest(*storm) - _WINDOW_SECONDS)
+        begin, end = storm
+        # What was on its way when the worker went waits the longest.
+        return max(0.0, times.longest(begin - _WINDOW_SECONDS, end) - _WINDOW_SECONDS)
 
 
 async def _two_workers(system: System) -> Sequence[Process]:
