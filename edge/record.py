@@ -92,9 +92,10 @@ class Record:
     def stream(self, form: Form, begin: int, end: int) -> Frames | None:
         """Make the compressed frames of a stream; None when that gains too little: it is sent as text then."""
         texts = self._messages(form.text, begin, end)
-        frames = Frames(deflated_frame(payload) for payload in deflated(texts))
-        plain = sum(len(text_frame(text)) for text in texts)
-        return frames if len(frames.joined) < _GAIN * plain else None
+        payloads = list(deflated(texts))
+        if sum(map(len, payloads)) >= _GAIN * sum(map(len, texts)):
+            return None
+        return Frames(map(deflated_frame, payloads))
 
     def _messages(self, form: Form, begin: int, end: int) -> list[bytes]:
         messages = [message_of(self.plain[index]) for index in range(begin, end)]

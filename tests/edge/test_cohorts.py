@@ -67,8 +67,11 @@ def test_who_was_at_the_head_comes_before_who_lags() -> None:
 def test_what_is_left_of_a_cohort_comes_again() -> None:
     """At once when it was at the head, after the others when it lags; with those who have come there since."""
     one, two, late, later, lagging = client(5), client(5), client(1), client(2), client(1)
+    next_one = client(7)
     made = cohorts(5, one, two)
     made.advance(Position(7))
+    made.place(next_one)
+    made.advance(Position(9))
     made.place(late)
     made.place(later)
     cohort = made.next()
@@ -76,6 +79,7 @@ def test_what_is_left_of_a_cohort_comes_again() -> None:
     cohort.clients.remove(one)
     made.put_back(cohort)
     assert made.next() == Cohort(Position(5), Form.PLAIN, {two}, lags=False)
+    assert made.next() == Cohort(Position(7), Form.PLAIN, {next_one}, lags=False)
     cohort = made.next()
     assert cohort is not None
     made.place(lagging)

@@ -399,3 +399,30 @@ async def test_nothing_follows_a_close_whoever_sends_it() -> None:
         made.write(text_frame(b"too late"))
         (close,) = frames(await peer.read_all())
         assert (close.opcode, close.data[:2]) == (Opcode.CLOSE, (1002).to_bytes(2))
+
+
+async def test_nothing_follows_a_close_from_the_moment_on_at_which_it_is_sent() -> None:
+    """The socket is open still, for a few turns of the loop."""
+    async with pair() as (made, peer, both):
+        assert both.websocket is not None
+        closing = asyncio.create_task(both.websocket.close(code=1001))
+        await asyncio.sleep(0)
+        assert both.is_held.is_set()
+        made.write(text_frame(b"too late"))
+        made.ping()
+        made.part(SHUTDOWN)
+        (close,) = frames(await peer.read_all())
+        assert close.data[:2] == (1001).to_bytes(2)
+        await closing
+
+
+async def test_who_sends_is_not_told_to_go_on_after_a_close() -> None:
+    """What was begun goes out, the close behind it, and then there is nothing more to be sent."""
+    async with pair() as (made, peer, both):
+        made.write(MANY)
+        made.part(SHUTDOWN)
+        await peer.read(len(MANY) + len(close_frame(SHUTDOWN.code, SHUTDOWN.reason)))
+        while made.unsent_since is not None:
+            await asyncio.sleep(0)
+        assert not both.is_drained.is_set()
+        made.abort()
