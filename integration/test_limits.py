@@ -117,6 +117,8 @@ async def test_when_all_is_full_newcomers_are_told_and_the_feed_goes_on(install:
     edge = await _edge(system, MAX_CONNECTIONS=50, HANDSHAKE_SECONDS=60)
     async with await connect(edge.websocket) as client, _held(edge.port, 49):
         assert await attackers.joining(edge.port) == "503"
+        # Whoever was told has a place until it is gone: these fifty, and who asks.
+        await asyncio.to_thread(edge.until, lambda: edge.metric("edge_sockets") == 51, "has let go of who was told")
         async with _held(edge.port, 4):
             assert await attackers.joining(edge.port) in {"closed", "reset"}
             assert (edge.ask("/livez")[0], edge.ask("/readyz")[0]) == (200, 200)

@@ -5,19 +5,15 @@ What a worker holds when it is full is all that it will ever hold: the rest of t
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
-
-import msgspec
-import websockets
 
 from integration.bench.figures import Figure, Goal
 from integration.bench.posts import inserted
 from integration.bench.stage import Stage
 from integration.bench.usage import resident_bytes, serving
-from integration.system import Process
+from integration.bench.watcher import watching
 
 PART: Final = "outage"
 _MIB: Final = 1024 * 1024
@@ -70,11 +66,11 @@ class Outage:
 async def observe(stage: Stage, size: Size) -> Outage:
     """Stop the database while posts keep coming, and wait until all are shown, each once."""
     stage.say(f"{PART}: {size.posts_per_second:,} posts a second, the database is away for {size.outage_seconds} s")
-    postgres, clock = stage.services.postgres, asyncio.get_running_loop().time
+    postgres, clock, shown = stage.services.postgres, asyncio.get_running_loop().time, Counter[int]()
     async with (
         inserted(stage.database_url, size.posts_per_second * (size.calm_seconds + size.outage_seconds)) as ids,
         stage.installation(WINDOW_SECONDS=1, MAX_HELD=size.max_held) as (system, edge),
-        _watching(edge) as shown,
+        watching(edge, lambda post: shown.update((post,))),
         stage.announcing(system.queue) as announce,
     ):
         worker = system.worker()
@@ -132,31 +128,6 @@ async def measure(stage: Stage, size: Size) -> list[Figure]:
 
 
 _GOAL: Final = Goal("at most", ALLOWED_GROWTH)
-
-
-@asynccontextmanager
-async def _watching(edge: Process) -> AsyncIterator[Counter[int]]:
-    """Have a client that counts how often it sees each post, however long that takes."""
-    shown = Counter[int]()
-
-    async def watch(socket: websockets.ClientConnection) -> None:
-        async for text in socket:
-            shown[msgspec.json.decode(text, type=_Message).payload.id] += 1
-
-    async with websockets.connect(edge.websocket, compression=None) as socket:
-        watching = asyncio.create_task(watch(socket))
-        try:
-            yield shown
-        finally:
-            watching.cancel()
-
-
-class _Payload(msgspec.Struct):
-    id: int
-
-
-class _Message(msgspec.Struct):
-    payload: _Payload
 
 
 async def _announce(announce: Callable[[Sequence[int]], Awaitable[None]], ids: Sequence[int], rate: int) -> None:

@@ -5,18 +5,15 @@ partition. A post waits for its window anyway; what it waits longer than a windo
 """
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-import websockets
-
 from integration.bench.figures import Figure, Goal
 from integration.bench.posts import inserted
 from integration.bench.stage import Stage
+from integration.bench.watcher import watching
 from integration.system import Process, System
 
 PART: Final = "rebalance"
@@ -71,7 +68,7 @@ async def _stall(stage: Stage, size: Size, way: str) -> float:
     async with (
         inserted(stage.database_url, posts) as ids,
         stage.installation(WINDOW_SECONDS=_WINDOW_SECONDS) as (system, edge),
-        _watching(edge, times),
+        watching(edge, lambda post: times.shown.setdefault(post, clock())),
         stage.announcing(system.queue) as announce,
     ):
         staying, leaving = await _two_workers(system)
@@ -109,19 +106,3 @@ async def _two_workers(system: System) -> Sequence[Process]:
 def _has_partitions(worker: Process) -> bool:
     assigned = worker.events("partitions.assigned")
     return bool(assigned and assigned[-1]["partitions"])
-
-
-@asynccontextmanager
-async def _watching(edge: Process, times: _Times) -> AsyncIterator[None]:
-    clock = asyncio.get_running_loop().time
-
-    async def watch(socket: websockets.ClientConnection) -> None:
-        async for text in socket:
-            times.shown.setdefault(json.loads(text)["payload"]["id"], clock())
-
-    async with websockets.connect(edge.websocket) as socket:
-        watching = asyncio.create_task(watch(socket))
-        try:
-            yield
-        finally:
-            watching.cancel()
