@@ -5,13 +5,13 @@ Laws:
 * A position counts the posts shown so far; it only grows, also when the feed begins anew. Every
   client is such a position, and :meth:`Log.read` is all that is ever sent to it.
 * Every raw record is kept, also one that shows nothing, so that there is a cursor at any time.
-* ``bytes`` never exceeds ``limit``, but for the newest record. The oldest records go first, whole,
+* ``size`` never exceeds ``limit``, but for the newest record. The oldest records go first, whole,
   and leave a part of the room to what is made of records: their other forms. These are made when
   somebody needs them, once for all; the oldest made go first, and never push a record out, since
   they can be made again.
 * A read is decided by the log and its arguments alone, so it is the same for all who are at one
-  position. Where it begins in the middle of a stream it gives the rest of that stream as text:
-  whoever reads on has, or has not, been sent the beginning compressed, and both can read that.
+  position. Where it begins in the middle of a stream it gives the rest of that stream as messages
+  that stand alone: whoever reads on has, or has not, been sent the beginning, and both can read that.
 * What is shown depends on the raw records alone (see :mod:`edge.repeats`).
 
 This module knows neither clients nor Kafka, and no time.
@@ -23,29 +23,19 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from edge.cursors import Ahead, Cursor, Gap, Position, Resume, before, stamp_of
+from edge.forms import Forms
 from edge.frames import Form
-from edge.record import Frames, Record
+from edge.record import Record
 from edge.repeats import Repeats
 from streams.contract import BadRecord, Offset, Publication, decode_feed
 
 # Records leave this part of the room to their other forms. A catch-up needs one form of what it reads, compressed
 # for most; compressed to 40 %, a quarter of the room holds that of four fifths of the records in the rest.
 _FORMS_PART: Final = 0.25
-# What a kept form costs beside its frames, counted as for a record.
-_FORM_BYTES: Final = 400
 # A read gives at most so many times its limit of plain frames: compressing 64 KiB four times takes 11 ms.
 _COVERED: Final = 4
 # How many joined reads are remembered. Clients at the head read the same, those that lag are spread.
 _READS: Final = 16
-
-
-class _Run(NamedTuple):
-    """Some frames of a record, ``frames[start:stop]``; a stream's compressed ones where ``is_stream``."""
-
-    frames: Frames
-    start: int
-    stop: int
-    is_stream: bool
 
 
 class Chunk(NamedTuple):
@@ -79,8 +69,7 @@ class Log:
         self._reach = reach
         self._repeats = Repeats(reach)
         self._records: list[Record] = []
-        # By record, form and where a stream begins; None for a stream that is sent as text. In the order of making.
-        self._forms: dict[tuple[Offset, Form, int], Frames | None] = {}
+        self._forms = Forms(room=limit)
         self._records_bytes = 0
         self._reads: dict[tuple[Position, Form, int], Chunk] = {}
         self._before = before(Offset(0))
@@ -90,8 +79,11 @@ class Log:
         """The record that is read next, or None before the first :meth:`begin`."""
         self.head = Position(0)
         """The position of the next post that will be shown."""
-        self.bytes = 0
+
+    @property
+    def size(self) -> int:
         """What the log costs in memory, all forms counted."""
+        return self._records_bytes + self._forms.size
 
     @property
     def tail(self) -> Position:
@@ -102,13 +94,13 @@ class Log:
         """Begin anew: expect ``read_from`` next, and show what comes from ``offer_from`` on."""
         self._repeats = Repeats(self._reach)
         self._records.clear()
-        self._forms.clear()
         self._reads.clear()
         self._before = before(offer_from)
         self._newest = None
         self._offer_from = offer_from
         self.next_offset = read_from
-        self.bytes = self._records_bytes = 0
+        self._records_bytes = 0
+        self._forms = Forms(room=self._limit)
 
     def append(self, offset: Offset, value: bytes) -> Appended | Gap:
         """Take the next raw record, or the newest one again, which must be the same then."""
@@ -131,7 +123,6 @@ class Log:
         self._reads.clear()
         self.head = Position(self.head + len(fresh))
         self._records_bytes += record.size
-        self.bytes += record.size
         self._trim()
         return Appended(len(fresh), repeats, error)
 
@@ -198,11 +189,11 @@ class Log:
             covered += record.plain.ends[end] - record.plain.ends[begin]
             if pieces and covered > _COVERED * limit:
                 break
-            run = self._run(record, form, index, (begin, end))
+            run = self._forms.run(record, form, index, (begin, end))
             ends = run.frames.ends
             stop = min(bisect_right(ends, ends[run.start] + room) - 1, run.stop)
             if pieces and (stop == run.start or (run.is_stream and stop < run.stop)):
-                # A stream comes whole in the next read: whoever goes on in the middle of one gets text.
+                # A stream comes whole in the next read: whoever goes on in the middle of one gets more bytes.
                 break
             stop = max(stop, run.start + 1)
             # A slice that is the whole is no copy: one record, one write, no joining.
@@ -214,55 +205,15 @@ class Log:
                 break
         return Chunk(b"".join(pieces) if len(pieces) != 1 else pieces[0], position)
 
-    def _run(self, record: Record, form: Form, index: int, stream: tuple[int, int]) -> _Run:
-        if not form.is_deflated:
-            return _Run(self._texts(record, form), index, len(record.places), is_stream=False)
-        begin, end = stream
-        frames = self._stream(record, form, begin, end) if index == begin else None
-        if frames is None:
-            return _Run(self._texts(record, form.text), index, end, is_stream=False)
-        return _Run(frames, 0, end - begin, is_stream=True)
-
-    def _texts(self, record: Record, form: Form) -> Frames:
-        if form is Form.PLAIN:
-            return record.plain
-        frames = self._forms.get((record.offset, form, 0))
-        if frames is None:
-            frames = record.texts(form)
-            self._keep((record.offset, form, 0), frames)
-        return frames
-
-    def _stream(self, record: Record, form: Form, begin: int, end: int) -> Frames | None:
-        key = (record.offset, form, begin)
-        if key in self._forms:
-            return self._forms[key]
-        frames = record.stream(form, begin, end)
-        self._keep(key, frames)
-        return frames
-
-    def _keep(self, key: tuple[Offset, Form, int], frames: Frames | None) -> None:
-        size = _FORM_BYTES + (frames.size if frames else 0)
-        if self._records_bytes + size <= self._limit:
-            self._forms[key] = frames
-            self.bytes += size
-            self._trim_forms()
-
     def _trim(self) -> None:
         gone = 0
         while self._records_bytes > self._records_limit and gone < len(self._records) - 1:
             record = self._records[gone]
             self._records_bytes -= record.size
-            self.bytes -= record.size
             self._before = record.cursor(record.count)
             gone += 1
         del self._records[:gone]
-        self._trim_forms()
-
-    def _trim_forms(self) -> None:
-        # Those of records that are gone are among the first.
-        while self._forms and self.bytes > self._limit:
-            frames = self._forms.pop(next(iter(self._forms)))
-            self.bytes -= _FORM_BYTES + (frames.size if frames else 0)
+        self._forms.fit(self._limit - self._records_bytes)
 
 
 def _decode(value: bytes) -> tuple[list[Publication], str | None]:

@@ -3,7 +3,8 @@
 The frames of the plain form are kept with the record; those of the others are made when they are
 asked for, and kept or not by the log. A form that is compressed consists of *streams*: stretches
 of messages that are compressed together, so that whoever gets a stream from its first message on
-can read it (see :mod:`edge.deflate`). Where a record's streams begin is the same for everybody.
+can read it (see :mod:`edge.deflate`). Where a record's streams begin is the same for everybody; for
+those who begin in the middle of one, its messages are also compressed alone.
 """
 
 from array import array
@@ -20,7 +21,7 @@ from streams.contract import Offset, Publication
 _RECORD_BYTES: Final = 800
 # How many bytes of plain frames are in a stream, but for the one that a message is begun in. As far as deflate can
 # refer back (RFC 1951 §2): twice as long would save 1 % of the plain size (decision 0011), and be twice as long to
-# compress at a time, and to be sent plain to who comes in its middle.
+# compress at a time, and dearer for who comes in its middle.
 _STREAM_BYTES: Final = 32 * 1024
 # Compressed that is not smaller than this part of plain is not worth the time that the clients take to inflate it.
 _GAIN: Final = 0.9
@@ -97,6 +98,10 @@ class Record:
             return None
         return Frames(map(deflated_frame, payloads))
 
+    def alone(self, form: Form, begin: int, end: int) -> Frames:
+        """Make the frames of a stream for who has not got its beginning: each one refers to nothing before it."""
+        return Frames(map(_smallest_frame, self._messages(form.text, begin, end)))
+
     def _messages(self, form: Form, begin: int, end: int) -> list[bytes]:
         messages = [message_of(self.plain[index]) for index in range(begin, end)]
         if not form.has_cursor:
@@ -105,3 +110,8 @@ class Record:
             with_cursor(text, str(self.cursor(place + 1)))
             for text, place in zip(messages, self.places[begin:end], strict=True)
         ]
+
+
+def _smallest_frame(text: bytes) -> bytes:
+    (payload,) = deflated([text])
+    return deflated_frame(payload) if len(payload) < _GAIN * len(text) else text_frame(text)

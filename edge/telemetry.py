@@ -156,6 +156,6 @@ class Metrics:
         yield CounterMetricFamily("edge_undecodable", "Records of the feed that could not be read.", source.undecodable)
         yield GaugeMetricFamily("edge_feed_offset", "Offset of the next record to be read.", log.next_offset or 0)
         yield GaugeMetricFamily("edge_feed_followed", "1 while the feed is followed.", source.trouble is None)
-        yield GaugeMetricFamily("edge_log_bytes", "Size of the log.", log.bytes)
+        yield GaugeMetricFamily("edge_log_bytes", "Size of the log.", log.size)
         yield GaugeMetricFamily("edge_log_posts", "Posts in the log.", log.head - log.tail)
         yield self.lag.metric()

@@ -72,6 +72,17 @@ def test_every_compressed_frame_is_marked() -> None:
     ] * 5
 
 
+@pytest.mark.parametrize("form", [Form.PLAIN_DEFLATED, Form.CURSOR_DEFLATED])
+def test_messages_that_stand_alone_are_read_without_each_other(form: Form) -> None:
+    """Each one is compressed where it gains from that, and text where it does not."""
+    record = record_of(*texts(20), publication(99, text=""))
+    alone, plain = record.alone(form, 5, 21), record.texts(form.text)
+    assert [messages(alone[n], form) for n in range(16)] == [messages(plain[5 + n]) for n in range(16)]
+    assert [alone[n][0] for n in range(15)] == [0xC1] * 15
+    assert alone[15] == plain[20] or len(alone[15]) < 0.9 * len(plain[20])
+    assert (alone[15] == plain[20]) == (form is Form.PLAIN_DEFLATED)
+
+
 def test_a_stream_that_would_gain_too_little_is_none() -> None:
     """It is decided by what came out: a short post alone gains nothing, two of them do."""
     assert record_of(publication(1)).stream(Form.PLAIN_DEFLATED, 0, 1) is None

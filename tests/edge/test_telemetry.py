@@ -52,7 +52,7 @@ def test_every_part_is_measured() -> None:
         "edge_undecodable_total 1.0",
         "edge_feed_offset 1.0",
         "edge_feed_followed 1.0",
-        f"edge_log_bytes {float(log.bytes)}",
+        f"edge_log_bytes {float(log.size)}",
         "edge_log_posts 2.0",
         *(
             f'edge_loop_lag_seconds_bucket{{le="{bound}"}} {count}'
