@@ -13,10 +13,12 @@ import structlog
 from aiohttp import web
 
 from edge import collector
+from edge.connection import write_each
 from edge.entrance import Gate, Rules
-from edge.hub import Hub, Patience
+from edge.hub import Hub
 from edge.kafka import kafka_topic
 from edge.limits import SPARE, Census, Traffic
+from edge.link import Patience
 from edge.listener import Listener
 from edge.log import Log
 from edge.page import live_page
@@ -47,7 +49,7 @@ async def run(settings: Settings) -> None:
         loop.add_signal_handler(each, stopped.set)
 
     log = Log(limit=settings.log_bytes, reach=settings.dedup_records)
-    hub = Hub(log, write_bytes=settings.write_bytes, clock=loop.time, soon=loop.call_soon)
+    hub = Hub(log, write_bytes=settings.write_bytes, write_each=write_each, clock=loop.time, soon=loop.call_soon)
     source = Source(
         partial(kafka_topic, settings.kafka_url, settings.feed_topic),
         name=settings.feed_topic,
@@ -123,7 +125,7 @@ async def _first(tasks: Sequence[asyncio.Task[None]]) -> BaseException | None:
 
 async def _listen(gate: Gate, runner: web.AppRunner, settings: Settings) -> Listener:
     assert runner.server is not None  # noqa: S101 - it was set up
-    listener = Listener(gate, runner.server)
+    listener = Listener(gate, runner.server, unsent_bytes=settings.write_bytes)
     try:
         await listener.open(settings.edge_host, settings.edge_port, reuse_port=settings.reuse_port)
     except OSError as error:

@@ -9,65 +9,28 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 
-from edge.cohorts import Cohort, Cohorts
+from edge.cohorts import MOST, Cohort, Cohorts
 from edge.cursors import Reason
+from edge.link import Link, Patience, WriteEach
 from edge.log import Log
 from edge.session import Disconnect, Session
 
 # Some 800 small writes: long enough that going round the loop costs nothing beside them, short
 # beside the time that a post takes from a window's end to a client anyway.
 SLICE_SECONDS: Final = 0.005
-# Asking for the time takes a fiftieth of a write: after so many it shows no more.
-_WRITES_A_LOOK: Final = 8
-
-
-class Link(Protocol):
-    """What the hub needs of a connection; times are by the loop's clock."""
-
-    heard: float
-    unsent_since: float | None
-
-    def tell(self, client: "Member") -> None:
-        """Have this client told when unsent bytes are held, and when they are gone."""
-        ...
-
-    def write(self, frames: bytes) -> None:
-        """Send whole frames."""
-        ...
-
-    def ping(self) -> None:
-        """Ask for a sign of life."""
-        ...
-
-    def close(self, disconnect: Disconnect) -> None:
-        """Close after what was begun; once is enough."""
-        ...
-
-    def abort(self) -> None:
-        """Cut the connection."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """After how many seconds of silence a peer is pinged, or taken for dead; how long it may take nothing."""
-
-    ping: float
-    dead: float
-    stalled: float
 
 
 class Member:
     """A session and its link, as the hub keeps them."""
 
-    __slots__ = ("_hub", "link", "pinged", "session")
+    __slots__ = ("_hub", "key", "link", "pinged", "session")
 
     def __init__(self, hub: "Hub", session: Session, link: Link, now: float) -> None:
         self._hub = hub
+        self.key = link.key
         self.session = session
         self.link = link
         self.pinged = now
@@ -84,18 +47,27 @@ class Member:
 class Hub:
     """All clients of this process. Every method is synchronous, and called on the loop's thread.
 
-    ``clock`` and ``soon`` are the loop's ``time`` and ``call_soon``.
+    ``clock`` and ``soon`` are the loop's ``time`` and ``call_soon``; ``together`` is how many clients are served before
+    a look at the clock, at most.
     """
 
     def __init__(
-        self, log: Log, *, write_bytes: int, clock: Callable[[], float], soon: Callable[[Callable[[], None]], object]
+        self,
+        log: Log,
+        *,
+        write_bytes: int,
+        write_each: WriteEach,
+        clock: Callable[[], float],
+        soon: Callable[[Callable[[], None]], object],
+        together: int = MOST,
     ) -> None:
         self._log = log
         self._write_bytes = write_bytes
+        self._write_each = write_each
         self._clock = clock
         self._soon = soon
         self._members: set[Member] = set()
-        self._cohorts: Cohorts[Member] = Cohorts(log.head)
+        self._cohorts: Cohorts[Member] = Cohorts(log.head, together)
         self._unswept: list[Member] = []
         self._is_turn_due = False
         self.posts_sent = 0
@@ -224,8 +196,7 @@ class Hub:
             if (member := cohorts.next_greeted()) is not None:
                 self._greet(member)
             elif (cohort := cohorts.next()) is not None:
-                self._serve(cohort, deadline)
-                cohorts.put_back(cohort)
+                self._serve(cohort)
             else:
                 return
             if clock() > deadline:
@@ -243,29 +214,20 @@ class Hub:
         self._cohorts.place(member)
         member.link.write(data)
 
-    def _serve(self, cohort: Cohort[Member], deadline: float) -> None:
-        """Send a cohort what follows its position; take out those that were served."""
-        position, form, members, _ = cohort
+    def _serve(self, cohort: Cohort[Member]) -> None:
+        """Send a cohort what follows its position."""
+        position, clients = cohort.position, cohort.clients
         if position < self._log.tail:
-            while members:
-                member = members.pop()
+            for member in list(clients.values()):
                 member.session.keeps_up(self._log)
                 self._close(member)
             return
-        data, after = self._log.read(position, form, self._write_bytes)
-        served = self._cohorts.at(after, form)
-        clock = self._clock
-        size = len(members)
-        while members:
-            for _ in range(min(len(members), _WRITES_A_LOOK)):
-                member = members.pop()
-                member.session.position = after
-                # Before the write: what it cannot send takes it out again.
-                served.add(member)
-                member.link.write(data)
-            if clock() > deadline:
-                break
-        self._count(size - len(members), after - position, len(data))
+        data, cohort.position = self._log.read(position, cohort.form, self._write_bytes)
+        self._count(len(clients), cohort.position - position, len(data))
+        for key, rest in self._write_each(clients, data):
+            # Its link keeps the rest, and has the client held: it is in the cohort no longer.
+            clients[key].link.write(rest)
+        self._cohorts.settle(cohort)
 
     def _count(self, clients: int, posts: int, size: int) -> None:
         self.posts_sent += clients * posts

@@ -28,9 +28,14 @@ _SHORT: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOM
 
 
 class Listener:
-    """Listens from :meth:`open` until :meth:`close`. ``handler`` makes aiohttp's protocol for a connection."""
+    """Listens from :meth:`open` until :meth:`close`.
 
-    def __init__(self, gate: Gate, handler: Callable[[], asyncio.Protocol]) -> None:
+    ``handler`` makes aiohttp's protocol for a connection. ``unsent_bytes`` is how much of what is written to a
+    connection the kernel keeps before it goes out; it takes no more while its peer takes nothing.
+    """
+
+    def __init__(self, gate: Gate, handler: Callable[[], asyncio.Protocol], *, unsent_bytes: int) -> None:
+        self._unsent_bytes = unsent_bytes
         self._gate = gate
         self._handler = handler
         self._loop = asyncio.get_running_loop()
@@ -52,6 +57,8 @@ class Listener:
                     address[:2], family=socket.AddressFamily(family), backlog=_BACKLOG, reuse_port=reuse_port
                 )
                 made.setblocking(False)
+                # What it accepts inherits this. By itself the kernel keeps megabytes for a client that does not read.
+                made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, self._unsent_bytes)
                 self._sockets.append(made)
         except OSError:
             self.close()

@@ -26,20 +26,34 @@ INTERRUPTED: Final = Disconnect(1001, "the feed was interrupted; connect again")
 FELL_BEHIND: Final = Disconnect(4008, "too slow: the log has moved past you; resume with your cursor")
 
 
+class Place:
+    """A place in the log: everything before ``position`` has been sent to who is there."""
+
+    __slots__ = ("position",)
+
+    def __init__(self, position: Position) -> None:
+        self.position = position
+
+
 class Session:
     """A client that is sent what follows ``position``, in ``form``, after ``greeting`` (whole frames)."""
 
-    __slots__ = ("_began", "_greeting", "_sent_before", "disconnect", "form", "position")
+    __slots__ = ("_began", "_greeting", "_sent_before", "disconnect", "form", "place")
 
     def __init__(self, position: Position, form: Form, greeting: bytes = b"") -> None:
-        self.position = position
-        """What it has been sent everything before."""
+        self.place = Place(position)
+        """Where it is; clients that go on together share one, which moves for all of them."""
         self.form = form
         self._greeting = greeting
         self._began = position
         self._sent_before = 0
         self.disconnect: Disconnect | None = None
         """How it ends; set once."""
+
+    @property
+    def position(self) -> Position:
+        """What it has been sent everything before."""
+        return self.place.position
 
     @property
     def sent(self) -> int:
@@ -55,7 +69,8 @@ class Session:
         """Return what is sent next: whole frames, ``limit`` bytes of posts at most or a single post."""
         if not self.keeps_up(log):
             return b""
-        data, self.position = log.read(self.position, self.form, limit)
+        data, position = log.read(self.position, self.form, limit)
+        self.place = Place(position)
         if self._greeting:
             data, self._greeting = self._greeting + data, b""
         return data
@@ -72,7 +87,7 @@ class Session:
             self.end(INTERRUPTED)
             return
         self._sent_before = self.sent
-        self.position = self._began = log.head
+        self.place, self._began = Place(log.head), log.head
         self._greeting = welcome(str(log.cursor_at(log.head)), reason)
 
     def end(self, disconnect: Disconnect) -> None:

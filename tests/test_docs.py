@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import edge.session
+from edge.connection import write_each
 from edge.cursors import Cursor, Reason, before, stamp_of
 from edge.frames import message, with_cursor
 from edge.hub import Hub
@@ -123,7 +124,7 @@ def test_the_readme_says_the_defaults() -> None:
 
 def parts_of_an_edge() -> tuple[Log, Hub]:
     log = Log(limit=1 << 20, reach=0)
-    return log, Hub(log, write_bytes=1, clock=time.monotonic, soon=lambda _: None)
+    return log, Hub(log, write_bytes=1, write_each=write_each, clock=time.monotonic, soon=lambda _: None)
 
 
 class Feed:

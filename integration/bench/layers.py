@@ -67,7 +67,7 @@ async def _serve(layer: str) -> int:
     await runner.setup()
     if layer == ENTRANCE:
         assert runner.server is not None
-        listener = Listener(_gate(), runner.server)
+        listener = Listener(_gate(), runner.server, unsent_bytes=1 << 16)
         await listener.open("127.0.0.1", 0)
         return listener.addresses[0][1]
     site = web.TCPSite(runner, "127.0.0.1", 0, backlog=_BACKLOG)

@@ -16,7 +16,7 @@ from aiohttp.http_parser import HttpRequestParser
 from websockets.frames import Frame, Opcode
 
 from edge import connection
-from edge.connection import Connection, WebSocket
+from edge.connection import Connection, WebSocket, write_each
 from edge.deflate import deflated
 from edge.entrance import Entrance
 from edge.frames import close_frame, text_frame
@@ -176,6 +176,40 @@ async def test_unsent_bytes_are_known_from_the_first_to_the_last() -> None:
         assert [frame.opcode for frame in frames(data)] == [Opcode.TEXT] * 11
         await both.is_drained.wait()
         assert made.unsent_since is None
+
+
+async def test_several_are_written_to_at_once_and_what_one_cannot_take_is_left() -> None:
+    """Who takes it all is not named; the rest goes out by the transport, which says so, and no frame is cut."""
+    async with pair() as (one, its_peer, its_both), pair() as (other, other_peer, other_both):
+        assert write_each([one.key, other.key], text_frame(b"small")) == []
+        await other_peer.read(7)
+        sent = 1
+        while not (short := write_each([one.key, other.key], MANY)):
+            await other_peer.read(len(MANY))
+            sent += 1
+        assert {key for key, _ in short} == {one.key, other.key}
+        for key, rest in short:
+            assert MANY.endswith(rest)
+            {one.key: one, other.key: other}[key].write(rest)
+        assert its_both.is_held.is_set()
+        assert other_both.is_held.is_set()
+        data = await its_peer.read(len(MANY) * sent + 7)
+        assert data == text_frame(b"small") + MANY * sent
+        assert await other_peer.read(len(MANY)) == MANY
+        await asyncio.gather(its_both.is_drained.wait(), other_both.is_drained.wait())
+
+
+async def test_who_has_gone_does_not_keep_the_others_from_it() -> None:
+    """Until the transport has found out, its socket is written to like the others."""
+    async with pair() as (gone, its_peer, both), pair() as (here, peer, _):
+        os.close(its_peer._socket.detach())  # noqa: SLF001 - the test's own
+        short: list[tuple[int, bytes]] = []
+        while not short:
+            short = write_each([gone.key, here.key], text_frame(b"small"))
+            assert await peer.read(7) == text_frame(b"small")
+        assert short == [(gone.key, text_frame(b"small"))]
+        gone.write(short[0][1])
+        await both.ended.wait()
 
 
 async def test_a_pong_never_stands_within_a_frame() -> None:

@@ -1,13 +1,14 @@
 """Fan-out, with links that are no sockets and a loop that is turned by hand."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
 from edge.cursors import Position
 from edge.frames import Form, welcome
-from edge.hub import SLICE_SECONDS, Hub, Member, Patience
+from edge.hub import SLICE_SECONDS, Hub, Member
+from edge.link import Client, Patience
 from edge.log import Log
 from edge.session import FELL_BEHIND, INTERRUPTED, SHUTDOWN, Disconnect, Session
 from streams.contract import Offset
@@ -22,21 +23,31 @@ class Line:
     def __init__(self, turns: "Turns", room: float = float("inf")) -> None:
         self.turns = turns
         self.room = room
+        self.key = len(turns.lines)
+        turns.lines.append(self)
         self.heard = turns.now
         self.unsent_since: float | None = None
-        self.client: Member | None = None
+        self.client: Client | None = None
         self.written: list[bytes] = []
+        self._left = b""
         self.pings = 0
         self.ends: list[Disconnect | str] = []
 
-    def write(self, frames: bytes) -> None:
-        """Take it; each write costs a tenth of a slice."""
+    def take(self, frames: bytes) -> bytes:
+        """Take what there is room for and return the rest; each write costs a tenth of a slice."""
         assert self.unsent_since is None
         self.turns.now += SLICE_SECONDS / 10
         self.written.append(frames)
         self.turns.written.append(self)
+        self._left = frames[int(max(0, min(self.room, len(frames)))) :]
         self.room -= len(frames)
-        if self.room < 0:
+        return self._left
+
+    def write(self, frames: bytes) -> None:
+        """Take it all; or hold the rest of what was written last."""
+        left = frames if frames is self._left else self.take(frames)
+        self._left = b""
+        if left:
             self.unsent_since = self.turns.now
             assert self.client is not None
             self.client.held()
@@ -47,7 +58,7 @@ class Line:
         assert self.client is not None
         self.client.drained()
 
-    def tell(self, client: Member) -> None:
+    def tell(self, client: Client) -> None:
         """Note whom to tell."""
         self.client = client
 
@@ -76,13 +87,24 @@ class Turns:
     def __init__(self) -> None:
         self.now = 1000.0
         self.due: deque[Callable[[], None]] = deque()
+        self.lines: list[Line] = []
         self.written: list[Line] = []
         """Who was written to, in this order."""
+
+    def write_each(self, keys: Iterable[int], frames: bytes) -> list[tuple[int, bytes]]:
+        """Write to several lines."""
+        return [(key, rest) for key in keys if (rest := self.lines[key].take(frames))]
 
     def turn(self) -> None:
         """Call what was due, as a loop does in one turn."""
         for _ in range(len(self.due)):
             self.due.popleft()()
+
+
+def hub_of(log: Log, turns: Turns, write_bytes: int) -> Hub:
+    """Make a hub on that loop, with cohorts so small that there are several."""
+    clock, soon = lambda: turns.now, turns.due.append
+    return Hub(log, write_bytes=write_bytes, write_each=turns.write_each, clock=clock, soon=soon, together=4)
 
 
 class Stage:
@@ -91,7 +113,7 @@ class Stage:
     def __init__(self, log: Log, write_bytes: int = 1 << 16) -> None:
         self.log = log
         self.turns = Turns()
-        self.hub = Hub(log, write_bytes=write_bytes, clock=lambda: self.turns.now, soon=self.turns.due.append)
+        self.hub = hub_of(log, self.turns, write_bytes)
 
     def join(
         self, position: int | None = None, form: Form = Form.PLAIN, room: float = float("inf")

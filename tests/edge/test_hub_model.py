@@ -15,7 +15,7 @@ from edge.log import Log
 from edge.session import FELL_BEHIND, INTERRUPTED, SHUTDOWN, Session
 from streams.contract import Offset
 from tests.edge.feed import messages, record
-from tests.edge.test_hub import Line, Turns
+from tests.edge.test_hub import Line, Turns, hub_of
 
 # A log that holds some five records of a post, and a client that is sent two posts at a time.
 LOG_BYTES = 5_000
@@ -52,7 +52,7 @@ class Clients(RuleBasedStateMachine):
         self.log = Log(limit=LOG_BYTES, reach=3)
         self.log.begin(Offset(0), Offset(0))
         self.turns = Turns()
-        self.hub = Hub(self.log, write_bytes=WRITE_BYTES, clock=lambda: self.turns.now, soon=self.turns.due.append)
+        self.hub = hub_of(self.log, self.turns, WRITE_BYTES)
         self.shown: list[int] = []
         self.clients: list[Client] = []
         self.gone: list[Client] = []

@@ -1,7 +1,9 @@
 """Connections are taken in as long as there is room, and files."""
 
 import asyncio
+import contextlib
 import errno
+import os
 import socket
 
 import pytest
@@ -11,6 +13,8 @@ from edge import listener
 from edge.limits import SPARE_PER_ADDRESS
 from edge.listener import Listener
 from tests.edge.listening import gate
+
+UNSENT = 1 << 16
 
 
 class Idle(asyncio.Protocol):
@@ -41,7 +45,7 @@ async def test_who_comes_far_above_the_limit_is_closed_at_once() -> None:
         made += 1
         return Idle()
 
-    listening = Listener(through, handler)
+    listening = Listener(through, handler, unsent_bytes=UNSENT)
     await listening.open("127.0.0.1", 0)
     port = listening.addresses[0][1]
     clients = [await read(port) for _ in range(SPARE_PER_ADDRESS + 3)]
@@ -61,7 +65,7 @@ async def test_who_comes_far_above_the_limit_is_closed_at_once() -> None:
 
 async def test_it_listens_on_all_addresses_of_a_host_until_it_is_closed() -> None:
     """Nobody gets through afterwards."""
-    listening = Listener(gate(), Idle)
+    listening = Listener(gate(), Idle, unsent_bytes=UNSENT)
     await listening.open("localhost", 0)
     ports = [port for host, port in listening.addresses if host == "127.0.0.1"]
     listening.close()
@@ -73,7 +77,7 @@ async def test_it_listens_on_all_addresses_of_a_host_until_it_is_closed() -> Non
 
 async def test_an_address_that_is_taken_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        listening = Listener(gate(), Idle)
+        listening = Listener(gate(), Idle, unsent_bytes=UNSENT)
         with pytest.raises(OSError, match="in use"):
             await listening.open("127.0.0.1", taken.getsockname()[1])
         assert listening.addresses == []
@@ -99,7 +103,7 @@ async def test_it_waits_while_files_are_short(monkeypatch: pytest.MonkeyPatch) -
     short.bind(("127.0.0.1", 0))
     short.listen()
     monkeypatch.setattr(socket, "create_server", lambda *_, **__: short)
-    listening = Listener(gate(), Idle)
+    listening = Listener(gate(), Idle, unsent_bytes=UNSENT)
     with structlog.testing.capture_logs() as logged:
         await listening.open("127.0.0.1", 0)
         said, writer = await read(listening.addresses[0][1])
@@ -113,7 +117,7 @@ async def test_it_waits_while_files_are_short(monkeypatch: pytest.MonkeyPatch) -
 
 async def test_several_listen_on_one_port_if_each_of_them_says_so() -> None:
     """Whoever does not is told that the port is taken."""
-    first, second, stranger = (Listener(gate(), Idle) for _ in range(3))
+    first, second, stranger = (Listener(gate(), Idle, unsent_bytes=UNSENT) for _ in range(3))
     await first.open("127.0.0.1", 0, reuse_port=True)
     port = first.addresses[0][1]
     await second.open("127.0.0.1", port, reuse_port=True)
@@ -124,3 +128,28 @@ async def test_several_listen_on_one_port_if_each_of_them_says_so() -> None:
     assert said == b"hello"
     writer.close()
     second.close()
+
+
+async def test_the_kernel_keeps_little_for_a_client_that_does_not_read() -> None:
+    """What it has not sent yet, beside what the client's own buffer holds; by itself it would take megabytes."""
+    ended = asyncio.get_running_loop().create_future()
+
+    class Talking(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            assert isinstance(transport, asyncio.WriteTransport)
+            accepted = transport.get_extra_info("socket")
+            taken = 0
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    taken += os.write(accepted.fileno(), bytes(UNSENT))
+            ended.set_result(taken)
+            transport.abort()
+
+    listening = Listener(gate(), Talking, unsent_bytes=UNSENT)
+    await listening.open("127.0.0.1", 0)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNSENT)
+        client.connect(("127.0.0.1", listening.addresses[0][1]))
+        held = client.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        assert await ended <= held + 3 * UNSENT
+    listening.close()

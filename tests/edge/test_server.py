@@ -20,7 +20,7 @@ from websockets.typing import Subprotocol
 
 from edge import entrance
 from edge.addresses import parse_networks
-from edge.connection import Connection, WebSocket
+from edge.connection import Connection, WebSocket, write_each
 from edge.cursors import before
 from edge.entrance import Entrance, Gate
 from edge.hub import Hub
@@ -94,7 +94,9 @@ class Edge:
         self.gate = through or gate()
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
-        self.hub = Hub(self.log, write_bytes=1 << 16, clock=self.loop.time, soon=self.loop.call_soon)
+        self.hub = Hub(
+            self.log, write_bytes=1 << 16, write_each=write_each, clock=self.loop.time, soon=self.loop.call_soon
+        )
         self.feed = MemoryFeed(self.log, self.hub)
         self.server = server(
             log=self.log,

@@ -9,13 +9,12 @@ import pytest
 from edge.cursors import Position
 from edge.frames import Form
 from edge.history import Bounds
-from edge.hub import Hub
 from edge.log import Log
 from edge.session import Session
 from edge.source import Source, Unreachable
 from streams.contract import Offset
 from tests.edge.feed import everything, ids, messages, record
-from tests.edge.test_hub import Line, Turns
+from tests.edge.test_hub import Line, Turns, hub_of
 
 
 class MemoryTopic:
@@ -89,7 +88,7 @@ class Rig:
         self.topic = topic
         self.log = Log(limit=1 << 20, reach=reach)
         self.turns = Turns()
-        self.hub = Hub(self.log, write_bytes=1 << 16, clock=lambda: self.turns.now, soon=self.turns.due.append)
+        self.hub = hub_of(self.log, self.turns, 1 << 16)
         self.source = Source(
             topic.connect,
             name="posts.feed",

@@ -9,12 +9,11 @@ import pytest
 import structlog
 from prometheus_client import generate_latest
 
-from edge.hub import Hub
 from edge.limits import Standing
 from edge.telemetry import Metrics, _Line, configure_logging
 from tests.edge.feed import log_of, record
 from tests.edge.listening import gate
-from tests.edge.test_hub import Turns
+from tests.edge.test_hub import Turns, hub_of
 
 
 class Reading:
@@ -27,7 +26,7 @@ class Reading:
 def test_every_part_is_measured() -> None:
     """The names are what dashboards and alerts are made with."""
     log, turns = log_of(record(1, 2)), Turns()
-    hub = Hub(log, write_bytes=1, clock=lambda: turns.now, soon=turns.due.append)
+    hub = hub_of(log, turns, 1)
     hub.closes[1001] += 3
     through = gate(total=500)
     through.breaches["pings"] += 2
