@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     log_bytes: int = Field(64 * _MIB, ge=_MIB)
     """How much of the feed is kept in memory, encoded."""
     write_bytes: int = Field(64 * _KIB, ge=_KIB)
-    """How much a client is sent at a time."""
+    """How much a client is sent at a time, and how much of it the kernel keeps unsent."""
     compression: bool = True
     """Whether posts are compressed for clients that offer permessage-deflate: once for all of them."""
 
