@@ -7,6 +7,7 @@ import pytest
 
 from integration.bench import (
     attack,
+    compression,
     contenders,
     cores,
     fanout,
@@ -31,6 +32,12 @@ _PARTS: dict[str, tuple[Measure, int]] = {
     window.PART: (
         lambda stage: window.measure(stage, window.Size(window_seconds=1, clients=(1, 3), posts=(5,), repetitions=1)),
         2,
+    ),
+    compression.PART: (
+        lambda stage: compression.measure(
+            stage, compression.Size(clients=(5,), posts=(5, 20), repetitions=1, seconds=0.02)
+        ),
+        4,
     ),
     cores.PART: (
         lambda stage: cores.measure(stage, cores.Size(clients=50, posts={1: 1, 5: 3}, seconds=0.1, repetitions=1)),

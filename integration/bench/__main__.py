@@ -1,7 +1,7 @@
 """``python -m integration.bench [PART]...``: measure, print a table, and write figures and plots to ``bench-results/``.
 
-The parts: path, window, fanout, cores, latency, slow, storm, idle, attack, outage, rebalance. Unless some are named,
-all but ``slow``, which takes as long as the others together.
+The parts: path, window, fanout, compression, cores, latency, slow, storm, idle, attack, outage, rebalance. Unless some
+are named, all but ``slow``, which takes as long as the others together.
 """
 
 import asyncio
@@ -20,7 +20,20 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 import psutil
 
-from integration.bench import attack, cores, fanout, idle, latency, outage, path, rebalance, slow, storm, window
+from integration.bench import (
+    attack,
+    compression,
+    cores,
+    fanout,
+    idle,
+    latency,
+    outage,
+    path,
+    rebalance,
+    slow,
+    storm,
+    window,
+)
 from integration.bench.companion import NoAnswer
 from integration.bench.figures import Figure, table
 from integration.bench.page import pictures
@@ -41,6 +54,7 @@ PARTS: Final = {
     path.PART: Part(lambda stage: path.measure(stage, path.Size()), 120),
     window.PART: Part(lambda stage: window.measure(stage, window.Size()), 150),
     fanout.PART: Part(lambda stage: fanout.measure(stage, fanout.Size()), 480),
+    compression.PART: Part(lambda stage: compression.measure(stage, compression.Size()), 120),
     cores.PART: Part(lambda stage: cores.measure(stage, cores.Size()), 240),
     latency.PART: Part(lambda stage: latency.measure(stage, latency.Size()), 240),
     slow.PART: Part(lambda stage: slow.measure(stage, slow.Size()), 1200),

@@ -14,7 +14,20 @@ from typing import Any, Final
 
 import msgspec
 
-from integration.bench import attack, cores, fanout, idle, latency, outage, path, rebalance, slow, storm, window
+from integration.bench import (
+    attack,
+    compression,
+    cores,
+    fanout,
+    idle,
+    latency,
+    outage,
+    path,
+    rebalance,
+    slow,
+    storm,
+    window,
+)
 from integration.bench.contenders import ALL, EDGE
 from integration.bench.figures import Figure, shown
 from integration.bench.plots import Line, Mark, bars, lines
@@ -28,7 +41,7 @@ _GIB: Final = 1024**3
 _MS: Final = 1000
 
 _PLAIN: Final = [
-    each.PART for each in (attack, cores, idle, latency, outage, path, rebalance, slow, storm, window)
+    each.PART for each in (attack, compression, cores, idle, latency, outage, path, rebalance, slow, storm, window)
 ]  # fmt: skip
 """Whose tables list the figures as they are."""
 
