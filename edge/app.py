@@ -4,6 +4,7 @@ import asyncio
 import resource
 import signal
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -84,7 +85,7 @@ async def run(settings: Settings) -> None:
     collector.spare()
     try:
         listener = await _listen(gate, runner, settings)
-        async with _running(source.run(), _sweep(hub, patience), _watch_loop(metrics.lag)) as fault:
+        async with _watched(metrics.lag), _running(source.run(), _sweep(hub, patience)) as fault:
             stopping = asyncio.create_task(stopped.wait())
             await asyncio.wait([stopping, fault], return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
@@ -159,13 +160,25 @@ async def _sweep(hub: Hub, patience: Patience) -> None:
         hub.sweep(patience, _SWEPT)
 
 
-async def _watch_loop(lag: Lag) -> None:
-    """Note by how much a short timer comes late: for so long the loop was busy with something else."""
-    clock = asyncio.get_running_loop().time
-    while True:
-        due = clock() + _TICK_SECONDS
-        await asyncio.sleep(_TICK_SECONDS)
-        lag.note(clock() - due)
+@asynccontextmanager
+async def _watched(lag: Lag) -> AsyncIterator[None]:
+    """Note by how much a short timer comes late: for so long the loop was busy with something else.
+
+    A bare timer: a task that sleeps would come a turn of the loop later still.
+    """
+    loop = asyncio.get_running_loop()
+    timers: deque[asyncio.Handle] = deque(maxlen=1)
+
+    def tick(due: float) -> None:
+        now = loop.time()
+        lag.note(now - due)
+        timers.append(loop.call_at(now + _TICK_SECONDS, tick, now + _TICK_SECONDS))
+
+    tick(loop.time())
+    try:
+        yield
+    finally:
+        timers.pop().cancel()
 
 
 def _file_limit() -> int:

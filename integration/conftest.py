@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
+import psutil
 import pytest
 
 from integration.posts_service import create_tables
@@ -27,6 +28,9 @@ _SECRET: Final = f"open/{secrets.token_hex(8)}+sesame"
 WRONG_SECRET: Final = "wr0ng-sesame"
 """A password that opens nothing, for settings that are wrong; no log may hold it either."""
 _READER: Final = "postcast_reader"
+_INTERRUPTIONS: Final = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C, and what a CI host sends that has lost its patience."""
+_END_SECONDS: Final = 60
 _SYSTEMS = pytest.StashKey[list[System]]()
 
 
@@ -40,8 +44,22 @@ def lacking(what: str) -> NoReturn:
 def pytest_configure(config: pytest.Config) -> None:
     """Remember which installations are alive, to show their logs beside a failure."""
     config.stash[_SYSTEMS] = []
-    # What a CI host sends that has lost its patience: like Ctrl-C, so that nothing is left behind then either.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for each in _INTERRUPTIONS:
+        signal.signal(each, lambda *_: _end(config))
+
+
+def _end(config: pytest.Config) -> NoReturn:
+    """End in good order, so that nothing is left behind; and once: that must not be interrupted in turn."""
+    for each in _INTERRUPTIONS:
+        signal.signal(each, signal.SIG_IGN)
+    if config.pluginmanager.hasplugin("dsession"):
+        # The processes that run our tests. xdist by itself would let them go on for 5 s, and kill them after 15: on a
+        # busy machine their services take as long to end.
+        services = [each for worker in psutil.Process().children() for each in worker.children(recursive=True)]
+        for worker in psutil.Process().children():
+            worker.terminate()
+        psutil.wait_procs(services, _END_SECONDS)
+    raise KeyboardInterrupt
 
 
 @pytest.hookimpl(wrapper=True)
