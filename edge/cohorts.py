@@ -12,7 +12,9 @@ elsewhere: nothing is done about a single client, unless it cannot take what it 
 This module sends nothing, and knows neither links nor time.
 """
 
+from array import array
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from itertools import chain
 from typing import Final, Generic, Protocol, TypeVar
@@ -38,24 +40,34 @@ C = TypeVar("C", bound=Placed)
 class Cohort(Place, Generic[C]):
     """Clients by their keys that are sent the same: what follows ``position``, where they all are, in ``form``."""
 
-    __slots__ = ("clients", "form")
+    __slots__ = ("_keys", "clients", "form")
 
     def __init__(self, position: Position, form: Form) -> None:
         super().__init__(position)
         self.form = form
         self.clients: dict[int, C] = {}
+        self._keys: array[int] | None = None
 
     def __len__(self) -> int:
         return len(self.clients)
 
+    @property
+    def keys(self) -> Sequence[int]:
+        """The clients' keys, side by side: as the dictionary has them, each would have to be fetched from elsewhere."""
+        if self._keys is None:
+            self._keys = array("q", self.clients)
+        return self._keys
+
     def take_in(self, client: C) -> None:
         """Have a client go on with the others."""
         self.clients[client.key] = client
+        self._keys = None
         client.session.place = self
 
     def let_go(self, client: C) -> None:
         """Have it go on by itself."""
         del self.clients[client.key]
+        self._keys = None
         client.session.place = Place(self.position)
 
 

@@ -26,7 +26,8 @@ would keep for as long as the connection lasts.
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Final, cast
 
 from aiohttp import WebSocketError, WSCloseCode, WSMsgType, hdrs, web
@@ -153,24 +154,25 @@ class Connection(asyncio.Protocol):
         self._transport._read_ready_cb = None  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
 
 
-def write_each(keys: Iterable[int], frames: bytes) -> list[tuple[int, bytes]]:
+def write_each(keys: Sequence[int], frames: bytes) -> list[tuple[int, bytes]]:
     """Send whole frames to open connections whose transports hold nothing.
 
-    The sockets are written to directly, which saves the time that asyncio takes around the same system call: 2 µs of 7.
-    Returns who could not take all, with the rest: it goes to the transport before anything else does, so that nobody's
-    frame comes in between (law 10).
+    The sockets are written to directly, which saves the time that asyncio takes around the same system call, 2 µs of 7,
+    and without a loop in Python, which would take a twentieth of what is left. Returns who could not take all, with the
+    rest: it goes to the transport before anything else does, so that nobody's frame comes in between (law 10).
     """
-    size, write = len(frames), os.write
-    short = []
-    for key in keys:
+    writes = map(os.write, keys, repeat(frames))
+    sent: list[int] = []
+    while len(sent) < len(keys):
         try:
-            sent = write(key, frames)
+            # What was sent before one fails stays in the list, and the next attempt goes on with the one after it.
+            sent.extend(writes)
         except OSError:
             # It would block, or the peer is gone: the transport finds out, and knows what to do.
-            sent = 0
-        if sent != size:
-            short.append((key, frames[sent:]))
-    return short
+            sent.append(0)
+    if sent.count(len(frames)) == len(sent):
+        return []
+    return [(key, frames[size:]) for key, size in zip(keys, sent, strict=True) if size != len(frames)]
 
 
 class WebSocket(web.WebSocketResponse):

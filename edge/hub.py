@@ -224,7 +224,7 @@ class Hub:
             return
         data, cohort.position = self._log.read(position, cohort.form, self._write_bytes)
         self._count(len(clients), cohort.position - position, len(data))
-        for key, rest in self._write_each(clients, data):
+        for key, rest in self._write_each(cohort.keys, data):
             # Its link keeps the rest, and has the client held: it is in the cohort no longer.
             clients[key].link.write(rest)
         self._cohorts.settle(cohort)

@@ -1,12 +1,12 @@
 """The ways to a client, as the hub needs them; :mod:`edge.connection` has the real ones."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from edge.session import Disconnect
 
-WriteEach = Callable[[Iterable[int], bytes], Sequence[tuple[int, bytes]]]
+WriteEach = Callable[[Sequence[int], bytes], Sequence[tuple[int, bytes]]]
 """Sends the same whole frames through many links that hold nothing, named by their keys. Returns those that could not
 take it all, each with what is left of it."""
 

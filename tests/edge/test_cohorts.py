@@ -77,7 +77,12 @@ def test_a_cohort_moves_with_all_its_clients() -> None:
     made.advance(Position(9))
     cohort = turn(made)
     cohort.position = Position(9)
-    assert clients_of([cohort]) == [[one]]
+    assert (clients_of([cohort]), list(cohort.keys)) == ([[one]], [one.key])
+    cohort.take_in(two)
+    assert list(cohort.keys) == [one.key, two.key]
+    cohort.let_go(two)
+    two.session.place.position = Position(7)
+    assert list(cohort.keys) == [one.key]
     assert (one.session.position, two.session.position) == (9, 7)
 
 

@@ -1,7 +1,7 @@
 """Fan-out, with links that are no sockets and a loop that is turned by hand."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -91,7 +91,7 @@ class Turns:
         self.written: list[Line] = []
         """Who was written to, in this order."""
 
-    def write_each(self, keys: Iterable[int], frames: bytes) -> list[tuple[int, bytes]]:
+    def write_each(self, keys: Sequence[int], frames: bytes) -> list[tuple[int, bytes]]:
         """Write to several lines."""
         return [(key, rest) for key in keys if (rest := self.lines[key].take(frames))]
 
