@@ -31,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="the first one")
     parser.add_argument("--mutants", action="store_true", help="run the mutants first, which must be caught")
     given = parser.parse_args(arguments)
-    # SIGTERM is what a CI host sends: it should leave as little behind as Ctrl-C does, also where that is ignored, as by
-    # what a script starts in the background.
+    # SIGTERM is what a CI host sends: it should leave as little behind as Ctrl-C does, also where Ctrl-C is ignored, as
+    # it is by what a script starts in the background.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     # What the clients' libraries have to say while everything breaks is what is wanted.
