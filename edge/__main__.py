@@ -2,10 +2,11 @@
 
 import asyncio
 import sys
+from functools import partial
 
 from edge.app import CannotListen, run
 from edge.settings import BadSettings, load
-from edge.telemetry import configure_logging
+from edge.telemetry import Turns, configure_logging
 from edge.turns import loop
 
 
@@ -14,8 +15,9 @@ def main() -> int:
     try:
         settings = load()
         configure_logging()
-        with asyncio.Runner(loop_factory=loop) as runner:
-            runner.run(run(settings))
+        turns = Turns()
+        with asyncio.Runner(loop_factory=partial(loop, turns.note)) as runner:
+            runner.run(run(settings, turns))
     except (BadSettings, CannotListen) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a sentence for whoever started it
         return 1

@@ -4,7 +4,6 @@ import asyncio
 import resource
 import signal
 import sys
-from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -26,7 +25,7 @@ from edge.page import live_page
 from edge.server import Server
 from edge.settings import Settings
 from edge.source import Source
-from edge.telemetry import Lag, Metrics
+from edge.telemetry import Metrics, Turns
 
 _logger = structlog.get_logger("edge.app")
 
@@ -34,16 +33,14 @@ _logger = structlog.get_logger("edge.app")
 _OWN_FILES: Final = 128
 _SWEEP_SECONDS: Final = 1.0
 _SWEPT: Final = 0.05
-# Shorter than what the loop should be busy with at a time, so that no such time is missed; it costs 0.2 % of a core.
-_TICK_SECONDS: Final = 0.01
 
 
 class CannotListen(OSError):
     """The address is taken, or not ours to listen on."""
 
 
-async def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; raises :class:`CannotListen`."""
+async def run(settings: Settings, turns: Turns) -> None:
+    """Serve until SIGTERM or SIGINT; raises :class:`CannotListen`. ``turns`` are those of the running loop."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
@@ -65,7 +62,7 @@ async def run(settings: Settings) -> None:
         per_address=settings.max_connections_per_address,
     )
     gate = Gate(_rules(settings), census)
-    metrics = Metrics(log, hub, source, gate)
+    metrics = Metrics(log, hub, source, gate, turns)
     server = Server(
         log=log,
         hub=hub,
@@ -85,7 +82,7 @@ async def run(settings: Settings) -> None:
     collector.spare()
     try:
         listener = await _listen(gate, runner, settings)
-        async with _watched(metrics.lag), _running(source.run(), _sweep(hub, patience)) as fault:
+        async with _running(source.run(), _sweep(hub, patience)) as fault:
             stopping = asyncio.create_task(stopped.wait())
             await asyncio.wait([stopping, fault], return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
@@ -158,27 +155,6 @@ async def _sweep(hub: Hub, patience: Patience) -> None:
     while True:
         await asyncio.sleep(_SWEEP_SECONDS * _SWEPT)
         hub.sweep(patience, _SWEPT)
-
-
-@asynccontextmanager
-async def _watched(lag: Lag) -> AsyncIterator[None]:
-    """Note by how much a short timer comes late: for so long the loop was busy with something else.
-
-    A bare timer: a task that sleeps would come a turn of the loop later still.
-    """
-    loop = asyncio.get_running_loop()
-    timers: deque[asyncio.Handle] = deque(maxlen=1)
-
-    def tick(due: float) -> None:
-        now = loop.time()
-        lag.note(now - due)
-        timers.append(loop.call_at(now + _TICK_SECONDS, tick, now + _TICK_SECONDS))
-
-    tick(loop.time())
-    try:
-        yield
-    finally:
-        timers.pop().cancel()
 
 
 def _file_limit() -> int:

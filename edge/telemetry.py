@@ -32,7 +32,7 @@ _LEVELS: Final = {
 }
 
 # 20 ms is the most that it should ever be.
-_LAG_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_TURN_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 class _Line:
@@ -96,36 +96,52 @@ class Reading(Protocol):
     trouble: str | None
 
 
-class Lag:
-    """How long the event loop was busy with one thing, as a histogram."""
-
-    def __init__(self) -> None:
-        self._counts = [0] * (len(_LAG_SECONDS) + 1)
+class _Histogram:
+    def __init__(self, name: str, about: str) -> None:
+        self._name = name
+        self._about = about
+        self._counts = [0] * (len(_TURN_SECONDS) + 1)
         self._sum = 0.0
 
     def note(self, seconds: float) -> None:
-        """Count a timer that came so much late."""
-        self._counts[bisect_left(_LAG_SECONDS, seconds)] += 1
-        self._sum += max(0.0, seconds)
+        self._counts[bisect_left(_TURN_SECONDS, seconds)] += 1
+        self._sum += seconds
 
     def metric(self) -> Metric:
-        """Return it for Prometheus."""
         totals = [float(total) for total in accumulate(self._counts)]
-        buckets = list(zip((*map(str, _LAG_SECONDS), "+Inf"), totals, strict=True))
-        return HistogramMetricFamily(
-            "edge_loop_lag_seconds", "How late a timer of the event loop came.", buckets=buckets, sum_value=self._sum
-        )
+        buckets = list(zip((*map(str, _TURN_SECONDS), "+Inf"), totals, strict=True))
+        return HistogramMetricFamily(self._name, self._about, buckets=buckets, sum_value=self._sum)
+
+
+class Turns:
+    """The event loop's turns: while one lasts, nobody else is served.
+
+    By the clock and by CPU time: on a machine that others use as well, the rest is theirs.
+    """
+
+    def __init__(self) -> None:
+        self._seconds = _Histogram("edge_turn_seconds", "How long a turn of the event loop was.")
+        self._cpu_seconds = _Histogram("edge_turn_cpu_seconds", "CPU time of a turn of the event loop.")
+
+    def note(self, seconds: float, cpu_seconds: float) -> None:
+        """Count a turn."""
+        self._seconds.note(seconds)
+        self._cpu_seconds.note(cpu_seconds)
+
+    def metrics(self) -> Iterable[Metric]:
+        """Return them for Prometheus."""
+        return self._seconds.metric(), self._cpu_seconds.metric()
 
 
 class Metrics:
     """The edge in numbers, as a Prometheus collector."""
 
-    def __init__(self, log: Log, hub: Hub, source: Reading, gate: Gate) -> None:
+    def __init__(self, log: Log, hub: Hub, source: Reading, gate: Gate, turns: Turns) -> None:
         self._log = log
         self._hub = hub
         self._source = source
         self._gate = gate
-        self.lag = Lag()
+        self._turns = turns
 
     def registry(self) -> CollectorRegistry:
         """Make a registry of these metrics alone."""
@@ -158,4 +174,4 @@ class Metrics:
         yield GaugeMetricFamily("edge_feed_followed", "1 while the feed is followed.", source.trouble is None)
         yield GaugeMetricFamily("edge_log_bytes", "Size of the log.", log.size)
         yield GaugeMetricFamily("edge_log_posts", "Posts in the log.", log.head - log.tail)
-        yield self.lag.metric()
+        yield from self._turns.metrics()

@@ -8,13 +8,15 @@ import asyncio
 import gc
 import signal
 import tracemalloc
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from edge.app import run
 from edge.settings import load
-from edge.telemetry import configure_logging
+from edge.telemetry import Turns, configure_logging
+from edge.turns import loop
 
 
 def _tell() -> None:
@@ -27,12 +29,14 @@ def _tell() -> None:
     structlog.get_logger("integration.bench.traced").info("memory.traced", bytes=sizes)
 
 
-async def _main() -> None:
+async def _main(turns: Turns) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _tell)
-    await run(load())
+    await run(load(), turns)
 
 
 if __name__ == "__main__":
     configure_logging()
     tracemalloc.start()
-    asyncio.run(_main())
+    turns = Turns()
+    with asyncio.Runner(loop_factory=partial(loop, turns.note)) as runner:
+        runner.run(_main(turns))

@@ -10,8 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from integration.system import Process
 
-_LAG: Final = "edge_loop_lag_seconds"
-_PUNCTUAL: Final = "0.02"
+_SHORT: Final = "0.02"
 
 
 def serving(port: int) -> psutil.Process:
@@ -57,24 +56,29 @@ def unsent_bytes(port: int) -> int:
     return sum(int(queues.partition(":")[0], 16) for _, at, _, _, queues, *_ in sockets if at.endswith(f":{port:04X}"))
 
 
-class LoopLag(NamedTuple):
-    """How many short timers an edge's loop has run, and how many of them came at most 20 ms late."""
+class Turns(NamedTuple):
+    """How many turns an edge's loop had, and how many lasted at most 20 ms: by the clock, by their CPU time."""
 
-    timers: float
-    punctual: float
+    all: float
+    short: float
+    cheap: float
 
 
-async def loop_lag(edge: Process) -> LoopLag:
-    """Read an edge's own measure of how long other things kept its loop busy, since it started."""
+async def turns_of(edge: Process) -> Turns:
+    """Read an edge's own measure of its loop's turns, since it started."""
 
-    def look() -> LoopLag:
-        # Of one answer: the timers go on between two.
+    def look() -> Turns:
+        # Of one answer: the loop goes on between two.
         _, text = edge.ask("/metrics")
         samples = {
             (sample.name, sample.labels.get("le")): sample.value
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         }
-        return LoopLag(samples[f"{_LAG}_count", None], samples[f"{_LAG}_bucket", _PUNCTUAL])
+        return Turns(
+            samples["edge_turn_seconds_count", None],
+            samples["edge_turn_seconds_bucket", _SHORT],
+            samples["edge_turn_cpu_seconds_bucket", _SHORT],
+        )
 
     return await asyncio.to_thread(look)

@@ -28,7 +28,7 @@ from edge.log import Log
 from edge.page import live_page
 from edge.server import Server
 from edge.session import SHUTDOWN, Session
-from edge.telemetry import Metrics
+from edge.telemetry import Metrics, Turns
 from streams.contract import Offset
 from tests.edge.feed import record
 from tests.edge.listening import RULES, gate, listening
@@ -103,7 +103,7 @@ class Edge:
             hub=self.hub,
             feed=self.feed,
             page=live_page(),
-            registry=Metrics(self.log, self.hub, self.feed, self.gate).registry(),
+            registry=Metrics(self.log, self.hub, self.feed, self.gate, Turns()).registry(),
             join_seconds=join_seconds,
             compression=compression,
             max_message_bytes=MAX_MESSAGE_BYTES,

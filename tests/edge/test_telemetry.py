@@ -10,10 +10,11 @@ import structlog
 from prometheus_client import generate_latest
 
 from edge.limits import Standing
-from edge.telemetry import Metrics, _Line, configure_logging
+from edge.telemetry import Metrics, Turns, _Line, configure_logging
 from tests.edge.feed import log_of, record
 from tests.edge.listening import gate
-from tests.edge.test_hub import Turns, hub_of
+from tests.edge.test_hub import Turns as Loop
+from tests.edge.test_hub import hub_of
 
 
 class Reading:
@@ -26,15 +27,15 @@ class Reading:
 def test_every_part_is_measured() -> None:
     """The names are what dashboards and alerts are made with."""
     log, turns = log_of(record(1, 2)), Turns()
-    hub = hub_of(log, turns, 1)
+    hub = hub_of(log, Loop(), 1)
     hub.closes[1001] += 3
     through = gate(total=500)
     through.breaches["pings"] += 2
     through.census.turned_away[Standing.FULL] += 4
     through.census.arrive("a")
-    metrics = Metrics(log, hub, Reading(), through)
-    metrics.lag.note(-0.001)
-    metrics.lag.note(0.25)
+    metrics = Metrics(log, hub, Reading(), through, turns)
+    turns.note(0.0005, 0.00025)
+    turns.note(0.25, 0.02)
     lines = generate_latest(metrics.registry()).decode().splitlines()
     assert [line for line in lines if not line.startswith("#")] == [
         "edge_connections 0.0",
@@ -54,14 +55,23 @@ def test_every_part_is_measured() -> None:
         f"edge_log_bytes {float(log.size)}",
         "edge_log_posts 2.0",
         *(
-            f'edge_loop_lag_seconds_bucket{{le="{bound}"}} {count}'
+            f'edge_turn_seconds_bucket{{le="{bound}"}} {count}'
             for bound, count in (
                 *((small, 1.0) for small in ("0.001", "0.002", "0.005", "0.01", "0.02", "0.05", "0.1", "0.2")),
                 *((large, 2.0) for large in ("0.5", "1.0", "+Inf")),
             )
         ),
-        "edge_loop_lag_seconds_count 2.0",
-        "edge_loop_lag_seconds_sum 0.25",
+        "edge_turn_seconds_count 2.0",
+        "edge_turn_seconds_sum 0.2505",
+        *(
+            f'edge_turn_cpu_seconds_bucket{{le="{bound}"}} {count}'
+            for bound, count in (
+                *((small, 1.0) for small in ("0.001", "0.002", "0.005", "0.01")),
+                *((large, 2.0) for large in ("0.02", "0.05", "0.1", "0.2", "0.5", "1.0", "+Inf")),
+            )
+        ),
+        "edge_turn_cpu_seconds_count 2.0",
+        "edge_turn_cpu_seconds_sum 0.02025",
     ]
 
 

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import selectors
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from socket import socket, socketpair
@@ -16,10 +18,14 @@ from edge.turns import AT_ONCE, Few, loop
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
+def ignore(seconds: float, cpu_seconds: float) -> None:
+    """Hear how long a turn was."""
+
+
 @pytest.fixture
 def few() -> Iterator[Few]:
     """Make a selector that names two at a time."""
-    with closing(Few(2)) as selector:
+    with closing(Few(ignore, 2)) as selector:
         yield selector
 
 
@@ -76,7 +82,7 @@ def test_it_waits_until_somebody_is_ready(few: Few, readable: list[socket]) -> N
 def test_its_files_are_closed() -> None:
     """The queue has two ends."""
     before = sorted(Path("/proc/self/fd").iterdir())
-    Few().close()
+    Few(ignore).close()
     assert sorted(Path("/proc/self/fd").iterdir()) == before
 
 
@@ -101,7 +107,31 @@ def test_what_was_put_off_comes_after_a_few() -> None:
                 await asyncio.sleep(0)
                 between.append(len(served) - before)
 
-    with asyncio.Runner(loop_factory=loop) as runner:
+    with asyncio.Runner(loop_factory=partial(loop, ignore)) as runner:
         runner.run(main())
     assert max(between) <= AT_ONCE
     assert sorted(served) == list(range(5 * AT_ONCE))
+
+
+def test_each_turn_is_noted() -> None:
+    """By the clock and by CPU time, without the time in which nobody was ready."""
+    noted: list[tuple[float, float]] = []
+
+    async def main() -> None:
+        await asyncio.sleep(0.2)
+        time.sleep(0.05)  # noqa: ASYNC251 - the loop is to be blocked
+        await asyncio.sleep(0.2)
+        begin = time.thread_time()
+        while time.thread_time() < begin + 0.05:
+            pass
+        await asyncio.sleep(0)
+
+    with asyncio.Runner(loop_factory=partial(loop, lambda *turn: noted.append(turn))) as runner:
+        begin = time.monotonic()
+        runner.run(main())
+        passed = time.monotonic() - begin
+    idle = [turn for turn in noted if turn[0] >= 0.05 > turn[1]]
+    busy = [turn for turn in noted if turn[1] >= 0.05]
+    assert (len(idle), len(busy)) == (1, 1)
+    assert busy[0][0] >= 0.05
+    assert sum(seconds for seconds, _ in noted) < passed - 0.35
