@@ -88,7 +88,7 @@ async def test_each_part_measures_all_its_figures(stage: Stage, part: str) -> No
 
 async def test_every_contender_is_measured_or_said_to_be_missing(stage: Stage) -> None:
     """And the edge is compared with each that is there."""
-    figures = await fanout.measure(stage, fanout.Size(posts={40: (2,)}, repetitions=1, seconds=0.01))
+    figures = await fanout.measure(stage, fanout.Size(turns={40: {2: 1}}, seconds=0.01))
     notes = " ".join(figure.note for figure in figures)
     missing = {name for name in contenders.ALL if f"no {name}: " in notes}
     limit = contenders.LIMIT_IN_PYTHON if contenders.LIMIT_IN_C in missing else contenders.LIMIT_IN_C

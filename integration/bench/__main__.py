@@ -53,7 +53,7 @@ class Part(NamedTuple):
 PARTS: Final = {
     path.PART: Part(lambda stage: path.measure(stage, path.Size()), 120),
     window.PART: Part(lambda stage: window.measure(stage, window.Size()), 150),
-    fanout.PART: Part(lambda stage: fanout.measure(stage, fanout.Size()), 480),
+    fanout.PART: Part(lambda stage: fanout.measure(stage, fanout.Size()), 900),
     compression.PART: Part(lambda stage: compression.measure(stage, compression.Size()), 120),
     cores.PART: Part(lambda stage: cores.measure(stage, cores.Size()), 240),
     latency.PART: Part(lambda stage: latency.measure(stage, latency.Size()), 240),
@@ -65,7 +65,7 @@ PARTS: Final = {
     rebalance.PART: Part(lambda stage: rebalance.measure(stage, rebalance.Size()), 180),
 }
 _TOGETHER: Final = [name for name in PARTS if name != slow.PART]
-"""About a quarter of an hour."""
+"""Some twenty minutes."""
 _FAILURES: Final = (ServiceError, NoAnswer, window.CutWindow, AssertionError, TimeoutError, KeyboardInterrupt)
 """What ends a run early: a service or a process that fails us (``integration.system`` asserts), time, or Ctrl-C."""
 _RESULTS: Final = Path(__file__).parents[2] / "bench-results"
