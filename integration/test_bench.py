@@ -40,10 +40,10 @@ _PARTS: dict[str, tuple[Measure, int]] = {
         4,
     ),
     cores.PART: (
-        lambda stage: cores.measure(stage, cores.Size(clients=50, posts={1: 1, 5: 3}, seconds=0.1, repetitions=1)),
+        lambda stage: cores.measure(stage, cores.Size(clients=60, posts={1: 2, 5: 3}, seconds=0.1, repetitions=1)),
         11,
     ),
-    latency.PART: (lambda stage: latency.measure(stage, latency.Size(clients=(3, 20), windows=3)), 6),
+    latency.PART: (lambda stage: latency.measure(stage, latency.Size(clients=(3, 20), windows=3)), 8),
     slow.PART: (lambda stage: slow.measure(stage, slow.Size(clients=20, slow=3, seconds=2, pace=0.05, runs=1)), 6),
     storm.PART: (lambda stage: storm.measure(stage, storm.Size(clients=30, missed=3, drain_seconds=1)), 8),
     idle.PART: (

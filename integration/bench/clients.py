@@ -5,6 +5,10 @@ offer compression, and it must be agreed. Told ``{"until": n}`` it replies when 
 ``last``, the wall clock at the last byte, and with ``cpu`` and ``seconds``, its own CPU time and the time that passed
 since the first byte: their ratio is how near it is to being what is measured. Told ``{"begun": true}`` it replies
 likewise when each has got anything at all.
+
+With ``sparse`` only one in fifty reads: what the others get waits in large buffers of the kernel, so that these clients
+use next to no CPU time. ``until`` is about those that read; told ``{"all": n}`` it replies when the others have read,
+too, and each has got ``n`` bytes in all.
 """
 
 import os
@@ -25,6 +29,11 @@ _HANDSHAKE: Final = (
 _OFFER: Final = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
 _AGREEMENT: Final = b"\r\nSec-WebSocket-Extensions: permessage-deflate"
 DEFLATED: Final = "deflated"
+SPARSE: Final = "sparse"
+_READS: Final = 50
+"""One in so many."""
+_WAITING_BYTES: Final = 1024 * 1024
+"""What may wait for one that does not read, the kernel's bookkeeping included."""
 _ANSWER_BYTES: Final = 4096
 # So many handshakes at a time: every listener's backlog takes them.
 _AT_ONCE: Final = 100
@@ -39,20 +48,25 @@ _PARENT: Final = 0
 
 
 class _Clients:
-    def __init__(self, *, deflated: bool) -> None:
+    def __init__(self, *, deflated: bool, sparse: bool) -> None:
         self._handshake = _HANDSHAKE % (_OFFER if deflated else b"")
         self._deflated = deflated
+        self._reads = _READS if sparse else 1
         self._epoll = select.epoll()
         self._epoll.register(_PARENT, select.EPOLLIN)
         self._sockets: dict[int, socket.socket] = {}
         self._got: dict[int, int] = {}
+        self._reading: list[int] = []
 
     def connect(self, port: int, count: int) -> None:
         while (missing := count - len(self._sockets)) > 0:
-            fresh = [
-                socket.create_connection(("127.0.0.1", port), _PATIENCE_SECONDS) for _ in range(min(missing, _AT_ONCE))
-            ]
+            fresh = [socket.socket() for _ in range(min(missing, _AT_ONCE))]
             for each in fresh:
+                each.settimeout(_PATIENCE_SECONDS)
+                if self._reads > 1:
+                    # Before it connects: then the two ends agree how large it may be.
+                    each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WAITING_BYTES)
+                each.connect(("127.0.0.1", port))
                 each.sendall(self._handshake)
             for each in fresh:
                 self._take_in(each)
@@ -72,7 +86,9 @@ class _Clients:
         client.setblocking(False)
         self._sockets[client.fileno()] = client
         self._got[client.fileno()] = len(rest)
-        self._epoll.register(client.fileno(), select.EPOLLIN)
+        if len(self._sockets) % self._reads == 0:
+            self._reading.append(client.fileno())
+            self._epoll.register(client.fileno(), select.EPOLLIN)
 
     def until(self, goal: int) -> dict[str, float]:
         """Read until each client has got ``goal`` bytes and no more, or raise."""
@@ -85,8 +101,17 @@ class _Clients:
         """Read until each client has got something."""
         return self._read_until(1)
 
+    def all(self, goal: int) -> dict[str, float]:
+        """Have all read until each has got ``goal`` bytes and no more, or raise."""
+        others = self._got.keys() - self._reading
+        for fd in others:
+            self._sockets[fd].settimeout(_PATIENCE_SECONDS)
+            while self._got[fd] < goal:
+                self._read(fd, goal)
+        return self.until(goal)
+
     def _read_until(self, goal: int) -> dict[str, float]:
-        missing = sum(got < goal for got in self._got.values())
+        missing = sum(self._got[fd] < goal for fd in self._reading)
         cpu = started = last = 0.0
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while missing:
@@ -122,12 +147,18 @@ _NOWHERE: Final = bytearray(_READ_BYTES)
 def main() -> None:
     """Do as told until there is nobody to tell."""
     port, count, *options = sys.argv[1:]
-    clients = _Clients(deflated=DEFLATED in options)
+    clients = _Clients(deflated=DEFLATED in options, sparse=SPARSE in options)
     try:
         clients.connect(int(port), int(count))
         reply()
         for command in commands():
-            reply(**(clients.until(command["until"]) if "until" in command else clients.begun()))
+            match command:
+                case {"until": goal}:
+                    reply(**clients.until(goal))
+                case {"all": goal}:
+                    reply(**clients.all(goal))
+                case _:
+                    reply(**clients.begun())
     except (OSError, ValueError) as error:
         reply(error=str(error) or type(error).__name__)
     # Thousands of sockets need no farewell.

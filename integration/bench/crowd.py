@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
-from integration.bench.clients import DEFLATED
+from integration.bench.clients import DEFLATED, SPARSE
 from integration.bench.companion import Companion, companion
 
 _CLIENTS_A_PROCESS: Final = 16_000
@@ -29,6 +29,12 @@ class Crowd:
         """Have the clients wait for so many bytes in all from now on."""
         for each in self._processes:
             each.tell(until=total)
+
+    async def all(self, total: int) -> None:
+        """Have those read, too, that do not otherwise; each must have got so many bytes in all."""
+        for each in self._processes:
+            each.tell(all=total)
+        await self.satisfied()
 
     async def begun(self) -> None:
         """Wait until each has got something."""
@@ -55,10 +61,13 @@ class Crowd:
 
 @asynccontextmanager
 async def crowd(
-    port: int, clients: int, *, a_process: int = _CLIENTS_A_PROCESS, deflated: bool = False
+    port: int, clients: int, *, a_process: int = _CLIENTS_A_PROCESS, deflated: bool = False, sparse: bool = False
 ) -> AsyncIterator[Crowd]:
-    """Have that many clients connected to a server on loopback; ``deflated``: with compression agreed."""
-    options = (DEFLATED,) if deflated else ()
+    """Have that many clients connected to a server on loopback.
+
+    ``deflated``: with compression agreed; ``sparse``: only a few of them read, but for :meth:`Crowd.all`.
+    """
+    options = [name for name, is_wanted in ((DEFLATED, deflated), (SPARSE, sparse)) if is_wanted]
     async with AsyncExitStack() as started:
         processes = []
         for first in range(0, clients, a_process):

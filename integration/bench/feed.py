@@ -48,6 +48,10 @@ class Show:
         """
         return await self.train(1, posts)
 
+    async def all(self) -> None:
+        """Have those clients read, too, that do not otherwise."""
+        await self._clients.all(self._posts * FRAME_BYTES)
+
     async def train(self, windows: int, posts: int) -> float:
         """Send so many windows at once; return the seconds until the last client had the last byte of all."""
         self._posts += windows * posts
