@@ -130,8 +130,7 @@ def test_each_turn_is_noted() -> None:
         begin = time.monotonic()
         runner.run(main())
         passed = time.monotonic() - begin
-    idle = [turn for turn in noted if turn[0] >= 0.05 > turn[1]]
-    busy = [turn for turn in noted if turn[1] >= 0.05]
-    assert (len(idle), len(busy)) == (1, 1)
-    assert busy[0][0] >= 0.05
+    # At least so much, however busy the machine is; and at most what has passed.
+    assert any(seconds >= 0.05 and cpu_seconds < 0.04 for seconds, cpu_seconds in noted)
+    assert any(seconds >= 0.04 and cpu_seconds >= 0.05 for seconds, cpu_seconds in noted)
     assert sum(seconds for seconds, _ in noted) < passed - 0.35
