@@ -2,8 +2,8 @@
 
 A delivery is one post to one client. All contenders have as many clients connected and take turns, in another order
 each time: who comes just after whom makes a difference. Each gets its windows one at a time, the next when every client
-has the one before. All of a server's CPU time counts, its Kafka consumer's too. The limit is a loop that writes each
-window to each client in one call, and does nothing else.
+has the one before, after a pause. All of a server's CPU time counts, its Kafka consumer's too. The limit is a loop that
+writes each window to each client in one call, and does nothing else.
 """
 
 from collections.abc import Mapping, Sequence
