@@ -66,35 +66,32 @@ async def measure(stage: Stage, size: Size) -> list[Figure]:
                     processes = listening(edge.port)
                     assert len(processes) == edges, f"{len(processes)} edges listen instead of {edges}"
                     show = Show(Feed(producer, system.feed), clients)
-                    for posts, windows in size.posts.items():
-                        rounds = [posts] * windows
-                        turns[_Case(edges, posts)].append(await _turn(show, clients, processes, rounds, size.seconds))
+                    for posts in size.posts:
+                        turns[_Case(edges, posts)].append(await _turn(show, clients, processes, posts, size))
                     shares.append(max(_connections(each, edge.port) for each in processes) / size.clients)
     return _figures(size, turns, shares[1::2])
 
 
-async def _turn(
-    show: Show, clients: Crowd, processes: Sequence[psutil.Process], windows: Sequence[int], seconds: float
-) -> _Turn:
-    """Send windows of so many posts, the next when those who read have the one before, and all again for that time."""
+async def _turn(show: Show, clients: Crowd, processes: Sequence[psutil.Process], posts: int, size: Size) -> _Turn:
+    """Send windows of so many posts, the next when those who read have the one before."""
     # Not counted: it may wait for a connection or fill a cache.
     await show.window(1)
     await show.all()
     clients.take_saturation()
     clock = asyncio.get_running_loop().time
     passed = used = busy = 0.0
-    posts = 0
-    while passed < seconds:
+    sent = 0
+    while passed < size.seconds:
         begin, cpu = clock(), sum(map(cpu_seconds, processes))
-        for each in windows:
-            await show.window(each)
+        for _ in range(size.posts[posts]):
+            await show.window(posts)
+            sent += posts
         passed += clock() - begin
         used += sum(map(cpu_seconds, processes)) - cpu
         busy = max(busy, clients.take_saturation())
-        posts += sum(windows)
         await show.all()
         clients.take_saturation()
-    deliveries = clients.clients * posts
+    deliveries = clients.clients * sent
     return _Turn(deliveries / passed, deliveries / used, busy)
 
 

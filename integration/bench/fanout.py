@@ -9,7 +9,7 @@ writes each window to each client in one call, and does nothing else.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final, NamedTuple
+from typing import Final
 
 from integration.bench.contenders import (
     BROADCAST,
@@ -54,33 +54,27 @@ class Size:
     seconds: float = 0.2
 
 
-class _Case(NamedTuple):
-    clients: int
-    posts: int
-    repetitions: int
-
-
 async def measure(stage: Stage, size: Size) -> list[Figure]:
     """Let all take turns, with windows of each size."""
     figures: list[Figure] = []
-    for clients, turns in size.turns.items():
+    for clients in size.turns:
         stage.say(f"{PART}: {clients:,} clients connect to each contender")
         async with field_of(stage, clients) as contenders:
             for name, why in contenders.missing.items():
                 stage.say(f"{PART}: {name} is missing: {why}")
-            for posts, repetitions in turns.items():
-                figures += await _compare(stage, contenders, _Case(clients, posts, repetitions), size.seconds)
+            for posts in size.turns[clients]:
+                figures += await _compare(stage, contenders, clients, posts, size)
     return figures
 
 
-async def _compare(stage: Stage, contenders: Field, case: _Case, seconds: float) -> list[Figure]:
-    clients, posts, repetitions = case
+async def _compare(stage: Stage, contenders: Field, clients: int, posts: int, size: Size) -> list[Figure]:
     results: dict[str, list[float]] = {each.name: [] for each in contenders.contenders}
     orders = Random(posts)  # noqa: S311 - an order is no secret
+    repetitions = size.turns[clients][posts]
     for number in range(1, repetitions + 1):
         stage.say(f"{PART}: {clients:,} clients, windows of {posts}, {number} of {repetitions}")
         for each in orders.sample(contenders.contenders, len(contenders.contenders)):
-            results[each.name].append(await each.deliveries_per_cpu_second(posts, seconds=seconds))
+            results[each.name].append(await each.deliveries_per_cpu_second(posts, seconds=size.seconds))
     what = f"{clients:,} clients, {posts} post{'s' if posts > 1 else ''} a window"
     return [
         *(

@@ -1,6 +1,5 @@
 """Windows of posts, written to the feed as the worker writes them."""
 
-import asyncio
 from collections.abc import Sequence
 from itertools import count
 from random import Random
@@ -46,18 +45,14 @@ class Show:
 
         Kafka's part is in it, so an edge is no slower than this.
         """
-        return await self.train(1, posts)
+        self._posts += posts
+        self._clients.expect(self._posts * FRAME_BYTES)
+        begin = await self._feed.window(posts)
+        return await self._clients.satisfied() - begin
 
     async def all(self) -> None:
         """Have those clients read, too, that do not otherwise."""
         await self._clients.all(self._posts * FRAME_BYTES)
-
-    async def train(self, windows: int, posts: int) -> float:
-        """Send so many windows at once; return the seconds until the last client had the last byte of all."""
-        self._posts += windows * posts
-        self._clients.expect(self._posts * FRAME_BYTES)
-        begins = await asyncio.gather(*(self._feed.window(posts) for _ in range(windows)))
-        return await self._clients.satisfied() - begins[0]
 
 
 def sizes_of(windows: int) -> Sequence[int]:
