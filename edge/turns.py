@@ -38,10 +38,8 @@ class Few(selectors.EpollSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for ``timeout`` seconds at most, for ever if it is None; a part of a millisecond counts as a whole."""
-        # The CPU time of the look before the turn is in it, which is next to none: a second call would cost more.
-        used = time.thread_time()
-        self._note(time.monotonic() - self._begun, used - self._used)
-        self._used = used
+        used = time.thread_time() - self._used
+        self._note(time.monotonic() - self._begun, used)
         wait = -1 if timeout is None else max(0, math.ceil(timeout * 1000) / 1000)
         keys = self.get_map()
         ready = []
@@ -52,7 +50,7 @@ class Few(selectors.EpollSelector):
                 reading = selectors.EVENT_READ if event & ~select.EPOLLOUT else 0
                 writing = selectors.EVENT_WRITE if event & ~select.EPOLLIN else 0
                 ready.append((key, key.events & (reading | writing)))
-        self._begun = time.monotonic()
+        self._begun, self._used = time.monotonic(), time.thread_time()
         return ready
 
     def close(self) -> None:
