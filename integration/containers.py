@@ -96,6 +96,9 @@ class ContainerService(Service):
         environment: Mapping[str, str],
     ) -> None:
         """``port``: the host's and the container's. ``{host}`` in ``url`` and ``environment``: the engine's host."""
+        # The thread is there before a container is. Were it made for the first one, a Ctrl-C while it begins would have
+        # it forgotten, and the removal would get a thread of its own, and not wait for the creation.
+        _creator.submit(bool).result()
         self._container = DockerContainer(image)
         host = self._container.get_docker_client().host().replace("localhost", "127.0.0.1")
         outside, inside = port

@@ -1,10 +1,15 @@
 """The backing services keep their promises, on containers and on plain processes alike."""
 
+import contextlib
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Self
 
 import aio_pika
 import asyncpg
@@ -12,6 +17,7 @@ import psutil
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from integration import containers
 from integration import services as services_module
 from integration.ports import free_port
 from integration.service import Service, ServiceError
@@ -157,6 +163,48 @@ def test_without_an_engine_there_are_processes_unless_only_containers_are_allowe
 def test_a_way_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ServiceError, match="POSTCAST_SERVICES must be containers, processes or unset, and is 'magic'"):
         Services(environ={services_module.WAY: "magic"}).__enter__()
+
+
+def test_a_container_is_removed_after_it_was_created_though_its_thread_was_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A Ctrl-C may come while the thread that creates containers begins."""
+    done: list[str] = []
+    begin = threading.Thread.start
+
+    class Container:
+        def __init__(self, image: str) -> None:
+            self.image = image
+
+        def get_docker_client(self) -> Self:
+            return self
+
+        def host(self) -> str:
+            return "localhost"
+
+        def with_envs(self, **_: str) -> None:
+            pass
+
+        def start(self) -> None:
+            time.sleep(0.2)
+            done.append("created")
+
+        def stop(self) -> None:
+            done.append("removed")
+
+    def interrupted(thread: threading.Thread) -> None:
+        begin(thread)
+        raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(max_workers=1) as creator:
+        monkeypatch.setattr(containers, "DockerContainer", Container)
+        monkeypatch.setattr(containers, "_creator", creator)
+        service = containers.rabbitmq("image")
+        with monkeypatch.context() as patched, contextlib.suppress(KeyboardInterrupt):
+            patched.setattr(threading.Thread, "start", interrupted)
+            service.launch()
+        service.close()
+    assert done == ["created", "removed"]
 
 
 def test_the_services_that_are_processes_die_with_us_when_we_are_killed() -> None:
