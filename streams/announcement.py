@@ -9,10 +9,7 @@ from typing import Final
 
 import msgspec
 
-from streams.contract import PostId
-
-MAX_ID: Final = 2**63 - 1
-"""The largest ``bigint``: what PostgreSQL can be asked for."""
+from streams.contract import MAX_ID, PostId
 
 # `int()` is no check: it takes signs, spaces, underscores and every script's digits.
 _DIGITS: Final = re.compile(rb"[0-9]{1,19}")
