@@ -4,20 +4,23 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
 from streams.contract import PostId
-from streams.enrichment import Row
+from streams.enrichment import Found
 from streams.publisher import MAX_RECORD_BYTES, Keyed, TooLarge
 
 
 class MemoryLookup:
-    """Rows in memory. ``failures`` are raised first, one a call; a ``poisoned`` id fails each call that asks for it."""
+    """Posts in memory. ``failures`` come first, one per call; a ``poisoned`` id fails each call that asks for it."""
 
-    def __init__(self, rows: Iterable[Row] = (), failures: Iterable[Exception] = ()) -> None:
-        self.rows = {row.id: row for row in rows}
+    def __init__(self, found: Mapping[PostId, Found] | None = None, failures: Iterable[Exception] = ()) -> None:
+        self.found = dict(found or {})
         self.failures = list(failures)
         self.poisoned: Mapping[PostId, Exception] = {}
         self.asked: list[list[PostId]] = []
 
-    async def posts(self, ids: Sequence[PostId]) -> dict[PostId, Row]:
+    async def check(self) -> None:
+        await self.posts([])
+
+    async def posts(self, ids: Sequence[PostId]) -> dict[PostId, Found]:
         self.asked.append(list(ids))
         await asyncio.sleep(0)
         if self.failures:
@@ -25,7 +28,7 @@ class MemoryLookup:
         for post, failure in self.poisoned.items():
             if post in ids:
                 raise failure
-        return {post: self.rows[post] for post in ids if post in self.rows}
+        return {post: self.found[post] for post in ids if post in self.found}
 
 
 class MemoryPublisher:
