@@ -42,7 +42,9 @@ def test_a_post_that_a_batch_names_twice_is_published_once_at_its_first_place() 
 
 def test_a_missing_post_is_announced_again_until_its_last_attempt() -> None:
     records = [record(0, 1), record(1, 2, attempt=1), record(2, 3, attempt=2), record(3, 4, attempt=9), record(4, 5)]
-    assert enrich(records, {}, max_attempts=3) == Enriched([], {1: [PostId(1), PostId(5)], 2: [PostId(2)]}, [3, 4])
+    assert enrich(records, {}, max_attempts=3) == Enriched(
+        [], {1: [PostId(1), PostId(5)], 2: [PostId(2)]}, [PostId(3), PostId(4)]
+    )
 
 
 def test_an_old_announcement_does_not_use_up_a_new_ones_attempts() -> None:
