@@ -39,6 +39,9 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         ProcessCollector(registry=registry)
         self.deliveries = Counter("postcast_deliveries", "Deliveries that Kafka has confirmed", registry=registry)
+        self.queue_messages = Gauge(
+            "postcast_queue_messages", "Messages in the queue of RabbitMQ that wait to be delivered", registry=registry
+        )
         self.windows = Counter("postcast_windows", "Windows looked up and published", registry=registry)
         self.posts = Counter("postcast_posts", "Posts published on the feed", registry=registry)
         self.retries = Counter("postcast_retries", "Posts announced again since they were not found", registry=registry)
