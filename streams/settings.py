@@ -1,7 +1,7 @@
 """The worker's environment, validated once; `.env.example` says what each variable is for."""
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -17,10 +17,34 @@ _CLIENT_ONLY: Final = frozenset({
 })  # fmt: skip
 
 
+_MAX_PORT: Final = 65_535
+
+
+def amqp_urls(value: str) -> list[str]:
+    """Split ``amqp://u:p@h1:5672,h2:5672/vhost`` into one URL per host; raises ValueError for what is no such URL.
+
+    Only commas between the last ``@`` and the next ``/`` or ``?`` separate hosts. A password with ``/``, ``?``, ``#``
+    or ``@`` must be percent-encoded: its rest would be taken for a host or a path.
+    """
+    scheme, found, rest = value.partition("://")
+    authority = re.match(r"[^/?#]*", rest)
+    login, at, hosts = (authority[0] if authority else "").rpartition("@")
+    if not found or scheme not in {"amqp", "amqps"} or not hosts:
+        raise ValueError("must look like amqp://user:password@host:port/, several hosts joined by ','")
+    path = rest[len(login) + len(at) + len(hosts) :]
+    for host in hosts.split(","):
+        port = re.fullmatch(r"(?:\[[0-9a-fA-F:.]+\]|[^\[\]:@\s]+)(?::([0-9]{1,5}))?", host)
+        if not port or not 0 < int(port[1] or 1) <= _MAX_PORT:
+            raise ValueError(
+                "has a host or port that is none: a user or password with one of / ? # @ : must be percent-encoded"
+            )
+    if "@" in login or "#" in path:
+        raise ValueError("has a user, password or virtual host with an @ or # that is not percent-encoded")
+    return [f"{scheme}://{login}{at}{host}{path}" for host in hosts.split(",")]
+
+
 def _amqp(value: SecretStr) -> SecretStr:
-    url = urlsplit(value.get_secret_value())
-    if url.scheme not in {"amqp", "amqps"} or not url.hostname:
-        raise ValueError("must look like amqp://user:password@host:port/")
+    amqp_urls(value.get_secret_value())
     return value
 
 
@@ -54,6 +78,7 @@ class Settings(BaseSettings):
 
     amqp_url: Annotated[SecretStr, AfterValidator(_amqp)]
     queue_name: str = Field(default="created-posts", min_length=1, max_length=255)
+    queue_declare: Literal["missing", "never"] = "missing"
     database_url: Annotated[SecretStr, AfterValidator(_postgres)]
     kafka_url: Annotated[str, AfterValidator(_kafka)]
 
@@ -72,10 +97,16 @@ class Settings(BaseSettings):
     max_attempts: int = Field(default=3, ge=1, le=100)
     image_base_url: str = ""
 
-    prefetch: int = Field(default=500, ge=1, le=65_535)
+    # A worker holds at most 64 KiB of each of these.
+    prefetch: int = Field(default=500, ge=1, le=1000)
     statement_timeout_seconds: float = Field(default=10, gt=0, le=600)
 
     worker_port: int = Field(default=6066, ge=1, le=65_535)
+
+    @property
+    def amqp_urls(self) -> list[str]:
+        """``AMQP_URL`` as one URL per host."""
+        return amqp_urls(self.amqp_url.get_secret_value())
 
     @property
     def kafka_servers(self) -> list[str]:
