@@ -1,4 +1,4 @@
-"""Confirmed writes to Kafka, and the topics that they go to."""
+"""Confirmed writes to Kafka."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,13 +6,13 @@ from itertools import chain, repeat
 from typing import Final, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from streams.settings import Settings
 from streams.telemetry import Health
+from streams.topics import declare_topics
 
 # Kafka's default message.max.bytes leaves this to one record and its batch's header.
 MAX_RECORD_BYTES: Final = 1_000_000
@@ -21,15 +21,10 @@ _REQUEST_TIMEOUT_MS: Final = 10_000
 _KAFKA_ERRORS: Final = (KafkaError, OSError, TimeoutError)
 # The partitioner of Java's clients, so that everybody puts a key into the same partition.
 _partition: Final = DefaultPartitioner()
-_DAY_MS: Final = 24 * 60 * 60 * 1000
 
 
 class TooLarge(Exception):
     """The record is larger than Kafka takes; sending it again would not help."""
-
-
-class WrongTopic(Exception):
-    """A topic exists with another number of partitions than the contract allows."""
 
 
 Keyed = tuple[bytes | None, bytes]
@@ -58,7 +53,7 @@ class Publisher:
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
-        """Wait for Kafka, declare the topics, connect. Raises :class:`WrongTopic`."""
+        """Wait for Kafka, declare the topics, connect. Raises :class:`streams.topics.WrongTopic`."""
         for delay in delays():
             try:
                 await declare_topics(self._settings)
@@ -127,7 +122,7 @@ class Publisher:
 
     async def _connected(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka_servers,
+            **self._settings.kafka_client("postcast-worker"),
             acks="all",
             compression_type="lz4",
             max_batch_size=MAX_RECORD_BYTES,
@@ -159,46 +154,3 @@ def _batches(producer: AIOKafkaProducer, partition: int, records: Iterable[Keyed
             batch.builder.append(key=record[0], value=record[1], timestamp=None)
         batch.records.append(record)
     yield batch
-
-
-async def declare_topics(settings: Settings) -> None:
-    """Create the topics that are missing, and check those that are there; raises :class:`WrongTopic`.
-
-    Their order is part of the promise (one partition) or their number is what workers share (several),
-    so no broker's default will do.
-    """
-    wanted = {
-        settings.created_topic: (settings.created_partitions, settings.retention_days),
-        settings.feed_topic: (1, settings.retention_days),
-        settings.dead_topic: (1, settings.dead_retention_days),
-    }
-    admin = AIOKafkaAdminClient(
-        bootstrap_servers=settings.kafka_servers, request_timeout_ms=_REQUEST_TIMEOUT_MS, client_id="postcast-topics"
-    )
-    try:
-        await admin.start()
-        there = set(await admin.list_topics())
-        missing = [
-            NewTopic(name, partitions, settings.kafka_replication, topic_configs=_configs(settings, days))
-            for name, (partitions, days) in wanted.items()
-            if name not in there
-        ]
-        if missing:
-            for name, code, *_ in (await admin.create_topics(missing)).topic_errors:
-                # Another worker may have been quicker.
-                if (error := for_code(code)) is not TopicAlreadyExistsError and code != 0:
-                    raise error(f"topic {name} cannot be created")
-        [feed] = await admin.describe_topics([settings.feed_topic])
-        if len(feed["partitions"]) > 1:
-            raise WrongTopic(
-                f"topic {settings.feed_topic} has {len(feed['partitions'])} partitions and must have one: "
-                "delete it, or set FEED_TOPIC to another name"
-            )
-    finally:
-        await admin.close()
-
-
-def _configs(settings: Settings, days: int) -> dict[str, str]:
-    # A majority: of three replicas one may be away without stopping the writes, and what is confirmed is on two.
-    in_sync = settings.kafka_replication // 2 + 1
-    return {"retention.ms": str(days * _DAY_MS), "min.insync.replicas": str(in_sync), "cleanup.policy": "delete"}
