@@ -27,7 +27,7 @@ class Probe:
         return True
 
     async def _ask(self) -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.kafka_servers)
+        admin = AIOKafkaAdminClient(**self._settings.kafka_client("postcast-worker"))
         try:
             await admin.start()
             await admin.list_consumer_group_offsets(self._settings.app_id)
