@@ -21,6 +21,7 @@ from mode import Service
 from mode.types import ServiceT
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from runtime.logs import configure_structlog, logging_config
 from streams.agent import Flow
 from streams.bridge import Bridge
 from streams.completion import Completion
@@ -29,7 +30,7 @@ from streams.group import Group
 from streams.lookup import Lookup
 from streams.publisher import Publisher, WrongTopic
 from streams.settings import Settings, load
-from streams.telemetry import Health, Metrics, configure_structlog, logging_config
+from streams.telemetry import Health, Metrics
 from streams.watchdog import Watchdog
 
 # Before Faust makes a loop: 1.26 times the events a second (Faust's own setting for it crashes).
@@ -148,7 +149,7 @@ def create_app(settings: Settings, reached: Callable[[str], None] = lambda _: No
         settings.app_id,
         origin="streams",
         broker=settings.kafka_url,
-        logging_config=logging_config(),
+        logging_config=logging_config(None, "auto"),
         # Held events would keep a rebalance waiting for themselves.
         stream_wait_empty=False,
         # From the start to the first event in seconds, and a takeover after a kill in ten (Kafka's own floor is 6).

@@ -33,7 +33,15 @@ PROTOCOL: Final = (ROOT / "docs/protocol.md").read_text("utf-8")
 OPERATIONS: Final = (ROOT / "docs/operations.md").read_text("utf-8")
 SOURCES: Final = [
     path
-    for pattern in ("streams/*.py", "edge/*.py", "integration/*.py", "k8s/*.yaml", ".env.example", "Dockerfile")
+    for pattern in (
+        "streams/*.py",
+        "edge/*.py",
+        "runtime/*.py",
+        "integration/*.py",
+        "k8s/*.yaml",
+        ".env.example",
+        "Dockerfile",
+    )
     for path in ROOT.glob(pattern)
 ]
 GOLDEN: Final = ROOT / "tests/golden"
