@@ -88,7 +88,7 @@ class RabbitMQ:
         self._urls = [_completed(URL(url), name) for url in settings.amqp_urls]
         self._queue = settings.queue_name
         self._prefetch = settings.prefetch
-        self._may_declare = settings.queue_declare == "missing"
+        self._may_declare = settings.queue_declare != "never"
         self._clock = clock
         # When the queue was deleted under its consumer; None while it is there, or when a connection was lost.
         self._deleted: float | None = None

@@ -202,8 +202,9 @@ def test_the_table_of_close_codes_has_all_that_the_edge_sends_and_the_ranges_rul
 
 def test_the_map_of_modules_is_complete_and_true() -> None:
     text = (ROOT / "docs/architecture.md").read_text("utf-8")
-    _, streams_map, edge_map = re.split(r"^(?:streams|edge)/ ", text, flags=re.MULTILINE)
-    for package, told in (("streams", streams_map), ("edge", edge_map.partition("\n\n")[0])):
+    packages = ("streams", "edge", "runtime")
+    _, *maps = re.split(rf"^(?:{'|'.join(packages)})/ ", text, flags=re.MULTILINE)
+    for package, told in zip(packages, maps, strict=True):
         named = re.findall(r"^ {0,11}(\w+)|(?<=·) (\w+)", told.partition("\n\n")[0], re.MULTILINE)
         modules = {path.stem for path in ROOT.glob(f"{package}/*.py") if not path.stem.startswith("_")}
         assert {first or further for first, further in named} == modules
@@ -242,8 +243,8 @@ def test_the_worked_example_of_a_wrong_clock_is_what_windows_do() -> None:
         hours, minutes, seconds = whole.split(":")
         return Millis(round((int(hours) * 60 + int(minutes)) * 60_000 + float(seconds) * 1000))
 
-    windows = Windows(Millis(5000))
-    windows.assign([Partition(0)])
+    windows = Windows(Millis(5000), max_batch=100)
+    windows.assign([Partition(0)], instant(":00.0"))
     expected = []
     example = (ROOT / "docs/time.md").read_text("utf-8")
     for offset, timestamp, read_at, earlier, event_time, window in rows(
@@ -255,12 +256,14 @@ def test_the_worked_example_of_a_wrong_clock_is_what_windows_do() -> None:
             offset=Offset(int(offset)),
             timestamp=instant(timestamp),
             now=instant(read_at),
-            post=PostId(1),
+            ids=[PostId(1)],
             attempt=0,
         )
         expected.append((instant(window.split("–")[0]), instant(event_time), int(offset)))  # noqa: RUF001 - a range
     taken = []
-    while batch := windows.take():
+    for now in (":05.5", ":10.0"):
+        batch = windows.next_batch(instant(now), read={Partition(0)})
+        assert batch is not None
         taken += [(batch.window, record.event_time, record.offset) for record in batch.records]
     assert len(taken) == 6
     assert taken == expected
