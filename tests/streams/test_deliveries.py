@@ -73,7 +73,7 @@ def test_a_group_of_letters_is_bounded_in_bytes() -> None:
 def test_whatever_the_order_of_confirmations_each_delivery_is_acknowledged_once_and_after_its_own(
     kinds: str, data: st.DataObject
 ) -> None:
-    """By a RabbitMQ that closes the channel for a tag that is not open, and takes all before it for a cumulative one."""
+    """By a RabbitMQ that closes the channel for a tag that is not open, and takes all before a cumulative one."""
     open_ones = Deliveries()
     unacknowledged: set[int] = set()
     confirmed: set[int] = set()

@@ -4,6 +4,8 @@ from streams.letters import LetterLog
 
 
 class Log:
+    """A log of dead letters, and a clock."""
+
     def __init__(self) -> None:
         self.now = 1000.0
         self.lines: list[tuple[str, int]] = []
