@@ -5,7 +5,7 @@ or its id on posts.dead; only then may the records be released.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from streams.contract import (
@@ -40,7 +40,10 @@ class _Failure(NamedTuple):
 
 
 class Completion:
-    """Completes batches, one after the other."""
+    """Completes batches, one after the other.
+
+    ``checkpoint`` is told when a promise changes hands. ``sleep`` waits that many seconds before a new attempt.
+    """
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class Completion:
         metrics: Metrics,
         letters: LetterLog,
         checkpoint: Callable[[str], None],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._settings = settings
         self._lookup = lookup
@@ -62,6 +66,7 @@ class Completion:
         self._metrics = metrics
         self._letters = letters
         self._checkpoint = checkpoint
+        self._sleep = sleep
         self._limit = settings.max_batch
         self._controls: list[PostId] = []
         self._unexpected = ""
@@ -126,7 +131,7 @@ class Completion:
                 if failure is not None:
                     work.waits("database", failure.sentence)
                     if failure.wait:
-                        await asyncio.sleep(next(attempts))
+                        await self._sleep(next(attempts))
                 elif not statements.has_suspect:
                     work.progressed()
                     attempts = delays()

@@ -9,7 +9,6 @@ import structlog
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from streams import completion as module
 from streams.completion import Completion
 from streams.contract import Created, Millis, Offset, Partition, PostId, decode_dead, decode_feed
 from streams.enrichment import Found
@@ -54,7 +53,12 @@ class Bench:
             metrics=Metrics(self.registry, self.progress),
             letters=self.letters,
             checkpoint=self.points.append,
+            sleep=self._sleep,
         )
+
+    async def _sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        await asyncio.sleep(0)
 
     async def complete(self, *ids: int, attempt: int = 0) -> None:
         records = [
@@ -75,23 +79,10 @@ class Bench:
         return self.registry.get_sample_value(name, labels)
 
 
-@pytest.fixture(autouse=True)
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Replace the pauses before new attempts by turns of the loop; return how long they would have been."""
-    slept: list[float] = []
-    turn = asyncio.sleep
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        await turn(0)
-
-    monkeypatch.setattr(module.asyncio, "sleep", sleep)
-    return [slept] and slept
-
-
 async def turns(number: int = 20) -> None:
+    """Let others run for some turns of the event loop."""
     for _ in range(number):
-        await asyncio.get_running_loop().run_in_executor(None, int)
+        await asyncio.sleep(0)
 
 
 async def test_a_batch_is_one_statement_and_one_record() -> None:
@@ -167,7 +158,7 @@ async def test_nothing_is_complete_before_everything_is_confirmed(topic: str) ->
     bench.publisher.gate(topic).open()
     await completing
     assert bench.shown == [[1]]
-    assert bench.publisher.created == [Created([PostId(2)], 1)]
+    assert bench.publisher.created == [Created((PostId(2),), 1)]
     assert bench.dead == [("missing", b"3")]
     assert bench.progress.waiting == []
     assert bench.metric("postcast_dead_letters_total", reason="missing") == 1
@@ -203,12 +194,12 @@ async def test_a_database_that_is_away_is_asked_again_ever_less_often_and_named(
     assert bench.shown == [[1]]
 
 
-async def test_the_pauses_between_two_attempts_grow_and_begin_anew(pauses: list[float]) -> None:
+async def test_the_pauses_between_two_attempts_grow_and_begin_anew() -> None:
     """C7: a database that refuses is not asked in a hot loop."""
     away = Unavailable("refused")
     bench = Bench(MemoryLookup(posts(range(1, 5)), [away] * 7 + [None] + [away] * 2), max_batch=2)
     await bench.complete(1, 2, 3, 4)
-    assert [pause for pause in pauses if pause] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 0.1, 0.2]
+    assert bench.pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 0.1, 0.2]
 
 
 async def test_a_statement_under_way_for_five_seconds_is_waited_for_and_has_an_age() -> None:
@@ -272,14 +263,14 @@ async def test_what_cannot_be_read_is_set_aside_and_the_rest_is_shown() -> None:
     assert bench.progress.waiting == []
 
 
-async def test_when_even_a_post_that_was_read_before_fails_the_worker_waits_and_says_so(pauses: list[float]) -> None:
+async def test_when_even_a_post_that_was_read_before_fails_the_worker_waits_and_says_so() -> None:
     """Law 7: a function that is missing is not the ids' fault."""
     bench = Bench(MemoryLookup(posts(range(1, 9))))
     await bench.complete(1)
     bench.lookup.failures.extend([Unreadable("a function is missing")] * 20)
     bench.lookup.gate.turns = 2
     completing = asyncio.create_task(bench.complete(*range(2, 9)))
-    while not pauses:
+    while not bench.pauses:
         await asyncio.wait([completing], timeout=0)
     while bench.lookup.failures:
         # Without a gap, also while the id and the control are asked again.
@@ -289,7 +280,7 @@ async def test_when_even_a_post_that_was_read_before_fails_the_worker_waits_and_
     await completing
     assert bench.dead == []
     assert sorted(post for part in bench.shown for post in part) == [*range(1, 9)]
-    assert pauses[:3] == [0.1, 0.2, 0.4]
+    assert bench.pauses[:3] == [0.1, 0.2, 0.4]
 
 
 async def test_without_a_control_five_tries_decide() -> None:
