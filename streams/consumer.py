@@ -1,108 +1,114 @@
-"""Faust's consumer, which aiokafka runs in a thread of its own, with three things otherwise.
+"""From deliveries to confirmed records: posts and dead letters go to Kafka side by side, then are acknowledged.
 
-* **Each partition gets its turn.** Faust asks for everything that was fetched, and hands over a whole fetch (a
-  megabyte) before it asks again: live records would wait for seconds behind those of a partition with a backlog. Here a
-  partition brings :data:`TURN_RECORDS` records at most before the next one's turn.
-* **A partition can be paused** without losing what was fetched of it: it stays in aiokafka's buffer, one fetch at most.
-* **Positions are ours.** Faust seeks to committed offsets by itself, and drops records below the largest offset that it
-  has seen. :mod:`streams.group` seeks, :mod:`streams.positions` judges.
+While Kafka confirms a group, the next gathers: the busier the queue, the larger the groups. Posts do not
+wait for dead letters, nor letters for posts: while ``posts.dead`` cannot be written, posts go on until the open
+letters use up the prefetch.
 """
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any, Final, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
-import aiokafka
-from faust.transport.drivers import aiokafka as driver
-from faust.types import TP
+from streams.contract import DeadLetter, PostId
+from streams.deliveries import Acknowledgement, Deliveries
 
-from streams.contract import Offset
-from streams.positions import Passed
-
-TURN_RECORDS: Final = 500
-"""How many records one partition brings before the next one's turn: some 40 ms of Faust's work."""
-
-# How long a paused partition waits, at most, until it is looked at again.
-_PAUSED_SECONDS: Final = 0.25
+GATHER_SECONDS: Final = 0.02
+"""How long a group of posts gathers. A window lasts seconds, and a write costs as much for one post as for many."""
 
 
-class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Reads in a thread. What the other thread reads of it is replaced whole, never changed."""
+class Consumer:
+    """Takes deliveries, and acknowledges them when they are confirmed.
 
-    paused: frozenset[TP] = frozenset()
-    """What is not to be read for now."""
+    ``announce`` and ``dead_letter`` return when all that they were given is confirmed; ``acknowledge`` when RabbitMQ
+    has been told. An error of any of them ends :meth:`run` with it, and nothing of that group is acknowledged.
+    A group of posts gathers for ``gather`` seconds, or until there are ``enough``.
+    """
 
-    def __post_init__(self) -> None:
-        """Begin with nothing read."""
-        super().__post_init__()
-        self.fetching = asyncio.Lock()
-        """Held while records are handed over: who seeks holds it, so that nothing is under way."""
-        self.passed: dict[TP, Passed] = {}
-
-    async def _fetch_records(
+    def __init__(
         self,
-        consumer: aiokafka.AIOKafkaConsumer,
-        active_partitions: set[TP],
-        timeout: float | None = None,
-        max_records: int | None = None,  # noqa: ARG002 - a turn's length is ours
-    ) -> Any:
-        async with self.fetching:
-            active = active_partitions - self.paused
-            if not active:
-                # No partitions would mean all of them.
-                await asyncio.sleep(_PAUSED_SECONDS)
-                return {}
-            if self.paused:
-                timeout = min(timeout or 0.0, _PAUSED_SECONDS)
-            records: dict[TP, list[Any]] = await super()._fetch_records(consumer, active, timeout, TURN_RECORDS)
-            for tp in [tp for tp in consumer._fetcher._records if tp in active and tp not in records]:  # noqa: SLF001
-                records |= await super()._fetch_records(consumer, {tp}, 0, TURN_RECORDS)
-            self._note(consumer, records)
-            return records
+        *,
+        announce: Callable[[Sequence[PostId]], Awaitable[None]],
+        dead_letter: Callable[[Sequence[DeadLetter]], Awaitable[None]],
+        acknowledge: Callable[[Acknowledgement], Awaitable[None]],
+        enough: int = 1,
+        gather: float = GATHER_SECONDS,
+    ) -> None:
+        self.heard = 0
+        """How many deliveries there were. Grows for ever."""
+        self._announce = announce
+        self._dead_letter = dead_letter
+        self._acknowledge = acknowledge
+        self._enough = enough
+        self._gather = gather
+        self._deliveries = Deliveries()
+        self._post_came, self._enough_came, self._letter_came = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._nothing_open = asyncio.Event()
+        self._nothing_open.set()
+        # Acknowledgements hold in the order in which they were decided: decided and sent under the lock.
+        self._acknowledging = asyncio.Lock()
 
-    def _note(self, consumer: aiokafka.AIOKafkaConsumer, records: dict[TP, list[Any]]) -> None:
-        """Note how far each partition was handed over."""
-        subscription = consumer._subscription.subscription  # noqa: SLF001
-        if subscription is None or subscription.assignment is None:
-            return
-        for tp in subscription.assignment.tps:
-            state = subscription.assignment.state_value(tp)
-            if state.has_valid_position:
-                before = self.passed.get(tp)
-                first, end = (before.first, before.end) if before else (None, None)
-                if some := records.get(tp):
-                    first, end = some[0].offset if first is None else first, some[-1].offset + 1
-                self.passed[cast(TP, tp)] = Passed(first, end, Offset(state.position))
+    @property
+    def open(self) -> int:
+        """How many deliveries are not acknowledged."""
+        return self._deliveries.open
 
+    def deliver(self, tag: int, judged: PostId | DeadLetter) -> None:
+        """Take a delivery."""
+        self.heard += 1
+        self._deliveries.add(tag, judged)
+        self._nothing_open.clear()
+        if isinstance(judged, DeadLetter):
+            self._letter_came.set()
+        else:
+            self._post_came.set()
+            if self._deliveries.posts >= self._enough:
+                self._enough_came.set()
 
-class _NoOffsets(dict[TP, int | None]):
-    """What Faust has read of each partition, for Faust: it never knows, so it never drops."""
+    async def run(self) -> None:
+        """Forward what is delivered, until cancelled; raises what a port raised."""
+        try:
+            async with asyncio.TaskGroup() as lanes:
+                lanes.create_task(self._forward_posts())
+                lanes.create_task(self._forward_letters())
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
-    def __missing__(self, key: TP) -> None:
-        return None
+    async def drained(self) -> None:
+        """Return when everything that was delivered is acknowledged."""
+        self._gather = 0
+        self._enough_came.set()
+        await self._nothing_open.wait()
 
-    def __setitem__(self, key: TP, value: int | None) -> None:
-        """Keep nothing."""
+    async def _forward_posts(self) -> None:
+        while True:
+            await self._post_came.wait()
+            await self._gathered()
+            tags, ids = self._deliveries.take_posts()
+            self._post_came.clear()
+            self._enough_came.clear()
+            await self._announce(ids)
+            async with self._acknowledging:
+                await self._send(self._deliveries.confirm_posts(tags))
 
-    def update(self, *args: Any, **kwargs: Any) -> None:
-        """Keep nothing."""
+    async def _gathered(self) -> None:
+        if self._gather and not self._enough_came.is_set():
+            timer = asyncio.get_running_loop().call_later(self._gather, self._enough_came.set)
+            await self._enough_came.wait()
+            timer.cancel()
 
+    async def _forward_letters(self) -> None:
+        while True:
+            await self._letter_came.wait()
+            tags, letters = self._deliveries.take_letters()
+            if not tags:
+                self._letter_came.clear()
+                continue
+            await self._dead_letter(letters)
+            async with self._acknowledging:
+                await self._send(self._deliveries.confirm_letters(tags))
 
-class Consumer(driver.Consumer):
-    """Faust's consumer whose positions are ours."""
-
-    _thread: ConsumerThread
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._read_offset = cast(Any, _NoOffsets())
-
-    def _new_consumer_thread(self) -> ConsumerThread:
-        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
-
-    async def perform_seek(self) -> None:
-        """Leave the positions alone: Flow seeks when partitions are assigned."""
-
-    def pause_reading(self, partitions: Iterable[TP]) -> None:
-        """Read these partitions no further, and all others on."""
-        self._thread.paused = frozenset(partitions)
+    async def _send(self, acknowledgements: Sequence[Acknowledgement]) -> None:
+        for acknowledgement in acknowledgements:
+            await self._acknowledge(acknowledgement)
+        if not self._deliveries.open:
+            self._nothing_open.set()

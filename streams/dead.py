@@ -92,7 +92,7 @@ async def requeue(some: Iterable[Letter], publisher: Publishes, settings: Settin
 
 @asynccontextmanager
 async def _reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_servers, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(**settings.kafka_client("postcast-dead"), auto_offset_reset="earliest")
     try:
         await consumer.start()
         consumer.assign([TopicPartition(settings.dead_topic, 0)])

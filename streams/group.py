@@ -1,6 +1,6 @@
 """The worker in its consumer group: which partitions are ours, how far they go, and what is committed.
 
-The one place, beside :mod:`streams.consumer`, that leans on how Faust wraps aiokafka's consumer: it runs in a thread of
+The one place, beside :mod:`streams.kafka_consumer`, that leans on how Faust wraps aiokafka's consumer: it runs in a thread of
 its own, and Faust's own ways to it end the worker when a commit finds the broker away, and cannot ask for a committed
 offset. ``integration/`` fails when a Faust release moves what is used here.
 
@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.types import TP
 
-from streams.consumer import Consumer
+from streams.kafka_consumer import Consumer
 from streams.contract import Offset, Partition
 from streams.positions import Passed
 
