@@ -1,0 +1,76 @@
+"""What is done with dead letters: their posts are announced again or not, and a mark says that they are done.
+
+Letters are settled in groups: the posts of a group are announced, then its marks are written. A process that ends
+between the two announces a group again at the next attempt, and the feed's readers know repeats (law 2).
+"""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from typing import Final, Protocol
+
+from streams.contract import PostId, encode_dead
+from streams.dead import REQUEUED, Action, Verdict, mark
+from streams.progress import Work
+
+# A group is settled at so many posts (a letter that names none counts as one) or bytes of bodies: two writes for it.
+_GROUP_POSTS: Final = 1_000
+_GROUP_BYTES: Final = 4 * 1024 * 1024
+
+
+# Longer than a partition takes to change its leader.
+_CONFIRM_SECONDS: Final = 30.0
+
+
+class NotConfirmed(Exception):
+    """Kafka did not confirm a group in time; what was settled before it stays settled."""
+
+
+class Publishes(Protocol):
+    """What settling letters needs of the publisher."""
+
+    async def publish(self, topic: str, values: Sequence[bytes], work: Work) -> None:
+        """Write values to partition 0 of a topic, in order; return when all are confirmed."""
+        ...
+
+    async def announce(self, ids: Sequence[PostId], attempt: int, work: Work) -> None:
+        """Write ids to posts.created; return when all are confirmed."""
+        ...
+
+
+async def settle(
+    action: Action, verdicts: AsyncIterable[Verdict], publisher: Publishes, *, dead_topic: str, work: Work
+) -> AsyncIterator[Verdict]:
+    """Do what verdicts say, in groups; yield each one when it is done, and a refused one at once.
+
+    Raises :class:`NotConfirmed` when Kafka does not confirm a group within 30 s.
+    """
+    group: list[Verdict] = []
+    posts = size = 0
+    async for verdict in verdicts:
+        if verdict.refusal:
+            yield verdict
+            continue
+        group.append(verdict)
+        posts += max(1, len(verdict.posts))
+        size += len(verdict.letter.letter.body)
+        if posts >= _GROUP_POSTS or size >= _GROUP_BYTES:
+            await _settle(action, group, publisher, dead_topic, work)
+            for done in group:
+                yield done
+            group, posts, size = [], 0, 0
+    if group:
+        await _settle(action, group, publisher, dead_topic, work)
+        for done in group:
+            yield done
+
+
+async def _settle(action: Action, group: Sequence[Verdict], publisher: Publishes, dead_topic: str, work: Work) -> None:
+    try:
+        async with asyncio.timeout(_CONFIRM_SECONDS):
+            if action == REQUEUED:
+                posts = list(dict.fromkeys(post for verdict in group for post in verdict.posts))
+                await publisher.announce(posts, 0, work)
+            await publisher.publish(dead_topic, [encode_dead(mark(action, verdict)) for verdict in group], work)
+    except TimeoutError:
+        why = work.waiting[1] if work.waiting else "no answer"
+        raise NotConfirmed(f"Kafka does not confirm what is written: {why}") from None
