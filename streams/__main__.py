@@ -5,6 +5,8 @@ import logging
 import os
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from streams.contract import Millis
@@ -12,9 +14,12 @@ from streams.dead_actions import NotConfirmed
 from streams.dead_arguments import Request, parse
 from streams.dead_command import Command
 from streams.dead_topic import Unreachable, dead_topic
-from streams.progress import Progress
+from streams.progress import Progress, Work
+from streams.publisher import Publisher, Publishes
 from streams.settings import TopicSettings, load_topics
+from streams.topics import WrongTopic
 
+_START_SECONDS: Final = 10
 # What a shell reports for a process that Ctrl-C ended.
 _INTERRUPTED: Final = 130
 
@@ -31,6 +36,8 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(f"postcast: Kafka at {settings.kafka_url} cannot be read: {error}") from None
     except NotConfirmed as error:
         raise SystemExit(f"postcast: {error}; what was done so far stays done, run the command again") from None
+    except WrongTopic as error:
+        raise SystemExit(f"postcast: {error}") from None
     except BrokenPipeError:
         # Whoever read our output has seen enough. At exit Python would flush into the closed pipe once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -39,11 +46,25 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(_INTERRUPTED) from None
 
 
+@asynccontextmanager
+async def _publishing(settings: TopicSettings, work: Work) -> AsyncIterator[Publishes]:
+    publisher = Publisher(settings)
+    try:
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await publisher.start(work)
+        except TimeoutError:
+            raise Unreachable(work.waiting[1] if work.waiting else "no answer") from None
+        yield publisher
+    finally:
+        await publisher.stop()
+
+
 async def _dead(asked: Request, settings: TopicSettings) -> int:
     command = Command(asked, show=print, say=lambda line: print(line, file=sys.stderr))  # noqa: T201 - its purpose
     with Progress(time.monotonic).stage("dead").work() as work:
         async with dead_topic(settings) as topic:
-            return await command.run(topic, lambda: publishing(settings), work)
+            return await command.run(topic, lambda: _publishing(settings, work), work)
 
 
 if __name__ == "__main__":

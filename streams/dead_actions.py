@@ -6,11 +6,12 @@ between the two announces a group again at the next attempt, and the feed's read
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
-from typing import Final, Protocol
+from typing import Final
 
-from streams.contract import PostId, encode_dead
+from streams.contract import encode_dead
 from streams.dead import REQUEUED, Action, Verdict, mark
 from streams.progress import Work
+from streams.publisher import Publishes
 
 # A group is settled at so many posts (a letter that names none counts as one) or bytes of bodies: two writes for it.
 _GROUP_POSTS: Final = 1_000
@@ -23,18 +24,6 @@ _CONFIRM_SECONDS: Final = 30.0
 
 class NotConfirmed(Exception):
     """Kafka did not confirm a group in time; what was settled before it stays settled."""
-
-
-class Publishes(Protocol):
-    """What settling letters needs of the publisher."""
-
-    async def publish(self, topic: str, values: Sequence[bytes], work: Work) -> None:
-        """Write values to partition 0 of a topic, in order; return when all are confirmed."""
-        ...
-
-    async def announce(self, ids: Sequence[PostId], attempt: int, work: Work) -> None:
-        """Write ids to posts.created; return when all are confirmed."""
-        ...
 
 
 async def settle(

@@ -6,11 +6,12 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from typing import Final
 
 from streams.dead import Action, Letter, Verdict, judge
-from streams.dead_actions import Publishes, settle
+from streams.dead_actions import settle
 from streams.dead_arguments import NOT_ALL, Request
 from streams.dead_lines import json_line, text_line
 from streams.dead_topic import Reads, outstanding
 from streams.progress import Work
+from streams.publisher import Publishes
 
 _TELL_SECONDS: Final = 5.0
 
