@@ -5,7 +5,7 @@ between the two announces a group again at the next attempt, and the feed's read
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from typing import Final
 
 from streams.contract import encode_dead
@@ -18,8 +18,8 @@ _GROUP_POSTS: Final = 1_000
 _GROUP_BYTES: Final = 4 * 1024 * 1024
 
 
-# Longer than a partition takes to change its leader.
-_CONFIRM_SECONDS: Final = 30.0
+CONFIRM_SECONDS: Final = 30.0
+"""How long Kafka may take to confirm a group: longer than a partition takes to change its leader."""
 
 
 class NotConfirmed(Exception):
@@ -27,12 +27,31 @@ class NotConfirmed(Exception):
 
 
 async def settle(
-    action: Action, verdicts: AsyncIterable[Verdict], publisher: Publishes, *, dead_topic: str, work: Work
-) -> AsyncIterator[Verdict]:
+    action: Action,
+    verdicts: AsyncIterable[Verdict],
+    publisher: Publishes,
+    *,
+    dead_topic: str,
+    work: Work,
+    patience: float = CONFIRM_SECONDS,
+) -> AsyncGenerator[Verdict]:
     """Do what verdicts say, in groups; yield each one when it is done, and a refused one at once.
 
-    Raises :class:`NotConfirmed` when Kafka does not confirm a group within 30 s.
+    Raises :class:`NotConfirmed` when Kafka does not confirm a group within ``patience`` seconds.
     """
+
+    async def settled(group: Sequence[Verdict]) -> Sequence[Verdict]:
+        try:
+            async with asyncio.timeout(patience):
+                if action == REQUEUED:
+                    posts = list(dict.fromkeys(post for verdict in group for post in verdict.posts))
+                    await publisher.announce(posts, 0, work)
+                await publisher.publish(dead_topic, [encode_dead(mark(action, verdict)) for verdict in group], work)
+        except TimeoutError:
+            why = work.waiting[1] if work.waiting else "no answer"
+            raise NotConfirmed(f"Kafka does not confirm what is written: {why}") from None
+        return group
+
     group: list[Verdict] = []
     posts = size = 0
     async for verdict in verdicts:
@@ -43,23 +62,8 @@ async def settle(
         posts += max(1, len(verdict.posts))
         size += len(verdict.letter.letter.body)
         if posts >= _GROUP_POSTS or size >= _GROUP_BYTES:
-            await _settle(action, group, publisher, dead_topic, work)
-            for done in group:
+            for done in await settled(group):
                 yield done
             group, posts, size = [], 0, 0
-    if group:
-        await _settle(action, group, publisher, dead_topic, work)
-        for done in group:
-            yield done
-
-
-async def _settle(action: Action, group: Sequence[Verdict], publisher: Publishes, dead_topic: str, work: Work) -> None:
-    try:
-        async with asyncio.timeout(_CONFIRM_SECONDS):
-            if action == REQUEUED:
-                posts = list(dict.fromkeys(post for verdict in group for post in verdict.posts))
-                await publisher.announce(posts, 0, work)
-            await publisher.publish(dead_topic, [encode_dead(mark(action, verdict)) for verdict in group], work)
-    except TimeoutError:
-        why = work.waiting[1] if work.waiting else "no answer"
-        raise NotConfirmed(f"Kafka does not confirm what is written: {why}") from None
+    for done in await settled(group) if group else ():
+        yield done
