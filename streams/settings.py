@@ -1,7 +1,7 @@
 """The worker's environment, validated once; `.env.example` says what each variable is for."""
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -47,17 +47,16 @@ def _topic(value: str) -> str:
 Topic = Annotated[str, AfterValidator(_topic)]
 
 
-class Settings(BaseSettings):
-    """What a worker is told. Field names are the variables' names in lower case."""
+class TopicSettings(BaseSettings):
+    """Kafka and the topics: all that a command which only reads and writes topics needs.
+
+    Field names are the variables' names in lower case.
+    """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
-    amqp_url: Annotated[SecretStr, AfterValidator(_amqp)]
-    queue_name: str = Field(default="created-posts", min_length=1, max_length=255)
-    database_url: Annotated[SecretStr, AfterValidator(_postgres)]
     kafka_url: Annotated[str, AfterValidator(_kafka)]
 
-    app_id: Topic = "postcast"
     created_topic: Topic = "posts.created"
     feed_topic: Topic = "posts.feed"
     dead_topic: Topic = "posts.dead"
@@ -65,6 +64,21 @@ class Settings(BaseSettings):
     kafka_replication: int = Field(default=1, ge=1, le=10)
     retention_days: int = Field(default=7, ge=1)
     dead_retention_days: int = Field(default=30, ge=1)
+
+    @property
+    def kafka_servers(self) -> list[str]:
+        """The brokers to begin with, as ``host:port``."""
+        return [urlsplit(url).netloc for url in self.kafka_url.split(";")]
+
+
+class Settings(TopicSettings):
+    """What a worker is told."""
+
+    amqp_url: Annotated[SecretStr, AfterValidator(_amqp)]
+    queue_name: str = Field(default="created-posts", min_length=1, max_length=255)
+    database_url: Annotated[SecretStr, AfterValidator(_postgres)]
+
+    app_id: Topic = "postcast"
 
     window_seconds: float = Field(default=5, ge=0.1, le=3600)
     max_batch: int = Field(default=20_000, ge=1, le=1_000_000)
@@ -76,11 +90,6 @@ class Settings(BaseSettings):
     statement_timeout_seconds: float = Field(default=10, gt=0, le=600)
 
     worker_port: int = Field(default=6066, ge=1, le=65_535)
-
-    @property
-    def kafka_servers(self) -> list[str]:
-        """The brokers to begin with, as ``host:port``."""
-        return [urlsplit(url).netloc for url in self.kafka_url.split(";")]
 
     @property
     def window_ms(self) -> int:
@@ -95,10 +104,22 @@ class Settings(BaseSettings):
         return urlunsplit(("postgresql", url.netloc, url.path, urlencode(query), ""))
 
 
+_Given = TypeVar("_Given", bound=TopicSettings)
+
+
 def load() -> Settings:
     """Read the environment; whatever is wrong with it ends the process with one sentence for each variable."""
+    return _load(Settings)
+
+
+def load_topics() -> TopicSettings:
+    """Read what names Kafka and the topics; ends the process as :func:`load` does."""
+    return _load(TopicSettings)
+
+
+def _load(kind: type[_Given]) -> _Given:
     try:
-        return Settings()
+        return kind()
     except ValidationError as error:
         raise SystemExit("\n".join(map(_sentence, error.errors(include_input=False, include_url=False)))) from None
 

@@ -5,7 +5,7 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from streams.settings import Settings
+from streams.settings import TopicSettings
 
 _REQUEST_TIMEOUT_MS: Final = 10_000
 _DAY_MS: Final = 24 * 60 * 60 * 1000
@@ -15,7 +15,7 @@ class WrongTopic(Exception):
     """A topic exists with another number of partitions than the contract allows."""
 
 
-async def declare_topics(settings: Settings) -> None:
+async def declare_topics(settings: TopicSettings) -> None:
     """Create the topics that are missing, and check those that are there; raises :class:`WrongTopic`.
 
     Their order is part of the promise (one partition) or their number is what workers share (several),
@@ -52,7 +52,7 @@ async def declare_topics(settings: Settings) -> None:
         await admin.close()
 
 
-def _configs(settings: Settings, days: int) -> dict[str, str]:
+def _configs(settings: TopicSettings, days: int) -> dict[str, str]:
     # A majority: of three replicas one may be away without stopping the writes, and what is confirmed is on two.
     in_sync = settings.kafka_replication // 2 + 1
     return {"retention.ms": str(days * _DAY_MS), "min.insync.replicas": str(in_sync), "cleanup.policy": "delete"}

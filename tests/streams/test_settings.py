@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.settings import Settings, load
+from streams.settings import Settings, load, load_topics
 
 RIGHT = {
     "AMQP_URL": "amqp://user:queue-secret@broker:5672/",
@@ -37,6 +37,16 @@ def test_parameters_that_only_libpq_knows_are_left_out(monkeypatch: pytest.Monke
 def test_several_brokers_are_joined_by_semicolons(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_URL", "kafka://a:9092;kafka://b:9093")
     assert load().kafka_servers == ["a:9092", "b:9093"]
+
+
+def test_the_topics_need_neither_rabbitmq_nor_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AMQP_URL")
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.setenv("DEAD_TOPIC", "graveyard")
+    assert load_topics().dead_topic == "graveyard"
+    monkeypatch.delenv("KAFKA_URL")
+    with pytest.raises(SystemExit, match=r"^KAFKA_URL is missing"):
+        load_topics()
 
 
 @pytest.mark.parametrize(
@@ -88,7 +98,8 @@ def test_everything_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.delenv(name)
     with pytest.raises(SystemExit) as ended:
         load()
-    assert str(ended.value).splitlines() == [f"{name} is missing; .env.example says what it is." for name in RIGHT]
+    sentences = [f"{name} is missing; .env.example says what it is." for name in sorted(RIGHT)]
+    assert sorted(str(ended.value).splitlines()) == sentences
 
 
 def test_secrets_do_not_show() -> None:
