@@ -19,9 +19,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from structlog.types import Processor
 
-from edge.entrance import Gate
-from edge.hub import Hub
-from edge.log import Log
+from edge.access.entrance import Gate
+from edge.fanout.hub import Hub
+from edge.feed.log import Log
 
 # Libraries that say at a lower level what we say ourselves, and once:
 _LEVELS: Final = {
