@@ -5,8 +5,8 @@ from typing import Annotated, Any, Final, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from edge.addresses import Header, Network, parse_networks
-from edge.limits import BURST_SECONDS
+from edge.access.addresses import Header, Network, parse_networks
+from edge.wire.allowance import BURST_SECONDS
 
 _SCHEME: Final = "kafka://"
 _MIB: Final = 1024 * 1024

@@ -16,9 +16,9 @@ import psutil
 from aiokafka import AIOKafkaProducer
 from msgspec.structs import replace
 
-from edge.cursors import Position
-from edge.frames import Form
-from edge.log import Log
+from edge.feed.log import Log
+from edge.feed.position import Position
+from edge.wire.frames import Form
 from integration.bench.crowd import Crowd, crowd
 from integration.bench.figures import Figure, Goal, ratio
 from integration.bench.posts import FIRST_ID, IMAGE_BASE_URL, post

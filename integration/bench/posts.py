@@ -7,7 +7,7 @@ from typing import Final
 
 import asyncpg
 
-from edge.frames import message, text_frame
+from edge.wire.frames import message, text_frame
 from integration.posts_service import USERS
 from streams.contract import FeedRecord, Millis, Post, PostId, Publication, User, encode_feed, publication
 
