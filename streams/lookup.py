@@ -6,7 +6,7 @@ cannot be read (:class:`Unreadable`).
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import asyncpg
 from sqlalchemy import BigInteger, bindparam, text
@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from streams.contract import PostId
-from streams.enrichment import Row
+from streams.enrichment import BadRow, Found, Row, found_row
 from streams.settings import Settings
 
 # The images and likes are grouped before they are joined, each for the found posts alone, since the
@@ -48,6 +48,10 @@ _TIMED_OUT: Final = ("57014", "55P03")
 _CONNECT_SECONDS: Final = 5.0
 
 
+class Unusable(Exception):
+    """The configuration cannot work, whatever the database does; a sentence for who configured it."""
+
+
 class Unavailable(Exception):
     """The database cannot be asked now."""
 
@@ -60,11 +64,24 @@ class Unreadable(Exception):
     """The database answers, but these rows cannot be read."""
 
 
+class LooksUp(Protocol):
+    """Where posts are looked up."""
+
+    async def check(self) -> None:
+        """Ask the lookup's statement with no ids; raises Unavailable, TimedOut or Unusable."""
+        ...
+
+    async def posts(self, ids: Sequence[PostId]) -> dict[PostId, Found]:
+        """Return the posts that exist; raises Unavailable, TimedOut or Unreadable."""
+        ...
+
+
 class Lookup:
     """The connection pool, and the one question that is asked through it."""
 
     def __init__(self, settings: Settings) -> None:
         dsn, limit = settings.database_dsn, settings.statement_timeout_seconds
+        self._image_base_url = settings.image_base_url
 
         async def connect() -> asyncpg.Connection:
             # asyncpg reads the whole URL itself, sslmode and all; SQLAlchemy's own URL does not know libpq's words.
@@ -92,12 +109,16 @@ class Lookup:
             pool_pre_ping=True,
         )
 
-    async def posts(self, ids: Sequence[PostId]) -> dict[PostId, Row]:
-        """Return the rows of the posts that exist; raises Unavailable, TimedOut or Unreadable."""
+    async def check(self) -> None:
+        """Ask the statement with no ids; raises Unavailable, TimedOut or Unusable."""
+        await self.posts([])
+
+    async def posts(self, ids: Sequence[PostId]) -> dict[PostId, Found]:
+        """Return the posts that exist; raises Unavailable, TimedOut or Unreadable."""
         try:
             async with self._engine.connect() as connection:
                 rows = await connection.execute(_POSTS, {"ids": list(ids)})
-                return {row[0]: Row(*row) for row in rows}
+                return {row[0]: found_row(Row(*row), self._image_base_url) for row in rows}
         except DBAPIError as error:
             state = str(getattr(error.orig, "sqlstate", None) or "")
             if state in _TIMED_OUT:
@@ -109,6 +130,8 @@ class Lookup:
             raise TimedOut("the database did not answer in time") from error
         except OSError as error:
             raise Unavailable(_first_line(error)) from error
+        except BadRow as error:
+            raise Unreadable(str(error)) from error
         except (ValueError, ArithmeticError) as error:
             # What asyncpg's decoders raise, unwrapped, for a value that Python cannot hold.
             raise Unreadable(_first_line(error)) from error
