@@ -29,8 +29,8 @@ _LEVELS: Final[dict[str, Level]] = {
 _TURN_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
-def configure_logging(level: Level = "info", form: Format = "auto") -> None:
-    """Send everything that is logged to standard output: JSON unless that is a terminal."""
+def configure_logging(level: Level, form: Format) -> None:
+    """Send everything that is logged to standard output."""
     configure_directly(level, form, levels=_LEVELS)
 
 

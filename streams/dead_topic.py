@@ -113,12 +113,11 @@ async def outstanding(topic: Reads, read: Callable[[], None]) -> AsyncGenerator[
 async def dead_topic(settings: TopicSettings) -> AsyncIterator[DeadTopic]:
     """Connect to Kafka and find the topic; raises :class:`Unreachable`."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_servers,
+        **settings.kafka_client("postcast-dead"),
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         request_timeout_ms=_REQUEST_MS,
         fetch_max_wait_ms=_POLL_MS,
-        client_id="postcast-dead",
     )
     try:
         try:
@@ -133,9 +132,7 @@ async def dead_topic(settings: TopicSettings) -> AsyncIterator[DeadTopic]:
 
 
 async def _partitions(settings: TopicSettings) -> list[Partition]:
-    admin = AIOKafkaAdminClient(
-        bootstrap_servers=settings.kafka_servers, request_timeout_ms=_REQUEST_MS, client_id="postcast-dead"
-    )
+    admin = AIOKafkaAdminClient(**settings.kafka_client("postcast-dead"), request_timeout_ms=_REQUEST_MS)
     try:
         await admin.start()
         for topic in await admin.describe_topics(None):

@@ -202,8 +202,9 @@ def test_the_table_of_close_codes_has_all_that_the_edge_sends_and_the_ranges_rul
 
 def test_the_map_of_modules_is_complete_and_true() -> None:
     text = (ROOT / "docs/architecture.md").read_text("utf-8")
-    _, streams_map, edge_map = re.split(r"^(?:streams|edge)/\s", text, flags=re.MULTILINE)
-    for package, told in (("streams", streams_map), ("edge", edge_map)):
+    packages = ("streams", "edge", "runtime")
+    _, *maps = re.split(rf"^(?:{'|'.join(packages)})/\s", text, flags=re.MULTILINE)
+    for package, told in zip(packages, maps, strict=True):
         named = re.findall(r"^ {0,11}(\w+)(?=[ \n])|(?<=·) (\w+)", told.partition("\n\n")[0], re.MULTILINE)
         modules = {path.stem for path in ROOT.glob(f"{package}/**/*.py") if not path.stem.startswith("_")}
         assert {first or further for first, further in named} == modules

@@ -83,7 +83,7 @@ def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     levels = {name: logging.getLogger(name).level for name in ("aiokafka", "aiohttp.websocket")}
     stream = io.StringIO()
     monkeypatch.setattr("sys.stdout", stream)
-    configure_logging()
+    configure_logging("info", "auto")
     yield stream
     root.handlers[:] = handlers
     root.setLevel(level)
