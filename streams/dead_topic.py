@@ -6,7 +6,7 @@ missing topic with its own default number of partitions, so all topics are asked
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -19,10 +19,11 @@ from streams.settings import TopicSettings
 
 _CONNECT_SECONDS: Final = 8
 _REQUEST_MS: Final = 5_000
-_POLL_MS: Final = 500
+# An empty partition takes so long to read.
+_POLL_MS: Final = 100
 # Letters are up to 88 KiB long: at most 9 MB are decoded at a time.
 _POLL_RECORDS: Final = 100
-# A healthy broker answers a read within _POLL_MS.
+# A healthy broker answers a read that finds nothing after _POLL_MS.
 _SILENCE_SECONDS: Final = 10.0
 # An answer without records, twice in a row: nothing is left, though the position is before the end (a transaction's
 # marker, or records that were compacted away).
@@ -62,16 +63,16 @@ class DeadTopic:
         for partition in self.partitions:
             end = self._ends.get(partition)
             next_offset = Offset(0)
-            async for record in self._partition(partition):
-                if end is not None and record.offset >= end:
-                    break
-                next_offset = Offset(record.offset + 1)
-                yield read_record(
-                    Place(partition, Offset(record.offset)), Millis(record.timestamp), record.value or b""
-                )
+            async with aclosing(self._partition(partition)) as records:
+                while next_offset != end and (record := await anext(records, None)) is not None:
+                    if end is not None and record.offset >= end:
+                        break
+                    next_offset = Offset(record.offset + 1)
+                    place = Place(partition, Offset(record.offset))
+                    yield read_record(place, Millis(record.timestamp), record.value or b"")
             self._ends.setdefault(partition, next_offset)
 
-    async def _partition(self, partition: Partition) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
+    async def _partition(self, partition: Partition) -> AsyncGenerator[ConsumerRecord[bytes, bytes]]:
         tp = TopicPartition(self.name, partition)
         consumer = self._consumer
         clock = asyncio.get_running_loop().time
