@@ -9,9 +9,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from integration.services import Services
-from streams.publisher import MAX_RECORD_BYTES, Keyed, Publisher, Publishes, TooLarge, WrongTopic, declare_topics
+from streams.publisher import MAX_RECORD_BYTES, Keyed, Publisher, Publishes, TooLarge
 from streams.settings import Settings
 from streams.telemetry import Health
+from streams.topics import WrongTopic, declare_topics
 from tests.streams.doubles import MemoryPublisher
 
 

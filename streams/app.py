@@ -21,15 +21,19 @@ from mode import Service
 from mode.types import ServiceT
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from runtime.logs import configure_structlog, logging_config
+from runtime.settings import unread_variables
 from streams.agent import Flow
 from streams.bridge import Bridge
 from streams.completion import Completion
 from streams.contract import Millis
+from streams.credentials import credentials
 from streams.group import Group
 from streams.lookup import Lookup
-from streams.publisher import Publisher, WrongTopic
+from streams.publisher import Publisher
 from streams.settings import Settings, load
-from streams.telemetry import Health, Metrics, configure_structlog, logging_config
+from streams.telemetry import Health, Metrics, log
+from streams.topics import WrongTopic
 from streams.watchdog import Watchdog
 
 # Before Faust makes a loop: 1.26 times the events a second (Faust's own setting for it crashes).
@@ -53,6 +57,8 @@ class Outlet(Service):
 
     async def on_start(self) -> None:
         """Wait for Kafka and make its topics; nothing else of the worker can begin before."""
+        for sentence in unread_variables(Settings):
+            log.warning("settings.unread", why=sentence)
         try:
             # A stop must not wait for a Kafka that never comes.
             await self.wait(self._publisher.start())
@@ -147,8 +153,10 @@ def create_app(settings: Settings, reached: Callable[[str], None] = lambda _: No
     app = Worker(
         settings.app_id,
         origin="streams",
-        broker=settings.kafka_url,
-        logging_config=logging_config(),
+        broker=[f"kafka://{server}" for server in settings.kafka_servers],
+        broker_credentials=credentials(settings),
+        broker_client_id="postcast-worker",
+        logging_config=logging_config(settings.log_level or None, settings.log_format),
         # Held events would keep a rebalance waiting for themselves.
         stream_wait_empty=False,
         # From the start to the first event in seconds, and a takeover after a kill in ten (Kafka's own floor is 6).

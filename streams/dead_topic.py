@@ -11,12 +11,13 @@ from typing import Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from streams.contract import Millis, Offset, Partition
 from streams.dead import Letter, Mark, Marks, Place, read_record
 from streams.settings import TopicSettings
 
+_CLIENT_ID: Final = "postcast-dead"
 _CONNECT_SECONDS: Final = 8
 _REQUEST_MS: Final = 5_000
 # An empty partition takes so long to read.
@@ -114,12 +115,11 @@ async def outstanding(topic: Reads, read: Callable[[], None]) -> AsyncGenerator[
 async def dead_topic(settings: TopicSettings) -> AsyncIterator[DeadTopic]:
     """Connect to Kafka and find the topic; raises :class:`Unreachable`."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_servers,
+        **settings.kafka_client(_CLIENT_ID),
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         request_timeout_ms=_REQUEST_MS,
         fetch_max_wait_ms=_POLL_MS,
-        client_id="postcast-dead",
     )
     try:
         try:
@@ -127,16 +127,14 @@ async def dead_topic(settings: TopicSettings) -> AsyncIterator[DeadTopic]:
                 partitions = await _partitions(settings)
                 await consumer.start()
         except (KafkaError, OSError, TimeoutError) as error:
-            raise Unreachable(str(error) or f"no answer within {_CONNECT_SECONDS} s") from error
+            raise Unreachable(_sentence(error, settings)) from error
         yield DeadTopic(consumer, settings.dead_topic, partitions)
     finally:
         await _stop(consumer)
 
 
 async def _partitions(settings: TopicSettings) -> list[Partition]:
-    admin = AIOKafkaAdminClient(
-        bootstrap_servers=settings.kafka_servers, request_timeout_ms=_REQUEST_MS, client_id="postcast-dead"
-    )
+    admin = AIOKafkaAdminClient(**settings.kafka_client(_CLIENT_ID), request_timeout_ms=_REQUEST_MS)
     try:
         await admin.start()
         for topic in await admin.describe_topics(None):
@@ -145,6 +143,20 @@ async def _partitions(settings: TopicSettings) -> list[Partition]:
         return []
     finally:
         await admin.close()
+
+
+def _sentence(error: Exception, settings: TopicSettings) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {_CONNECT_SECONDS} s"
+    if not isinstance(error, KafkaConnectionError):
+        return str(error)
+    # aiokafka tells its log alone why it has no connection.
+    reasons = ["no broker answers"]
+    if settings.kafka_has_tls:
+        reasons.append("the certificates do not fit")
+    if settings.kafka_has_sasl:
+        reasons.append("the user or the password is wrong")
+    return ", or ".join(reasons)
 
 
 async def _stop(consumer: AIOKafkaConsumer) -> None:

@@ -153,7 +153,7 @@ class Publisher:
 
     async def _connected(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka_servers,
+            **self._settings.kafka_client("postcast-worker"),
             acks="all",
             compression_type="lz4",
             max_batch_size=MAX_RECORD_BYTES,

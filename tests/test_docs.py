@@ -33,7 +33,15 @@ PROTOCOL: Final = (ROOT / "docs/protocol.md").read_text("utf-8")
 OPERATIONS: Final = (ROOT / "docs/operations.md").read_text("utf-8")
 SOURCES: Final = [
     path
-    for pattern in ("streams/*.py", "edge/*.py", "integration/*.py", "k8s/*.yaml", ".env.example", "Dockerfile")
+    for pattern in (
+        "streams/*.py",
+        "edge/*.py",
+        "runtime/*.py",
+        "integration/*.py",
+        "k8s/*.yaml",
+        ".env.example",
+        "Dockerfile",
+    )
     for path in ROOT.glob(pattern)
 ]
 GOLDEN: Final = ROOT / "tests/golden"
@@ -194,8 +202,9 @@ def test_the_table_of_close_codes_has_all_that_the_edge_sends_and_the_ranges_rul
 
 def test_the_map_of_modules_is_complete_and_true() -> None:
     text = (ROOT / "docs/architecture.md").read_text("utf-8")
-    _, streams_map, edge_map = re.split(r"^(?:streams|edge)/ ", text, flags=re.MULTILINE)
-    for package, told in (("streams", streams_map), ("edge", edge_map.partition("\n\n")[0])):
+    packages = ("streams", "edge", "runtime")
+    _, *maps = re.split(rf"^(?:{'|'.join(packages)})/ ", text, flags=re.MULTILINE)
+    for package, told in zip(packages, maps, strict=True):
         named = re.findall(r"^ {0,11}(\w+)|(?<=·) (\w+)", told.partition("\n\n")[0], re.MULTILINE)
         modules = {path.stem for path in ROOT.glob(f"{package}/*.py") if not path.stem.startswith("_")}
         assert {first or further for first, further in named} == modules
