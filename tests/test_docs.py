@@ -252,8 +252,8 @@ def test_the_worked_example_of_a_wrong_clock_is_what_windows_do() -> None:
         hours, minutes, seconds = whole.split(":")
         return Millis(round((int(hours) * 60 + int(minutes)) * 60_000 + float(seconds) * 1000))
 
-    windows = Windows(Millis(5000))
-    windows.assign([Partition(0)])
+    windows = Windows(Millis(5000), max_batch=100)
+    windows.assign([Partition(0)], instant(":00.0"))
     expected = []
     example = (ROOT / "docs/time.md").read_text("utf-8")
     for offset, timestamp, read_at, earlier, event_time, window in rows(
@@ -265,12 +265,14 @@ def test_the_worked_example_of_a_wrong_clock_is_what_windows_do() -> None:
             offset=Offset(int(offset)),
             timestamp=instant(timestamp),
             now=instant(read_at),
-            post=PostId(1),
+            ids=[PostId(1)],
             attempt=0,
         )
         expected.append((instant(window.split("–")[0]), instant(event_time), int(offset)))  # noqa: RUF001 - a range
     taken = []
-    while batch := windows.take():
+    for now in (":05.5", ":10.0"):
+        batch = windows.next_batch(instant(now), read={Partition(0)})
+        assert batch is not None
         taken += [(batch.window, record.event_time, record.offset) for record in batch.records]
     assert len(taken) == 6
     assert taken == expected

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.announcement import MAX_ID, NotAnId, announced_post
+from streams.announcement import NotAnId, announced_post
+from streams.contract import MAX_ID
 
 
 @pytest.mark.parametrize(
