@@ -1,22 +1,17 @@
 """The worker's environment, validated once; `.env.example` says what each variable is for."""
 
 from itertools import combinations
-from typing import Annotated, Final, Literal, Self
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from runtime.kafka import TopicName
 from runtime.settings import BadSettings, ProcessSettings, S, read
 from streams.amqp_urls import amqp_urls
-
-# Parameters of a libpq URL that configure the client and that asyncpg does not know: it would hand
-# them to the server as run-time settings, and the server would refuse the connection.
-_CLIENT_ONLY: Final = frozenset({
-    "binary_parameters", "channel_binding", "client_encoding", "connect_timeout", "fallback_application_name",
-    "gssencmode", "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval", "load_balance_hosts",
-    "requirepeer", "requiressl", "sslcertmode", "sslcompression", "sslsni", "tcp_user_timeout",
-})  # fmt: skip
+from streams.database_url import Database
+from streams.database_url import parse as parse_database_url
+from streams.lookup_sql import WrongStatement, translate
 
 
 def _amqp(value: SecretStr) -> SecretStr:
@@ -25,10 +20,18 @@ def _amqp(value: SecretStr) -> SecretStr:
 
 
 def _postgres(value: SecretStr) -> SecretStr:
-    url = urlsplit(value.get_secret_value())
-    if url.scheme not in {"postgres", "postgresql"}:
-        raise ValueError("must look like postgres://user:password@host:port/database")
+    parse_database_url(value.get_secret_value())
     return value
+
+
+def _statement(path: str) -> str:
+    """Return the statement in the file, ready for PostgreSQL; none for the default."""
+    try:
+        return path and translate(Path(path).read_text("utf-8-sig"))
+    except OSError as error:
+        raise WrongStatement(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise WrongStatement(f"{path} is not UTF-8") from error
 
 
 class TopicSettings(ProcessSettings):
@@ -68,8 +71,11 @@ class Settings(TopicSettings):
     max_held: int = Field(default=100_000, ge=1)
     max_attempts: int = Field(default=3, ge=1, le=100)
     image_base_url: str = ""
+    lookup_sql: Annotated[str, AfterValidator(_statement)] = ""
+    """The statement itself: the variable names the file in which it stands."""
 
-    prefetch: int = Field(default=500, ge=1, le=65_535)
+    # A worker holds at most 64 KiB of each of these.
+    prefetch: int = Field(default=500, ge=1, le=1000)
     statement_timeout_seconds: float = Field(default=10, gt=0, le=600)
 
     worker_port: int = Field(default=6066, ge=1, le=65_535)
@@ -85,11 +91,9 @@ class Settings(TopicSettings):
         return round(self.window_seconds * 1000)
 
     @property
-    def database_dsn(self) -> str:
-        """``DATABASE_URL`` without the parameters that only libpq would understand."""
-        url = urlsplit(self.database_url.get_secret_value())
-        query = [(key, value) for key, value in parse_qsl(url.query, keep_blank_values=True) if key not in _CLIENT_ONLY]
-        return urlunsplit(("postgresql", url.netloc, url.path, urlencode(query), ""))
+    def database(self) -> Database:
+        """``DATABASE_URL``, taken apart."""
+        return parse_database_url(self.database_url.get_secret_value())
 
 
 def load() -> Settings:
