@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from runtime.logs import configure_structlog
 from streams.contract import Millis
 from streams.dead_actions import NotConfirmed
 from streams.dead_arguments import Request, parse
@@ -28,7 +29,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Read the command line, do what it says, and end with its exit code."""
     asked = parse(arguments, Millis(round(time.time() * 1000)))
     settings = load_topics()
-    # What aiokafka has to say on the way is in the sentences below.
+    # What aiokafka and the publisher would log is in the sentences below; standard output is for the result.
+    configure_structlog()
     logging.disable(logging.CRITICAL)
     try:
         raise SystemExit(asyncio.run(_dead(asked, settings)))

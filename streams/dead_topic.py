@@ -6,23 +6,25 @@ missing topic with its own default number of partitions, so all topics are asked
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from streams.contract import Millis, Offset, Partition
 from streams.dead import Letter, Mark, Marks, Place, read_record
 from streams.settings import TopicSettings
 
+_CLIENT_ID: Final = "postcast-dead"
 _CONNECT_SECONDS: Final = 8
 _REQUEST_MS: Final = 5_000
-_POLL_MS: Final = 500
+# An empty partition takes so long to read.
+_POLL_MS: Final = 100
 # Letters are up to 88 KiB long: at most 9 MB are decoded at a time.
 _POLL_RECORDS: Final = 100
-# A healthy broker answers a read within _POLL_MS.
+# A healthy broker answers a read that finds nothing after _POLL_MS.
 _SILENCE_SECONDS: Final = 10.0
 # An answer without records, twice in a row: nothing is left, though the position is before the end (a transaction's
 # marker, or records that were compacted away).
@@ -62,16 +64,16 @@ class DeadTopic:
         for partition in self.partitions:
             end = self._ends.get(partition)
             next_offset = Offset(0)
-            async for record in self._partition(partition):
-                if end is not None and record.offset >= end:
-                    break
-                next_offset = Offset(record.offset + 1)
-                yield read_record(
-                    Place(partition, Offset(record.offset)), Millis(record.timestamp), record.value or b""
-                )
+            async with aclosing(self._partition(partition)) as records:
+                while next_offset != end and (record := await anext(records, None)) is not None:
+                    if end is not None and record.offset >= end:
+                        break
+                    next_offset = Offset(record.offset + 1)
+                    place = Place(partition, Offset(record.offset))
+                    yield read_record(place, Millis(record.timestamp), record.value or b"")
             self._ends.setdefault(partition, next_offset)
 
-    async def _partition(self, partition: Partition) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
+    async def _partition(self, partition: Partition) -> AsyncGenerator[ConsumerRecord[bytes, bytes]]:
         tp = TopicPartition(self.name, partition)
         consumer = self._consumer
         clock = asyncio.get_running_loop().time
@@ -113,7 +115,7 @@ async def outstanding(topic: Reads, read: Callable[[], None]) -> AsyncGenerator[
 async def dead_topic(settings: TopicSettings) -> AsyncIterator[DeadTopic]:
     """Connect to Kafka and find the topic; raises :class:`Unreachable`."""
     consumer = AIOKafkaConsumer(
-        **settings.kafka_client("postcast-dead"),
+        **settings.kafka_client(_CLIENT_ID),
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         request_timeout_ms=_REQUEST_MS,
@@ -125,14 +127,14 @@ async def dead_topic(settings: TopicSettings) -> AsyncIterator[DeadTopic]:
                 partitions = await _partitions(settings)
                 await consumer.start()
         except (KafkaError, OSError, TimeoutError) as error:
-            raise Unreachable(str(error) or f"no answer within {_CONNECT_SECONDS} s") from error
+            raise Unreachable(_sentence(error, settings)) from error
         yield DeadTopic(consumer, settings.dead_topic, partitions)
     finally:
         await _stop(consumer)
 
 
 async def _partitions(settings: TopicSettings) -> list[Partition]:
-    admin = AIOKafkaAdminClient(**settings.kafka_client("postcast-dead"), request_timeout_ms=_REQUEST_MS)
+    admin = AIOKafkaAdminClient(**settings.kafka_client(_CLIENT_ID), request_timeout_ms=_REQUEST_MS)
     try:
         await admin.start()
         for topic in await admin.describe_topics(None):
@@ -141,6 +143,20 @@ async def _partitions(settings: TopicSettings) -> list[Partition]:
         return []
     finally:
         await admin.close()
+
+
+def _sentence(error: Exception, settings: TopicSettings) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {_CONNECT_SECONDS} s"
+    if not isinstance(error, KafkaConnectionError):
+        return str(error)
+    # aiokafka tells its log alone why it has no connection.
+    reasons = ["no broker answers"]
+    if settings.kafka_has_tls:
+        reasons.append("the certificates do not fit")
+    if settings.kafka_has_sasl:
+        reasons.append("the user or the password is wrong")
+    return ", or ".join(reasons)
 
 
 async def _stop(consumer: AIOKafkaConsumer) -> None:

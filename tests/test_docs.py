@@ -22,7 +22,8 @@ from edge.telemetry import Turns
 from edge.wire.closing import Disconnect
 from edge.wire.frames import message, with_cursor
 from streams.contract import Millis, Offset, Partition, PostId, dead_letter, decode_feed, encode_dead
-from streams.dead import REQUEUED
+from streams.dead import DISMISSED, FOREIGN, REQUEUED
+from streams.dead_arguments import parse
 from streams.telemetry import Metrics as StreamsMetrics
 from streams.windows import Windows
 from tests.edge.kit.listening import gate
@@ -215,11 +216,19 @@ def test_the_table_of_reasons_is_that_of_the_cursors() -> None:
 
 
 def test_the_table_of_dead_letters_is_that_of_the_streams() -> None:
-    # streams.dead reads letters, and writes the one that it has a name for.
+    # streams.dead reads letters, and writes those that it has a name for.
     writers = [path for path in ROOT.glob("streams/*.py") if path.name != "dead.py"]
     code = "\n".join(path.read_text("utf-8") for path in writers)
-    reasons = {REQUEUED, *re.findall(r'(?:set_aside|dead_letter)\(\s*"([a-z_]+)"', code)}
+    reasons = {DISMISSED, FOREIGN, REQUEUED, *re.findall(r'(?:set_aside|dead_letter)\(\s*"([a-z_]+)"', code)}
     assert first_cells(section(OPERATIONS, "## What to do with `posts.dead`")) == reasons
+
+
+def test_the_options_of_dead_letters_are_those_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["dead", "requeue", "--help"], Millis(0))
+    options = set(re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
+    named = first_cells(section(OPERATIONS, "### List, requeue and dismiss letters"))
+    assert {name.split()[0] for name in named if name.startswith("--")} == options
 
 
 def test_the_protocols_examples_are_what_the_code_makes() -> None:

@@ -24,7 +24,7 @@ from streams.dead import (
     posts_named,
     read_record,
 )
-from tests.streams.letters import GROUPED, HUGE, MISSING, POISON, at, placed
+from tests.streams.dead_letters import GROUPED, HUGE, MISSING, POISON, at, placed
 
 places = st.builds(at, st.integers(0, 5_000) | st.integers(0, 2**63 - 1), st.integers(0, 3))
 

@@ -10,8 +10,8 @@ from streams.contract import Created, PostId, dead_letter, decode_dead
 from streams.dead import DISMISSED, REQUEUED, Action, Letter, Verdict, judge
 from streams.dead_actions import NotConfirmed, settle
 from streams.progress import Progress, Work
+from tests.streams.dead_letters import GROUPED, MISSING, POISON, placed
 from tests.streams.doubles import MemoryPublisher
-from tests.streams.letters import GROUPED, MISSING, POISON, placed
 
 
 @pytest.fixture

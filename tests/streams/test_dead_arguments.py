@@ -5,7 +5,7 @@ import pytest
 from streams.contract import Millis, PostId
 from streams.dead import DISMISSED, REQUEUED, Selection
 from streams.dead_arguments import Request, parse
-from tests.streams.letters import at
+from tests.streams.dead_letters import at
 
 NOW = Millis(1_762_336_800_000)  # 2025-11-05T10:00:00Z
 

@@ -10,8 +10,8 @@ from streams.dead_arguments import NOT_ALL, parse
 from streams.dead_command import Command
 from streams.progress import Progress
 from streams.publisher import Publishes
+from tests.streams.dead_letters import GROUPED, MISSING, POISON, MemoryTopic
 from tests.streams.doubles import MemoryPublisher
-from tests.streams.letters import GROUPED, MISSING, POISON, MemoryTopic
 
 LETTERS = [encode_dead(letter) for letter in (MISSING, POISON, GROUPED)]
 

@@ -5,7 +5,7 @@ import json
 from streams.contract import Millis, dead_letter
 from streams.dead import DISMISSED, REQUEUED, Letter, judge
 from streams.dead_lines import json_line, text_line
-from tests.streams.letters import GROUPED, HUGE, MISSING, POISON, at
+from tests.streams.dead_letters import GROUPED, HUGE, MISSING, POISON, at
 
 WRITTEN = Millis(1_762_336_800_500)
 

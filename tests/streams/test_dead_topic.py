@@ -3,7 +3,7 @@
 from streams.contract import dead_letter, encode_dead
 from streams.dead import DISMISSED, REQUEUED, Letter
 from streams.dead_topic import outstanding
-from tests.streams.letters import GROUPED, MISSING, POISON, MemoryTopic, at
+from tests.streams.dead_letters import GROUPED, MISSING, POISON, MemoryTopic, at
 
 LETTERS = [encode_dead(letter) for letter in (MISSING, POISON, GROUPED)]
 
