@@ -10,7 +10,7 @@ import signal
 from itertools import count
 from pathlib import Path
 
-from streams.app import create_app
+from streams.worker import create_app
 from streams.settings import load
 
 _point = os.environ["CRASH_POINT"]
@@ -25,4 +25,4 @@ def _crash(point: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-app = create_app(load(), reached=_crash)
+app = create_app(load(), checkpoint=_crash)

@@ -1,32 +1,33 @@
-"""Writes the worker's periodic log lines: what it waits for, and which dead letters there were."""
+"""Writes what the worker waits for to the log, as soon as that changes."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from mode import Service
 
-from streams.letters import LetterLog
 from streams.progress import Progress
-from streams.telemetry import WaitingLog
+from streams.telemetry import WaitingLog, log
 
 _LOOK_SECONDS: Final = 1.0
 
 
 class Reporter(Service):
-    """Looks every second; it is the first service to start and the last to stop."""
+    """Looks every second, from the first service's start to the last one's end."""
 
-    def __init__(self, progress: Progress, letters: LetterLog) -> None:
+    def __init__(self, progress: Progress, warnings: Iterable[str]) -> None:
+        """``warnings``: sentences about the settings."""
         super().__init__()
         self._progress = progress
-        self._letters = letters
+        self._warnings = warnings
         self._waiting = WaitingLog()
+
+    async def on_start(self) -> None:
+        """Log what is odd about the settings."""
+        for sentence in self._warnings:
+            log.warning("settings.unread", why=sentence)
 
     @Service.task
     async def _look(self) -> None:
         while not self.should_stop:
             self._waiting.update(self._progress.waiting)
-            self._letters.flush()
             await self.sleep(_LOOK_SECONDS)
-
-    async def on_stop(self) -> None:
-        """Log the dead letters that no line has counted."""
-        self._letters.flush(final=True)

@@ -8,13 +8,13 @@ import os
 import signal
 from pathlib import Path
 
-from streams.app import create_app
+from streams.worker import create_app
 from streams.settings import load
 
 _armed = Path(os.environ["ARMED_POINTS"])
 
 
-def reached(point: str) -> None:
+def checkpoint(point: str) -> None:
     """Die here if that was asked for."""
     try:
         # Atomic: of several workers at the same point one dies.
@@ -24,4 +24,4 @@ def reached(point: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-app = create_app(load(), reached=reached)
+app = create_app(load(), checkpoint=checkpoint)
