@@ -20,10 +20,10 @@ Partition = TypeVar("Partition", bound=Hashable)
 
 
 class _Held:
-    """The offsets of one partition that are not released, in order, and how many parts each has left."""
+    """One partition: the offsets that are not released, as (offset, parts, time), and the parts that each has left."""
 
     def __init__(self) -> None:
-        self.offsets: deque[tuple[int, int]] = deque()
+        self.offsets: deque[tuple[int, int, int]] = deque()
         self.left: dict[int, int] = {}
 
 
@@ -39,12 +39,17 @@ class Frontier(Generic[Partition]):
         """How many parts of offsets that are not released are held."""
         return self._parts
 
-    def hold(self, partition: Partition, offset: int, parts: int = 1) -> None:
-        """Note that an offset is being worked on. Offsets of a partition come in growing order."""
+    def oldest(self, partition: Partition) -> tuple[int, int] | None:
+        """Return the lowest offset that is not released, and its time; None without one."""
+        held = self._held.get(partition)
+        return (held.offsets[0][0], held.offsets[0][2]) if held and held.offsets else None
+
+    def hold(self, partition: Partition, offset: int, parts: int = 1, time: int = 0) -> None:
+        """Note that an offset is being worked on. Offsets of a partition come in growing order; times are as told."""
         held = self._held.setdefault(partition, _Held())
         if held.offsets and offset <= held.offsets[-1][0]:
             raise ValueError(f"offset {offset} of partition {partition!r} comes after {held.offsets[-1][0]}")
-        held.offsets.append((offset, parts))
+        held.offsets.append((offset, parts, time))
         held.left[offset] = parts
         self._parts += parts
 
@@ -63,7 +68,7 @@ class Frontier(Generic[Partition]):
         released: dict[Partition, int] = {}
         for partition, held in self._held.items():
             while held.offsets and held.left[held.offsets[0][0]] <= 0:
-                offset, parts = held.offsets.popleft()
+                offset, parts, _ = held.offsets.popleft()
                 del held.left[offset]
                 self._parts -= parts
                 released[partition] = offset
@@ -73,7 +78,7 @@ class Frontier(Generic[Partition]):
         """Drop partitions that are no longer ours: the worker that has them now begins at what was released."""
         for partition in partitions:
             if held := self._held.pop(partition, None):
-                self._parts -= sum(parts for _, parts in held.offsets)
+                self._parts -= sum(parts for _, parts, _ in held.offsets)
 
     def clear(self) -> None:
         """Drop all partitions."""
