@@ -19,13 +19,14 @@ from mode import Service
 from streams.clock import EventClock
 from streams.contract import DeadLetter, Millis, Partition
 from streams.group import Group
-from streams.intake import Intake
+from streams.intake import FlowState, Intake
 from streams.logs import Logs
 from streams.positions import Positions
 from streams.progress import Stage
 from streams.publisher import delays
 from streams.releases import OpenWork, Releases
 from streams.settings import Settings
+from streams.standing import Standing
 from streams.standstill import Place
 from streams.telemetry import Metrics, log
 from streams.windows import OVERDUE_IDS, Batch, Windows
@@ -77,21 +78,14 @@ class Flow(Service):
         self._positions = Positions()
         self._releases = Releases(group, self._positions, commit)
         self._logs = Logs(group, self._positions, skipped=self._releases.settle, steady=steady)
-        self._intake = Intake(
-            group,
-            positions=self._positions,
-            windows=self._windows,
-            releases=self._releases,
-            logs=self._logs,
-            clock=self._clock,
-            dead_letter=completion.dead_letter,
-            max_held=settings.max_held,
-        )
+        state = FlowState(self._positions, self._windows, self._releases, self._logs, self._clock)
+        self._intake = Intake(group, state, completion.dead_letter, max_held=settings.max_held)
+        self._standing = Standing(group, state, self._intake, metrics)
         # Counts assignments: what began under another number is not ours any more.
         self._assignment = 0
         self._rebalance = OpenWork(read)
         self._rebalance.work.waits("kafka", "waiting for partitions of posts.created")
-        self._in_work: Batch | None = None
+        self._unanswered = OpenWork(read)
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -127,18 +121,18 @@ class Flow(Service):
         return self._windows.next_batch(
             self._clock.now(),
             read=self._logs.read(),
-            absent=self._intake.paused | self._group.leaderless(list(self._positions)),
+            absent=self._standing.absent,
             pressed=self._windows.held >= 2 * self._max_held,
         )
 
     async def _complete(self, batch: Batch) -> None:
         assignment = self._assignment
-        self._in_work = batch
+        self._standing.in_work = batch
         self._idle.clear()
         try:
             await self._complete_at_last(batch)
         finally:
-            self._in_work = None
+            self._standing.in_work = None
             self._idle.set()
         # The records of a batch that a rebalance cut off may be held again, by a new reading.
         if assignment == self._assignment:
@@ -172,6 +166,7 @@ class Flow(Service):
         while not self.should_stop:
             await self.sleep(TICK_SECONDS)
             await self._logs.look()
+            self._standing.measure()
 
     @Service.task
     async def _commit_released(self) -> None:
@@ -183,54 +178,15 @@ class Flow(Service):
             else:
                 await self.sleep(next(attempts))
 
-    # -- what is told ------------------------------------------------------------------------------
-
-    @property
-    def held(self) -> int:
-        """How many ids are read and not yet released."""
-        return self._releases.held
-
-    @property
-    def held_overdue(self) -> int:
-        """How many ids of overdue windows are held, with those of the batch in work."""
-        batch = self._in_work
-        return self._windows.held_overdue + (len(batch.records) if batch and batch.overdue else 0)
-
-    @property
-    def held_live(self) -> int:
-        """How many other ids are held."""
-        return max(0, self.held - self.held_overdue)
-
-    @property
-    def behind(self) -> frozenset[Partition]:
-        """The partitions that no live window waits for: with a backlog, or without a leader."""
-        behind = self._windows.behind(self._clock.now(), self._logs.read())
-        return behind | self._group.leaderless(list(self._positions))
-
-    def lags(self) -> dict[Partition, tuple[int, float]]:
-        """Return of each partition how many records are not released, and how many seconds old the oldest known is."""
-        now = self._clock.now()
-        lags: dict[Partition, tuple[int, float]] = {}
-        for partition in self._positions:
-            committed, read = self._releases.committed(partition), self._positions.next(partition)
-            records = max(read, self._group.highwater(partition) or 0) - committed
-            oldest = self._releases.oldest_event(partition) or self._windows.newest_event(partition) or now
-            lags[partition] = records, max(0, now - oldest) / 1000 if records else 0.0
-        return lags
-
     async def places(self) -> dict[Partition, Place]:
         """Say where each partition stands whose leader tells its end; asks through the consumer's thread."""
-        partitions = list(self._positions)
-        ends = await self._group.ends(partitions)
-        return {
-            partition: Place(
-                self._releases.committed(partition),
-                end,
-                None if partition in self._intake.paused else self._positions.next(partition),
-            )
-            for partition, end in ends.items()
-            if partition in self._positions
-        }
+        places = await self._standing.places()
+        if places or not list(self._positions):
+            self._unanswered.close()
+        else:
+            why = "no broker that leads the assigned partitions of posts.created answers"
+            self._unanswered.work.waits("leader", why)
+        return places
 
     # -- what is ours ------------------------------------------------------------------------------
 
@@ -281,7 +237,9 @@ class Flow(Service):
     def _forget(self) -> None:
         self._assignment += 1
         self._windows.clear()
+        self._unanswered.close()
         self._positions.begin({})
         self._releases.begin({})
         self._logs.begin()
         self._intake.begin()
+        self._standing.measure()

@@ -1,8 +1,8 @@
 """The worker in its consumer group: which partitions are ours, how far they go, and what is committed.
 
-The one place, beside :mod:`streams.kafka_consumer`, that leans on how Faust wraps aiokafka's consumer: it runs in a thread of
-its own, and Faust's own ways to it end the worker when a commit finds the broker away, and cannot ask for a committed
-offset. ``integration/`` fails when a Faust release moves what is used here.
+The one place, beside :mod:`streams.kafka_consumer`, that leans on how Faust wraps aiokafka's consumer: it runs in a
+thread of its own, and Faust's own ways to it end the worker when a commit finds the broker away, and cannot ask for a
+committed offset. ``integration/`` fails when a Faust release moves what is used here.
 
 Kafka is asked for each partition alone where it does not answer for all: a partition without a leader has no end, and
 the others have.
@@ -18,8 +18,8 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.types import TP
 
-from streams.kafka_consumer import Consumer
 from streams.contract import Offset, Partition
+from streams.kafka_consumer import Consumer, ConsumerThread
 from streams.positions import Passed
 
 # A partition's leader answers within milliseconds; what it does not say in this time is not known.
@@ -148,7 +148,7 @@ class Group:
         return cast(Consumer, self._app.consumer)
 
     @property
-    def _thread(self) -> Any:
+    def _thread(self) -> ConsumerThread:
         return self._consumer._thread  # noqa: SLF001
 
     @property

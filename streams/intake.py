@@ -10,7 +10,7 @@ Laws:
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol
 
 from faust.types.tuples import Message
 
@@ -39,27 +39,29 @@ class Brings(Protocol):
         ...
 
 
+class FlowState(NamedTuple):
+    """What a flow knows of its partitions and their records."""
+
+    positions: Positions
+    windows: Windows
+    releases: Releases
+    logs: Logs
+    clock: EventClock
+
+
 class Intake:
-    """Where records come in."""
+    """Where records come in. ``dead_letter`` writes letters and returns when they are confirmed."""
 
     def __init__(
         self,
         group: Brings,
-        *,
-        positions: Positions,
-        windows: Windows,
-        releases: Releases,
-        logs: Logs,
-        clock: EventClock,
+        state: FlowState,
         dead_letter: Callable[[Iterable[DeadLetter]], Awaitable[None]],
+        *,
         max_held: int,
     ) -> None:
         self._group = group
-        self._positions = positions
-        self._windows = windows
-        self._releases = releases
-        self._logs = logs
-        self._clock = clock
+        self._positions, self._windows, self._releases, self._logs, self._clock = state
         self._dead_letter = dead_letter
         self._max_held = max_held
         self._parked: dict[Partition, deque[Message]] = {}
@@ -116,7 +118,7 @@ class Intake:
                 self._logs.hole(partition, expected, offset)
         now = self._clock.now()
         timestamp = Millis(round((message.timestamp or 0) * 1000))
-        value = cast(bytes, message.value or b"")
+        value = message.value or b""
         try:
             created = decode_created(value)
         except BadRecord as error:

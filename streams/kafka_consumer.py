@@ -54,7 +54,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 return {}
             if self.paused:
                 timeout = min(timeout or 0.0, _PAUSED_SECONDS)
-            records: dict[TP, list[Any]] = await super()._fetch_records(consumer, active, timeout, TURN_RECORDS)
+            records = dict(await super()._fetch_records(consumer, active, timeout, TURN_RECORDS))
             for tp in [tp for tp in consumer._fetcher._records if tp in active and tp not in records]:  # noqa: SLF001
                 records |= await super()._fetch_records(consumer, {tp}, 0, TURN_RECORDS)
             self._note(consumer, records)

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import faust
 import mode.loop
 from faust.app import BootStrategy
-from faust.types import StreamT
+from faust.types import StreamT, TransportT
 from faust.types.web import Web
 from mode import Service
 from mode.types import ServiceT
@@ -26,6 +26,7 @@ from streams.connections import Database, Producer
 from streams.contract import Millis
 from streams.credentials import credentials
 from streams.group import Group
+from streams.kafka_consumer import Consumer
 from streams.letters import LetterLog
 from streams.lookup import Lookup
 from streams.probe import Probe
@@ -97,6 +98,11 @@ class Worker(faust.App):
     watchdog: Watchdog
     started: Started
 
+    def _new_transport(self) -> TransportT:
+        transport = super()._new_transport()
+        cast(Any, transport).Consumer = Consumer
+        return transport
+
     def _new_web(self) -> Web:
         return HealthWeb(self)
 
@@ -142,6 +148,8 @@ def create_app(settings: Settings, checkpoint: Callable[[str], None] = lambda _:
         broker_rebalance_timeout=15,
         broker_max_poll_interval=3600,
         consumer_auto_offset_reset="earliest",
+        # How soon added partitions are read, and a partition's loss of its leader is known.
+        consumer_metadata_max_age_ms=30_000,
         producer_request_timeout=10,
         topic_disable_leader=True,
         topic_allow_declare=False,
