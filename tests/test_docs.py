@@ -21,9 +21,11 @@ from edge.telemetry import Metrics as EdgeMetrics
 from edge.telemetry import Turns
 from edge.wire.closing import Disconnect
 from edge.wire.frames import message, with_cursor
+from streams.announcement import NOT_AN_ID
 from streams.contract import Millis, Offset, Partition, PostId, dead_letter, decode_feed, encode_dead
 from streams.dead import DISMISSED, FOREIGN, REQUEUED
 from streams.dead_arguments import parse
+from streams.progress import Progress
 from streams.telemetry import Metrics as StreamsMetrics
 from streams.windows import Windows
 from tests.edge.kit.listening import gate
@@ -154,11 +156,12 @@ class Feed:
 def metrics() -> set[str]:
     """Return the metrics' names as a query needs them; a histogram's without its endings."""
     worker = CollectorRegistry()
-    StreamsMetrics(worker)
+    StreamsMetrics(worker, Progress(time.monotonic))
     edge_registry = EdgeMetrics(*parts_of_an_edge(), Feed(), gate(), Turns()).registry()
     families = [*worker.collect(), *edge_registry.collect()]
+    endings = {"counter": "_total", "info": "_info"}
     return {
-        f"{family.name}_total" if family.type == "counter" else family.name
+        family.name + endings.get(family.type, "")
         for family in families
         if not family.name.startswith("process_")
     }
@@ -219,7 +222,7 @@ def test_the_table_of_dead_letters_is_that_of_the_streams() -> None:
     # streams.dead reads letters, and writes those that it has a name for.
     writers = [path for path in ROOT.glob("streams/*.py") if path.name != "dead.py"]
     code = "\n".join(path.read_text("utf-8") for path in writers)
-    reasons = {DISMISSED, FOREIGN, REQUEUED, *re.findall(r'(?:set_aside|dead_letter)\(\s*"([a-z_]+)"', code)}
+    reasons = {DISMISSED, FOREIGN, NOT_AN_ID, REQUEUED, *re.findall(r'(?:set_aside|dead_letter)\(\s*"([a-z_]+)"', code)}
     assert first_cells(section(OPERATIONS, "## What to do with `posts.dead`")) == reasons
 
 
