@@ -73,6 +73,12 @@ class Child:
         """The exit code when it has ended (negative: the signal that ended it), else None."""
         return self._process.poll() if self._process else None
 
+    def resident_bytes(self) -> int:
+        """Return how much memory it and its children have; 0 when it does not run."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return sum(process.memory_info().rss for process in self._find_family())
+        return 0
+
     def stop(self, patience: float = STOP_SECONDS) -> None:
         """End it in good order, or at once after ``patience`` seconds; what it left running is ended too."""
         self.ask_to_end()

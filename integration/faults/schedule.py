@@ -38,12 +38,26 @@ KINDS: Final = tuple(
         ("retention", "edge"),
         ("delete", "queue"),
         ("redeclare", "queue"),
+        ("outlast", "table"),
+        ("forget", "connections"),
+        ("backlog", "partition"),
+        ("poison", "bulk"),
+        ("clock", "workers"),
+        ("add", "partitions"),
     )
 )
 """Every kind of fault: what is done, and to what."""
 
-NEEDS_DURABLE_KAFKA: Final = frozenset({"kill kafka", "term kafka", "retention edge"})
-"""What a broker that keeps everything in memory, and cannot cut a log, has no part in."""
+NEEDS_DURABLE_KAFKA: Final = frozenset({"kill kafka", "term kafka", "retention edge", "add partitions"})
+"""What a broker that keeps everything in memory, and can neither cut a log nor grow a topic, has no part in."""
+
+_NEEDS_QUIET: Final = frozenset({
+    # What is in a queue when it is deleted is lost by RabbitMQ: it must be able to run empty before.
+    "delete", "redeclare",
+    # These measure how live posts do, and must have nothing to do with anything else.
+    "outlast", "forget", "backlog", "poison", "clock", "add",
+})  # fmt: skip
+"""The acts that want everything well, and have it for themselves."""
 
 _SEEDS_A_SYSTEM: Final = 5
 
@@ -112,6 +126,8 @@ def _fault(kind: str, dice: random.Random) -> Fault:
 
 def _targets(kind: str, dice: random.Random) -> tuple[str, ...]:
     act, *_, name = words = kind.split()
+    if act in _NEEDS_QUIET:
+        return (*_EDGES, *_WORKERS, *SERVICES)
     if "worker" in name:
         return tuple(sorted(dice.sample(_WORKERS, ("one", "two", "three").index(words[1]) + 1)))
     if act == "retention":
@@ -122,7 +138,4 @@ def _targets(kind: str, dice: random.Random) -> tuple[str, ...]:
         return (dice.choice(_EDGES),)
     if act == "crash":
         return _WORKERS
-    if name == "queue":
-        # What is in a queue when it is deleted is lost by RabbitMQ: it must be able to run empty before.
-        return (*_EDGES, *_WORKERS, *SERVICES)
     return ("postgres",) if name in {"table", "row", "post"} else (name,)
