@@ -42,6 +42,9 @@ class Child:
         user: str | None = None,
         ending: signal.Signals = signal.SIGTERM,
     ) -> None:
+        # The thread is there before a child is. Were it made for the first one, a Ctrl-C while it begins would have it
+        # forgotten, and with it the child that it then starts.
+        _forker.submit(bool).result()
         self.log = log
         self._environment = dict(environment)
         self._ending = ending

@@ -2,12 +2,15 @@
 
 All three are generic containers on host ports chosen beforehand: a port that Docker chooses changes when a
 container is stopped and started again, and a Kafka broker must advertise its port before it has one.
+``python -m integration.containers`` says whether an engine answers, by its exit code.
+
 The images are current releases; another one (RABBITMQ_IMAGE, POSTGRES_IMAGE, KAFKA_IMAGE) must take the
 same environment variables.
 """
 
 import contextlib
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -263,3 +266,7 @@ def use_reaper_if_there() -> None:
     """Let testcontainers' reaper remove the containers when we are killed, where its image can be had."""
     if not testcontainers_config.ryuk_disabled and why_no_image(testcontainers_config.ryuk_image):
         testcontainers_config.ryuk_disabled = True
+
+
+if __name__ == "__main__":
+    sys.exit(why_no_engine())

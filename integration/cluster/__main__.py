@@ -20,7 +20,7 @@ from integration.elapsed import say
 from integration.faults.installation import Installation
 from integration.faults.outcome import Outcome, line, sentences
 from integration.faults.results import append
-from integration.faults.runner import running
+from integration.faults.runner import Setting, running
 from integration.faults.schedule import Fault
 from integration.service import ServiceError
 
@@ -109,8 +109,8 @@ async def _schedules(stage: ClusterStage, names: Sequence[str], outcomes: list[O
         return
     session_ms = stage.cluster.session_ms
     make = partial(Installation, workers=_WORKERS, window_seconds=_WINDOW_SECONDS)
-    acts = Brokers(stage.cluster).acts
-    async with running(stage, make=make, say=say, acts=acts, posts_a_tick=_POSTS_A_TICK) as runner:
+    setting = Setting(acts=Brokers(stage.cluster).acts, posts_a_tick=_POSTS_A_TICK)
+    async with running(stage, make=make, say=say, setting=setting) as runner:
         for fault in (fault for name in names for fault in GROUPS[name]):
             say(f"{fault.kind}, with broker.session.timeout.ms={session_ms}")
             outcome = await runner.run(f"{fault.kind} at {session_ms} ms", [fault])

@@ -13,8 +13,8 @@ from integration.faults.installation import Installation
 from integration.faults.mutants import MUTANTS
 from integration.faults.outcome import Outcome, line, sentences, table, total
 from integration.faults.results import append, write
-from integration.faults.runner import running
-from integration.faults.schedule import HANDS, NEEDS_DURABLE_KAFKA, deal, systems
+from integration.faults.runner import Setting, running
+from integration.faults.schedule import HANDS, NEEDS_DURABLE_KAFKA, deal, queue_arguments, systems
 from integration.faults.stage import Stage
 from integration.service import ServiceError
 
@@ -71,7 +71,8 @@ async def _schedules(stage: Stage, seeds: Sequence[int], outcomes: list[Outcome]
     if without:
         say(f"left out, since this Kafka keeps everything in memory: {', '.join(sorted(without))}")
     for some in systems(seeds):
-        async with running(stage, make=Installation, say=say) as runner:
+        setting = Setting(queue_arguments=queue_arguments(some[0]))
+        async with running(stage, make=Installation, say=say, setting=setting) as runner:
             for seed in some:
                 outcome = await runner.run(f"seed {seed}", deal(seed, without))
                 if outcome.void and not outcome.charges:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count as counting
 from itertools import islice
@@ -37,9 +37,13 @@ _poison_numbers: Final = counting(1)
 class Announcer:
     """Announces posts on a durable queue, as persistent messages, again until RabbitMQ has confirmed them."""
 
-    def __init__(self, url: str, queue: str, *, posts_a_tick: int = POSTS_A_TICK) -> None:
+    def __init__(
+        self, url: str, queue: str, *, arguments: Mapping[str, Any] | None = None, posts_a_tick: int = POSTS_A_TICK
+    ) -> None:
+        """``arguments`` are those of the queue's declaration."""
         self._url = url
         self._queue = queue
+        self._arguments = dict(arguments or {})
         self._posts_a_tick = posts_a_tick
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
@@ -93,10 +97,10 @@ class Announcer:
         """Note that a post which was announced too early can be shown from now on."""
         self.announced = [one._replace(due=time.monotonic()) if one.post == post else one for one in self.announced]
 
-    async def declare(self, *, delete: bool = False, arguments: dict[str, Any] | None = None) -> tuple[int, int]:
+    async def declare(self, *, delete: bool = False, more: Mapping[str, Any] | None = None) -> tuple[int, int]:
         """Declare the durable queue, after deleting it if told to; return how many consumers it had, and has.
 
-        To be called while nothing is announced.
+        ``more`` are arguments of this declaration alone. To be called while nothing is announced.
         """
         channel = await self._open()
         before = 0
@@ -105,6 +109,7 @@ class Announcer:
             before = state.consumer_count or 0
             # At once, on one channel: the bridge would declare a missing queue as one that is not durable.
             await channel.queue_delete(self._queue)
+        arguments = {**self._arguments, **(more or {})}
         queue = await channel.declare_queue(self._queue, durable=True, arguments=arguments)
         return before, queue.declaration_result.consumer_count or 0
 

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, cast
 
@@ -26,6 +27,7 @@ from integration.faults.stage import Stage
 from integration.faults.verdict import GRACE_SECONDS, judge
 from integration.faults.viewer import Viewer
 from integration.posts_service import create_tables
+from integration.system import System
 
 _POSTS: Final = 6_000
 """How many posts are in the database for a schedule: at 30/s three minutes' worth."""
@@ -40,22 +42,23 @@ _SCHEDULE_SECONDS: Final = 300.0
 _LOOK_SECONDS: Final = 0.2
 
 
+@dataclass(frozen=True)
+class Setting:
+    """How a system is tried: the acts that break it, the pace of announcements, and the arguments of its queue."""
+
+    acts: Mapping[str, Act] = field(default_factory=lambda: ACTS)
+    posts_a_tick: int = POSTS_A_TICK
+    queue_arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Runner:
     """Runs schedules one after the other. Made by :func:`running`."""
 
-    def __init__(
-        self,
-        stage: Stage,
-        proxies: dict[str, Proxy],
-        installation: Installation,
-        acts: Mapping[str, Act],
-        posts_a_tick: int,
-    ) -> None:
+    def __init__(self, stage: Stage, proxies: dict[str, Proxy], installation: Installation, setting: Setting) -> None:
         self._stage = stage
         self._proxies = proxies
         self._installation = installation
-        self._acts = acts
-        self._posts_a_tick = posts_a_tick
+        self._setting = setting
 
     async def run(self, name: str, faults: Sequence[Fault]) -> Outcome:
         """Run one schedule; raises :class:`TimeoutError` when it hangs."""
@@ -86,7 +89,7 @@ class Runner:
     ) -> tuple[Observations, list[str], list[str], list[str]]:
         system, kafka_url = self._installation.system, self._stage.kafka.url
         restarts = len(self._installation.restarts)
-        announcer = Announcer(self._stage.rabbitmq.url, system.queue, posts_a_tick=self._posts_a_tick)
+        announcer = _announcer(self._stage, system, self._setting)
         scene = Scene(self._stage, self._proxies, self._installation, announcer, self._viewers(name))
         posts = iter(await scene.insert(_POSTS))
         first_letter = await logs.end(kafka_url, system.dead)
@@ -130,7 +133,7 @@ class Runner:
                 start = time.monotonic()
                 evidence: str | None
                 try:
-                    evidence = await self._acts[fault.act](scene, fault)
+                    evidence = await self._setting.acts[fault.act](scene, fault)
                 except (Unprovable, TimeoutError, AssertionError, asyncpg.PostgresError, KafkaError) as error:
                     # The fault was not made as it should have been: that is the checker's failure, not the product's.
                     print(f"  {fault.kind}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
@@ -176,10 +179,10 @@ async def running(
     *,
     make: Callable[..., Installation],
     say: Callable[[str], None],
-    acts: Mapping[str, Act] = ACTS,
-    posts_a_tick: int = POSTS_A_TICK,
+    setting: Setting | None = None,
 ) -> AsyncIterator[Runner]:
     """Start the product behind the proxies, and have it end in the end."""
+    setting = setting or Setting()
     proxies = stage.proxies()
     installation = make(stage.environment, stage.scratch)
     try:
@@ -188,7 +191,7 @@ async def running(
         await _tables(stage)
         system = installation.system
         await stage.make_topics(system)
-        announcer = Announcer(stage.rabbitmq.url, system.queue)
+        announcer = _announcer(stage, system, setting)
         await announcer.declare()
         await announcer.close()
         installation.start()
@@ -196,11 +199,17 @@ async def running(
             for member in installation.members.values():
                 await asyncio.to_thread(member.until_ready)
             say(f"{len(installation.workers)} workers and {len(installation.edges)} edges are ready")
-            yield Runner(stage, proxies, installation, acts, posts_a_tick)
+            yield Runner(stage, proxies, installation, setting)
     finally:
         await asyncio.to_thread(installation.close)
         for proxy in proxies.values():
             await proxy.close()
+
+
+def _announcer(stage: Stage, system: System, setting: Setting) -> Announcer:
+    return Announcer(
+        stage.rabbitmq.url, system.queue, arguments=setting.queue_arguments, posts_a_tick=setting.posts_a_tick
+    )
 
 
 async def _tables(stage: Stage) -> None:

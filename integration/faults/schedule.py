@@ -106,17 +106,24 @@ def deal(seed: int, without: Container[str] = ()) -> tuple[Fault, ...]:
 def systems(seeds: Sequence[int]) -> Iterator[Sequence[int]]:
     """Divide seeds among systems that are started anew: a few for each, and none after one that cuts a log.
 
+    All of a system have the same :func:`queue_arguments`.
+
     An old system hides what befalls only a new one, whose partitions were never committed; a new one hides the rest.
     Once a log is cut, an edge that starts has no history to offer, and rightly says so to whoever has a cursor.
     """
     some: list[int] = []
     for seed in seeds:
         some.append(seed)
-        if len(some) == _SEEDS_A_SYSTEM or any(fault.act == "retention" for fault in deal(seed)):
+        if seed % _SEEDS_A_SYSTEM == _SEEDS_A_SYSTEM - 1 or any(fault.act == "retention" for fault in deal(seed)):
             yield some
             some = []
     if some:
         yield some
+
+
+def queue_arguments(seed: int) -> dict[str, str]:
+    """Return the arguments of a seed's queue: a classic one for some seeds, a quorum queue for the next ones."""
+    return {"x-queue-type": "quorum"} if seed // _SEEDS_A_SYSTEM % 2 else {}
 
 
 def _fault(kind: str, dice: random.Random) -> Fault:
