@@ -2,12 +2,15 @@
 
 All three are generic containers on host ports chosen beforehand: a port that Docker chooses changes when a
 container is stopped and started again, and a Kafka broker must advertise its port before it has one.
+``python -m integration.containers`` says whether an engine answers, by its exit code.
+
 The images are current releases; another one (RABBITMQ_IMAGE, POSTGRES_IMAGE, KAFKA_IMAGE) must take the
 same environment variables.
 """
 
 import contextlib
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -218,6 +221,32 @@ def postgres(image: str) -> ContainerService:
     )
 
 
+def kafka_environment() -> dict[str, str]:
+    """Return the settings of a node that is broker and controller; all but the addresses that it advertises."""
+    return {
+        # The image's own defaults hold only while none of these is set: all of them, then.
+        "KAFKA_NODE_ID": "1",
+        "KAFKA_PROCESS_ROLES": "broker,controller",
+        "KAFKA_LISTENERS": "PLAINTEXT://:9092,CONTROLLER://:9093",
+        "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+        "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+        # One is enough for a few groups, and is read back in no time after a kill; the default is 50.
+        "KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS": "1",
+        "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+        "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
+        "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+        # Killed and started again, the broker waits for its own former session to end: 9 s by default.
+        "KAFKA_BROKER_SESSION_TIMEOUT_MS": "3000",
+        "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS": "500",
+        "KAFKA_LOG_DIRS": "/tmp/kafka-logs",  # noqa: S108 - inside the container, where nobody else is
+        "KAFKA_HEAP_OPTS": "-Xms256m -Xmx256m",  # a few topics; the default of 1 GiB is for servers
+        # Of 128 MiB by default, for which such a heap has no room when many topics are loaded at a start.
+        "KAFKA_LOG_CLEANER_DEDUPE_BUFFER_SIZE": "8388608",
+    }
+
+
 def kafka(image: str, advertised: int | None = None) -> ContainerService:
     """Apache Kafka: one node that is broker and controller.
 
@@ -232,27 +261,8 @@ def kafka(image: str, advertised: int | None = None) -> ContainerService:
         image=image,
         port=(port, 9092),
         environment={
-            # The image's own defaults hold only while none of these is set: all of them, then.
-            "KAFKA_NODE_ID": "1",
-            "KAFKA_PROCESS_ROLES": "broker,controller",
-            "KAFKA_LISTENERS": "PLAINTEXT://:9092,CONTROLLER://:9093",
+            **kafka_environment(),
             "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://{address}",
-            "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
-            "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-            "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
-            "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
-            # One is enough for a few groups, and is read back in no time after a kill; the default is 50.
-            "KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS": "1",
-            "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
-            "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
-            "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
-            # Killed and started again, the broker waits for its own former session to end: 9 s by default.
-            "KAFKA_BROKER_SESSION_TIMEOUT_MS": "3000",
-            "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS": "500",
-            "KAFKA_LOG_DIRS": "/tmp/kafka-logs",  # noqa: S108 - inside the container, where nobody else is
-            "KAFKA_HEAP_OPTS": "-Xms256m -Xmx256m",  # a few topics; the default of 1 GiB is for servers
-            # Of 128 MiB by default, for which such a heap has no room when many topics are loaded at a start.
-            "KAFKA_LOG_CLEANER_DEDUPE_BUFFER_SIZE": "8388608",
         },
     )
 
@@ -261,3 +271,7 @@ def use_reaper_if_there() -> None:
     """Let testcontainers' reaper remove the containers when we are killed, where its image can be had."""
     if not testcontainers_config.ryuk_disabled and why_no_image(testcontainers_config.ryuk_image):
         testcontainers_config.ryuk_disabled = True
+
+
+if __name__ == "__main__":
+    sys.exit(why_no_engine())

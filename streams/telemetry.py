@@ -17,7 +17,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("postcast.streams")
 
 
 class Holds(Protocol):
-    """What the metrics read of :class:`streams.agent.Flow`."""
+    """What the metrics read of a flow: :class:`streams.standing.Standing`."""
 
     @property
     def held_live(self) -> int:
@@ -55,6 +55,9 @@ class Metrics:
         tasks.set_function(_tasks)
         self.queue_messages = Gauge(
             "postcast_queue_messages", "Deliveries that wait in the RabbitMQ queue, asked every 10 s", registry=registry
+        )
+        self.unacknowledged = Gauge(
+            "postcast_unacknowledged", "Deliveries that were taken and are not acknowledged", registry=registry
         )
         self.deliveries = Counter("postcast_deliveries", "Deliveries that Kafka has confirmed", registry=registry)
         self.batches = Counter("postcast_batches", "Batches looked up and published", registry=registry)
