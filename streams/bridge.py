@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from mode import Service
 
-from streams.consumer import Consumer
+from streams.consumer import GATHER_SECONDS, Consumer
 from streams.contract import DeadLetter, PostId, encode_dead
 from streams.deliveries import Acknowledgement
 from streams.letters import LetterLog
@@ -34,8 +34,8 @@ _FLUSH_SECONDS: Final = 1.0
 class Bridge(Service):
     """Consumes the queue for as long as the worker runs.
 
-    ``sleep`` waits that many seconds. ``checkpoint`` is told of each delivery between its confirmation and its
-    acknowledgement.
+    ``sleep`` waits that many seconds, ``gather`` is how many a group of posts gathers. ``checkpoint`` is told of each
+    delivery between its confirmation and its acknowledgement.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Bridge(Service):
         metrics: Metrics,
         letters: LetterLog,
         checkpoint: Callable[[str], None],
+        gather: float = GATHER_SECONDS,
         sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep,
     ) -> None:
         super().__init__()
@@ -58,13 +59,17 @@ class Bridge(Service):
         self._metrics = metrics
         self._letters = letters
         self._checkpoint = checkpoint
+        self._gather = gather
         self._sleep = sleep
         self._outage = _Outage(stage)
+        self._drained = asyncio.Event()
+        self._drained.set()
         # How many subscriptions in a row ended before a delivery was acknowledged.
         self._failures = 0
 
     async def on_stop(self) -> None:
-        """Warn of the dead letters that are counted and not in the log yet."""
+        """Wait until what is in flight is acknowledged: the service's tasks are cancelled when this returns."""
+        await self._drained.wait()
         self._letters.flush(final=True)
 
     @Service.task
@@ -98,12 +103,14 @@ class Bridge(Service):
             dead_letter=self._dead_letter,
             acknowledge=lambda acknowledgement: self._acknowledge(subscription, acknowledgement),
             enough=self._settings.prefetch // 2,
+            gather=self._gather,
         )
         async with self._rabbitmq.subscribed(consumer.deliver) as subscription:
             log.info("bridge.consuming", queue=self._settings.queue_name)
             if not self._outage.failing:
                 self._outage.ends()
             forwarding = asyncio.create_task(consumer.run())
+            self._drained.clear()
             try:
                 await self._first(
                     self.wait_until_stopped(),
@@ -113,6 +120,7 @@ class Bridge(Service):
                 )
                 await self._drain(subscription, consumer, forwarding)
             finally:
+                self._drained.set()
                 forwarding.cancel()
                 await asyncio.gather(forwarding, return_exceptions=True)
                 self._metrics.queue_messages.set(float("nan"))

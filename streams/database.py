@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import asyncpg
 from sqlalchemy import event
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -130,6 +130,7 @@ def create_engine(database: Database, *, answer_seconds: float) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "connect", _mark_fresh)
     event.listen(engine.sync_engine, "checkout", _ask_idle)
+    event.listen(engine.sync_engine, "handle_error", _leave_silent)
     return engine
 
 
@@ -149,6 +150,13 @@ def _ask_idle(connection: Any, entry: ConnectionPoolEntry, _: object) -> None:
         raise DisconnectionError from error
 
 
+def _leave_silent(context: ExceptionContext) -> None:
+    """End a connection that did not answer in time without a word, which would be waited for."""
+    if isinstance(context.original_exception, TimeoutError) and context.connection is not None:
+        driver: Any = context.connection.connection.driver_connection
+        driver.terminate()
+
+
 @contextlib.asynccontextmanager
 async def read_only(engine: AsyncEngine, *, statement_seconds: float) -> AsyncIterator[AsyncConnection]:
     """Begin a read-only transaction in which a statement may take ``statement_seconds``; raises NoConnection.
@@ -156,39 +164,15 @@ async def read_only(engine: AsyncEngine, *, statement_seconds: float) -> AsyncIt
     Both are said inside the transaction. As settings of the session they would reach the wrong sessions behind
     PgBouncer in transaction mode, or none.
     """
-    try:
-        connection = await engine.connect()
-        await _or_drop(connection, f"SET LOCAL statement_timeout = {round(statement_seconds * 1000)}")
-    except NoConnection:
-        raise
-    except Exception as error:
-        raise NoConnection(first_line(error), is_final=False) from error
-    try:
+    async with contextlib.AsyncExitStack() as begun:
+        try:
+            connection = await begun.enter_async_context(engine.connect())
+            await connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(statement_seconds * 1000)}")
+        except NoConnection:
+            raise
+        except Exception as error:
+            raise NoConnection(first_line(error), is_final=False) from error
         yield connection
-    except TimeoutError:
-        await _drop(connection)
-        raise
-    finally:
-        await connection.close()
-
-
-async def _or_drop(connection: AsyncConnection, statement: str) -> None:
-    """Execute the first statement of a transaction; a connection on which that fails is not used again."""
-    try:
-        await connection.exec_driver_sql(statement)
-    except Exception:
-        await _drop(connection)
-        await connection.close()
-        raise
-
-
-async def _drop(connection: AsyncConnection) -> None:
-    """Forget a connection without a word to the server, which would be waited for."""
-    if not connection.invalidated:
-        raw = await connection.get_raw_connection()
-        driver: Any = raw.driver_connection
-        driver.terminate()
-        await connection.invalidate()
 
 
 async def close(engine: AsyncEngine) -> None:
