@@ -80,7 +80,8 @@ class Flow(Service):
         self._logs = Logs(group, self._positions, skipped=self._releases.settle, steady=steady)
         state = FlowState(self._positions, self._windows, self._releases, self._logs, self._clock)
         self._intake = Intake(group, state, completion.dead_letter, max_held=settings.max_held)
-        self._standing = Standing(group, state, self._intake, metrics)
+        self.standing = Standing(group, state, self._intake)
+        """What metrics say of this flow."""
         # Counts assignments: what began under another number is not ours any more.
         self._assignment = 0
         self._rebalance = OpenWork(read)
@@ -121,31 +122,32 @@ class Flow(Service):
         return self._windows.next_batch(
             self._clock.now(),
             read=self._logs.read(),
-            absent=self._standing.absent,
+            absent=self.standing.absent,
             pressed=self._windows.held >= 2 * self._max_held,
         )
 
     async def _complete(self, batch: Batch) -> None:
         assignment = self._assignment
-        self._standing.in_work = batch
+        self.standing.in_work = batch
         self._idle.clear()
         try:
-            await self._complete_at_last(batch)
+            done = await self._completed(batch, assignment)
         finally:
-            self._standing.in_work = None
+            self.standing.in_work = None
             self._idle.set()
         # The records of a batch that a rebalance cut off may be held again, by a new reading.
-        if assignment == self._assignment:
+        if done and assignment == self._assignment:
             self._releases.finish((record.partition, record.offset) for record in batch.records)
             ended = self._clock.now() - batch.window - self._size
             self._metrics.window_delay_seconds.observe(ended / 1000)
 
-    async def _complete_at_last(self, batch: Batch) -> None:
-        """Complete a batch, again and again if it has to be: no error is a reason to skip it."""
+    async def _completed(self, batch: Batch, assignment: int) -> bool:
+        """Complete a batch while it is ours, again and again if it has to be: no error is a reason to skip it."""
         known = ""
         report = OpenWork(self._commit_stage)
+        attempts = delays()
         try:
-            for delay in delays():
+            while assignment == self._assignment and not self.should_stop:
                 try:
                     await self._completion.complete(batch)
                 except Exception as error:  # noqa: BLE001 - law 7: never skipped, never silent
@@ -153,11 +155,12 @@ class Flow(Service):
                         known = repr(error)
                         log.exception("batch.failed", ids=len(batch.records))
                     report.work.waits("worker", f"a batch fails for an unexpected reason, see the log: {known}")
-                    await asyncio.sleep(delay)
+                    await self.sleep(next(attempts))
                 else:
-                    return
+                    return True
         finally:
             report.close()
+        return False
 
     # -- what is looked after ----------------------------------------------------------------------
 
@@ -166,7 +169,6 @@ class Flow(Service):
         while not self.should_stop:
             await self.sleep(TICK_SECONDS)
             await self._logs.look()
-            self._standing.measure()
 
     @Service.task
     async def _commit_released(self) -> None:
@@ -180,7 +182,7 @@ class Flow(Service):
 
     async def places(self) -> dict[Partition, Place]:
         """Say where each partition stands whose leader tells its end; asks through the consumer's thread."""
-        places = await self._standing.places()
+        places = await self.standing.places()
         if places or not list(self._positions):
             self._unanswered.close()
         else:
@@ -242,4 +244,3 @@ class Flow(Service):
         self._releases.begin({})
         self._logs.begin()
         self._intake.begin()
-        self._standing.measure()

@@ -57,6 +57,9 @@ class Group:
 
     def leaderless(self, partitions: Collection[Partition]) -> frozenset[Partition]:
         """Return which of these partitions no broker leads, as far as the consumer knows."""
+        if not partitions:
+            # Before the consumer has started, too.
+            return frozenset()
         cluster = self._aiokafka._client.cluster  # noqa: SLF001
         leaders = {p: cluster.leader_for_partition(TopicPartition(self._topic, p)) for p in partitions}
         return frozenset(partition for partition, leader in leaders.items() if leader in {None, -1})

@@ -2,7 +2,8 @@
 
 Laws:
 
-* a worker that holds ``max_held`` ids pauses the partitions that are behind, and no other: what is live flows on;
+* a worker that holds ``max_held`` ids pauses each partition that brings an overdue record, so those that are behind:
+  what is live flows on;
 * at twice as many ids every partition is paused: then the database or Kafka is away, and records wait in Kafka;
 * what still comes of a paused partition is parked as it is, in order. It is what Faust has in its hands already: some
   thousands of records at most, and a paused partition brings no more.
@@ -79,7 +80,7 @@ class Intake:
         # What was read before a rebalance belongs to nobody now.
         if message.generation_id != self._group.generation or partition not in self._windows:
             return
-        if partition in self._parked or self._is_too_much(partition):
+        if partition in self._parked or self._is_too_much(message):
             self._pause(self.paused | {partition})
             self._parked.setdefault(partition, deque()).append(message)
         else:
@@ -89,18 +90,18 @@ class Intake:
         """Take what was parked as far as there is room, and read paused partitions on."""
         for partition in list(self._parked):
             # A letter that is to be confirmed takes its time: the partition may be revoked meanwhile.
-            while (parked := self._parked.get(partition)) and not self._is_too_much(partition):
+            while (parked := self._parked.get(partition)) and not self._is_too_much(parked[0]):
                 await self._take(parked.popleft())
             if not parked:
                 self._parked.pop(partition, None)
-        self._pause(frozenset(p for p in self.paused if p in self._parked or self._is_too_much(p)))
+        self._pause(frozenset(self._parked))
 
-    def _is_too_much(self, partition: Partition) -> bool:
+    def _is_too_much(self, message: Message) -> bool:
         held = self._releases.held
         if held < self._max_held:
             return False
-        return held >= 2 * self._max_held or self._windows.is_behind(
-            partition, self._clock.now(), read=partition in self._logs.read()
+        return held >= 2 * self._max_held or self._windows.is_overdue(
+            Partition(message.partition), _timestamp(message), self._clock.now()
         )
 
     def _pause(self, partitions: frozenset[Partition]) -> None:
@@ -117,7 +118,7 @@ class Intake:
             case Verdict.HOLE:
                 self._logs.hole(partition, expected, offset)
         now = self._clock.now()
-        timestamp = Millis(round((message.timestamp or 0) * 1000))
+        timestamp = _timestamp(message)
         value = message.value or b""
         try:
             created = decode_created(value)
@@ -138,3 +139,7 @@ class Intake:
             ids=created.ids,
             attempt=created.attempt,
         )
+
+
+def _timestamp(message: Message) -> Millis:
+    return Millis(round((message.timestamp or 0) * 1000))

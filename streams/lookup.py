@@ -29,8 +29,9 @@ _PERHAPS_THE_IDS: Final = ("20", "21", "22", "38", "39", "53", "54", "58", "P0",
 _NOT_THE_IDS: Final = frozenset({"53300"})
 # query_canceled (by statement_timeout), lock_not_available, transaction_timeout
 _TIMED_OUT: Final = frozenset({"57014", "55P03", "25P04"})
-# What is wrong with a statement: its syntax, and what it names. insufficient_privilege is of that class too.
-_WRONG_STATEMENT: Final = ("42", "3F")
+# What is wrong with a statement: its syntax, what it names (42, which has insufficient_privilege too; 3F), that it
+# writes (25006, read_only_sql_transaction).
+_WRONG_STATEMENT: Final = ("42", "3F", "25006")
 _NO_RIGHTS: Final = "42501"
 
 _ANSWER_SECONDS: Final = 2.0

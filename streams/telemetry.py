@@ -17,7 +17,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("postcast.streams")
 
 
 class Holds(Protocol):
-    """What the metrics read of :class:`streams.agent.Flow`."""
+    """What the metrics read of a flow: :class:`streams.standing.Standing`."""
 
     @property
     def held_live(self) -> int:

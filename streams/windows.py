@@ -160,14 +160,18 @@ class Windows:
             return self._take([window], self._max_batch, overdue=not self._is_live(window))
         return None
 
-    def is_behind(self, partition: Partition, now: Millis, *, read: bool) -> bool:
-        """Say whether a partition is behind the live flow: not ``read`` to its end, its newest record overdue."""
-        newest = self._logs[partition].newest
-        return not read and (newest is None or newest + self._size + LIVE_MS <= now)
-
     def behind(self, now: Millis, read: Container[Partition]) -> frozenset[Partition]:
-        """Return the partitions that are behind the live flow."""
-        return frozenset(p for p in self._logs if self.is_behind(p, now, read=p in read))
+        """Return the partitions that are behind the live flow: not read to their end, their newest record overdue."""
+        return frozenset(
+            partition
+            for partition, log in self._logs.items()
+            if partition not in read and (log.newest is None or log.newest + self._size + LIVE_MS <= now)
+        )
+
+    def is_overdue(self, partition: Partition, timestamp: Millis, now: Millis) -> bool:
+        """Say whether the next record of a partition would be overdue."""
+        log = self._logs[partition]
+        return self._window(max(log.largest, min(timestamp, now))) + self._size + LIVE_MS <= now
 
     def newest_event(self, partition: Partition) -> Millis | None:
         """Return the largest event time that was read of a partition; None before the first record."""

@@ -160,11 +160,7 @@ def metrics() -> set[str]:
     edge_registry = EdgeMetrics(*parts_of_an_edge(), Feed(), gate(), Turns()).registry()
     families = [*worker.collect(), *edge_registry.collect()]
     endings = {"counter": "_total", "info": "_info"}
-    return {
-        family.name + endings.get(family.type, "")
-        for family in families
-        if not family.name.startswith("process_")
-    }
+    return {family.name + endings.get(family.type, "") for family in families if not family.name.startswith("process_")}
 
 
 def test_the_tables_of_metrics_are_complete_and_true() -> None:

@@ -14,10 +14,11 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from edge.feed.follow import Unreachable
 from edge.feed.start import Bounds
+from runtime.kafka import obstacle
 from streams.contract import Offset
 
 # How long a broker may take to answer: far above any healthy answer, and no longer than a client waits for its 101.
@@ -105,7 +106,10 @@ async def _consumer(client: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer
     )
     try:
         with _translated():
-            await consumer.start()
+            try:
+                await consumer.start()
+            except KafkaConnectionError as error:
+                raise Unreachable(await obstacle(client) or repr(error)) from error
         yield consumer
     finally:
         await _stop(consumer)

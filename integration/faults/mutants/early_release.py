@@ -10,7 +10,7 @@ _next_batch = Flow._next_batch  # noqa: SLF001 - a mutant
 def _released(self: Flow) -> Batch | None:
     batch = _next_batch(self)
     if batch is not None:
-        self._releases.finish((record.partition, record.offset) for record in batch.records)  # noqa: SLF001 - a mutant
+        self._releases.finish((record.partition, record.offset) for record in batch.records)
     return batch
 
 
