@@ -97,19 +97,23 @@ class ContainerService(Service):
         image: str,
         port: tuple[int, int],
         environment: Mapping[str, str],
+        tls_ports: tuple[int, int] | None = None,
     ) -> None:
-        """``port``: the host's and the container's. ``{host}`` in ``url`` and ``environment``: the engine's host."""
+        """``port``, ``tls_ports``: the host's and the container's. ``{host}`` in ``url`` and ``environment``: the engine's host."""
         # The thread is there before a container is. Were it made for the first one, a Ctrl-C while it begins would have
         # it forgotten, and the removal would get a thread of its own, and not wait for the creation.
         _creator.submit(bool).result()
         self._container = DockerContainer(image)
         host = self._container.get_docker_client().host().replace("localhost", "127.0.0.1")
-        outside, inside = port
         # Demo credentials are for this machine alone, unless the engine is another machine.
-        published = ("127.0.0.1", outside) if host == "127.0.0.1" else outside
-        self._container.ports = cast("dict[str, int | None]", {f"{inside}/tcp": published})
+        published = {
+            f"{inside}/tcp": ("127.0.0.1", outside) if host == "127.0.0.1" else outside
+            for outside, inside in filter(None, (port, tls_ports))
+        }
+        self._container.ports = cast("dict[str, int | None]", published)
         self._container.with_envs(**{key: value.replace("{host}", host) for key, value in environment.items()})
         super().__init__(name, url.replace("{host}", host), probe, how=f"container of {image}", durable=True)
+        self.tls_ports = tls_ports
         self._created = False
 
     def launch(self) -> None:
@@ -190,6 +194,7 @@ def rabbitmq(image: str) -> ContainerService:
         probes.amqp,
         image=image,
         port=(port, 5672),
+        tls_ports=(free_port(), 5671),
         environment={
             "RABBITMQ_DEFAULT_USER": USER,
             "RABBITMQ_DEFAULT_PASS": PASSWORD,

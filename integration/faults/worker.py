@@ -32,11 +32,11 @@ def _shifted_time() -> float:
 # Before the product is imported, and with it whoever takes the function out of its module.
 time.time = _shifted_time
 
-from streams.app import create_app  # noqa: E402
 from streams.settings import load  # noqa: E402
+from streams.worker import create_app  # noqa: E402
 
 
-def reached(point: str) -> None:
+def checkpoint(point: str) -> None:
     """Die here if that was asked for."""
     try:
         # Atomic: of several workers at the same point one dies.
@@ -46,4 +46,4 @@ def reached(point: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-app = create_app(load(), reached=reached)
+app = create_app(load(), checkpoint=checkpoint)

@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from edge.limits import SPARE
+from edge.access.limits import SPARE
 
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if name in {"PATH", "PYTHONPATH", "VIRTUAL_ENV"}},
