@@ -10,10 +10,10 @@ import os
 import time
 from collections.abc import Mapping
 
-from streams.worker import create_app
 from streams.contract import Offset, Partition
 from streams.group import Group
 from streams.settings import load
+from streams.worker import create_app
 
 # Longer than any watchdog waits.
 _FOR_EVER_SECONDS = 600

@@ -8,8 +8,8 @@ import os
 import signal
 from pathlib import Path
 
-from streams.worker import create_app
 from streams.settings import load
+from streams.worker import create_app
 
 _armed = Path(os.environ["ARMED_POINTS"])
 
