@@ -131,7 +131,7 @@ async def test_a_stop_under_load_announces_nothing_twice(install: Install, owner
         for life in range(1, 4):
             worker = system.worker()
             await asyncio.to_thread(
-                worker.until, lambda: worker.metric("postcast_deliveries_total") > 500, "takes deliveries"
+                worker.until, lambda at=worker: at.metric("postcast_deliveries_total") > 500, "takes deliveries"
             )
             if life == 3:
                 break
