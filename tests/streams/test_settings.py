@@ -31,15 +31,14 @@ def test_the_replaced_services_values_work_unchanged() -> None:
     settings = load()
     assert settings.amqp_url.get_secret_value() == RIGHT["AMQP_URL"]
     assert settings.queue_name == "created-posts"
-    assert settings.database_dsn == "postgresql://postgres:12345678@localhost:5432/postgres?sslmode=disable"
-    assert settings.window_ms == 5000
-
-
-def test_parameters_that_only_libpq_knows_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(
-        "DATABASE_URL", "postgresql://u@h/d?connect_timeout=3&application_name=posts&binary_parameters=yes"
+    database = settings.database
+    assert (database.hosts, database.user, database.password, database.name) == (
+        (("localhost", 5432),),
+        "postgres",
+        "12345678",
+        "postgres",
     )
-    assert load().database_dsn == "postgresql://u@h/d?application_name=posts"
+    assert settings.window_ms == 5000
 
 
 def test_several_hosts_of_rabbitmq_have_a_url_each(monkeypatch: pytest.MonkeyPatch) -> None:
