@@ -1,13 +1,19 @@
 """The queue is whatever it is: there or not, durable or not, ours to declare or not, deleted and declared anew."""
 
 import asyncio
+from collections import Counter
+from typing import Final
 
 import aio_pika
 
+from integration import topics
 from integration.author import Author, author_of
 from integration.clients import Client, connect
 from integration.conftest import Install
 from integration.services import Services
+from integration.system import Process
+
+MIGRATION_SECONDS: Final = 2.0
 
 
 def _durable(services: Services, queue: str) -> str | None:
@@ -69,6 +75,76 @@ async def test_a_queue_that_it_may_not_declare_is_asked_for_in_one_sentence_and_
     async with author_of(system, owner) as author, await connect(edge.websocket) as client:
         await asyncio.to_thread(worker.until_ready)
         await _publish_and_see(author, client)
-    said = [event["why"] for event in worker.events("service.waiting") if event["part"] == "rabbitmq"]
-    assert len(said) == len(set(said)) == 1
-    assert repr(system.queue) in said[0]
+    said = [event["why"] for event in worker.events("service.waiting") if event["part"] == "bridge"]
+    assert len([why for why in said if repr(system.queue) in why]) == 1
+    assert len(said) == len(set(said))
+
+
+async def test_a_producer_has_time_to_declare_a_deleted_queue_durable(install: Install, owner: dict[str, str]) -> None:
+    """Two seconds pass between the two steps; declared by the worker meanwhile, the second one would be refused."""
+    system = install()
+    worker, edge = system.worker(), system.edge()
+    await asyncio.to_thread(worker.until_ready)
+    await asyncio.to_thread(edge.until_ready)
+    async with (
+        author_of(system, owner) as author,
+        await connect(edge.websocket) as client,
+        await aio_pika.connect(owner["AMQP_URL"]) as broker,
+    ):
+        channel = await broker.channel(publisher_confirms=False)
+        await channel.queue_delete(system.queue)
+        await asyncio.sleep(MIGRATION_SECONDS)  # this is how long the producer takes, and not a wait for anything
+        await channel.declare_queue(system.queue, durable=True, arguments={"x-queue-type": "quorum"})
+        await _publish_and_see(author, client)
+        # Without traffic it is well again, and says how long the queue is.
+        await asyncio.to_thread(worker.until_ready)
+        await asyncio.to_thread(worker.until, lambda: _depth(worker) == 0, "knows the depth of the queue")
+
+
+def _depth(worker: Process) -> float:
+    return worker.metric("postcast_queue_messages")
+
+
+async def test_the_depth_of_the_queue_is_known_while_kafka_is_away(
+    install: Install, owner: dict[str, str], services: Services
+) -> None:
+    """Deliveries that a worker holds do not count: they are not in the queue any more."""
+    system = install(PREFETCH=100)
+    worker = system.worker()
+    await asyncio.to_thread(worker.until_ready)
+    async with author_of(system, owner) as author:
+        await asyncio.to_thread(services.kafka.pause)
+        try:
+            await author.announce(*range(1, 251))
+            await asyncio.to_thread(worker.until, lambda: _depth(worker) == 150, "knows the depth of the queue")
+        finally:
+            await asyncio.to_thread(services.kafka.resume)
+        await asyncio.to_thread(worker.until, lambda: _depth(worker) == 0, "knows that the queue is empty")
+
+
+async def test_a_stop_under_load_announces_nothing_twice(install: Install, owner: dict[str, str]) -> None:
+    """What is in flight at SIGTERM is confirmed and acknowledged before the end; the next worker takes the rest."""
+    system = install(WINDOW_SECONDS=0.5)
+    async with author_of(system, owner) as author:
+        announced = range(1, 20_001)
+        await author.announce(*announced)
+        for life in range(1, 4):
+            worker = system.worker()
+            await asyncio.to_thread(
+                worker.until, lambda: worker.metric("postcast_deliveries_total") > 500, "takes deliveries"
+            )
+            if life == 3:
+                break
+            assert await asyncio.to_thread(worker.terminate) == 0
+            assert worker.events("bridge.not_drained") == []
+            await author.announce(*range(announced.stop, announced.stop + 5_000))
+            announced = range(1, announced.stop + 5_000)
+        await asyncio.to_thread(worker.until, lambda: _is_empty(worker), "takes all")
+    records = await topics.created_records(system.environment["KAFKA_URL"], system.created)
+    # None of these posts exists: each is looked up again, and only the announcements are counted here.
+    counts = Counter(post for record in records if not record.attempt for post in record.ids)
+    assert counts == dict.fromkeys(announced, 1)
+
+
+def _is_empty(worker: Process) -> bool:
+    return len(worker.events("bridge.consuming")) == 1 and _depth(worker) == 0 and worker.ask("/readyz")[0] == 200

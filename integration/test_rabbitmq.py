@@ -9,7 +9,7 @@ import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -150,21 +150,21 @@ async def test_a_consumer_that_stands_by_knows_of_the_active_one_and_takes_over(
     standby = Bench(url, queue_name=active.queue)
     async with channel(url) as producer:
         await producer.declare_queue(active.queue, arguments={"x-single-active-consumer": True})
-        async with active.subscribed() as first, standby.subscribed() as second:
-            await publish(producer, active.queue, b"11", b"12", b"13")
-            await active.until_delivered(1)
-            depth = await second.depth()
-            assert (depth.messages, depth.consumers) == (2, 2)
-            await second.renew()
-            await asyncio.sleep(_SILENCE_SECONDS)
-            assert (active.delivered, standby.delivered) == ([(1, 11)], [])
-            await first.acknowledge(ack(1))
-            await active.until_delivered(2)
-            await first.cancel()
-            # Not before the one that was active holds nothing any more.
-            await first.acknowledge(ack(2))
-            await standby.until_delivered(1)
-            assert standby.delivered == [(1, 13)]
+        async with AsyncExitStack() as until_it_leaves:
+            first = await until_it_leaves.enter_async_context(active.subscribed())
+            async with standby.subscribed() as second:
+                await publish(producer, active.queue, b"11", b"12", b"13")
+                await active.until_delivered(1)
+                depth = await second.depth()
+                assert (depth.messages, depth.consumers) == (2, 2)
+                await second.renew()
+                await asyncio.sleep(_SILENCE_SECONDS)
+                assert (active.delivered, standby.delivered) == ([(1, 11)], [])
+                await first.acknowledge(ack(1))
+                await active.until_delivered(2)
+                await until_it_leaves.aclose()
+                await standby.until_delivered(2)
+                assert [what for _, what in standby.delivered] == [12, 13]
 
 
 async def test_a_missing_queue_is_declared_as_the_producer_does(url: str, services: Services) -> None:

@@ -111,6 +111,7 @@ class Bridge(Service):
                 self._outage.ends()
             forwarding = asyncio.create_task(consumer.run())
             self._drained.clear()
+            self._metrics.unacknowledged.set_function(lambda: consumer.open)
             try:
                 await self._first(
                     self.wait_until_stopped(),
@@ -123,6 +124,7 @@ class Bridge(Service):
                 self._drained.set()
                 forwarding.cancel()
                 await asyncio.gather(forwarding, return_exceptions=True)
+                self._metrics.unacknowledged.set_function(lambda: 0)
                 self._metrics.queue_messages.set(float("nan"))
 
     async def _watch(self, subscription: Subscription, consumer: Consumer) -> None:
