@@ -181,10 +181,7 @@ def create_app(settings: Settings, checkpoint: Callable[[str], None] = lambda _:
         metrics=metrics,
         checkpoint=checkpoint,
     )
-<<<<<<< HEAD
     metrics.read_from(app.flow.standing)
-=======
->>>>>>> refs/heads/completion
     app.bridge = Bridge(
         settings,
         RabbitMQ(settings, time.monotonic),
