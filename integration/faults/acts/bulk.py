@@ -32,10 +32,13 @@ async def backlog(scene: Scene, _: Fault) -> str:
     ]
     scene.announcer.note(old)
     await logs.place(scene.stage.kafka.url, system.created, 0, records)
-    await scene.until(scene.is_shown, "the backlog is shown")
+    try:
+        await scene.until(scene.is_shown, "the backlog is shown")
+    except Unprovable as late:
+        scene.charges.append(str(late))
     took = time.monotonic() - begun
     live = await charge_late_posts(scene, begun, allowed=STATEMENTS_SECONDS, what="a backlog", beside=set(old))
-    return f"a backlog of {_BACKLOG} posts was shown within {took:.1f} s, and {live}"
+    return f"a backlog of {_BACKLOG} posts was written, and shown or given up after {took:.1f} s; {live}"
 
 
 async def poison(scene: Scene, fault: Fault) -> str:
