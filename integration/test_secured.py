@@ -209,9 +209,11 @@ async def test_a_wrong_password_is_waited_out_and_said(install: Install, kafka: 
     """Both processes run on, not ready, and their logs say what is refused."""
     system = install(**{**variables(kafka, "SCRAM-SHA-512"), "KAFKA_SASL_PASSWORD": "wr0ng-sesame"})
     for process in (system.worker(), system.edge()):
-        await asyncio.to_thread(
-            process.until, lambda p=process: "invalid credentials" in p.log.read_text("utf-8"), "says what is refused"
-        )
+
+        def says_why(log: Path = process.log) -> bool:
+            return "invalid credentials" in log.read_text("utf-8")
+
+        await asyncio.to_thread(process.until, says_why, "says what is refused")
         assert process.ask("/livez")[0] == 200
         assert process.ask("/readyz")[0] == 503
 

@@ -186,7 +186,7 @@ class Flow(Service):
         if places or not list(self._positions):
             self._unanswered.close()
         else:
-            why = "no broker that leads the assigned partitions of posts.created answers"
+            why = "no broker of Kafka that leads the assigned partitions of posts.created answers"
             self._unanswered.work.waits("leader", why)
         return places
 

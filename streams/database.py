@@ -27,7 +27,7 @@ setting that the server does not know), cant_change_runtime_param."""
 
 
 _IDLE_SECONDS: Final = 1.0
-"""How long a connection that was idle may take to answer; a healthy one does in 0.1 ms (docs/decisions/0005)."""
+"""How long a connection that was idle may take to answer; a healthy one does in 0.2 ms (docs/decisions/0005)."""
 _CLOSE_SECONDS: Final = 2.0
 
 

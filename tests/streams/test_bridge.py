@@ -191,11 +191,14 @@ async def test_the_depth_of_the_queue_is_asked_every_ten_seconds_and_unknown_wit
     bench = Bench(prefetch=2)
     bench.kafka.gate("posts.created").shut()
     bench.rabbitmq.publish(b"11", b"12", b"13", b"14", b"15")
+    assert math.isnan(bench.metric("queue_messages"))
     async with bench.running():
-        await bench.time.advance(DEPTH_SECONDS - 1)
-        assert bench.metric("queue_messages") == 0
-        await bench.time.advance(1)
         assert bench.metric("queue_messages") == 3
+        bench.rabbitmq.publish(b"16")
+        await bench.time.advance(DEPTH_SECONDS - 1)
+        assert bench.metric("queue_messages") == 3
+        await bench.time.advance(1)
+        assert bench.metric("queue_messages") == 4
         bench.rabbitmq.lose(AWAY)
         await turns()
         assert math.isnan(bench.metric("queue_messages"))
