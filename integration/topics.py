@@ -11,6 +11,7 @@ from streams.contract import (
     Created,
     DeadLetter,
     FeedRecord,
+    PostId,
     decode_created,
     decode_dead,
     decode_feed,
@@ -118,7 +119,7 @@ async def place(kafka_url: str, topic: str, records: Iterable[Placed]) -> None:
     """Write ids to posts.created as if RabbitMQ had delivered them at the given times."""
     async with _producer(kafka_url) as producer:
         for record in records:
-            value, key = encode_created(Created(record.post)), b"%d" % record.post
+            value, key = encode_created(Created((PostId(record.post),))), b"%d" % record.post
             await producer.send(topic, value, key=key, partition=record.partition, timestamp_ms=record.timestamp)
 
 
