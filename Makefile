@@ -20,7 +20,7 @@ setup: .venv/.installed
 # Debian's packages for what no container provides: brokers and database as plain processes, a browser for the tests.
 # `run` and the tests install what they turn out to need of these by themselves, where they may.
 packages:
-	@$(PYTHON) -m integration.packages rabbitmq-server postgresql chromium
+	@$(PYTHON) -m integration.packages rabbitmq-server postgresql pgbouncer chromium
 
 # Pins every dependency anew, with hashes and without download addresses.
 requirements:
@@ -79,3 +79,10 @@ autobahn: setup
 faults: setup
 	@$(BIN)/python -m integration.faults $(if $(SCHEDULES)$(SEED),,--mutants) \
 	    $(if $(SCHEDULES),--schedules $(SCHEDULES)) $(if $(SEED),--seed $(SEED))
+
+# Three real Kafka brokers with everything copied threefold: killed, restarted in turn, frozen, cut off from each other,
+# and two of three gone, in ten minutes. It needs a Docker engine. ONLY="kills freeze" runs these alone, of: kills roll
+# freeze cut_off too_few leaderless.
+.PHONY: cluster
+cluster: setup
+	@$(BIN)/python -m integration.cluster $(ONLY)

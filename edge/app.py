@@ -13,19 +13,20 @@ import structlog
 from aiohttp import web
 
 from edge import collector
-from edge.connection import write_each
-from edge.entrance import Gate, Rules
-from edge.hub import Hub
-from edge.kafka import kafka_topic
-from edge.limits import SPARE, Census, Traffic
-from edge.link import Patience
-from edge.listener import Listener
-from edge.log import Log
+from edge.access.entrance import Gate, Rules
+from edge.access.limits import SPARE, Census
+from edge.access.listener import Listener
+from edge.clients.connection import write_each
+from edge.fanout.hub import Hub
+from edge.fanout.link import Patience
+from edge.feed.follow import Source
+from edge.feed.kafka import kafka_topic
+from edge.feed.log import Log
 from edge.page import live_page
 from edge.server import Server
 from edge.settings import Settings
-from edge.source import Source
 from edge.telemetry import Metrics, Turns
+from edge.wire.allowance import Traffic
 
 _logger = structlog.get_logger("edge.app")
 

@@ -1,6 +1,6 @@
 """When Python's collector of cycles may work: seldom, and never on what lives as long as a client.
 
-An ended connection is freed by its reference counts alone (:mod:`edge.connection` sees to that, and a test). So the
+An ended connection is freed by its reference counts alone (:mod:`edge.clients` sees to that, and a test). So the
 collector finds next to nothing here, and what it costs is to go through everything that lives: with Python's own
 thresholds a quarter of what a join took, and with 2,000 clients pauses of 150 to 400 ms.
 """

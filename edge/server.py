@@ -12,18 +12,18 @@ from aiohttp import WebSocketError, WSMsgType, web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from edge.connection import CLOSE_SECONDS, Connection, WebSocket
-from edge.cursors import Ahead, Gap, Resume
-from edge.deflate import BadHeader, agreement
-from edge.entrance import Entrance
-from edge.handshake import VERSION, fault_in, is_asked_for
-from edge.hub import Hub
-from edge.joining import SUBPROTOCOL, Rejected, Wish, at_end, resumed, resumption, wish_of
-from edge.limits import Standing
-from edge.log import Log
+from edge.access.entrance import Entrance
+from edge.access.limits import Standing
+from edge.clients.connection import CLOSE_SECONDS, Connection, WebSocket
+from edge.clients.joining import SUBPROTOCOL, Wish, at_end, resumed, resumption, wish_of
+from edge.clients.visit import Visit
+from edge.fanout.hub import Hub
+from edge.fanout.session import SHUTDOWN, Session
+from edge.feed.log import Log
+from edge.feed.position import Ahead, Gap, Resume
 from edge.page import Page
-from edge.session import SHUTDOWN, Session
-from edge.visit import Visit
+from edge.wire.deflate import BadHeader, agreement
+from edge.wire.handshake import VERSION, Rejected, fault_in, is_asked_for
 from streams.contract import Offset
 
 _REFUSAL_HEADERS: Final = {

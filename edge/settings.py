@@ -5,8 +5,8 @@ from typing import Annotated, Final, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from edge.addresses import Header, Network, parse_networks
-from edge.limits import BURST_SECONDS
+from edge.access.addresses import Header, Network, parse_networks
+from edge.wire.allowance import BURST_SECONDS
 from runtime.kafka import TopicName
 from runtime.settings import ProcessSettings, read
 

@@ -12,9 +12,9 @@ from typing import Final, Protocol
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from edge.entrance import Gate
-from edge.hub import Hub
-from edge.log import Log
+from edge.access.entrance import Gate
+from edge.fanout.hub import Hub
+from edge.feed.log import Log
 from runtime.logs import Format, Level, configure_directly
 
 # Libraries that say at a lower level what we say ourselves, and once:

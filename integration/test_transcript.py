@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from edge.frames import message, text_frame, welcome, with_cursor
+from edge.wire.frames import message, text_frame, welcome, with_cursor
 from integration.bench.follower import Follower
 from integration.bench.posts import FIRST_ID, publications
 from integration.bench.transcript import Transcript, Wrong

@@ -6,10 +6,13 @@ sentence. No sentence repeats a value that may hold a secret.
 
 import re
 import ssl
+from collections.abc import Mapping
 from ipaddress import IPv6Address
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
+from aiokafka.conn import create_conn, get_ip_port_afi
+from aiokafka.errors import KafkaError
 from pydantic import AfterValidator, BeforeValidator, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
@@ -17,6 +20,8 @@ Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 _DEFAULT_PORT: Final = 9092
+# How long one broker may take to say why it refuses us: it has just refused.
+_OBSTACLE_MS: Final = 3_000
 _HOST: Final = re.compile(r"[\w.-]+")
 # Kafka's own rule for names: org.apache.kafka.common.internals.Topic.
 _TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
@@ -146,6 +151,26 @@ class KafkaSettings(BaseSettings):
             raise ValueError("KAFKA_KEY_FILE needs KAFKA_CERT_FILE, the certificate that belongs to the key")
         self.kafka_tls()
         return self
+
+
+async def obstacle(client: Mapping[str, Any]) -> str:
+    """Say why no broker lets a client in: connect to each that ``client`` names, and return what the last one answers.
+
+    aiokafka logs the reason, and raises an error that only says that there is one. Return an empty text when a broker
+    lets us in by now.
+    """
+    options = {name: value for name, value in client.items() if name != "bootstrap_servers"}
+    why = ""
+    for server in client["bootstrap_servers"]:
+        host, port, _ = get_ip_port_afi(server)
+        try:
+            connection = await create_conn(host, port, request_timeout_ms=_OBSTACLE_MS, **options)
+        except (KafkaError, OSError, TimeoutError) as error:
+            why = f"{server}: {str(error) or 'no answer'}"
+        else:
+            connection.close()
+            return ""
+    return why
 
 
 def _tls(settings: KafkaSettings) -> ssl.SSLContext:

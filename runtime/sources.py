@@ -47,8 +47,10 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Names under which other programs expect what our settings are called."""
 
-OTHER_FILES: Final = frozenset({"KAFKA_CA_FILE", "KAFKA_CERT_FILE", "KAFKA_KEY_FILE", "SSL_CERT_FILE"})
-"""Settings that are paths themselves, and what OpenSSL reads."""
+OTHER_FILES: Final = frozenset(
+    {"KAFKA_CA_FILE", "KAFKA_CERT_FILE", "KAFKA_KEY_FILE", "NIX_SSL_CERT_FILE", "SSL_CERT_FILE"}
+)
+"""Settings that are paths themselves, and what OpenSSL reads, in some systems under a name of their own."""
 
 
 class Wrong:
@@ -108,9 +110,9 @@ def unread(fields: Iterable[str], variables: Variables) -> list[str]:
         if names and variables.get(alias.lower()) is not None and alias not in known:
             sentences.append(f"{alias} is set and not read; the setting's name is {' or '.join(names)}.")
     readable = OTHER_FILES | {f"{name}_FILE" for name in SECRETS}
-    named = sorted(name.upper() for name, value in variables.items() if value is not None)
-    return sentences + [
-        f"{name} is set and not read; the settings that can come from files are {', '.join(sorted(SECRETS))}."
-        for name in named
-        if name.endswith("_FILE") and name not in readable
-    ]
+    named = (name.upper() for name, value in variables.items() if value is not None)
+    if files := sorted(name for name in named if name.endswith("_FILE") and name not in readable):
+        sentences.append(
+            f"{', '.join(files)}: set and not read; what can come from files is {', '.join(sorted(SECRETS))}."
+        )
+    return sentences

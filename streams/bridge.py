@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from mode import Service
 
-from streams.consumer import Consumer
+from streams.consumer import GATHER_SECONDS, Consumer
 from streams.contract import DeadLetter, PostId, encode_dead
 from streams.deliveries import Acknowledgement
 from streams.letters import LetterLog
@@ -34,8 +34,8 @@ _FLUSH_SECONDS: Final = 1.0
 class Bridge(Service):
     """Consumes the queue for as long as the worker runs.
 
-    ``sleep`` waits that many seconds. ``checkpoint`` is told of each delivery between its confirmation and its
-    acknowledgement.
+    ``sleep`` waits that many seconds, ``gather`` is how many a group of posts gathers. ``checkpoint`` is told of each
+    delivery between its confirmation and its acknowledgement.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Bridge(Service):
         metrics: Metrics,
         letters: LetterLog,
         checkpoint: Callable[[str], None],
+        gather: float = GATHER_SECONDS,
         sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep,
     ) -> None:
         super().__init__()
@@ -58,13 +59,18 @@ class Bridge(Service):
         self._metrics = metrics
         self._letters = letters
         self._checkpoint = checkpoint
+        self._gather = gather
         self._sleep = sleep
         self._outage = _Outage(stage)
+        self._metrics.queue_messages.set(float("nan"))
+        self._drained = asyncio.Event()
+        self._drained.set()
         # How many subscriptions in a row ended before a delivery was acknowledged.
         self._failures = 0
 
     async def on_stop(self) -> None:
-        """Warn of the dead letters that are counted and not in the log yet."""
+        """Wait until what is in flight is acknowledged: the service's tasks are cancelled when this returns."""
+        await self._drained.wait()
         self._letters.flush(final=True)
 
     @Service.task
@@ -98,12 +104,15 @@ class Bridge(Service):
             dead_letter=self._dead_letter,
             acknowledge=lambda acknowledgement: self._acknowledge(subscription, acknowledgement),
             enough=self._settings.prefetch // 2,
+            gather=self._gather,
         )
         async with self._rabbitmq.subscribed(consumer.deliver) as subscription:
             log.info("bridge.consuming", queue=self._settings.queue_name)
             if not self._outage.failing:
                 self._outage.ends()
             forwarding = asyncio.create_task(consumer.run())
+            self._drained.clear()
+            self._metrics.unacknowledged.set_function(lambda: consumer.open)
             try:
                 await self._first(
                     self.wait_until_stopped(),
@@ -113,27 +122,29 @@ class Bridge(Service):
                 )
                 await self._drain(subscription, consumer, forwarding)
             finally:
+                self._drained.set()
                 forwarding.cancel()
                 await asyncio.gather(forwarding, return_exceptions=True)
+                self._metrics.unacknowledged.set_function(lambda: 0)
                 self._metrics.queue_messages.set(float("nan"))
 
     async def _watch(self, subscription: Subscription, consumer: Consumer) -> None:
         """Ask for the queue's depth, and find out whether silence means an empty queue; raises :class:`Lost` if not."""
+        heard = -1
         while True:
-            heard = consumer.heard
-            await self._sleep(DEPTH_SECONDS)
             with self._stage.work() as work, work.asks("rabbitmq", "RabbitMQ does not answer"):
                 depth = await subscription.depth()
             self._metrics.queue_messages.set(depth.messages)
+            if consumer.heard == heard and not consumer.open:
+                if not depth.consumers or (depth.messages and depth.consumers == 1):
+                    raise Lost(f"nothing arrives although the queue holds {depth.messages} messages")
+                if depth.messages:
+                    # Another consumer may be the only one that RabbitMQ delivers to, or be preferred. If that is not
+                    # so, RabbitMQ has forgotten ours.
+                    await subscription.renew()
+            heard = consumer.heard
+            await self._sleep(DEPTH_SECONDS)
             self._outage.ends()
-            if consumer.heard != heard or consumer.open:
-                continue
-            if not depth.consumers or (depth.messages and depth.consumers == 1):
-                raise Lost(f"nothing arrives although the queue holds {depth.messages} messages")
-            if depth.messages:
-                # Another consumer may be the only one that RabbitMQ delivers to, or be preferred. If that is not so,
-                # RabbitMQ has forgotten ours.
-                await subscription.renew()
 
     async def _drain(self, subscription: Subscription, consumer: Consumer, forwarding: asyncio.Task[None]) -> None:
         """Take no more deliveries, and let those in flight be confirmed and acknowledged."""

@@ -6,13 +6,13 @@ Whatever goes wrong here is not the fault of the ids that are asked for: it is :
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import asyncpg
 from sqlalchemy import event
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -27,8 +27,12 @@ setting that the server does not know), cant_change_runtime_param."""
 
 
 _IDLE_SECONDS: Final = 1.0
-"""How long a connection that was idle may take to answer; a healthy one does in 0.1 ms (docs/decisions/0005)."""
+"""How long a connection that was idle may take to answer; a healthy one does in 0.2 ms (docs/decisions/0005)."""
 _CLOSE_SECONDS: Final = 2.0
+
+
+Attempt = Callable[[str | None, int | None, str], Awaitable[asyncpg.Connection]]
+"""Connects to one host, port and kind of server (``target_session_attrs``); raises whatever goes wrong."""
 
 
 class NoConnection(Exception):
@@ -45,17 +49,17 @@ class Connector:
     It begins with the host that gave the last one, so that a silent host costs its limit once and not each time.
     """
 
-    def __init__(self, database: Database, *, answer_seconds: float) -> None:
-        """``answer_seconds``: how long an established connection may take to answer anything."""
+    def __init__(self, database: Database, attempt: Attempt) -> None:
         hosts = list(database.hosts)
         self._hosts = random.sample(hosts, len(hosts)) if database.is_balanced else hosts
-        self._database = database
-        self._answer_seconds = answer_seconds
+        self._attempt = attempt
+        # As libpq: a standby among all hosts, else any of them.
+        self._sessions = ("standby", "any") if database.session == "prefer-standby" else (database.session,)
 
     async def connect(self) -> asyncpg.Connection:
         """Return a new connection; raises :class:`NoConnection` when each host was tried."""
         reasons: dict[str, bool] = {}
-        for session in self._sessions():
+        for session in self._sessions:
             for number, (host, port) in enumerate(self._hosts):
                 try:
                     connection = await self._attempt(host, port, session)
@@ -67,25 +71,25 @@ class Connector:
                     return connection
         raise NoConnection("; ".join(reasons), is_final=all(reasons.values()))
 
-    def _sessions(self) -> tuple[str, ...]:
-        # As libpq: a standby among all hosts, else any of them.
-        return ("standby", "any") if self._database.session == "prefer-standby" else (self._database.session,)
 
-    async def _attempt(self, host: str | None, port: int | None, session: str) -> asyncpg.Connection:
-        database = self._database
+def attempts(database: Database, answer_seconds: float) -> Attempt:
+    """Return how one host is connected to; an established connection may take ``answer_seconds`` for any answer."""
+    tls = database.tls
+
+    async def attempt(host: str | None, port: int | None, session: str) -> asyncpg.Connection:
         try:
             return await asyncpg.connect(
                 # The words of TLS that asyncpg reads itself; only sslmode=require and stricter need our own context.
-                f"postgresql://?{urlencode(database.tls)}" if database.tls else None,
-                ssl=tls_context(database) if database.tls.get("sslmode") in {"require", *VERIFYING} else None,
-                direct_tls=True if database.tls.get("sslnegotiation") == "direct" else None,
+                f"postgresql://?{urlencode(tls)}" if tls else None,
+                ssl=tls_context(database) if tls.get("sslmode") in {"require", *VERIFYING} else None,
+                direct_tls=True if tls.get("sslnegotiation") == "direct" else None,
                 host=host,
                 port=port,
                 user=database.user,
                 password=database.password,
                 database=database.name,
                 timeout=database.connect_seconds,
-                command_timeout=self._answer_seconds,
+                command_timeout=answer_seconds,
                 target_session_attrs=session,
                 server_settings=dict(database.server_settings),
                 # PgBouncer gives each transaction another of its connections: nothing may be remembered of one.
@@ -94,6 +98,8 @@ class Connector:
             )
         except TimeoutError as error:
             raise ConnectionError(f"no connection within {database.connect_seconds:.0f} s") from error
+
+    return attempt
 
 
 def _is_final(error: Exception) -> bool:
@@ -108,7 +114,7 @@ def create_engine(database: Database, *, answer_seconds: float) -> AsyncEngine:
     JSON comes as its text. No statement is cached, and none has a name: behind PgBouncer in transaction mode a name
     stays in a connection of the server that another transaction is given, even another worker's.
     """
-    connector = Connector(database, answer_seconds=answer_seconds)
+    connector = Connector(database, attempts(database, answer_seconds))
 
     def creator() -> DBAPIConnection:
         dbapi: Any = engine.dialect.loaded_dbapi
@@ -130,6 +136,7 @@ def create_engine(database: Database, *, answer_seconds: float) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "connect", _mark_fresh)
     event.listen(engine.sync_engine, "checkout", _ask_idle)
+    event.listen(engine.sync_engine, "handle_error", _leave_silent)
     return engine
 
 
@@ -149,6 +156,13 @@ def _ask_idle(connection: Any, entry: ConnectionPoolEntry, _: object) -> None:
         raise DisconnectionError from error
 
 
+def _leave_silent(context: ExceptionContext) -> None:
+    """End a connection that did not answer in time without a word, which would be waited for."""
+    if isinstance(context.original_exception, TimeoutError) and context.connection is not None:
+        driver: Any = context.connection.connection.driver_connection
+        driver.terminate()
+
+
 @contextlib.asynccontextmanager
 async def read_only(engine: AsyncEngine, *, statement_seconds: float) -> AsyncIterator[AsyncConnection]:
     """Begin a read-only transaction in which a statement may take ``statement_seconds``; raises NoConnection.
@@ -156,39 +170,15 @@ async def read_only(engine: AsyncEngine, *, statement_seconds: float) -> AsyncIt
     Both are said inside the transaction. As settings of the session they would reach the wrong sessions behind
     PgBouncer in transaction mode, or none.
     """
-    try:
-        connection = await engine.connect()
-        await _or_drop(connection, f"SET LOCAL statement_timeout = {round(statement_seconds * 1000)}")
-    except NoConnection:
-        raise
-    except Exception as error:
-        raise NoConnection(first_line(error), is_final=False) from error
-    try:
+    async with contextlib.AsyncExitStack() as begun:
+        try:
+            connection = await begun.enter_async_context(engine.connect())
+            await connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(statement_seconds * 1000)}")
+        except NoConnection:
+            raise
+        except Exception as error:
+            raise NoConnection(first_line(error), is_final=False) from error
         yield connection
-    except TimeoutError:
-        await _drop(connection)
-        raise
-    finally:
-        await connection.close()
-
-
-async def _or_drop(connection: AsyncConnection, statement: str) -> None:
-    """Execute the first statement of a transaction; a connection on which that fails is not used again."""
-    try:
-        await connection.exec_driver_sql(statement)
-    except Exception:
-        await _drop(connection)
-        await connection.close()
-        raise
-
-
-async def _drop(connection: AsyncConnection) -> None:
-    """Forget a connection without a word to the server, which would be waited for."""
-    if not connection.invalidated:
-        raw = await connection.get_raw_connection()
-        driver: Any = raw.driver_connection
-        driver.terminate()
-        await connection.invalidate()
 
 
 async def close(engine: AsyncEngine) -> None:

@@ -29,7 +29,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from streams.contract import MAX_IDS, Created, PostId, encode_created
 from streams.progress import Work
-from streams.settings import Settings
+from streams.settings import TopicSettings
 from streams.topics import declare_topics
 
 MAX_RECORD_BYTES: Final = 1_000_000
@@ -102,7 +102,7 @@ class Keyed(NamedTuple):
 class Publisher:
     """Writes records and returns when every replica in sync has them; keeps trying for ever."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: TopicSettings) -> None:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
 

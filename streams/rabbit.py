@@ -85,7 +85,7 @@ class RabbitMQ:
 
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
         name = f"{settings.app_id} on {socket.gethostname()}"
-        self._urls = [_completed(URL(url), name) for url in settings.amqp_urls]
+        self._urls = [completed(URL(url), name) for url in settings.amqp_urls]
         self._queue = settings.queue_name
         self._prefetch = settings.prefetch
         self._may_declare = settings.queue_declare != "never"
@@ -118,7 +118,7 @@ class RabbitMQ:
             except TimeoutError:
                 failures.append(f"{url.host_port_subcomponent} does not answer")
             except _CONNECTION_ERRORS as error:
-                failures.append(f"{url.host_port_subcomponent}: {_text(error)}")
+                failures.append(f"{url.host_port_subcomponent}: {explanation(error)}")
         raise Lost(f"waiting for RabbitMQ: {'; '.join(failures)}")
 
     async def _look_for_queue(self, connection: AbstractConnection) -> None:
@@ -217,10 +217,10 @@ class _Subscription:
 
     def _on_closed(self, closing: asyncio.Future[object]) -> None:
         error = None if closing.cancelled() else closing.exception()
-        self._end("RabbitMQ closed the channel" if error is None else f"waiting for RabbitMQ: {_text(error)}")
+        self._end("RabbitMQ closed the channel" if error is None else f"waiting for RabbitMQ: {explanation(error)}")
 
 
-def _completed(url: URL, name: str) -> URL:
+def completed(url: URL, name: str) -> URL:
     """Add what a URL does not say itself: the port, the connection's name, the heartbeat."""
     if url.port is None:
         url = url.with_port(5671 if url.scheme == "amqps" else 5672)
@@ -234,12 +234,13 @@ def _lost() -> Iterator[None]:
     try:
         yield
     except _CONNECTION_ERRORS as error:
-        raise Lost(f"waiting for RabbitMQ: {_text(error)}") from error
+        raise Lost(f"waiting for RabbitMQ: {explanation(error)}") from error
 
 
-def _text(error: BaseException) -> str:
+def explanation(error: BaseException) -> str:
     """Say what is wrong. aiormq's texts name the user and the host, never the password."""
-    text = str(error) or type(error).__name__
+    # aiormq passes an OSError's number and text on as the arguments of its own errors.
+    text = str(error.args[-1] if error.args else "") or type(error).__name__
     if "transient_nonexcl_queues" in text:
         # RabbitMQ 4.3 ends the connection with code 541 and this feature's name when such a queue is declared.
         return "it refuses to declare a queue that is not durable: declare the queue, durable for instance"

@@ -10,8 +10,9 @@ from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import IncompatibleBrokerVersion, TopicAlreadyExistsError, for_code
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError, TopicAlreadyExistsError, for_code
 
+from runtime.kafka import obstacle
 from streams.settings import TopicSettings
 from streams.telemetry import log
 
@@ -166,9 +167,13 @@ async def declare_topics(settings: TopicSettings) -> None:
     workers share, so no broker's default will do.
     """
     wanted = wanted_topics(settings)
-    admin = AIOKafkaAdminClient(**settings.kafka_client("postcast-worker"), request_timeout_ms=_REQUEST_TIMEOUT_MS)
+    client = settings.kafka_client("postcast-worker")
+    admin = AIOKafkaAdminClient(**client, request_timeout_ms=_REQUEST_TIMEOUT_MS)
     try:
-        await admin.start()
+        try:
+            await admin.start()
+        except KafkaConnectionError as error:
+            raise KafkaConnectionError(await obstacle(client) or str(error)) from error
         there = set(await admin.list_topics())
         there |= await _create(admin, [each for each in wanted if each.name not in there])
         existing = [each for each in wanted if each.name in there]

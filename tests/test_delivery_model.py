@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from edge.repeats import Repeats
+from edge.feed.repeats import Repeats
 from streams.contract import Millis, Offset, Partition, PostId, Publication
 from streams.frontier import Frontier
 from streams.windows import Batch, Windows, parts

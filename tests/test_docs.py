@@ -10,22 +10,25 @@ from typing import Final, get_args
 import pytest
 from prometheus_client import CollectorRegistry
 
-import edge.session
-from edge.connection import write_each
-from edge.cursors import Cursor, Reason, before, stamp_of
-from edge.frames import message, with_cursor
-from edge.hub import Hub
-from edge.log import Log
+import edge.fanout.session
+from edge.clients.connection import write_each
+from edge.fanout.hub import Hub
+from edge.feed.log import Log
+from edge.feed.position import Cursor, Reason, before, stamp_of
 from edge.page import live_page
 from edge.server import Server
-from edge.session import Disconnect
 from edge.telemetry import Metrics as EdgeMetrics
 from edge.telemetry import Turns
+from edge.wire.closing import Disconnect
+from edge.wire.frames import message, with_cursor
+from streams.announcement import NOT_AN_ID
 from streams.contract import Millis, Offset, Partition, PostId, dead_letter, decode_feed, encode_dead
-from streams.dead import REQUEUED
+from streams.dead import DISMISSED, FOREIGN, REQUEUED
+from streams.dead_arguments import parse
+from streams.progress import Progress
 from streams.telemetry import Metrics as StreamsMetrics
 from streams.windows import Windows
-from tests.edge.listening import gate
+from tests.edge.kit.listening import gate
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -35,7 +38,7 @@ SOURCES: Final = [
     path
     for pattern in (
         "streams/*.py",
-        "edge/*.py",
+        "edge/**/*.py",
         "runtime/*.py",
         "integration/*.py",
         "k8s/*.yaml",
@@ -153,14 +156,11 @@ class Feed:
 def metrics() -> set[str]:
     """Return the metrics' names as a query needs them; a histogram's without its endings."""
     worker = CollectorRegistry()
-    StreamsMetrics(worker)
+    StreamsMetrics(worker, Progress(time.monotonic))
     edge_registry = EdgeMetrics(*parts_of_an_edge(), Feed(), gate(), Turns()).registry()
     families = [*worker.collect(), *edge_registry.collect()]
-    return {
-        f"{family.name}_total" if family.type == "counter" else family.name
-        for family in families
-        if not family.name.startswith("process_")
-    }
+    endings = {"counter": "_total", "info": "_info"}
+    return {family.name + endings.get(family.type, "") for family in families if not family.name.startswith("process_")}
 
 
 def test_the_tables_of_metrics_are_complete_and_true() -> None:
@@ -194,7 +194,7 @@ def test_every_path_that_is_named_is_served(page: Path) -> None:
 def test_the_table_of_close_codes_has_all_that_the_edge_sends_and_the_ranges_rule() -> None:
     table = {cells[0]: cells[2] for cells in rows(section(PROTOCOL, "## Close codes"))}
     codes = {int(name): reconnect for name, reconnect in table.items() if name.isdigit()}
-    sent = {each.code for each in vars(edge.session).values() if isinstance(each, Disconnect)}
+    sent = {each.code for each in vars(edge.fanout.session).values() if isinstance(each, Disconnect)}
     assert sent <= codes.keys()
     assert {code for code, reconnect in codes.items() if reconnect == "**no**"} == {1002, 1008, 1009}
     assert table["4500–4999"] == "**no**"  # noqa: RUF001 - a range is set with an en dash
@@ -203,10 +203,10 @@ def test_the_table_of_close_codes_has_all_that_the_edge_sends_and_the_ranges_rul
 def test_the_map_of_modules_is_complete_and_true() -> None:
     text = (ROOT / "docs/architecture.md").read_text("utf-8")
     packages = ("streams", "edge", "runtime")
-    _, *maps = re.split(rf"^(?:{'|'.join(packages)})/ ", text, flags=re.MULTILINE)
+    _, *maps = re.split(rf"^(?:{'|'.join(packages)})/\s", text, flags=re.MULTILINE)
     for package, told in zip(packages, maps, strict=True):
-        named = re.findall(r"^ {0,11}(\w+)|(?<=·) (\w+)", told.partition("\n\n")[0], re.MULTILINE)
-        modules = {path.stem for path in ROOT.glob(f"{package}/*.py") if not path.stem.startswith("_")}
+        named = re.findall(r"^ {0,11}(\w+)(?=[ \n])|(?<=·) (\w+)", told.partition("\n\n")[0], re.MULTILINE)
+        modules = {path.stem for path in ROOT.glob(f"{package}/**/*.py") if not path.stem.startswith("_")}
         assert {first or further for first, further in named} == modules
 
 
@@ -215,11 +215,19 @@ def test_the_table_of_reasons_is_that_of_the_cursors() -> None:
 
 
 def test_the_table_of_dead_letters_is_that_of_the_streams() -> None:
-    # streams.dead reads letters, and writes the one that it has a name for.
+    # streams.dead reads letters, and writes those that it has a name for.
     writers = [path for path in ROOT.glob("streams/*.py") if path.name != "dead.py"]
     code = "\n".join(path.read_text("utf-8") for path in writers)
-    reasons = {REQUEUED, *re.findall(r'(?:set_aside|dead_letter)\(\s*"([a-z_]+)"', code)}
+    reasons = {DISMISSED, FOREIGN, NOT_AN_ID, REQUEUED, *re.findall(r'(?:set_aside|dead_letter)\(\s*"([a-z_]+)"', code)}
     assert first_cells(section(OPERATIONS, "## What to do with `posts.dead`")) == reasons
+
+
+def test_the_options_of_dead_letters_are_those_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["dead", "requeue", "--help"], Millis(0))
+    options = set(re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
+    named = first_cells(section(OPERATIONS, "### List, requeue and dismiss letters"))
+    assert {name.split()[0] for name in named if name.startswith("--")} == options
 
 
 def test_the_protocols_examples_are_what_the_code_makes() -> None:
@@ -267,3 +275,11 @@ def test_the_worked_example_of_a_wrong_clock_is_what_windows_do() -> None:
         taken += [(batch.window, record.event_time, record.offset) for record in batch.records]
     assert len(taken) == 6
     assert taken == expected
+
+
+def test_the_worked_example_of_a_lookup_is_what_the_tests_run() -> None:
+    """Without the first line of each file, which says what it is."""
+    page = (ROOT / "docs" / "lookup.md").read_text("utf-8")
+    for name in ("comments.sql", "comments_lookup.sql"):
+        _, statement = (ROOT / "integration" / name).read_text("utf-8").split("\n", 1)
+        assert f"```sql\n{statement}```\n" in page

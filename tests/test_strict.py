@@ -8,8 +8,8 @@ from websockets.asyncio.client import connect
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 
-from tests.edge.feed import frames
-from tests.edge.listening import listening
+from tests.edge.kit.listening import listening
+from tests.edge.kit.records import frames
 from tests.strict import Broken, Handshake, Reader, StrictConnection
 
 GOOD = b"".join(

@@ -15,8 +15,8 @@ import structlog
 from integration.autobahn import suite
 from integration.autobahn.echo import EchoServer
 from integration.autobahn.report import EXPECTED, Report
-from tests.edge.listening import listening
-from tests.edge.test_server import Edge
+from tests.edge.kit.edge import Edge
+from tests.edge.kit.listening import listening
 
 GROUPS: Final = [1, 2, 3, 4, 5, 6, 7, 10]
 """All but 9, whose messages are larger than the edge takes, and 12 and 13, which are about compression."""

@@ -6,11 +6,11 @@ get. Only this package switches it on; the edge has no such mode.
 
 from aiohttp import WSMessage, WSMsgType, web
 
-from edge.connection import Connection, WebSocket
-from edge.entrance import Entrance
-from edge.frames import text_frame
+from edge.access.entrance import Entrance
+from edge.clients.connection import Connection, WebSocket
+from edge.fanout.session import Session
 from edge.server import Server
-from edge.session import Session
+from edge.wire.frames import text_frame
 
 _BINARY = 0x82
 """FIN and the opcode of binary messages (RFC 6455 §5.2), of which the edge sends none."""

@@ -10,9 +10,10 @@ from typing import Final, cast
 
 from aiohttp import web
 
-from edge.entrance import Entrance, Gate, Rules
-from edge.limits import Census, Traffic
-from edge.listener import Listener
+from edge.access.entrance import Entrance, Gate, Rules
+from edge.access.limits import Census
+from edge.access.listener import Listener
+from edge.wire.allowance import Traffic
 from integration.bench.bare_writes import UPGRADED
 from integration.bench.companion import reply
 

@@ -9,12 +9,12 @@ import pytest
 import structlog
 from prometheus_client import generate_latest
 
-from edge.limits import Standing
+from edge.access.limits import Standing
 from edge.telemetry import Metrics, Turns, configure_logging
-from tests.edge.feed import log_of, record
-from tests.edge.listening import gate
-from tests.edge.test_hub import Turns as Loop
-from tests.edge.test_hub import hub_of
+from tests.edge.kit.lines import Turns as Loop
+from tests.edge.kit.lines import hub_of
+from tests.edge.kit.listening import gate
+from tests.edge.kit.records import log_of, record
 
 
 class Reading:

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection
 
-from tests.edge.listening import listening
-from tests.edge.test_server import Edge, posts
+from tests.edge.kit.edge import Edge, posts
+from tests.edge.kit.listening import listening
 from tests.fuzz.corpus import inputs, mutated
 from tests.strict import Handshake
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.cursors import Ahead, Cursor, Gap, Resume, parse
-from edge.frames import Form
-from edge.log import Log
+from edge.feed.log import Log
+from edge.feed.position import Ahead, Cursor, Gap, Resume, parse
+from edge.wire.frames import Form
 from streams.announcement import NotAnId, announced_post
 from streams.contract import (
     MAX_ATTEMPT,
@@ -29,7 +29,7 @@ from streams.contract import (
     encode_created,
     encode_dead,
 )
-from tests.edge.feed import everything, messages, record
+from tests.edge.kit.records import everything, messages, record
 from tests.fuzz.corpus import inputs, mutated
 
 _EXAMPLES = settings(max_examples=500)

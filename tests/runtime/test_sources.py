@@ -32,11 +32,14 @@ def test_a_process_does_not_name_what_it_would_not_read_by_any_name() -> None:
 @pytest.mark.parametrize("name", ["QUEUE_NAME_FILE", "RABBITMQ_URL_FILE", "AMPQ_URL_FILE", "POSTGRES_PASSWORD_FILE"])
 def test_a_file_that_nothing_reads_is_named(name: str) -> None:
     assert unread(FIELDS, {name.lower(): "/run/secrets/x"}) == [
-        (
-            f"{name} is set and not read; the settings that can come from files are AMQP_URL, DATABASE_URL, "
-            "KAFKA_SASL_PASSWORD."
-        )
+        f"{name}: set and not read; what can come from files is AMQP_URL, DATABASE_URL, KAFKA_SASL_PASSWORD."
     ]
+
+
+def test_such_files_are_named_together() -> None:
+    """An environment has variables of others that end so: they are worth one line."""
+    [sentence] = unread(FIELDS, {"tf_cli_config_file": "x", "ampq_url_file": "x"})
+    assert sentence.startswith("AMPQ_URL_FILE, TF_CLI_CONFIG_FILE: set and not read;")
 
 
 def test_what_is_read_is_not_named() -> None:

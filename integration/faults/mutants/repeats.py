@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from edge.__main__ import main
-from edge.repeats import Repeats
+from edge.feed.repeats import Repeats
 from streams.contract import Offset, Publication
 
 

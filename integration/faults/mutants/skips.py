@@ -3,8 +3,8 @@
 import sys
 
 from edge.__main__ import main
-from edge.cursors import Ahead, Cursor, Gap, Position, Resume
-from edge.log import Log
+from edge.feed.log import Log
+from edge.feed.position import Ahead, Cursor, Gap, Position, Resume
 
 _resume = Log.resume
 

@@ -1,0 +1,1 @@
+"""A client's connection, from the request to its end."""

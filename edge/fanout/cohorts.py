@@ -1,0 +1,161 @@
+"""Who is where in the log: clients at the same position, in the same form, go on together, in *cohorts*.
+
+One read of the log serves a whole cohort, each client of it costs one write, and then the cohort as a whole is
+elsewhere: nothing is done about a single client, unless it cannot take what it is sent. Laws:
+
+* Every client that was placed, and was neither held nor removed since, is in just one place: it is to be greeted, or
+  its cohort rests at the head, stands in line for what has come, or lags.
+* A cohort has at most so many clients, so that serving one takes the loop for a moment only.
+* Those to be greeted come first, then those who were at the head when a record came, in the order of the records, and
+  then those that lag, each of their cohorts once before any of them twice.
+
+This module sends nothing, and knows neither links nor time.
+"""
+
+from array import array
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from itertools import chain
+from typing import Final, Generic, Protocol, TypeVar
+
+from edge.fanout.session import Place, Session
+from edge.feed.position import Position
+from edge.wire.frames import Form
+
+MOST: Final = 64
+"""How many clients a cohort has at most: serving them takes 0.5 ms for one post, and 2.5 ms for 64 KiB."""
+
+
+class Placed(Protocol):
+    """A client, which is placed by its session; ``key`` tells it from all others that are placed."""
+
+    session: Session
+    key: int
+
+
+C = TypeVar("C", bound=Placed)
+
+
+class Cohort(Place, Generic[C]):
+    """Clients by their keys that are sent the same: what follows ``position``, where they all are, in ``form``."""
+
+    __slots__ = ("_keys", "clients", "form")
+
+    def __init__(self, position: Position, form: Form) -> None:
+        super().__init__(position)
+        self.form = form
+        self.clients: dict[int, C] = {}
+        self._keys: array[int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.clients)
+
+    @property
+    def keys(self) -> Sequence[int]:
+        """The clients' keys, side by side: as the dictionary has them, each would have to be fetched from elsewhere."""
+        if self._keys is None:
+            self._keys = array("q", self.clients)
+        return self._keys
+
+    def take_in(self, client: C) -> None:
+        """Have a client go on with the others."""
+        self.clients[client.key] = client
+        self._keys = None
+        client.session.place = self
+
+    def let_go(self, client: C) -> None:
+        """Have it go on by itself."""
+        del self.clients[client.key]
+        self._keys = None
+        client.session.place = Place(self.position)
+
+
+class Cohorts(Generic[C]):
+    """All clients that go on; ``head`` is the position at which those rest that have been sent everything."""
+
+    def __init__(self, head: Position, most: int = MOST) -> None:
+        self.head = head
+        self._most = most
+        self._greeted: dict[C, None] = {}
+        self._resting: defaultdict[Form, list[Cohort[C]]] = defaultdict(list)
+        self._line: deque[Cohort[C]] = deque()
+        self._lagging: dict[tuple[Position, Form], list[Cohort[C]]] = {}
+        self._held: set[C] = set()
+
+    @property
+    def held(self) -> AbstractSet[C]:
+        """Those that are sent nothing for now."""
+        return self._held
+
+    @property
+    def waiting(self) -> int:
+        """How many have not been sent all that there is."""
+        held = sum(1 for client in self._held if client.session.position < self.head)
+        return held + len(self._greeted) + sum(map(len, chain(self._line, *self._lagging.values())))
+
+    def begin(self, head: Position) -> None:
+        """Forget everybody but those that are held; the head is here from now on."""
+        for places in (self._greeted, self._resting, self._line, self._lagging):
+            places.clear()
+        self.head = head
+
+    def advance(self, head: Position) -> None:
+        """Have those who rest stand in line when the head has moved."""
+        if head != self.head:
+            self._line.extend(chain.from_iterable(self._resting.values()))
+            self._resting.clear()
+            self.head = head
+
+    def place(self, client: C) -> None:
+        """Give a client its place."""
+        self._held.discard(client)
+        session = client.session
+        if session.is_greeted:
+            self._greeted[client] = None
+        else:
+            alone: Cohort[C] = Cohort(session.position, session.form)
+            alone.take_in(client)
+            self.settle(alone)
+
+    def settle(self, cohort: Cohort[C]) -> None:
+        """Give a cohort its place, by its position; it is one with another that has room for all of it."""
+        if cohort.position == self.head:
+            there = self._resting[cohort.form]
+        else:
+            there = self._lagging.setdefault((cohort.position, cohort.form), [])
+        if there and len(there[-1]) + len(cohort) <= self._most:
+            for client in cohort.clients.values():
+                there[-1].take_in(client)
+        else:
+            there.append(cohort)
+
+    def hold(self, client: C) -> None:
+        """Keep a client apart until it is placed again."""
+        self.remove(client)
+        self._held.add(client)
+
+    def remove(self, client: C) -> None:
+        """Forget a client, wherever it is."""
+        self._held.discard(client)
+        self._greeted.pop(client, None)
+        if isinstance(client.session.place, Cohort):
+            client.session.place.let_go(client)
+
+    def next_greeted(self) -> C | None:
+        """Take out a client that is to be greeted."""
+        return self._greeted.popitem()[0] if self._greeted else None
+
+    def next(self) -> Cohort[C] | None:
+        """Take out the cohort whose turn it is; it is :meth:`settle`-d again once it was served."""
+        while self._line:
+            if cohort := self._line.popleft():
+                return cohort
+        while self._lagging:
+            key, cohorts = next(iter(self._lagging.items()))
+            cohort = cohorts.pop()
+            if not cohorts:
+                del self._lagging[key]
+            if cohort:
+                return cohort
+        return None

@@ -1,0 +1,235 @@
+"""Who is at the head and who lags: one write each when a record arrives.
+
+Laws: fan-out never awaits, and nobody has a queue or a task of its own. Whose turn it is the cohorts
+say (:mod:`edge.fanout.cohorts`); a client is sent at most ``write_bytes`` a turn, in one write. While its
+transport holds unsent bytes it is held. After ``SLICE_SECONDS`` of work the loop gets a turn.
+"""
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Callable
+from itertools import islice
+from typing import Final
+
+from edge.fanout.cohorts import MOST, Cohort, Cohorts
+from edge.fanout.link import Link, Patience, WriteEach
+from edge.fanout.session import Session
+from edge.feed.log import Log
+from edge.feed.position import Reason
+from edge.wire.closing import Disconnect
+
+# Some 800 small writes: long enough that going round the loop costs nothing beside them, short
+# beside the time that a post takes from a window's end to a client anyway.
+SLICE_SECONDS: Final = 0.005
+
+
+class Member:
+    """A session and its link, as the hub keeps them."""
+
+    __slots__ = ("_hub", "key", "link", "pinged", "session")
+
+    def __init__(self, hub: "Hub", session: Session, link: Link, now: float) -> None:
+        self._hub = hub
+        self.key = link.key
+        self.session = session
+        self.link = link
+        self.pinged = now
+
+    def held(self) -> None:
+        """Hear that the transport holds bytes that it could not send."""
+        self._hub.hold(self)
+
+    def drained(self) -> None:
+        """Hear that it holds none any more."""
+        self._hub.release(self)
+
+
+class Hub:
+    """All clients of this process. Every method is synchronous, and called on the loop's thread.
+
+    ``clock`` and ``soon`` are the loop's ``time`` and ``call_soon``; ``together`` is how many clients are served before
+    a look at the clock, at most.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        *,
+        write_bytes: int,
+        write_each: WriteEach,
+        clock: Callable[[], float],
+        soon: Callable[[Callable[[], None]], object],
+        together: int = MOST,
+    ) -> None:
+        self._log = log
+        self._write_bytes = write_bytes
+        self._write_each = write_each
+        self._clock = clock
+        self._soon = soon
+        self._members: set[Member] = set()
+        self._cohorts: Cohorts[Member] = Cohorts(log.head, together)
+        self._unswept: list[Member] = []
+        self._is_turn_due = False
+        self.posts_sent = 0
+        self.bytes_sent = 0
+        self.closes: Counter[int] = Counter()
+        self.deserted = asyncio.Event()
+        """Set while there is no client."""
+        self.deserted.set()
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    @property
+    def lagging(self) -> int:
+        """How many have not been sent all that there is."""
+        return self._cohorts.waiting
+
+    def join(self, session: Session, link: Link) -> Member:
+        """Take a client in; it is sent what is ready for it at once."""
+        member = Member(self, session, link, self._clock())
+        link.tell(member)
+        self._members.add(member)
+        self.deserted.clear()
+        self._cohorts.advance(self._log.head)
+        if link.unsent_since is None:
+            self._cohorts.place(member)
+            self._go_round()
+        else:
+            self._cohorts.hold(member)
+        return member
+
+    def leave(self, member: Member, code: int) -> Disconnect:
+        """Forget a client whose connection has ended, with ``code`` unless the end was ours; return how it ended."""
+        self._members.discard(member)
+        self._cohorts.remove(member)
+        member.session.end(Disconnect(code, "the connection ended"))
+        disconnect = member.session.disconnect
+        assert disconnect is not None  # noqa: S101 - it was ended in the line before; told to the type checker
+        self.closes[disconnect.code] += 1
+        if not self._members:
+            self.deserted.set()
+        return disconnect
+
+    def dismiss(self, member: Member, disconnect: Disconnect) -> None:
+        """End a session whose connection somebody else closes: it is sent nothing more."""
+        member.session.end(disconnect)
+        self._cohorts.remove(member)
+
+    def publish(self) -> None:
+        """Send what the log has got; end those that it has moved past."""
+        for member in [held for held in self._cohorts.held if not held.session.keeps_up(self._log)]:
+            self._close(member)
+        self._go_round()
+
+    def hold(self, member: Member) -> None:
+        """Send a client nothing until :meth:`release`."""
+        if member.session.disconnect is None:
+            self._cohorts.hold(member)
+
+    def release(self, member: Member) -> None:
+        """Go on with a client whose unsent bytes are gone."""
+        if member in self._cohorts.held:
+            self._cohorts.place(member)
+            # Not at once: the transport calls this in the middle of its own work.
+            self._go_round_soon()
+
+    def interrupt(self, reason: Reason) -> None:
+        """Tell everybody of a gap in the feed: the log has begun anew."""
+        self._cohorts.begin(self._log.head)
+        for member in self._members:
+            member.session.miss(self._log, reason)
+            if member.session.disconnect is not None:
+                self._close(member)
+            elif member not in self._cohorts.held:
+                self._cohorts.place(member)
+        self._go_round()
+
+    def end(self, disconnect: Disconnect, *, but: int = 0) -> None:
+        """End the sessions of all ``but`` so many clients."""
+        going_on = [member for member in self._members if member.session.disconnect is None]
+        for member in islice(going_on, max(0, len(going_on) - but)):
+            member.session.end(disconnect)
+            self._close(member)
+
+    def sweep(self, patience: Patience, share: float = 1.0) -> None:
+        """Look at the next ``share`` of all clients: ping the silent, cut off the dead and those that take nothing."""
+        if not self._unswept:
+            self._unswept = list(self._members)
+        now = self._clock()
+        for _ in range(min(len(self._unswept), math.ceil(share * len(self._members)))):
+            member = self._unswept.pop()
+            if member not in self._members:
+                continue
+            link = member.link
+            silent = now - link.heard
+            if link.unsent_since is not None:
+                # Its pong would stand behind what it does not take: silence means nothing here.
+                if now - link.unsent_since > patience.stalled:
+                    link.abort()
+            elif silent > patience.dead:
+                link.abort()
+            elif min(silent, now - member.pinged) >= patience.ping:
+                member.pinged = now
+                link.ping()
+
+    def _close(self, member: Member) -> None:
+        self._cohorts.remove(member)
+        if member.session.disconnect is not None:
+            member.link.close(member.session.disconnect)
+
+    def _go_round(self) -> None:
+        if not self._is_turn_due:
+            self._round()
+
+    def _go_round_soon(self) -> None:
+        if not self._is_turn_due:
+            self._is_turn_due = True
+            self._soon(self._round)
+
+    def _round(self) -> None:
+        self._is_turn_due = False
+        cohorts, clock = self._cohorts, self._clock
+        cohorts.advance(self._log.head)
+        deadline = clock() + SLICE_SECONDS
+        while True:
+            if (member := cohorts.next_greeted()) is not None:
+                self._greet(member)
+            elif (cohort := cohorts.next()) is not None:
+                self._serve(cohort)
+            else:
+                return
+            if clock() > deadline:
+                self._go_round_soon()
+                return
+
+    def _greet(self, member: Member) -> None:
+        session = member.session
+        before = session.position
+        data = session.take(self._log, self._write_bytes)
+        if not data:
+            self._close(member)
+            return
+        self._count(1, session.position - before, len(data))
+        self._cohorts.place(member)
+        member.link.write(data)
+
+    def _serve(self, cohort: Cohort[Member]) -> None:
+        """Send a cohort what follows its position."""
+        position, clients = cohort.position, cohort.clients
+        if position < self._log.tail:
+            for member in list(clients.values()):
+                member.session.keeps_up(self._log)
+                self._close(member)
+            return
+        data, cohort.position = self._log.read(position, cohort.form, self._write_bytes)
+        self._count(len(clients), cohort.position - position, len(data))
+        for key, rest in self._write_each(cohort.keys, data):
+            # Its link keeps the rest, and has the client held: it is in the cohort no longer.
+            clients[key].link.write(rest)
+        self._cohorts.settle(cohort)
+
+    def _count(self, clients: int, posts: int, size: int) -> None:
+        self.posts_sent += clients * posts
+        self.bytes_sent += clients * size

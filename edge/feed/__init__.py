@@ -1,0 +1,1 @@
+"""The recent feed, read from Kafka and kept once for all clients."""

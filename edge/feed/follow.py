@@ -1,0 +1,226 @@
+"""Follow ``posts.feed`` into the log: from history on, for ever, and never past a gap in silence.
+
+When Kafka goes away the clients stay, and the source tries again for ever. Then it reads the
+newest record that it knows once more, so that a topic made anew in the meantime is noticed. What
+the log cannot go on from is a gap: it begins anew, and the hub tells the clients.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Final, Protocol
+
+import structlog
+
+from edge.feed.log import Log
+from edge.feed.position import Gap, Reason
+from edge.feed.start import Bounds, continues, start
+from streams.contract import Offset
+
+_logger = structlog.get_logger("edge.source")
+
+# Kafka tells nobody that a topic is made: how often to look.
+_TOPIC_SECONDS: Final = 0.5
+# Between attempts to reach Kafka: at once after a hiccup, no burden while it is down.
+_SHORTEST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 5.0
+
+
+class Unreachable(Exception):
+    """Kafka does not answer."""
+
+
+class Topic(Protocol):
+    """What the source needs of Kafka. Every method raises :class:`Unreachable`."""
+
+    async def partitions(self) -> int:
+        """Say how many partitions there are; 0 when the topic does not exist."""
+        ...
+
+    async def bounds(self) -> Bounds:
+        """Say which records there are."""
+        ...
+
+    async def end(self) -> Offset:
+        """Say which offset the next record will get, as of this call or later."""
+        ...
+
+    async def seek(self, offset: Offset) -> None:
+        """Read on from ``offset``."""
+        ...
+
+    async def read(self) -> Sequence[tuple[Offset, bytes]]:
+        """Return a few records, or none when there was none for a while."""
+        ...
+
+
+class Readers(Protocol):
+    """Those that the log is read for."""
+
+    def publish(self) -> None:
+        """Send what the log has got."""
+        ...
+
+    def interrupt(self, reason: Reason) -> None:
+        """Tell of a gap in the feed: the log has begun anew."""
+        ...
+
+
+class Source:
+    """The shell around the log's growing end.
+
+    ``connect`` opens the topic called ``name``; ``history`` is how many records before the feed's
+    end are offered at the start, ``reach`` how many records back a post counts as a repeat, and
+    ``patience`` for how many seconds a feed that was followed may be lost before that is :attr:`unready`.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], AbstractAsyncContextManager[Topic]],
+        *,
+        name: str,
+        log: Log,
+        hub: Readers,
+        history: int,
+        reach: int,
+        patience: float,
+    ) -> None:
+        self._connect = connect
+        self._name = name
+        self._log = log
+        self._hub = hub
+        self._history = history
+        self._reach = reach
+        self._patience = patience
+        self._lost_at: float | None = None
+        self._topic: Topic | None = None
+        self._gap: Reason | None = None
+        self._pause = _SHORTEST_PAUSE
+        self._asking = asyncio.Lock()
+        self._asked = self._answered = 0
+        self._answer: Offset | None = None
+        self._advanced = asyncio.Event()
+        self.trouble: str | None = "Kafka was not reached yet."
+        """Why the feed is not followed to its end, as a sentence; None when it is."""
+        self.records = self.repeats = self.undecodable = 0
+        """How many records were read, how many posts were repeats, how many records were no records."""
+
+    @property
+    def unready(self) -> str | None:
+        """Why new clients had better go elsewhere; None also for a while after the feed was lost.
+
+        Those who are there lose nothing by waiting, and all edges lose Kafka at the same moment: unready at once,
+        a hiccup of it would leave a balancer nobody to send anyone to.
+        """
+        if self._lost_at is None or asyncio.get_running_loop().time() - self._lost_at >= self._patience:
+            return self.trouble
+        return None
+
+    async def run(self) -> None:
+        """Follow the feed until cancelled."""
+        while True:
+            try:
+                async with self._connect() as topic:
+                    await self._wait_for(topic)
+                    self._topic = topic
+                    await self._follow(topic)
+            except Unreachable as error:
+                self._say("Kafka does not answer.", error=str(error))
+            finally:
+                self._topic = None
+            await asyncio.sleep(self._pause)
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+
+    async def end(self) -> Offset | None:
+        """Ask Kafka for the offset of the feed's next record, as of this call or later; None when it cannot say.
+
+        Those who come while a question is under way share the next one: the answer to that may be
+        older than they are.
+        """
+        before = self._asked
+        async with self._asking:
+            if self._answered <= before:
+                self._asked += 1
+                self._answer = await self._ask()
+                self._answered = self._asked
+            return self._answer
+
+    async def reached(self, offset: Offset) -> None:
+        """Wait until every record before ``offset`` has been read."""
+        while self._log.next_offset is None or self._log.next_offset < offset:
+            await self._advanced.wait()
+
+    async def _ask(self) -> Offset | None:
+        try:
+            return None if self._topic is None else await self._topic.end()
+        except Unreachable:
+            return None
+
+    async def _wait_for(self, topic: Topic) -> None:
+        """Wait until there is one partition: the order in which everybody sees posts is part of the promise."""
+        while (count := await topic.partitions()) != 1:
+            self._say(
+                f"The topic {self._name} has {count} partitions and needs exactly one."
+                if count
+                else f"The topic {self._name} does not exist yet."
+            )
+            await asyncio.sleep(_TOPIC_SECONDS)
+
+    async def _follow(self, topic: Topic) -> None:
+        """Read on from where the log is, until there is a gap."""
+        bounds = await topic.bounds()
+        await topic.seek(self._place(bounds))
+        self._advance(bounds.end)
+        while self._gap is None:
+            for offset, value in await topic.read():
+                self._append(offset, value)
+            self._advance(bounds.end)
+
+    def _place(self, bounds: Bounds) -> Offset:
+        """Say where to read on, and begin the log anew where it cannot go on."""
+        known = self._log.next_offset
+        if known is not None and self._gap is None and continues(next_offset=known, bounds=bounds):
+            # The newest record once more, to see that it is still the same topic.
+            return Offset(max(bounds.begin, known - 1))
+        # After a gap no history: what was shown before would be shown again.
+        plan = start(bounds, history=self._history if known is None else 0, reach=self._reach)
+        self._log.begin(plan.read_from, plan.offer_from)
+        if known is not None:
+            reason, self._gap = self._gap or "interrupted", None
+            _logger.warning("feed.gap", reason=reason, expected=known, begin=bounds.begin, end=bounds.end)
+            self._hub.interrupt(reason)
+        return plan.read_from
+
+    def _append(self, offset: Offset, value: bytes) -> None:
+        if self._gap is not None:
+            return
+        match self._log.append(offset, value):
+            case Gap(reason):
+                self._gap = reason
+            case appended:
+                self.records += 1
+                self.repeats += appended.repeats
+                if appended.error is not None:
+                    self.undecodable += 1
+                    _logger.error("feed.undecodable", offset=offset, error=appended.error)
+
+    def _advance(self, end: Offset) -> None:
+        self._hub.publish()
+        # Wakes all who wait now; who waits from now on waits for the next records.
+        self._advanced.set()
+        self._advanced.clear()
+        if self._gap is None and self._log.next_offset is not None and self._log.next_offset >= end:
+            self._say(None)
+            self._pause = _SHORTEST_PAUSE
+
+    def _say(self, trouble: str | None, **fields: str) -> None:
+        """Log a trouble, or its end, once."""
+        if trouble == self.trouble:
+            return
+        if self.trouble is None:
+            self._lost_at = asyncio.get_running_loop().time()
+        self.trouble = trouble
+        if trouble is None:
+            _logger.info("feed.followed", topic=self._name, next_offset=self._log.next_offset)
+        else:
+            _logger.warning("feed.waiting", trouble=trouble, **fields)

@@ -1,0 +1,96 @@
+"""The forms of records that are made on demand, once for all, and kept within a limit.
+
+Laws:
+
+* What is kept never costs more than the room that there is; the oldest made go first, since they can
+  be made again.
+* A record's streams are compressed once each, and once more as messages that stand alone, when
+  somebody begins in the middle of one.
+
+This module knows neither the log nor its positions: a post is its place in its record.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from edge.feed.record import Frames, Record
+from edge.wire.frames import Form
+from streams.contract import Offset
+
+# What a kept form costs beside its frames, counted as for a record.
+_FORM_BYTES: Final = 400
+
+
+class Run(NamedTuple):
+    """Some frames of a record, ``frames[start:stop]``; where ``is_stream``, they refer back to ``frames[0]``."""
+
+    frames: Frames
+    start: int
+    stop: int
+    is_stream: bool
+
+
+class _Key(NamedTuple):
+    """What frames are kept under: all of a record as text, or a stream's, which are a stream or stand alone."""
+
+    offset: Offset
+    form: Form
+    begin: int = 0
+    is_stream: bool = False
+
+
+class Forms:
+    """What was made of records, in at most ``room`` bytes."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        # None for a stream that is sent as text. In the order of making.
+        self._kept: dict[_Key, Frames | None] = {}
+        self.size = 0
+        """What it costs in memory."""
+
+    def fit(self, room: int) -> None:
+        """Keep to ``room`` bytes from now on."""
+        self._room = room
+        # Those of records that are gone are among the first.
+        while self._kept and self.size > room:
+            self.size -= _cost(self._kept.pop(next(iter(self._kept))))
+
+    def run(self, record: Record, form: Form, index: int, stream: tuple[int, int]) -> Run:
+        """Return the frames from post ``index`` on, to the end of the stream that it is in or of the record."""
+        if not form.is_deflated:
+            return Run(self._texts(record, form), index, len(record.places), is_stream=False)
+        begin, end = stream
+        is_stream = index == begin
+        make = record.stream if is_stream else record.alone
+        frames = self._compressed(_Key(record.offset, form, begin, is_stream), make, end)
+        if frames is None:
+            return Run(self._texts(record, form.text), index, end, is_stream=False)
+        return Run(frames, index - begin, end - begin, is_stream)
+
+    def _texts(self, record: Record, form: Form) -> Frames:
+        if form is Form.PLAIN:
+            return record.plain
+        key = _Key(record.offset, form)
+        frames = self._kept.get(key)
+        if frames is None:
+            frames = record.texts(form)
+            self._keep(key, frames)
+        return frames
+
+    def _compressed(self, key: _Key, make: Callable[[Form, int, int], Frames | None], end: int) -> Frames | None:
+        if key in self._kept:
+            return self._kept[key]
+        frames = make(key.form, key.begin, end)
+        self._keep(key, frames)
+        return frames
+
+    def _keep(self, key: _Key, frames: Frames | None) -> None:
+        if _cost(frames) <= self._room:
+            self._kept[key] = frames
+            self.size += _cost(frames)
+            self.fit(self._room)
+
+
+def _cost(frames: Frames | None) -> int:
+    return _FORM_BYTES + (frames.size if frames else 0)

@@ -1,0 +1,144 @@
+"""``posts.feed`` on Kafka, as the source needs it: how far it reaches, and its records in their order.
+
+Two connections, since a broker answers one request of a connection after the other, and a read
+waits there for up to half a second: one reads, without a group and without any rule for where to
+go on when its offset is gone; the other asks where the feed begins and ends.
+
+This is the one place that leans on aiokafka's internals: on the client that a consumer has (see
+``_track_all_topics`` and ``_stop``).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from edge.feed.follow import Unreachable
+from edge.feed.start import Bounds
+from runtime.kafka import obstacle
+from streams.contract import Offset
+
+# How long a broker may take to answer: far above any healthy answer, and no longer than a client waits for its 101.
+_REQUEST_MS: Final = 5_000
+# Kafka's own default: a read that finds nothing comes back after this long.
+_FETCH_WAIT_MS: Final = 500
+# So many waits without any answer mean that the broker is gone, though the consumer says nothing of it.
+_SILENCE_SECONDS: Final = 10 * _FETCH_WAIT_MS / 1000
+# Taking in a record of the largest size costs about a millisecond: the loop gets a turn after a few of them.
+_BATCH_RECORDS: Final = 8
+
+
+class KafkaTopic:
+    """A topic's partition 0. Every method raises :class:`edge.feed.follow.Unreachable` when Kafka does not answer."""
+
+    def __init__(self, topic: str, asker: AIOKafkaConsumer, reader: AIOKafkaConsumer) -> None:
+        self._topic = topic
+        self._partition = TopicPartition(topic, 0)
+        self._asker = asker
+        self._reader = reader
+        self._loop = asyncio.get_running_loop()
+        self._answered: int | None = None
+        self._answered_at = 0.0
+
+    async def partitions(self) -> int:
+        """Say how many partitions the topic has; 0 when it does not exist."""
+        with _translated():
+            await _track_all_topics(self._asker)
+            return len(self._asker.partitions_for_topic(self._topic) or ())
+
+    async def bounds(self) -> Bounds:
+        """Say which records there are."""
+        with _translated():
+            begin = await self._asker.beginning_offsets([self._partition])
+        return Bounds(Offset(begin[self._partition]), await self.end())
+
+    async def end(self) -> Offset:
+        """Say which offset the next record will get, as of this call or later."""
+        if not self._asker.partitions_for_topic(self._topic):
+            # Deleted. Asked for its offsets, the client would ask for the topic by name.
+            raise Unreachable("the topic is gone")
+        with _translated():
+            return Offset((await self._asker.end_offsets([self._partition]))[self._partition])
+
+    async def seek(self, offset: Offset) -> None:
+        """Read on from ``offset``."""
+        self._answered_at = self._loop.time()
+        with _translated():
+            self._reader.assign([self._partition])
+            self._reader.seek(self._partition, offset)
+            await _track_all_topics(self._reader)
+
+    async def read(self) -> Sequence[tuple[Offset, bytes]]:
+        """Return a few records, or none when there was none for a while."""
+        with _translated():
+            batch = await self._reader.getmany(self._partition, timeout_ms=_FETCH_WAIT_MS, max_records=_BATCH_RECORDS)
+            self._watch(is_silent=not batch)
+        # What was fetched already comes without waiting: the loop gets its turn here.
+        await asyncio.sleep(0)
+        return [(Offset(record.offset), record.value or b"") for record in batch.get(self._partition, ())]
+
+    def _watch(self, *, is_silent: bool) -> None:
+        answered, now = self._reader.last_poll_timestamp(self._partition), self._loop.time()
+        if answered != self._answered or not is_silent:
+            self._answered, self._answered_at = answered, now
+        elif now - self._answered_at > _SILENCE_SECONDS:
+            raise TimeoutError("no answer to a read")
+
+
+@asynccontextmanager
+async def kafka_topic(client: Mapping[str, Any], topic: str) -> AsyncIterator[KafkaTopic]:
+    """Connect to Kafka, for as long as it answers; ``client`` are the arguments of any of aiokafka's clients."""
+    async with _consumer(client) as asker, _consumer(client) as reader:
+        yield KafkaTopic(topic, asker, reader)
+
+
+@asynccontextmanager
+async def _consumer(client: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(
+        **client,
+        auto_offset_reset="none",
+        enable_auto_commit=False,
+        request_timeout_ms=_REQUEST_MS,
+        fetch_max_wait_ms=_FETCH_WAIT_MS,
+    )
+    try:
+        with _translated():
+            try:
+                await consumer.start()
+            except KafkaConnectionError as error:
+                raise Unreachable(await obstacle(client) or repr(error)) from error
+        yield consumer
+    finally:
+        await _stop(consumer)
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer for good.
+
+    While a broker is away, aiokafka's own ``stop`` may end with the CancelledError of one of its
+    tasks. It would pass for a cancellation of ours, and leave the client's tasks running.
+    """
+    stopping = asyncio.create_task(consumer.stop())
+    await asyncio.wait([stopping])
+    if stopping.cancelled() or stopping.exception() is not None:
+        await consumer._client.close()  # noqa: SLF001 - see above; stop() itself does nothing the second time
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise Unreachable(repr(error)) from error
+
+
+async def _track_all_topics(consumer: AIOKafkaConsumer) -> None:
+    """Make a consumer ask for the metadata of all topics, now and whenever it asks again.
+
+    Asked for one by name, a broker that may creates it, with a number of partitions of its own:
+    aiokafka leaves "allow auto creation" on and has no setting for it.
+    """
+    await consumer._client.set_topics(())  # noqa: SLF001 - see above

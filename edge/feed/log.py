@@ -1,0 +1,226 @@
+"""The recent feed, encoded once and shared by all clients.
+
+Laws:
+
+* A position counts the posts shown so far; it only grows, also when the feed begins anew. Every
+  client is such a position, and :meth:`Log.read` is all that is ever sent to it.
+* Every raw record is kept, also one that shows nothing, so that there is a cursor at any time.
+* ``size`` never exceeds ``limit``, but for the newest record. The oldest records go first, whole,
+  and leave a part of the room to what is made of records: their other forms. These are made when
+  somebody needs them, once for all; the oldest made go first, and never push a record out, since
+  they can be made again.
+* A read is decided by the log and its arguments alone, so it is the same for all who are at one
+  position. Where it begins in the middle of a stream it gives the rest of that stream as messages
+  that stand alone: whoever reads on has, or has not, been sent the beginning, and both can read that.
+* What is shown depends on the raw records alone (see :mod:`edge.feed.repeats`).
+
+This module knows neither clients nor Kafka, and no time.
+"""
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final, NamedTuple
+
+from edge.feed.forms import Forms
+from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, before, stamp_of
+from edge.feed.record import Record
+from edge.feed.repeats import Repeats
+from edge.wire.frames import Form
+from streams.contract import BadRecord, Offset, Publication, decode_feed
+
+# Records leave this part of the room to their other forms. A catch-up needs one form of what it reads, compressed
+# for most; compressed to 40 %, a quarter of the room holds that of four fifths of the records in the rest.
+_FORMS_PART: Final = 0.25
+# A read gives at most so many times its limit of plain frames: compressing 64 KiB four times takes 11 ms.
+_COVERED: Final = 4
+# How many joined reads are remembered. Clients at the head read the same, those that lag are spread.
+_READS: Final = 16
+
+
+class Chunk(NamedTuple):
+    """Whole frames, joined, and the position after them."""
+
+    data: bytes
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of a record: so many posts are shown, so many were repeats; ``error`` says why none could be."""
+
+    shown: int = 0
+    repeats: int = 0
+    error: str | None = None
+
+
+_first = attrgetter("first")
+
+
+class Log:
+    """Append raw records; read frames from any position that is still there.
+
+    ``limit`` is in bytes; ``reach`` is how many records back a post counts as a repeat.
+    """
+
+    def __init__(self, *, limit: int, reach: int) -> None:
+        self._limit = limit
+        self._records_limit = limit - int(limit * _FORMS_PART)
+        self._reach = reach
+        self._repeats = Repeats(reach)
+        self._records: list[Record] = []
+        self._forms = Forms(room=limit)
+        self._records_bytes = 0
+        self._reads: dict[tuple[Position, Form, int], Chunk] = {}
+        self._before = before(Offset(0))
+        self._newest: tuple[Offset, bytes] | None = None
+        self._offer_from = Offset(0)
+        self.next_offset: Offset | None = None
+        """The record that is read next, or None before the first :meth:`begin`."""
+        self.head = Position(0)
+        """The position of the next post that will be shown."""
+
+    @property
+    def size(self) -> int:
+        """What the log costs in memory, all forms counted."""
+        return self._records_bytes + self._forms.size
+
+    @property
+    def tail(self) -> Position:
+        """The oldest position that can still be read."""
+        return self._records[0].first if self._records else self.head
+
+    def begin(self, read_from: Offset, offer_from: Offset) -> None:
+        """Begin anew: expect ``read_from`` next, and show what comes from ``offer_from`` on."""
+        self._repeats = Repeats(self._reach)
+        self._records.clear()
+        self._reads.clear()
+        self._before = before(offer_from)
+        self._newest = None
+        self._offer_from = offer_from
+        self.next_offset = read_from
+        self._records_bytes = 0
+        self._forms = Forms(room=self._limit)
+
+    def append(self, offset: Offset, value: bytes) -> Appended | Gap:
+        """Take the next raw record, or the newest one again, which must be the same then."""
+        stamp = stamp_of(value)
+        if self._newest is not None and offset == self._newest[0]:
+            return Appended() if stamp == self._newest[1] else Gap("recreated")
+        if offset != self.next_offset:
+            return Gap("interrupted")
+        publications, error = _decode(value)
+        fresh = self._repeats.first_seen(offset, publications)
+        self._newest = (offset, stamp)
+        self.next_offset = Offset(offset + 1)
+        repeats = len(publications) - len(fresh)
+        record = Record(offset, stamp, self.head, publications, fresh if offset >= self._offer_from else [])
+        if offset < self._offer_from:
+            if offset == self._offer_from - 1:
+                self._before = record.cursor(record.count)
+            return Appended(0, repeats, error)
+        self._records.append(record)
+        self._reads.clear()
+        self.head = Position(self.head + len(fresh))
+        self._records_bytes += record.size
+        self._trim()
+        return Appended(len(fresh), repeats, error)
+
+    def read(self, position: Position, form: Form, limit: int) -> Chunk:
+        """Join what follows ``position``: up to ``limit`` bytes, but at least one frame when there is one.
+
+        ``position`` is not before :attr:`tail`.
+        """
+        key = (position, form, limit)
+        chunk = self._reads.get(key)
+        if chunk is None:
+            chunk = self._join(position, form, limit)
+            if len(self._reads) == _READS:
+                self._reads.clear()
+            self._reads[key] = chunk
+        return chunk
+
+    def position_at(self, offset: Offset) -> Position:
+        """Return the position of the first post of record ``offset`` or a later one, as far as the log has it."""
+        index = max(self._index(offset), 0)
+        return self._records[index].first if index < len(self._records) else self.head
+
+    def cursor_at(self, position: Position) -> Cursor:
+        """Return the cursor of what precedes ``position``, which is not before :attr:`tail`."""
+        if position < self.head:
+            record = self._record_of(position)
+            return record.cursor(record.places[position - record.first])
+        return self._records[-1].cursor(self._records[-1].count) if self._records else self._before
+
+    def resume(self, cursor: Cursor) -> Resume | Ahead | Gap:
+        """Find where a client goes on that has seen everything up to ``cursor``."""
+        whole = cursor == before(cursor.offset)
+        needed = Offset(cursor.offset if whole else cursor.offset + 1)
+        if self.next_offset is None or (needed > self.next_offset and cursor != self._before):
+            return Ahead(needed)
+        if cursor == self._before:
+            return Resume(self.tail)
+        index = self._index(cursor.offset)
+        if index < 0:
+            return Gap("expired")
+        if whole:
+            return Resume(self.position_at(cursor.offset))
+        record = self._records[index]
+        if cursor.stamp != record.stamp:
+            return Gap("recreated")
+        return Resume(Position(record.first + bisect_left(record.places, cursor.place)))
+
+    def _index(self, offset: Offset) -> int:
+        """Where record ``offset`` is among those kept: negative before them, their number after them."""
+        first = self._records[0].offset if self._records else self._offer_from
+        return min(offset - first, len(self._records))
+
+    def _record_of(self, position: Position) -> Record:
+        # The last of those that begin there: the others show nothing.
+        return self._records[bisect_right(self._records, position, key=_first) - 1]
+
+    def _join(self, position: Position, form: Form, limit: int) -> Chunk:
+        pieces: list[bytes] = []
+        room, covered = limit, 0
+        while position < self.head and room > 0:
+            record = self._record_of(position)
+            index = position - record.first
+            begin, end = record.stream_of(index) if form.is_deflated else (index, index)
+            covered += record.plain.ends[end] - record.plain.ends[begin]
+            if pieces and covered > _COVERED * limit:
+                break
+            run = self._forms.run(record, form, index, (begin, end))
+            ends = run.frames.ends
+            stop = min(bisect_right(ends, ends[run.start] + room) - 1, run.stop)
+            if pieces and (stop == run.start or (run.is_stream and stop < run.stop)):
+                # A stream comes whole in the next read: whoever goes on in the middle of one gets more bytes.
+                break
+            stop = max(stop, run.start + 1)
+            # A slice that is the whole is no copy: one record, one write, no joining.
+            piece = run.frames.joined[ends[run.start] : ends[stop]]
+            pieces.append(piece)
+            position = Position(position + stop - run.start)
+            room -= len(piece)
+            if stop < run.stop:
+                break
+        return Chunk(b"".join(pieces) if len(pieces) != 1 else pieces[0], position)
+
+    def _trim(self) -> None:
+        gone = 0
+        while self._records_bytes > self._records_limit and gone < len(self._records) - 1:
+            record = self._records[gone]
+            self._records_bytes -= record.size
+            self._before = record.cursor(record.count)
+            gone += 1
+        del self._records[:gone]
+        self._forms.fit(self._limit - self._records_bytes)
+
+
+def _decode(value: bytes) -> tuple[list[Publication], str | None]:
+    try:
+        # The payloads stay encoded, so their characters are nobody's business until a browser
+        # closes the connection over them (RFC 6455 §8.1).
+        value.decode()
+        return decode_feed(value).publications, None
+    except (BadRecord, UnicodeDecodeError) as error:
+        return [], str(error)

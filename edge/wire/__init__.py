@@ -1,0 +1,1 @@
+"""What is on the wire, both ways: all of it pure."""

@@ -1,0 +1,254 @@
+"""Following the feed, with a topic in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from edge.fanout.session import Session
+from edge.feed.follow import Source, Unreachable
+from edge.feed.log import Log
+from edge.feed.position import Position
+from edge.feed.start import Bounds
+from edge.wire.frames import Form
+from streams.contract import Offset
+from tests.edge.kit.lines import Line, Turns, hub_of
+from tests.edge.kit.records import everything, ids, messages, record
+
+
+class MemoryTopic:
+    """A topic whose records stand in a list from ``begin`` on; ``is_away`` makes everything fail."""
+
+    def __init__(self, *values: bytes, begin: int = 0, count: int = 1) -> None:
+        self.values = list(values)
+        self.begin = begin
+        self.count = count
+        self.is_away = False
+        self.changed = asyncio.Condition()
+        self.next = 0
+        self.questions = 0
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator["MemoryTopic"]:
+        """Connect to it."""
+        self._check()
+        yield self
+
+    async def change(self, *values: bytes, begin: int = 0, is_away: bool = False) -> None:
+        """Make it another one."""
+        async with self.changed:
+            self.values, self.begin, self.is_away = list(values), begin, is_away
+            self.changed.notify_all()
+
+    async def partitions(self) -> int:
+        """Say how many there are."""
+        self._check()
+        return self.count
+
+    async def bounds(self) -> Bounds:
+        """Say what there is."""
+        self._check()
+        return Bounds(Offset(self.begin), Offset(self.begin + len(self.values)))
+
+    async def end(self) -> Offset:
+        """Answer when it may."""
+        self.questions += 1
+        end = (await self.bounds()).end
+        await self.may_answer.wait()
+        return end
+
+    async def seek(self, offset: Offset) -> None:
+        """Read on from there."""
+        self.next = offset
+
+    async def read(self) -> Sequence[tuple[Offset, bytes]]:
+        """Return one record, as soon as there is one, or nothing once."""
+        async with self.changed:
+            if self.next < self.begin + len(self.values):
+                self.next += 1
+                return [(Offset(self.next - 1), self.values[self.next - 1 - self.begin])]
+            await self.changed.wait()
+            self._check()
+            if not self.begin <= self.next <= self.begin + len(self.values):
+                raise Unreachable("out of range")
+            return []
+
+    def _check(self) -> None:
+        if self.is_away:
+            raise Unreachable("away")
+
+
+class Rig:
+    """A source between a topic in memory and a log."""
+
+    def __init__(self, topic: MemoryTopic, *, history: int = 1000, reach: int = 1000, patience: float = 0) -> None:
+        self.topic = topic
+        self.log = Log(limit=1 << 20, reach=reach)
+        self.turns = Turns()
+        self.hub = hub_of(self.log, self.turns, 1 << 16)
+        self.source = Source(
+            topic.connect,
+            name="posts.feed",
+            log=self.log,
+            hub=self.hub,
+            history=history,
+            reach=reach,
+            patience=patience,
+        )
+
+    @property
+    def shown(self) -> list[int]:
+        """The posts that the log offers."""
+        return ids(everything(self.log, self.log.tail))
+
+
+@asynccontextmanager
+async def following(rig: Rig) -> AsyncIterator[Rig]:
+    """Run the source meanwhile."""
+    running = asyncio.create_task(rig.source.run())
+    try:
+        async with asyncio.timeout(5):
+            yield rig
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until it is so."""
+    while not condition():
+        await asyncio.sleep(0)
+
+
+async def test_reads_the_feed_and_says_when_it_is_followed() -> None:
+    """What is there is offered as history, what comes is live."""
+    topic = MemoryTopic(record(1), b"junk", record(1, 2))
+    async with following(Rig(topic)) as rig:
+        assert rig.source.trouble == "Kafka was not reached yet."
+        await until(lambda: rig.source.trouble is None)
+        assert rig.shown == [1, 2]
+        await topic.change(*topic.values, record(3))
+        await rig.source.reached(Offset(4))
+        assert rig.shown == [1, 2, 3]
+        assert (rig.source.records, rig.source.repeats, rig.source.undecodable) == (4, 1, 1)
+
+
+async def test_begins_as_far_back_as_repeats_reach() -> None:
+    """Law 2: two records of history, each decided upon with the one before it."""
+    async with following(Rig(MemoryTopic(*map(record, range(9), range(1, 10))), history=2, reach=1)) as rig:
+        await rig.source.reached(Offset(9))
+        assert rig.shown == [8, 9]
+
+
+@pytest.mark.parametrize(
+    ("count", "sentence"),
+    [
+        (0, "The topic posts.feed does not exist yet."),
+        (4, "The topic posts.feed has 4 partitions and needs exactly one."),
+    ],
+)
+async def test_waits_for_a_topic_with_one_partition_and_says_so(count: int, sentence: str) -> None:
+    """It never makes the topic; until there is one, nobody can say where the feed ends."""
+    async with following(Rig(MemoryTopic(count=count))) as rig:
+        await until(lambda: rig.source.trouble != "Kafka was not reached yet.")
+        assert rig.source.trouble == sentence
+        assert await rig.source.end() is None
+
+
+async def test_goes_on_after_kafka_was_away() -> None:
+    """The clients stay, nothing is read twice or missed, and it is said meanwhile."""
+    topic = MemoryTopic(record(1))
+    async with following(Rig(topic)) as rig:
+        await rig.source.reached(Offset(1))
+        line = Line(rig.turns)
+        rig.hub.join(Session(rig.log.head, Form.PLAIN), line)
+        await topic.change(record(1), is_away=True)
+        await until(lambda: rig.source.trouble == "Kafka does not answer.")
+        assert await rig.source.end() is None
+        await topic.change(record(1), record(2))
+        await rig.source.reached(Offset(2))
+        assert (line.got, line.ends, rig.shown) == ([2], [], [1, 2])
+
+
+@pytest.mark.parametrize(("patience", "unready"), [(0, "Kafka does not answer."), (60, None)])
+async def test_a_feed_that_was_followed_may_be_lost_for_a_while(patience: float, unready: str | None) -> None:
+    """The trouble is said at once, and new clients are sent elsewhere when it has lasted; at the start, at once."""
+    topic = MemoryTopic(record(1))
+    async with following(Rig(topic, patience=patience)) as rig:
+        assert rig.source.unready == "Kafka was not reached yet."
+        await rig.source.reached(Offset(1))
+        await until(lambda: rig.source.unready is None)
+        await topic.change(record(1), is_away=True)
+        await until(lambda: rig.source.trouble == "Kafka does not answer.")
+        assert rig.source.unready == unready
+        await topic.change(record(1))
+        await until(lambda: rig.source.trouble is None)
+        assert rig.source.unready is None
+
+
+async def _recreated_shorter(topic: MemoryTopic) -> None:
+    await topic.change(record(5))
+
+
+async def _recreated_longer(topic: MemoryTopic) -> None:
+    await topic.change(*topic.values, is_away=True)
+    await topic.change(*(record(n) for n in (50, 60, 70)), is_away=True)
+
+
+async def _outrun_by_retention(topic: MemoryTopic) -> None:
+    await topic.change(record(5), begin=9)
+
+
+@pytest.mark.parametrize("change", [_recreated_shorter, _recreated_longer, _outrun_by_retention])
+async def test_a_gap_is_told_and_the_feed_goes_on(change: Callable[[MemoryTopic], Awaitable[None]]) -> None:
+    """Law 12: an offset out of range, or another record where the newest was, never passes in silence."""
+    topic = MemoryTopic(record(1), record(2))
+    async with following(Rig(topic)) as rig:
+        await rig.source.reached(Offset(2))
+        line = Line(rig.turns)
+        rig.hub.join(Session(Position(rig.log.head), Form.CURSOR), line)
+        await change(topic)
+        if topic.is_away:
+            await until(lambda: rig.source.trouble is not None)
+            await topic.change(*topic.values)
+        await until(lambda: bool(line.written))
+        end = (await topic.bounds()).end
+        await rig.source.reached(end)
+        await topic.change(*topic.values, record(99), begin=topic.begin)
+        await rig.source.reached(Offset(end + 1))
+        told, post = messages(b"".join(line.written))
+        assert told["payload"]["recovered"] is False
+        assert post["payload"] == {"id": 99}
+
+
+async def test_an_answer_is_never_older_than_its_question() -> None:
+    """Law 9: who comes while Kafka is being asked waits for the next answer, and shares it."""
+    topic = MemoryTopic()
+    async with following(Rig(topic)) as rig:
+        await until(lambda: rig.source.trouble is None)
+        topic.may_answer.clear()
+        early = asyncio.create_task(rig.source.end())
+        await until(lambda: topic.questions == 1)
+        await topic.change(record(1))
+        late = [asyncio.create_task(rig.source.end()) for _ in range(50)]
+        await asyncio.sleep(0)
+        topic.may_answer.set()
+        assert await early == 0
+        assert await asyncio.gather(*late) == [1] * 50
+        assert topic.questions == 2
+
+
+async def test_who_gives_up_leaves_the_others_their_answer() -> None:
+    """A client that goes away while it asks for all takes nobody's answer with it."""
+    topic = MemoryTopic(record(1))
+    async with following(Rig(topic)) as rig:
+        await until(lambda: rig.source.trouble is None)
+        topic.may_answer.clear()
+        asking = [asyncio.create_task(rig.source.end()) for _ in range(3)]
+        await until(lambda: topic.questions == 1)
+        asking[0].cancel()
+        topic.may_answer.set()
+        assert await asyncio.gather(*asking[1:]) == [1, 1]

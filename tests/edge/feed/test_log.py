@@ -1,0 +1,427 @@
+"""The log: one shared place for all that clients are still to get."""
+
+import random
+import zlib
+from collections.abc import Iterator
+from itertools import count, pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.feed.log import Appended, Log
+from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, before, parse, stamp_of
+from edge.wire.frames import Form
+from streams.contract import Offset
+from tests.edge.kit.records import everything, ids, log_of, messages, publication, record
+
+EACH = pytest.mark.parametrize("form", list(Form))
+
+posts = st.lists(st.builds(publication, st.integers(1, 8), text=st.text(max_size=40)), max_size=4)
+values = st.one_of(posts.map(lambda some: record(*some)), st.just(b"no record"))
+feeds = st.lists(values, max_size=12)
+
+
+def resumed(log: Log, token: str) -> Resume | Ahead | Gap:
+    """Resume from a token, as another process would get it."""
+    cursor = parse(token)
+    assert isinstance(cursor, Cursor)
+    return log.resume(cursor)
+
+
+# Appending.
+
+
+def test_a_record_shows_its_posts_in_order() -> None:
+    """What was appended is read, in order and whole."""
+    log = log_of(record(3, 1), record(2))
+    assert ids(everything(log, 0)) == [3, 1, 2]
+    assert (log.tail, log.head, log.next_offset) == (0, 3, 2)
+
+
+def test_a_repeat_is_not_shown() -> None:
+    """Law 2, across records and within one."""
+    log = log_of(record(1, 2))
+    assert log.append(Offset(1), record(2, 3, 3)) == Appended(shown=1, repeats=2)
+    assert ids(everything(log, 0)) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("value", [b"", b"{}", b"\xff", record(1).replace(b'"id":1}', b'"id":"\xff"}')])
+def test_what_is_no_record_shows_nothing_and_the_feed_goes_on(value: bytes) -> None:
+    """Also where only a payload is not UTF-8: a browser would close the connection over it."""
+    log = log_of(record(1))
+    appended = log.append(Offset(1), value)
+    assert isinstance(appended, Appended)
+    assert (appended.shown, appended.repeats) == (0, 0)
+    assert appended.error
+    assert log.append(Offset(2), record(2)) == Appended(shown=1)
+    assert ids(everything(log, 0)) == [1, 2]
+
+
+@pytest.mark.parametrize("offset", [0, 3, 9])
+def test_a_jump_is_a_gap(offset: int) -> None:
+    """Law 12: offsets are contiguous, or the log says so and stays as it was."""
+    log = log_of(record(1), record(2))
+    assert log.append(Offset(offset), record(3)) == Gap("interrupted")
+    assert (log.next_offset, ids(everything(log, 0))) == (2, [1, 2])
+
+
+def test_the_newest_record_read_again_must_be_the_same() -> None:
+    """After Kafka was away: a topic made anew has another record there."""
+    log = log_of(record(1))
+    assert log.append(Offset(0), record(1)) == Appended()
+    assert log.append(Offset(0), record(2)) == Gap("recreated")
+    assert ids(everything(log, 0)) == [1]
+
+
+def test_records_before_the_first_offered_are_only_remembered() -> None:
+    """Law 2 at the start: their posts are not shown, but count for what is a repeat."""
+    log = Log(limit=1 << 20, reach=10)
+    log.begin(Offset(5), Offset(7))
+    assert log.append(Offset(5), record(1)) == Appended(shown=0)
+    assert log.cursor_at(log.head) == before(Offset(7))
+    assert log.append(Offset(6), record(2)) == Appended(shown=0)
+    assert log.cursor_at(log.head) == Cursor(Offset(6), 1, stamp_of(record(2)))
+    assert log.append(Offset(6), record(2)) == Appended()
+    assert log.append(Offset(7), record(1, 2, 3)) == Appended(shown=1, repeats=2)
+    assert ids(everything(log, 0)) == [3]
+
+
+@given(feeds, st.integers(0, 4), st.integers(0, 12))
+def test_every_log_decides_alike(feed: list[bytes], reach: int, first: int) -> None:
+    """A log that begins ``reach`` records before what it offers shows what one shows that read everything."""
+    full, late = log_of(*feed, reach=reach), Log(limit=1 << 20, reach=reach)
+    offer_from = Offset(min(first, len(feed)))
+    read_from = Offset(max(0, offer_from - reach))
+    late.begin(read_from, offer_from)
+    for offset in range(read_from, len(feed)):
+        late.append(Offset(offset), feed[offset])
+    assert everything(late, late.tail, Form.CURSOR) == everything(full, full.position_at(offer_from), Form.CURSOR)
+
+
+# Reading.
+
+
+@EACH
+@given(feed=feeds, limit=st.integers(1, 400))
+def test_any_limit_gives_the_same_feed(feed: list[bytes], limit: int, form: Form) -> None:
+    """However little is taken at a time, it is the same feed, and every piece is whole frames within the limit."""
+    log = log_of(*feed)
+    whole = everything(log, 0, form.text)
+    pieces, at = [], Position(0)
+    while at < log.head:
+        chunk = log.read(at, form, limit)
+        assert len(messages(chunk.data, form)) == chunk.position - at
+        assert len(chunk.data) <= limit or chunk.position == at + 1
+        pieces.append(chunk.data)
+        at = chunk.position
+    assert messages(b"".join(pieces), form) == messages(whole)
+    assert form.is_deflated or b"".join(pieces) == whole
+
+
+def test_a_read_takes_as_much_as_fits() -> None:
+    """Whole records are joined, the last one in part; one frame more would be too much."""
+    log = log_of(record(1, 2), record(3, 4), record(5))
+    length = len(log.read(Position(0), Form.PLAIN, 1).data)
+    assert [ids(log.read(Position(0), Form.PLAIN, length * n + 1).data) for n in (1, 3, 4, 9)] == [
+        [1],
+        [1, 2, 3],
+        [1, 2, 3, 4],
+        [1, 2, 3, 4, 5],
+    ]
+    assert ids(log.read(Position(1), Form.PLAIN, length * 2).data) == [2, 3]
+    assert log.read(log.head, Form.PLAIN, 100).data == b""
+
+
+def test_a_record_that_does_not_fit_any_more_waits() -> None:
+    """The limit holds across records of different sizes."""
+    log = log_of(record(1), record(publication(2, text="x" * 500)))
+    assert [ids(log.read(Position(at), Form.PLAIN, 300).data) for at in (0, 1)] == [[1], [2]]
+
+
+def test_a_read_at_the_head_is_joined_once_for_all() -> None:
+    """Law 10: clients at one position are sent the same object; a new record is seen at once all the same."""
+    log = log_of(record(1), record(2))
+    first = log.read(Position(0), Form.PLAIN, 1000)
+    assert log.read(Position(0), Form.PLAIN, 1000) is first
+    for limit in range(100):
+        log.read(Position(0), Form.PLAIN, limit)
+    assert log.read(Position(0), Form.PLAIN, 1000) == first
+    log.append(Offset(2), record(3))
+    assert ids(log.read(Position(0), Form.PLAIN, 1000).data) == [1, 2, 3]
+
+
+# Compressed.
+
+# Words in no order, long enough that posts of a record and of the next ones repeat stretches of each other.
+WORDS = " ".join(random.Random(3).choices([f"word{n}" for n in range(200)], k=20_000))  # noqa: S311 - any words will do
+lengths = st.lists(st.lists(st.integers(0, 6000), max_size=40), min_size=1, max_size=5)
+
+
+class Receiver:
+    """A client by the letter of RFC 7692 §7.2.2: one zlib context, with the whole window, for all that it is sent."""
+
+    def __init__(self) -> None:
+        self.context = zlib.decompressobj(-15)
+        self.texts: list[bytes] = []
+        self.compressed = 0
+
+    def receive(self, data: bytes) -> None:
+        """Take whole frames of text apart."""
+        while data:
+            first, length, rest = data[0], data[1], data[2:]
+            if length > 125:
+                size = 2 if length == 126 else 8
+                length, rest = int.from_bytes(rest[:size]), rest[size:]
+            payload, data = rest[:length], rest[length:]
+            assert (first, len(payload)) in {(0x81, length), (0xC1, length)}
+            self.compressed += first == 0xC1
+            self.texts.append(self.context.decompress(payload + b"\x00\x00\xff\xff") if first == 0xC1 else payload)
+
+
+@settings(max_examples=50)
+@given(feed=lengths, form=st.sampled_from([Form.PLAIN_DEFLATED, Form.CURSOR_DEFLATED]), data=st.data())
+def test_whoever_joins_anywhere_and_is_cut_anywhere_reads_what_plain_clients_read(
+    feed: list[list[int]], form: Form, data: st.DataObject
+) -> None:
+    """Every byte, by receivers that keep their context: at any position, in the middle of a record, behind or not."""
+    log, made, clients = log_of(limit=1 << 24), count(1), list[tuple[Position, Receiver, list[Position]]]()
+    for offset, posts_ in enumerate(feed):
+        numbers = [next(made) for _ in posts_]
+        some = [publication(n, text=WORDS[7 * n : 7 * n + size]) for n, size in zip(numbers, posts_, strict=True)]
+        log.append(Offset(offset), record(*some))
+        joined = Position(data.draw(st.integers(0, log.head)))
+        clients.append((joined, Receiver(), [joined]))
+        is_last = offset == len(feed) - 1
+        for _, receiver, at in clients:
+            reads = data.draw(st.integers(0, 3))
+            limit = data.draw(st.sampled_from([1, 1000, 5000, 20_000, 65_536]))
+            while at[0] < log.head and (is_last or reads > 0):
+                chunk = log.read(at[0], form, limit)
+                receiver.receive(chunk.data)
+                at[0], reads = chunk.position, reads - 1
+    for joined, receiver, _ in clients:
+        plain = Receiver()
+        plain.receive(everything(log, joined, form.text))
+        assert receiver.texts == plain.texts
+
+
+def test_who_begins_in_the_middle_of_a_stream_gets_the_rest_of_it_as_messages_that_stand_alone() -> None:
+    """It has not seen what the rest refers to; from the next stream on it gets what everybody gets."""
+    log = log_of(*(record(*(publication(n, text=WORDS[:200]) for n in range(k, k + 20))) for k in (0, 20)))
+    shared, rest = everything(log, 20, Form.PLAIN_DEFLATED), everything(log, 7, Form.PLAIN_DEFLATED)
+    assert rest.endswith(shared)
+    alone = rest.removesuffix(shared)
+    assert [number for frame in raw_frames(alone) for number in ids(frame, Form.PLAIN_DEFLATED)] == list(range(7, 20))
+    assert len(shared) * 13 / 20 < len(alone) < 0.8 * len(everything(log, 7)) * 13 / 33
+
+
+def raw_frames(data: bytes) -> Iterator[bytes]:
+    """Cut what was sent into its frames, all of which are of medium length."""
+    while data:
+        length = 4 + int.from_bytes(data[2:4])
+        yield data[:length]
+        data = data[length:]
+
+
+def test_a_stream_is_not_cut_where_something_else_can_be_sent_first() -> None:
+    """The rest would be dearer; where it does not fit into any write its beginning is compressed all the same."""
+    log = log_of(*(record(*range(20 * n, 20 * n + 20)) for n in range(3)))
+    streams = [log.read(Position(20 * n), Form.PLAIN_DEFLATED, 1).position for n in range(3)]
+    assert streams == [1, 21, 41]
+    length = len(log.read(Position(40), Form.PLAIN_DEFLATED, 1 << 16).data)
+    assert log.read(Position(0), Form.PLAIN_DEFLATED, length * 2 + length // 2).position == 40
+    cut = log.read(Position(0), Form.PLAIN_DEFLATED, length // 2)
+    receiver = Receiver()
+    receiver.receive(cut.data)
+    assert 0 < receiver.compressed == cut.position < 20
+
+
+def test_a_read_compresses_no_more_than_a_bounded_stretch() -> None:
+    """However well it can be compressed: the loop waits meanwhile."""
+    log = log_of(*(record(publication(n, text="x" * 30_000)) for n in range(100)), limit=1 << 24)
+    chunk = log.read(Position(0), Form.PLAIN_DEFLATED, 1 << 16)
+    assert 0 < chunk.position <= 4 * (1 << 16) // 30_000
+    assert len(everything(log, 0, Form.PLAIN_DEFLATED)) < 30_000
+
+
+def test_what_gains_nothing_is_the_plain_bytes() -> None:
+    """The same object: it takes no room a second time."""
+    log = log_of(record(1))
+    assert log.read(Position(0), Form.PLAIN_DEFLATED, 1000).data is log.read(Position(0), Form.PLAIN, 1000).data
+
+
+# The bound.
+
+
+def test_the_oldest_records_go_first_and_whole() -> None:
+    """Room is made for new records at the tail."""
+    log = log_of(*(record(10 * n, 10 * n + 1) for n in range(100)), limit=5000)
+    kept = ids(everything(log, log.tail))
+    assert kept == [10 * n + i for n in range(100 - len(kept) // 2, 100) for i in (0, 1)]
+    assert log.head == 200
+    assert 0 < log.size <= 5000
+
+
+def test_the_newest_record_stays_however_large() -> None:
+    """Otherwise nobody would ever get it."""
+    log = log_of(record(1), record(publication(2, text="x" * 10_000)), limit=1000)
+    assert ids(everything(log, log.tail)) == [2]
+
+
+@given(feeds, st.integers(1, 8000), st.data())
+def test_the_bound_holds_whatever_is_read(feed: list[bytes], limit: int, data: st.DataObject) -> None:
+    """Every form counts, none pushes out a record, and what is read is right all the same."""
+    log, free = log_of(limit=limit), log_of(limit=1 << 20)
+    newest = 0
+    for offset, value in enumerate(feed):
+        empty = log.size
+        log.append(Offset(offset), value)
+        free.append(Offset(offset), value)
+        newest = max(newest, log.size - empty)
+        tail = log.tail
+        at = Position(data.draw(st.integers(tail, log.head)))
+        for form in Form:
+            assert messages(everything(log, at, form, 200), form) == messages(everything(free, at, form.text))
+        assert log.tail == tail
+        assert log.size <= limit or log.tail >= log.position_at(Offset(offset))
+
+
+@pytest.mark.parametrize("form", [Form.CURSOR, Form.PLAIN_DEFLATED, Form.CURSOR_DEFLATED])
+def test_a_form_is_made_once_for_all(form: Form) -> None:
+    """Law 9: it is kept and counted, and what is read of it is the same object for everybody."""
+    log = log_of(record(*range(1, 20)))
+    plain = log.size
+    first = log.read(Position(0), form, 1 << 16).data
+    kept = log.size
+    assert kept > plain + len(first)
+    for limit in range(1 << 16, (1 << 16) + 50):
+        assert log.read(Position(0), form, limit).data is first
+    assert log.size == kept
+
+
+def test_forms_have_a_part_of_the_room_and_the_oldest_made_go_first() -> None:
+    """A log that is full keeps the forms of the newest records; records give way to records alone."""
+    log, made = log_of(limit=40_000), []
+    for offset in range(100):
+        log.append(Offset(offset), record(*range(100 * offset, 100 * offset + 50)))
+        tail = log.tail
+        made.append(log.read(Position(log.head - 50), Form.CURSOR_DEFLATED, 1 << 16).data)
+        assert (log.tail, log.size <= 40_000) == (tail, True)
+    assert log.tail < log.head - 300
+    # Nothing is made again: what is read is what was made then.
+    again = [
+        log.read(Position(log.head - 50 * back), Form.CURSOR_DEFLATED, len(made[-back])).data for back in (1, 2, 3)
+    ]
+    assert [one is other for one, other in zip(again, reversed(made), strict=False)] == [True] * 3
+
+
+# Cursors.
+
+
+@EACH
+def test_every_cursor_form_post_names_the_place_after_it(form: Form) -> None:
+    """A client that resumes from a post's cursor gets what follows that post."""
+    log = log_of(record(1, 2), record(2), record(1, 3))
+    tokens = [message["cursor"] for message in messages(everything(log, 0, Form.CURSOR))]
+    found = [resumed(log, token) for token in tokens]
+    assert found == [Resume(Position(1)), Resume(Position(2)), Resume(Position(3))]
+    assert ids(everything(log, 1, form), form) == [2, 3]
+
+
+@given(feeds, st.data())
+def test_replay_and_live_are_the_uncut_feed(feed: list[bytes], data: st.DataObject) -> None:
+    """Law 12: cut anywhere, go on at another edge, which learns the rest only later: nothing missed or doubled."""
+    cut = data.draw(st.integers(0, len(feed)))
+    first, second = log_of(*feed[:cut]), log_of(*feed[:cut])
+    at = Position(data.draw(st.integers(0, first.head)))
+    token = str(first.cursor_at(at))
+    for offset in range(cut, len(feed)):
+        second.append(Offset(offset), feed[offset])
+    found = resumed(second, token)
+    assert isinstance(found, Resume)
+    seen = everything(first, 0)[: len(everything(first, 0)) - len(everything(first, at))]
+    assert seen + everything(second, found.position) == everything(log_of(*feed), 0)
+
+
+@given(feeds)
+def test_the_head_has_a_cursor_of_all_that_was_read(feed: list[bytes]) -> None:
+    """Also where the last records showed nothing: a client need not get them again."""
+    log = log_of(*feed)
+    cursor = log.cursor_at(log.head)
+    assert cursor == (
+        Cursor(Offset(len(feed) - 1), _count(feed[-1]), stamp_of(feed[-1])) if feed else before(Offset(0))
+    )
+    assert log.resume(cursor) == Resume(log.head)
+
+
+def _count(value: bytes) -> int:
+    return value.count(b'"action"')
+
+
+def test_a_cursor_before_the_first_post_replays_all_of_them() -> None:
+    """There is a cursor while the feed is empty, and it is good on any edge."""
+    token = str(log_of().cursor_at(Position(0)))
+    assert resumed(log_of(), token) == Resume(Position(0))
+    assert resumed(log_of(record(1)), token) == Resume(Position(0))
+
+
+def test_a_cursor_of_what_is_forgotten_has_expired() -> None:
+    """What was evicted, or read only to know repeats, cannot be replayed whole; what begins right after it can."""
+    log = log_of(*(record(n) for n in range(100)), limit=5000)
+    first = 100 - (log.head - log.tail)
+    assert log.resume(Cursor(Offset(first - 1), 1, stamp_of(record(first - 1)))) == Resume(log.tail)
+    assert log.resume(Cursor(Offset(first - 1), 0, stamp_of(record(first - 1)))) == Gap("expired")
+    assert log.resume(before(Offset(first - 1))) == Gap("expired")
+    assert log.resume(before(Offset(first))) == Resume(log.tail)
+    assert log.resume(before(Offset(first + 1))) == Resume(Position(log.tail + 1))
+
+
+def test_a_cursor_of_another_record_is_noticed() -> None:
+    """A topic made anew, or a forged cursor: the offset is there, the record is not."""
+    assert log_of(record(1)).resume(Cursor(Offset(0), 1, stamp_of(record(2)))) == Gap("recreated")
+
+
+@pytest.mark.parametrize(
+    ("cursor", "needed"),
+    [
+        (Cursor(Offset(2), 0, b"stampsta"), 3),
+        (Cursor(Offset(7), 0, b"stampsta"), 8),
+        (before(Offset(3)), 3),
+        (before(Offset(2**64 - 1)), 2**64 - 1),
+    ],
+)
+def test_a_cursor_beyond_what_was_read_says_how_far_to_read(cursor: Cursor, needed: int) -> None:
+    """Another edge may be ahead of this one."""
+    assert log_of(record(1), record(2)).resume(cursor) == Ahead(Offset(needed))
+
+
+def test_a_log_that_has_not_begun_knows_no_cursor() -> None:
+    """Not even that of an empty feed: nobody has said yet where this one begins."""
+    assert Log(limit=1, reach=1).resume(before(Offset(0))) == Ahead(Offset(0))
+
+
+def test_positions_go_on_when_the_log_begins_anew() -> None:
+    """After a gap nobody is sent what came before it, and cursors from then on are good."""
+    log = log_of(record(1), record(2))
+    log.read(Position(0), Form.CURSOR, 100)
+    log.begin(Offset(0), Offset(1))
+    assert (log.tail, log.head, log.next_offset, log.size) == (2, 2, 0, 0)
+    assert log.resume(log.cursor_at(log.head)) == Resume(log.head)
+    log.append(Offset(0), record(7))
+    log.append(Offset(1), record(1))
+    assert ids(everything(log, 2)) == [1]
+
+
+def test_an_offset_has_a_position() -> None:
+    """Law 9: the first post of that record or a later one; what is gone is the tail, what is to come the head."""
+    log = log_of(record(1, 2), record(2), record(3), first=10)
+    assert [log.position_at(Offset(offset)) for offset in range(9, 15)] == [0, 0, 2, 2, 3, 3]
+    assert log_of(first=10).position_at(Offset(3)) == 0
+
+
+def test_positions_are_in_the_order_of_offsets() -> None:
+    """A later offset never has an earlier position."""
+    log = log_of(*(record(*range(n)) for n in range(6)))
+    found = [log.position_at(Offset(offset)) for offset in range(8)]
+    assert all(one <= other for one, other in pairwise(found))

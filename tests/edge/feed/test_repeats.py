@@ -1,0 +1,48 @@
+"""What counts as a repeat."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.feed.repeats import Repeats
+from streams.contract import CREATED, Offset, Publication
+from tests.edge.kit.records import publication
+
+feeds = st.lists(
+    st.lists(st.builds(publication, st.integers(1, 6), st.sampled_from([CREATED, "deleted"])), max_size=4), max_size=25
+)
+
+
+def oracle(feed: list[list[Publication]], reach: int, at: int) -> list[int]:
+    """Decide by the law's own words, looking everything up in the raw records."""
+    earlier = {(one.action, one.id) for part in feed[max(0, at - reach) : at] for one in part}
+    fresh = []
+    for index, one in enumerate(feed[at]):
+        if (one.action, one.id) not in earlier:
+            fresh.append(index)
+        earlier.add((one.action, one.id))
+    return fresh
+
+
+@given(feeds, st.integers(0, 5))
+def test_a_repeat_occurs_in_one_of_the_records_before(feed: list[list[Publication]], reach: int) -> None:
+    """Law 2: in one of the ``reach`` records before, shown or not, or earlier in the same record."""
+    repeats = Repeats(reach)
+    decided = [repeats.first_seen(Offset(at), part) for at, part in enumerate(feed)]
+    assert decided == [oracle(feed, reach, at) for at in range(len(feed))]
+
+
+@given(feeds, st.integers(0, 5), st.integers(0, 25))
+def test_who_begins_reach_records_before_decides_alike(feed: list[list[Publication]], reach: int, first: int) -> None:
+    """Where a reader began makes no difference to what it offers from ``reach`` records on."""
+    repeats = Repeats(reach)
+    decided = [repeats.first_seen(Offset(at), feed[at]) for at in range(first, len(feed))]
+    assert decided[reach:] == [oracle(feed, reach, at) for at in range(first + reach, len(feed))]
+
+
+def test_memory_is_bounded_by_the_reach() -> None:
+    """Keys older than the reach are forgotten; one that came again is kept from then on."""
+    repeats = Repeats(2)
+    for offset in range(1000):
+        repeats.first_seen(Offset(offset), [publication(0), publication(offset + 1)])
+    assert repeats._last == {0: 999, 998: 997, 999: 998, 1000: 999}  # noqa: SLF001 - memory has no other face
+    assert len(repeats._keys) == 3  # noqa: SLF001 - likewise

@@ -1,0 +1,143 @@
+"""An edge on loopback; only the feed is a double."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from edge.access.entrance import Gate
+from edge.clients.connection import write_each
+from edge.fanout.hub import Hub
+from edge.feed.log import Log
+from edge.page import live_page
+from edge.server import Server
+from edge.telemetry import Metrics, Turns
+from streams.contract import Offset
+from tests.edge.kit.listening import gate, listening
+from tests.edge.kit.records import record
+from tests.strict import StrictConnection
+
+MAX_MESSAGE_BYTES = 65536
+
+
+class MemoryFeed:
+    """A feed that this process writes itself; its ``pending`` records are not read yet."""
+
+    def __init__(self, log: Log, hub: Hub) -> None:
+        self.log = log
+        self.hub = hub
+        self.trouble: str | None = None
+        self.unready: str | None = None
+        self.records = self.repeats = self.undecodable = 0
+        self.pending: list[bytes] = []
+        self.asked = asyncio.Event()
+        self.read = asyncio.Event()
+
+    def publish(self, *posts: int) -> None:
+        """Write a record that is read at once."""
+        assert self.log.next_offset is not None
+        self.log.append(self.log.next_offset, record(*posts))
+        self.hub.publish()
+
+    def catch_up(self) -> None:
+        """Read what is pending."""
+        for value in self.pending:
+            assert self.log.next_offset is not None
+            self.log.append(self.log.next_offset, value)
+        self.pending.clear()
+        self.hub.publish()
+        self.read.set()
+
+    async def end(self) -> Offset | None:
+        """Say where it ends, pending records included."""
+        self.asked.set()
+        if self.trouble is not None or self.log.next_offset is None:
+            return None
+        return Offset(self.log.next_offset + len(self.pending))
+
+    async def reached(self, offset: Offset) -> None:
+        """Wait until it was caught up with."""
+        while self.log.next_offset is None or self.log.next_offset < offset:
+            self.read.clear()
+            await self.read.wait()
+
+
+class Edge:
+    """An edge without Kafka."""
+
+    def __init__(
+        self,
+        join_seconds: float = 5,
+        server: type[Server] = Server,
+        *,
+        compression: bool = True,
+        through: Gate | None = None,
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.gate = through or gate()
+        self.log = Log(limit=1 << 20, reach=1000)
+        self.log.begin(Offset(0), Offset(0))
+        self.hub = Hub(
+            self.log, write_bytes=1 << 16, write_each=write_each, clock=self.loop.time, soon=self.loop.call_soon
+        )
+        self.feed = MemoryFeed(self.log, self.hub)
+        self.server = server(
+            log=self.log,
+            hub=self.hub,
+            feed=self.feed,
+            page=live_page(),
+            registry=Metrics(self.log, self.hub, self.feed, self.gate, Turns()).registry(),
+            join_seconds=join_seconds,
+            compression=compression,
+            max_message_bytes=MAX_MESSAGE_BYTES,
+        )
+        self.port = 0
+
+    def connect(
+        self,
+        query: str = "",
+        *offered: str,
+        compression: str | None = None,
+        offers: Sequence[str] = (),
+        forwarded_for: str | None = None,
+    ) -> connect:
+        """Connect a client, through a proxy if it was forwarded for somebody.
+
+        It offers these subprotocols, and compression as its library does or as ``offers`` say.
+        """
+        headers = [("Sec-WebSocket-Extensions", offer) for offer in offers]
+        if forwarded_for is not None:
+            headers.append(("X-Forwarded-For", forwarded_for))
+        return connect(
+            f"ws://127.0.0.1:{self.port}/{query}",
+            subprotocols=[Subprotocol(one) for one in offered] or None,
+            compression=compression,
+            additional_headers=headers,
+            create_connection=StrictConnection,
+        )
+
+    async def get(self, path: str) -> tuple[int, str, Any]:
+        """Ask as a browser does."""
+        async with aiohttp.ClientSession() as browser, browser.get(f"http://127.0.0.1:{self.port}{path}") as response:
+            return response.status, await response.text(), response.headers
+
+
+@asynccontextmanager
+async def serving(
+    join_seconds: float = 5, *, compression: bool = True, through: Gate | None = None
+) -> AsyncIterator[Edge]:
+    """Serve meanwhile."""
+    edge = Edge(join_seconds, compression=compression, through=through)
+    async with listening(edge.server.application(), edge.gate) as edge.port, asyncio.timeout(5):
+        yield edge
+        await edge.server.drain(5)
+
+
+async def posts(client: ClientConnection, count: int) -> list[int]:
+    """Receive some posts."""
+    return [json.loads(await client.recv())["payload"]["id"] for _ in range(count)]

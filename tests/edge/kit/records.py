@@ -1,0 +1,69 @@
+"""Records of the feed as tests need them, and a client's eyes for what is sent."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.frames import Frame, Opcode
+
+from edge.feed.log import Log
+from edge.feed.position import Position
+from edge.wire.frames import Form
+from streams.contract import CREATED, FeedRecord, Offset, Publication, encode_feed
+from tests.strict import Reader
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+
+
+def publication(number: int, action: str = CREATED, text: str = "") -> Publication:
+    """Make a publication whose payload is its id, and a text to make it longer."""
+    payload = {"id": number, "text": text} if text else {"id": number}
+    return Publication(action, number, msgspec.Raw(msgspec.json.encode(payload)))
+
+
+def record(*publications: int | Publication) -> bytes:
+    """Encode a record; a number stands for the creation of that post."""
+    made = [publication(one) if isinstance(one, int) else one for one in publications]
+    return encode_feed(FeedRecord(window=0, publications=made))
+
+
+def frames(data: bytes, form: Form = Form.PLAIN) -> list[Frame]:
+    """Parse what a server sent to a client of this form: whole frames, to the letter."""
+    # As our answer to an offer says it: the server may refer back, the client does not.
+    reader = Reader([PerMessageDeflate(False, True, 15, 15)] if form.is_deflated else [])
+    received = reader.feed(data)
+    reader.end()
+    return received
+
+
+def messages(data: bytes, form: Form = Form.PLAIN) -> list[Any]:
+    """Parse text messages."""
+    received = frames(data, form)
+    assert all(frame.opcode is Opcode.TEXT for frame in received)
+    return [json.loads(bytes(frame.data)) for frame in received]
+
+
+def ids(data: bytes, form: Form = Form.PLAIN) -> list[int]:
+    """Name the posts that were sent."""
+    return [message["payload"]["id"] for message in messages(data, form)]
+
+
+def log_of(*records: bytes, first: int = 0, limit: int = 1 << 20, reach: int = 1000) -> Log:
+    """Make a log that has read ``records`` from offset ``first`` on, and offers all of them."""
+    log = Log(limit=limit, reach=reach)
+    log.begin(Offset(first), Offset(first))
+    for index, value in enumerate(records):
+        log.append(Offset(first + index), value)
+    return log
+
+
+def everything(log: Log, position: int, form: Form = Form.PLAIN, limit: int = 1 << 16) -> bytes:
+    """Read from ``position`` to the head, as a client does that takes whatever comes."""
+    data, at = b"", Position(position)
+    while at < log.head:
+        chunk = log.read(at, form, limit)
+        assert chunk.position > at
+        data, at = data + chunk.data, chunk.position
+    return data
