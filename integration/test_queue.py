@@ -14,6 +14,10 @@ from integration.services import Services
 from integration.system import Process
 
 MIGRATION_SECONDS: Final = 2.0
+NAMED_SECONDS: Final = 20.0
+"""The depth of the queue is asked for every 10 s, an answer is missed after 5 s; and room for a busy machine."""
+AWAY_SECONDS: Final = 12.0
+WELL_SECONDS: Final = 10.0
 
 
 def _durable(services: Services, queue: str) -> str | None:
@@ -124,6 +128,29 @@ async def test_the_depth_of_the_queue_is_known_while_kafka_is_away(
         finally:
             await asyncio.to_thread(services.kafka.resume)
         await asyncio.to_thread(worker.until, lambda: _depth(worker) == 0, "knows that the queue is empty")
+
+
+async def test_a_rabbitmq_that_was_away_is_found_again_within_ten_seconds_without_traffic(
+    install: Install, services: Services
+) -> None:
+    """Whether it was silent, with its connections open, or stopped; and while it is away ``/readyz`` names it."""
+    rabbitmq = services.rabbitmq
+    worker = install().worker()
+    await asyncio.to_thread(worker.until_ready)
+    for away, back in ((rabbitmq.pause, rabbitmq.resume), (rabbitmq.stop, rabbitmq.start)):
+        await asyncio.to_thread(away)
+        try:
+            await asyncio.to_thread(worker.until, lambda: _waits_for_rabbitmq(worker), "names RabbitMQ", NAMED_SECONDS)
+            # By now the bridge makes attempts, and pauses between them.
+            await asyncio.sleep(AWAY_SECONDS)
+        finally:
+            await asyncio.to_thread(back)
+        await asyncio.to_thread(worker.until, lambda: worker.ask("/readyz")[0] == 200, "is ready again", WELL_SECONDS)
+
+
+def _waits_for_rabbitmq(worker: Process) -> bool:
+    status, text = worker.ask("/readyz")
+    return status == 503 and "bridge: " in text and "RabbitMQ" in text
 
 
 async def test_a_stop_under_load_announces_nothing_twice(

@@ -1,7 +1,7 @@
 """A channel that hands deliveries over as they arrive: judged, and of a long body only the beginning kept.
 
 aiormq makes an object and a task for each delivery, and joins a body however long it is before anybody sees it. This
-channel calls a plain function instead: a third of the CPU time of a delivery (measured: docs/performance.md), and at
+channel calls a plain function instead: that saves a third of a delivery's CPU time (docs/performance.md), and leaves at
 most one frame of a body in memory beside what is kept of it.
 """
 
