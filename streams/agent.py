@@ -80,7 +80,7 @@ class Flow(Service):
         self._logs = Logs(group, self._positions, skipped=self._releases.settle, steady=steady)
         state = FlowState(self._positions, self._windows, self._releases, self._logs, self._clock)
         self._intake = Intake(group, state, completion.dead_letter, max_held=settings.max_held)
-        self.standing = Standing(group, state, self._intake, metrics)
+        self.standing = Standing(group, state, self._intake)
         """What is held, behind and lagging."""
         # Counts assignments: what began under another number is not ours any more.
         self._assignment = 0
@@ -169,7 +169,6 @@ class Flow(Service):
         while not self.should_stop:
             await self.sleep(TICK_SECONDS)
             await self._logs.look()
-            self.standing.measure()
 
     @Service.task
     async def _commit_released(self) -> None:
@@ -245,4 +244,3 @@ class Flow(Service):
         self._releases.begin({})
         self._logs.begin()
         self._intake.begin()
-        self.standing.measure()

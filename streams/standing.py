@@ -6,7 +6,6 @@ from typing import Protocol
 from streams.contract import Offset, Partition
 from streams.intake import FlowState, Intake
 from streams.standstill import Place
-from streams.telemetry import Metrics
 from streams.windows import Batch
 
 
@@ -29,11 +28,10 @@ class Knows(Protocol):
 class Standing:
     """Reads the parts of a flow, and changes none of them."""
 
-    def __init__(self, group: Knows, state: FlowState, intake: Intake, metrics: Metrics) -> None:
+    def __init__(self, group: Knows, state: FlowState, intake: Intake) -> None:
         self._group = group
         self._positions, self._windows, self._releases, self._logs, self._clock = state
         self._intake = intake
-        self._metrics = metrics
         self.in_work: Batch | None = None
         """The batch that is being completed."""
 
@@ -72,18 +70,6 @@ class Standing:
             oldest = self._releases.oldest_event(partition) or self._windows.newest_event(partition) or now
             lags[partition] = records, max(0, now - oldest) / 1000 if records else 0.0
         return lags
-
-    def measure(self) -> None:
-        """Set the metrics."""
-        self._metrics.held_ids.labels("live").set(self.held_live)
-        self._metrics.held_ids.labels("overdue").set(self.held_overdue)
-        self._metrics.partitions_behind.set(len(self.behind))
-        # A partition that is another worker's now is not to be seen here any more.
-        self._metrics.lag_records.clear()
-        self._metrics.lag_seconds.clear()
-        for partition, (records, seconds) in self.lags().items():
-            self._metrics.lag_records.labels(str(partition)).set(records)
-            self._metrics.lag_seconds.labels(str(partition)).set(seconds)
 
     async def places(self) -> dict[Partition, Place]:
         """Say where each partition stands whose leader tells its end."""

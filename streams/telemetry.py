@@ -1,7 +1,8 @@
 """Metrics of a worker, and the log of what it waits for."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, Metric, ProcessCollector
@@ -9,36 +10,60 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from streams import __version__
+from streams.contract import Partition
 from streams.progress import Progress, Waiting
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("postcast.streams")
 
 
+class Holds(Protocol):
+    """What the metrics read of a flow: :class:`streams.standing.Standing`."""
+
+    @property
+    def held_live(self) -> int:
+        """How many ids of live windows are held."""
+        ...
+
+    @property
+    def held_overdue(self) -> int:
+        """How many ids of overdue windows are held."""
+        ...
+
+    @property
+    def behind(self) -> Collection[Partition]:
+        """The assigned partitions that no live window waits for."""
+        ...
+
+    def lags(self) -> Mapping[Partition, tuple[int, float]]:
+        """Return how many records of each assigned partition are not released, and the oldest one's age in seconds."""
+        ...
+
+
 class Metrics:
-    """The worker's metrics, in a registry of their own. Who knows a value sets it here."""
+    """The worker's metrics, in a registry of their own.
+
+    What is counted is counted by who does it; what can be read at any time is read when the metrics are asked for.
+    """
 
     def __init__(self, registry: CollectorRegistry, progress: Progress) -> None:
         ProcessCollector(registry=registry)
         registry.register(_ProgressCollector(progress))
+        self._held = _HeldCollector()
+        registry.register(self._held)
         Info("postcast_build", "What runs here", registry=registry).info({"version": __version__})
         tasks = Gauge("postcast_tasks", "Tasks of the event loop", registry=registry)
         tasks.set_function(_tasks)
         self.queue_messages = Gauge(
             "postcast_queue_messages", "Deliveries that wait in the RabbitMQ queue, asked every 10 s", registry=registry
         )
+        self.unacknowledged = Gauge(
+            "postcast_unacknowledged", "Deliveries that were taken and are not acknowledged", registry=registry
+        )
         self.deliveries = Counter("postcast_deliveries", "Deliveries that Kafka has confirmed", registry=registry)
         self.batches = Counter("postcast_batches", "Batches looked up and published", registry=registry)
         self.posts = Counter("postcast_posts", "Posts published on the feed", registry=registry)
         self.retries = Counter("postcast_retries", "Posts announced again since they were not found", registry=registry)
         self.dead = Counter("postcast_dead_letters", "Records written to posts.dead", ["reason"], registry=registry)
-        self.held_ids = Gauge("postcast_held_ids", "Ids read and not yet released", ["kind"], registry=registry)
-        self.partitions_behind = Gauge(
-            "postcast_partitions_behind", "Assigned partitions that no live window waits for", registry=registry
-        )
-        self.lag_records = Gauge(
-            "postcast_lag_records", "Records of a partition that are not released", ["partition"], registry=registry
-        )
-        self.lag_seconds = Gauge("postcast_lag_seconds", "Age of the oldest of these", ["partition"], registry=registry)
         self.lookup_seconds = Histogram("postcast_lookup_seconds", "Time of one statement", registry=registry)
         self.halvings = Counter("postcast_halvings", "Statements that were halved", registry=registry)
         self.control_lookups = Counter(
@@ -52,6 +77,31 @@ class Metrics:
             buckets=(0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300),
             registry=registry,
         )
+
+    def read_from(self, holds: Holds) -> None:
+        """Tell where to read what is held and what is behind."""
+        self._held.holds = holds
+
+
+class _HeldCollector(Collector):
+    """The metrics of what is read and not released."""
+
+    holds: Holds | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics as of now."""
+        held = GaugeMetricFamily("postcast_held_ids", "Ids read and not yet released", labels=["kind"])
+        behind = GaugeMetricFamily("postcast_partitions_behind", "Assigned partitions that no live window waits for")
+        records = GaugeMetricFamily("postcast_lag_records", "Records that are not released", labels=["partition"])
+        seconds = GaugeMetricFamily("postcast_lag_seconds", "Age of the oldest of these", labels=["partition"])
+        if self.holds is not None:
+            held.add_metric(["live"], self.holds.held_live)
+            held.add_metric(["overdue"], self.holds.held_overdue)
+            behind.add_metric([], len(self.holds.behind))
+            for partition, (number, age) in self.holds.lags().items():
+                records.add_metric([str(partition)], number)
+                seconds.add_metric([str(partition)], age)
+        yield from (held, behind, records, seconds)
 
 
 class _ProgressCollector(Collector):

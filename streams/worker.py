@@ -181,6 +181,7 @@ def create_app(settings: Settings, checkpoint: Callable[[str], None] = lambda _:
         metrics=metrics,
         checkpoint=checkpoint,
     )
+    metrics.read_from(app.flow.standing)
     app.bridge = Bridge(
         settings,
         RabbitMQ(settings, time.monotonic),

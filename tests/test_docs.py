@@ -283,3 +283,11 @@ def test_the_worked_example_of_a_wrong_clock_is_what_windows_do() -> None:
         taken += [(batch.window, record.event_time, record.offset) for record in batch.records]
     assert len(taken) == 6
     assert taken == expected
+
+
+def test_the_worked_example_of_a_lookup_is_what_the_tests_run() -> None:
+    """Without the first line of each file, which says what it is."""
+    page = (ROOT / "docs" / "lookup.md").read_text("utf-8")
+    for name in ("comments.sql", "comments_lookup.sql"):
+        _, statement = (ROOT / "integration" / name).read_text("utf-8").split("\n", 1)
+        assert f"```sql\n{statement}```\n" in page

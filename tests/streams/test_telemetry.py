@@ -5,6 +5,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from structlog.testing import capture_logs
 
 from streams import __version__
+from streams.contract import Partition
 from streams.progress import Progress, Waiting
 from streams.telemetry import Metrics, WaitingLog, readiness
 
@@ -85,3 +86,26 @@ def test_metrics_can_be_asked_for_outside_of_an_event_loop() -> None:
     registry = CollectorRegistry()
     Metrics(registry, Progress(lambda: 0.0))
     assert registry.get_sample_value("postcast_tasks") == 0
+
+
+class Held:
+    """A flow with a backlog on partition 3."""
+
+    held_live = 7
+    held_overdue = 5000
+    behind = frozenset({Partition(3)})
+
+    def lags(self) -> dict[Partition, tuple[int, float]]:
+        return {Partition(0): (7, 1.5), Partition(3): (500_000, 3600.0)}
+
+
+def test_what_is_held_and_what_is_behind_is_read_when_it_is_asked_for() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry, Progress(lambda: 0.0))
+    assert registry.get_sample_value("postcast_held_ids", {"kind": "live"}) is None
+    metrics.read_from(Held())
+    assert registry.get_sample_value("postcast_held_ids", {"kind": "live"}) == 7
+    assert registry.get_sample_value("postcast_held_ids", {"kind": "overdue"}) == 5000
+    assert registry.get_sample_value("postcast_partitions_behind") == 1
+    assert registry.get_sample_value("postcast_lag_records", {"partition": "3"}) == 500_000
+    assert registry.get_sample_value("postcast_lag_seconds", {"partition": "0"}) == 1.5
