@@ -156,9 +156,11 @@ class Metrics:
         yield GaugeMetricFamily("edge_lagging", "Clients that have not been sent all that there is.", hub.lagging)
         yield CounterMetricFamily("edge_posts_sent", "Posts sent, each to each client.", hub.posts_sent)
         yield CounterMetricFamily("edge_bytes_sent", "Bytes of posts and greetings sent.", hub.bytes_sent)
-        closes = CounterMetricFamily("edge_closes", "Connections that ended, by close code.", labels=["code"])
-        for code, count in sorted(hub.closes.items()):
-            closes.add_metric([str(code)], count)
+        closes = CounterMetricFamily(
+            "edge_closes", "Connections that ended, by who closed and the close code.", labels=["by", "code"]
+        )
+        for labels, count in sorted(hub.closes.items()):
+            closes.add_metric(labels, count)
         yield closes
         census = self._gate.census
         yield GaugeMetricFamily("edge_sockets", "Connections of all kinds.", census.connections)

@@ -14,10 +14,10 @@ from typing import Final
 
 from edge.fanout.cohorts import MOST, Cohort, Cohorts
 from edge.fanout.link import Link, Patience, WriteEach
-from edge.fanout.session import Session
+from edge.fanout.session import DEAD, SHUTDOWN, STALLED, Session
 from edge.feed.log import Log
 from edge.feed.position import Reason
-from edge.wire.closing import Disconnect
+from edge.wire.closing import By, Disconnect
 
 # Some 800 small writes: long enough that going round the loop costs nothing beside them, short
 # beside the time that a post takes from a window's end to a client anyway.
@@ -73,7 +73,8 @@ class Hub:
         self._is_turn_due = False
         self.posts_sent = 0
         self.bytes_sent = 0
-        self.closes: Counter[int] = Counter()
+        self.closes: Counter[tuple[By, str]] = Counter()
+        """Connections that ended, by whose doing it was and the label of its code."""
         self.deserted = asyncio.Event()
         """Set while there is no client."""
         self.deserted.set()
@@ -100,14 +101,14 @@ class Hub:
             self._cohorts.hold(member)
         return member
 
-    def leave(self, member: Member, code: int) -> Disconnect:
-        """Forget a client whose connection has ended, with ``code`` unless the end was ours; return how it ended."""
+    def leave(self, member: Member, otherwise: Disconnect) -> Disconnect:
+        """Forget a client whose connection is lost; return how its session ended, ``otherwise`` if that is why."""
         self._members.discard(member)
         self._cohorts.remove(member)
-        member.session.end(Disconnect(code, "the connection ended"))
+        member.session.end(otherwise)
         disconnect = member.session.disconnect
         assert disconnect is not None  # noqa: S101 - it was ended in the line before; told to the type checker
-        self.closes[disconnect.code] += 1
+        self.closes[disconnect.by, disconnect.label] += 1
         if not self._members:
             self.deserted.set()
         return disconnect
@@ -167,12 +168,21 @@ class Hub:
             if link.unsent_since is not None:
                 # Its pong would stand behind what it does not take: silence means nothing here.
                 if now - link.unsent_since > patience.stalled:
-                    link.abort()
+                    self._cut(member, STALLED)
             elif silent > patience.dead:
-                link.abort()
+                self._cut(member, DEAD)
             elif min(silent, now - member.pinged) >= patience.ping:
                 member.pinged = now
                 link.ping()
+
+    def cut(self) -> None:
+        """Cut all connections that are left; they are gone in a turn of the loop."""
+        for member in self._members:
+            self._cut(member, SHUTDOWN)
+
+    def _cut(self, member: Member, disconnect: Disconnect) -> None:
+        self.dismiss(member, disconnect)
+        member.link.abort()
 
     def _close(self, member: Member) -> None:
         self._cohorts.remove(member)

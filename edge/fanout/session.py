@@ -9,11 +9,13 @@ from typing import Final
 
 from edge.feed.log import Log
 from edge.feed.position import Position, Reason
-from edge.wire.closing import Disconnect
+from edge.wire.closing import CUT, Disconnect
 from edge.wire.frames import Form, welcome
 
 SHUTDOWN: Final = Disconnect(1001, "the server is shutting down; connect again")
 INTERRUPTED: Final = Disconnect(1001, "the feed was interrupted; connect again")
+DEAD: Final = Disconnect(CUT, "gave no sign of life")
+STALLED: Final = Disconnect(CUT, "took nothing of what it was sent")
 FELL_BEHIND: Final = Disconnect(4008, "too slow: the log has moved past you; resume with your cursor")
 
 

@@ -13,6 +13,7 @@ from streams.contract import Offset
 from tests.edge.kit.lines import Line, Turns, hub_of
 from tests.edge.kit.records import log_of, messages, record
 
+GONE = Disconnect(1006, "the connection ended", "client")
 PATIENCE = Patience(ping=20, dead=60, stalled=600)
 
 
@@ -189,15 +190,15 @@ def test_all_end_when_told_and_are_counted_when_gone() -> None:
     """A client is there until its connection has ended; an end of ours counts with our code."""
     stage = Stage(log_of())
     (one, member), (other, leaver) = stage.join(), stage.join()
-    assert stage.hub.leave(leaver, 1006) == Disconnect(1006, "the connection ended")
+    assert stage.hub.leave(leaver, GONE) == GONE
     assert not stage.hub.deserted.is_set()
     stage.hub.end(SHUTDOWN)
     assert (one.ends, other.ends, len(stage.hub)) == ([SHUTDOWN], [], 1)
     stage.publish(1)
     assert one.written == []
-    assert stage.hub.leave(member, 1006) == SHUTDOWN
+    assert stage.hub.leave(member, GONE) == SHUTDOWN
     assert (len(stage.hub), stage.hub.deserted.is_set()) == (0, True)
-    assert stage.hub.closes == {1001: 1, 1006: 1}
+    assert stage.hub.closes == {("server", "1001"): 1, ("client", "1006"): 1}
 
 
 def test_a_drained_client_that_is_gone_is_sent_nothing() -> None:
@@ -206,7 +207,7 @@ def test_a_drained_client_that_is_gone_is_sent_nothing() -> None:
     line, member = stage.join(room=0)
     stage.publish(1)
     stage.publish(2)
-    stage.hub.leave(member, 1006)
+    stage.hub.leave(member, GONE)
     line.drain()
     stage.turns.turn()
     assert line.got == [1]
@@ -222,7 +223,7 @@ def test_clients_are_looked_at_a_few_at_a_time_and_each_in_its_turn() -> None:
     stage.hub.sweep(PATIENCE, 0.25)
     assert sum(line.pings for line, _ in clients) == 3
     gone, member = next((line, member) for line, member in clients if not line.pings)
-    stage.hub.leave(member, 1006)
+    stage.hub.leave(member, GONE)
     for _ in range(3):
         stage.hub.sweep(PATIENCE, 0.25)
     assert [line.pings for line, _ in clients if line is not gone] == [1] * 9

@@ -12,6 +12,7 @@ from edge.fanout.hub import Hub, Member
 from edge.fanout.session import FELL_BEHIND, INTERRUPTED, SHUTDOWN, Session
 from edge.feed.log import Log
 from edge.feed.position import Position
+from edge.wire.closing import Disconnect
 from edge.wire.frames import Form, welcome
 from streams.contract import Offset
 from tests.edge.kit.lines import Line, Turns, hub_of
@@ -107,7 +108,7 @@ class Clients(RuleBasedStateMachine):
         client = data.draw(st.sampled_from(self.clients))
         self.clients.remove(client)
         self.gone.append(client)
-        self.hub.leave(client.member, 1006)
+        self.hub.leave(client.member, Disconnect(1006, "the connection ended", "client"))
         client.due = list(client.got)
 
     @rule(but=st.integers(0, 20))
