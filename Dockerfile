@@ -22,6 +22,7 @@ RUN find /opt/postcast -name '*.so' -exec strip --strip-unneeded {} + \
 COPY LICENSE /app/
 COPY streams /app/streams
 COPY edge /app/edge
+COPY runtime /app/runtime
 # Readable for the image's user, whatever the umask of the checkout was.
 RUN python -m compileall -q --invalidation-mode unchecked-hash /app \
     && chmod -R a+rX /app

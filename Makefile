@@ -79,3 +79,10 @@ autobahn: setup
 faults: setup
 	@$(BIN)/python -m integration.faults $(if $(SCHEDULES)$(SEED),,--mutants) \
 	    $(if $(SCHEDULES),--schedules $(SCHEDULES)) $(if $(SEED),--seed $(SEED))
+
+# Three real Kafka brokers with everything copied threefold: killed, restarted in turn, frozen, cut off from each other,
+# and two of three gone, in ten minutes. It needs a Docker engine. ONLY="kills freeze" runs these alone, of: kills roll
+# freeze cut_off too_few leaderless.
+.PHONY: cluster
+cluster: setup
+	@$(BIN)/python -m integration.cluster $(ONLY)

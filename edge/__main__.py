@@ -4,17 +4,22 @@ import asyncio
 import sys
 from functools import partial
 
+import structlog
+
 from edge.app import CannotListen, run
-from edge.settings import BadSettings, load
+from edge.settings import Settings, load
 from edge.telemetry import Turns, configure_logging
 from edge.turns import loop
+from runtime.settings import BadSettings, unread_variables
 
 
 def main() -> int:
     """Run the edge; return the exit code: 1 with a sentence for what stands in the way, 0 when told to stop."""
     try:
         settings = load()
-        configure_logging()
+        configure_logging(settings.log_level or "info", settings.log_format)
+        for sentence in unread_variables(Settings):
+            structlog.get_logger("edge").warning("settings.unread", why=sentence)
         turns = Turns()
         with asyncio.Runner(loop_factory=partial(loop, turns.note)) as runner:
             runner.run(run(settings, turns))

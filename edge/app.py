@@ -51,7 +51,7 @@ async def run(settings: Settings, turns: Turns) -> None:
     log = Log(limit=settings.log_bytes, reach=settings.dedup_records)
     hub = Hub(log, write_bytes=settings.write_bytes, write_each=write_each, clock=loop.time, soon=loop.call_soon)
     source = Source(
-        partial(kafka_topic, settings.kafka_url, settings.feed_topic),
+        partial(kafka_topic, settings.kafka_client("postcast-edge"), settings.feed_topic),
         name=settings.feed_topic,
         log=log,
         hub=hub,

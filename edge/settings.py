@@ -1,34 +1,27 @@
 """The edge's environment, validated once, before anything is connected."""
 
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Final, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import NoDecode
 
 from edge.access.addresses import Header, Network, parse_networks
 from edge.wire.allowance import BURST_SECONDS
+from runtime.kafka import TopicName
+from runtime.settings import ProcessSettings, read
 
-_SCHEME: Final = "kafka://"
 _MIB: Final = 1024 * 1024
 _KIB: Final = 1024
 
 
-class BadSettings(ValueError):
-    """One sentence for each variable that is missing or wrong."""
-
-
-class Settings(BaseSettings):
+class Settings(ProcessSettings):
     """What ``python -m edge`` can be told; each field is the variable of the same name in capitals."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
-
-    kafka_url: Annotated[tuple[str, ...], NoDecode]
-    """The brokers as ``host:port``; in the environment ``kafka://host:port[;kafka://host:port]``."""
     edge_host: str = "0.0.0.0"  # noqa: S104 - a server for everybody, as the one that it replaces
     edge_port: int = Field(8080, ge=0, le=65535)
     reuse_port: bool = False
     """Whether several edges may listen on one port of one machine; the kernel deals connections among them."""
-    feed_topic: str = Field("posts.feed", pattern=r"^[A-Za-z0-9._-]{1,249}$")
+    feed_topic: TopicName = "posts.feed"
 
     dedup_records: int = Field(1000, ge=0)
     """How many records of the feed back a post counts as a repeat; the same for all edges."""
@@ -76,11 +69,6 @@ class Settings(BaseSettings):
     pings_per_second: float = Field(10, gt=0)
     """Pings and pongs together. Of each of the three, ten seconds' worth may come at once."""
 
-    @field_validator("kafka_url", mode="before")
-    @classmethod
-    def _brokers(cls, value: object) -> object:
-        return tuple(_broker(part.strip()) for part in value.split(";")) if isinstance(value, str) else value
-
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
@@ -102,28 +90,6 @@ class Settings(BaseSettings):
         return self
 
 
-def _broker(url: str) -> str:
-    host, colon, port = url.removeprefix(_SCHEME).rpartition(":")
-    if not (url.startswith(_SCHEME) and host and colon and port.isascii() and port.isdigit() and "@" not in host):
-        # The value is not repeated: it may hold a password.
-        raise ValueError("must be kafka://host:port, or several of these with a semicolon between them")
-    return f"{host}:{port}"
-
-
 def load() -> Settings:
-    """Read the environment; raises :class:`BadSettings`."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        # `from None`: pydantic's own text shows the values.
-        raise BadSettings("\n".join(_sentence(each) for each in error.errors(include_input=False))) from None
-
-
-def _sentence(error: Any) -> str:
-    text = str(error["msg"]).removeprefix("Value error, ")
-    if not error["loc"]:
-        return f"{text}."
-    name = str(error["loc"][0]).upper()
-    if error["type"] == "missing":
-        return f"{name} is missing; .env.example says what it is."
-    return f"{name} is wrong: {text[:1].lower()}{text[1:]}."
+    """Read the environment; raises :class:`runtime.settings.BadSettings`."""
+    return read(Settings)

@@ -4,87 +4,34 @@ Logs are events with fields, for people on a terminal and as JSON elsewhere; wha
 goes the same way. Metrics are read from the parts when somebody asks: counting costs an integer.
 """
 
-import logging
-import logging.config
-import sys
 from bisect import bisect_left
 from collections.abc import Iterable
-from contextlib import suppress
-from functools import partial
 from itertools import accumulate
-from typing import Final, Protocol, TextIO
+from typing import Final, Protocol
 
-import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from structlog.types import Processor
 
 from edge.access.entrance import Gate
 from edge.fanout.hub import Hub
 from edge.feed.log import Log
+from runtime.logs import Format, Level, configure_directly
 
 # Libraries that say at a lower level what we say ourselves, and once:
-_LEVELS: Final = {
+_LEVELS: Final[dict[str, Level]] = {
     # each attempt to reach a broker that is away
-    "aiokafka": logging.CRITICAL,
+    "aiokafka": "critical",
     # each client that offers a subprotocol which is not ours
-    "aiohttp.websocket": logging.ERROR,
+    "aiohttp.websocket": "error",
 }
 
 # 20 ms is the most that it should ever be.
 _TURN_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
-class _Line:
-    """Where our own events go: a line each, under a logger's name.
-
-    Not through ``logging``: with a record, a search of the stack for the caller and two processors more, the two lines
-    of a session were a fifth of what it cost. The search also left frames that lived as long as the session.
-    """
-
-    __slots__ = ("_output", "name")
-
-    def __init__(self, output: TextIO, name: str) -> None:
-        self._output = output
-        self.name = name
-
-    def info(self, line: str) -> None:
-        """Write a line, whatever its level."""
-        # Nobody's session ends because nobody reads the log.
-        with suppress(OSError):
-            self._output.write(f"{line}\n")
-            self._output.flush()
-
-    warning = error = critical = info
-
-
-def configure_logging() -> None:
-    """Send everything that is logged to standard output: JSON unless that is a terminal."""
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    terminal = sys.stdout.isatty()
-    renderer: Processor = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
-    structlog.configure(
-        processors=[*shared, renderer],
-        logger_factory=partial(_Line, sys.stdout),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        cache_logger_on_first_use=True,
-    )
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-        )
-    )
-    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    for name, level in _LEVELS.items():
-        logging.getLogger(name).setLevel(level)
+def configure_logging(level: Level, form: Format) -> None:
+    """Send everything that is logged to standard output."""
+    configure_directly(level, form, levels=_LEVELS)
 
 
 class Reading(Protocol):

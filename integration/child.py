@@ -42,6 +42,9 @@ class Child:
         user: str | None = None,
         ending: signal.Signals = signal.SIGTERM,
     ) -> None:
+        # The thread is there before a child is. Were it made for the first one, a Ctrl-C while it begins would have it
+        # forgotten, and with it the child that it then starts.
+        _forker.submit(bool).result()
         self.log = log
         self._environment = dict(environment)
         self._ending = ending
@@ -72,6 +75,12 @@ class Child:
     def exit_code(self) -> int | None:
         """The exit code when it has ended (negative: the signal that ended it), else None."""
         return self._process.poll() if self._process else None
+
+    def resident_bytes(self) -> int:
+        """Return how much memory it and its children have; 0 when it does not run."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return sum(process.memory_info().rss for process in self._find_family())
+        return 0
 
     def stop(self, patience: float = STOP_SECONDS) -> None:
         """End it in good order, or at once after ``patience`` seconds; what it left running is ended too."""

@@ -7,7 +7,7 @@ import asyncio
 import os
 import secrets
 import signal
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -17,6 +17,7 @@ import asyncpg
 import psutil
 import pytest
 
+from integration.database import Database, fresh_database
 from integration.posts_service import create_tables
 from integration.service import ServiceError
 from integration.services import Services
@@ -88,6 +89,13 @@ def services() -> Iterator[Services]:
         running.rabbitmqctl("add_user", _READER, _SECRET)
         running.rabbitmqctl("set_permissions", _READER, ".*", ".*", ".*")
         yield running
+
+
+@pytest.fixture
+async def database(services: Services) -> AsyncIterator[Database]:
+    """Lend a database of the test's own, with three posts."""
+    async with fresh_database(services) as fresh:
+        yield fresh
 
 
 async def _make_tables(url: str) -> None:

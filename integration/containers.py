@@ -2,12 +2,15 @@
 
 All three are generic containers on host ports chosen beforehand: a port that Docker chooses changes when a
 container is stopped and started again, and a Kafka broker must advertise its port before it has one.
+``python -m integration.containers`` says whether an engine answers, by its exit code.
+
 The images are current releases; another one (RABBITMQ_IMAGE, POSTGRES_IMAGE, KAFKA_IMAGE) must take the
 same environment variables.
 """
 
 import contextlib
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -94,19 +97,23 @@ class ContainerService(Service):
         image: str,
         port: tuple[int, int],
         environment: Mapping[str, str],
+        tls_ports: tuple[int, int] | None = None,
     ) -> None:
-        """``port``: the host's and the container's. ``{host}`` in ``url`` and ``environment``: the engine's host."""
+        """``port``, ``tls_ports``: the host's and the container's. ``{host}`` in ``url`` and ``environment``: the engine's host."""
         # The thread is there before a container is. Were it made for the first one, a Ctrl-C while it begins would have
         # it forgotten, and the removal would get a thread of its own, and not wait for the creation.
         _creator.submit(bool).result()
         self._container = DockerContainer(image)
         host = self._container.get_docker_client().host().replace("localhost", "127.0.0.1")
-        outside, inside = port
         # Demo credentials are for this machine alone, unless the engine is another machine.
-        published = ("127.0.0.1", outside) if host == "127.0.0.1" else outside
-        self._container.ports = cast("dict[str, int | None]", {f"{inside}/tcp": published})
+        published = {
+            f"{inside}/tcp": ("127.0.0.1", outside) if host == "127.0.0.1" else outside
+            for outside, inside in filter(None, (port, tls_ports))
+        }
+        self._container.ports = cast("dict[str, int | None]", published)
         self._container.with_envs(**{key: value.replace("{host}", host) for key, value in environment.items()})
         super().__init__(name, url.replace("{host}", host), probe, how=f"container of {image}", durable=True)
+        self.tls_ports = tls_ports
         self._created = False
 
     def launch(self) -> None:
@@ -187,6 +194,7 @@ def rabbitmq(image: str) -> ContainerService:
         probes.amqp,
         image=image,
         port=(port, 5672),
+        tls_ports=(free_port(), 5671),
         environment={
             "RABBITMQ_DEFAULT_USER": USER,
             "RABBITMQ_DEFAULT_PASS": PASSWORD,
@@ -213,6 +221,32 @@ def postgres(image: str) -> ContainerService:
     )
 
 
+def kafka_environment() -> dict[str, str]:
+    """Return the settings of a node that is broker and controller; all but the addresses that it advertises."""
+    return {
+        # The image's own defaults hold only while none of these is set: all of them, then.
+        "KAFKA_NODE_ID": "1",
+        "KAFKA_PROCESS_ROLES": "broker,controller",
+        "KAFKA_LISTENERS": "PLAINTEXT://:9092,CONTROLLER://:9093",
+        "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+        "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+        # One is enough for a few groups, and is read back in no time after a kill; the default is 50.
+        "KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS": "1",
+        "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+        "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
+        "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+        # Killed and started again, the broker waits for its own former session to end: 9 s by default.
+        "KAFKA_BROKER_SESSION_TIMEOUT_MS": "3000",
+        "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS": "500",
+        "KAFKA_LOG_DIRS": "/tmp/kafka-logs",  # noqa: S108 - inside the container, where nobody else is
+        "KAFKA_HEAP_OPTS": "-Xms256m -Xmx256m",  # a few topics; the default of 1 GiB is for servers
+        # Of 128 MiB by default, for which such a heap has no room when many topics are loaded at a start.
+        "KAFKA_LOG_CLEANER_DEDUPE_BUFFER_SIZE": "8388608",
+    }
+
+
 def kafka(image: str, advertised: int | None = None) -> ContainerService:
     """Apache Kafka: one node that is broker and controller.
 
@@ -227,27 +261,8 @@ def kafka(image: str, advertised: int | None = None) -> ContainerService:
         image=image,
         port=(port, 9092),
         environment={
-            # The image's own defaults hold only while none of these is set: all of them, then.
-            "KAFKA_NODE_ID": "1",
-            "KAFKA_PROCESS_ROLES": "broker,controller",
-            "KAFKA_LISTENERS": "PLAINTEXT://:9092,CONTROLLER://:9093",
+            **kafka_environment(),
             "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://{address}",
-            "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
-            "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-            "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
-            "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
-            # One is enough for a few groups, and is read back in no time after a kill; the default is 50.
-            "KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS": "1",
-            "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
-            "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
-            "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
-            # Killed and started again, the broker waits for its own former session to end: 9 s by default.
-            "KAFKA_BROKER_SESSION_TIMEOUT_MS": "3000",
-            "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS": "500",
-            "KAFKA_LOG_DIRS": "/tmp/kafka-logs",  # noqa: S108 - inside the container, where nobody else is
-            "KAFKA_HEAP_OPTS": "-Xms256m -Xmx256m",  # a few topics; the default of 1 GiB is for servers
-            # Of 128 MiB by default, for which such a heap has no room when many topics are loaded at a start.
-            "KAFKA_LOG_CLEANER_DEDUPE_BUFFER_SIZE": "8388608",
         },
     )
 
@@ -256,3 +271,7 @@ def use_reaper_if_there() -> None:
     """Let testcontainers' reaper remove the containers when we are killed, where its image can be had."""
     if not testcontainers_config.ryuk_disabled and why_no_image(testcontainers_config.ryuk_image):
         testcontainers_config.ryuk_disabled = True
+
+
+if __name__ == "__main__":
+    sys.exit(why_no_engine())

@@ -96,6 +96,7 @@ class RabbitMQProcess(ProcessService):
         self._user = _account("rabbitmq")
         home = _folder(scratch / "rabbitmq", self._user)
         port, epmd_port = free_port(), free_port()
+        self.tls_ports = (free_port(),) * 2
         (home / "rabbitmq.conf").write_text(
             f"listeners.tcp.default = 127.0.0.1:{port}\n"
             f"default_user = {USER}\ndefault_pass = {PASSWORD}\n"

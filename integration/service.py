@@ -23,7 +23,10 @@ class Service(ABC):
 
     ``url`` stays the same for its whole life. ``durable`` says whether its data outlives a stop or a kill.
     All methods block: call them from a thread where an event loop must go on.
+    ``tls_ports`` are those of a listener for TLS that a test may start: as clients reach it, and as the service has it.
     """
+
+    tls_ports: tuple[int, int] | None = None
 
     def __init__(self, name: str, url: str, probe: Probe, *, how: str, durable: bool) -> None:
         self.name = name

@@ -10,10 +10,10 @@ import os
 import time
 from collections.abc import Mapping
 
-from streams.app import create_app
 from streams.contract import Offset, Partition
 from streams.group import Group
 from streams.settings import load
+from streams.worker import create_app
 
 # Longer than any watchdog waits.
 _FOR_EVER_SECONDS = 600
@@ -36,4 +36,4 @@ def _stand(point: str) -> None:
 if os.environ["STUCK"] == "commit":
     Group.commit = _never  # type: ignore[method-assign,assignment]
 
-app = create_app(load(), reached=_stand)
+app = create_app(load(), checkpoint=_stand)

@@ -74,6 +74,18 @@ def test_a_paused_child_is_frozen_with_what_it_started_and_can_still_be_stopped(
     assert child.exit_code == -signal.SIGTERM
 
 
+def test_the_thread_that_starts_children_is_there_before_the_first_one_starts(tmp_path: Path) -> None:
+    """A signal that comes while a thread begins would have the thread forgotten, and its child with it."""
+    program = f"""
+import pathlib, threading
+from integration.child import Child
+Child(["true"], log=pathlib.Path({str(tmp_path / "log")!r}), environment={{}})
+print(*(thread.name for thread in threading.enumerate()))
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=True, timeout=30, capture_output=True, text=True)
+    assert done.stdout.split() == ["MainThread", "forker_0"]
+
+
 def test_a_child_outlives_the_thread_that_started_it(start: Starter) -> None:
     """The kernel's death signal is tied to the thread that forks."""
     children: list[Child] = []

@@ -28,7 +28,7 @@ from integration.clients import PATIENCE_SECONDS
 from integration.conftest import Install, lacking
 from integration.relay import Relay, relaying
 from integration.system import Process, System
-from streams.contract import FeedRecord, Millis, Post, PostId, Publication, User, encode_feed, publication
+from streams.contract import FeedRecord, Millis, Post, PostId, Publication, User, encode_feed, encode_post, publication
 
 ANSWER: Final = b"\r\nSec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover\r\n"
 WS: Final = "ws@8.23.0"
@@ -63,17 +63,17 @@ def edge(system: System) -> Process:
 def written(text: str = "") -> Publication:
     """Write a post as people do, in words that come again in others; or with this text."""
     id_ = PostId(next(_ids))
-    return publication(
-        Post(
-            id=id_,
-            description=text or " ".join(_chance.choices(_WORDS, k=25)),
-            created_at=f"2026-01-02T03:04:{id_ % 60:02}.{_chance.randrange(1, 10**6):06}Z",
-            user=User(_chance.randrange(1, 10**5), _chance.choice(_WORDS)),
-            is_liked=False,
-            image_urls=[f"https://images.example/posts/{uuid.UUID(int=_chance.getrandbits(128))}.jpg"],
-            likes_count=_chance.randrange(5),
-        )
+    author = User(_chance.randrange(1, 10**5), _chance.choice(_WORDS))
+    post = Post(
+        id=id_,
+        description=text or " ".join(_chance.choices(_WORDS, k=25)),
+        created_at=f"2026-01-02T03:04:{id_ % 60:02}.{_chance.randrange(1, 10**6):06}Z",
+        user=author,
+        is_liked=False,
+        image_urls=[f"https://images.example/posts/{uuid.UUID(int=_chance.getrandbits(128))}.jpg"],
+        likes_count=_chance.randrange(5),
     )
+    return publication(id_, encode_post(post), author.id)
 
 
 async def show(system: System, *windows: Sequence[Publication]) -> list[str]:

@@ -11,6 +11,7 @@ from streams.contract import (
     Created,
     DeadLetter,
     FeedRecord,
+    PostId,
     decode_created,
     decode_dead,
     decode_feed,
@@ -107,18 +108,23 @@ async def create(kafka_url: str, partitions: Mapping[str, int]) -> None:
         assert {code for _, code, *_ in answer.topic_errors} == {0}, answer
 
 
-async def write(kafka_url: str, topic: str, values: Iterable[bytes]) -> None:
-    """Write records to a topic's first partition, each in a batch of its own as the worker writes the feed."""
+async def exists(kafka_url: str, topic: str) -> bool:
+    """Tell whether there is such a topic; it is not made by asking."""
+    return bool(await _partitions(kafka_url, topic))
+
+
+async def write(kafka_url: str, topic: str, values: Iterable[bytes], partition: int = 0) -> None:
+    """Write records to a partition, each in a batch of its own as the worker writes the feed."""
     async with _producer(kafka_url) as producer:
         for value in values:
-            await producer.send_and_wait(topic, value, partition=0)
+            await producer.send_and_wait(topic, value, partition=partition)
 
 
 async def place(kafka_url: str, topic: str, records: Iterable[Placed]) -> None:
     """Write ids to posts.created as if RabbitMQ had delivered them at the given times."""
     async with _producer(kafka_url) as producer:
         for record in records:
-            value, key = encode_created(Created(record.post)), b"%d" % record.post
+            value, key = encode_created(Created((PostId(record.post),))), b"%d" % record.post
             await producer.send(topic, value, key=key, partition=record.partition, timestamp_ms=record.timestamp)
 
 

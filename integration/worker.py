@@ -10,8 +10,8 @@ import signal
 from itertools import count
 from pathlib import Path
 
-from streams.app import create_app
 from streams.settings import load
+from streams.worker import create_app
 
 _point = os.environ["CRASH_POINT"]
 _last = int(os.environ.get("CRASH_COUNT", "1"))
@@ -25,4 +25,4 @@ def _crash(point: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-app = create_app(load(), reached=_crash)
+app = create_app(load(), checkpoint=_crash)

@@ -1,73 +1,72 @@
-"""``python -m streams dead list`` and ``python -m streams dead requeue [--reason R]``."""
+"""``python -m streams dead list|requeue|dismiss``."""
 
-import argparse
 import asyncio
 import logging
+import os
 import sys
-from datetime import UTC, datetime
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
-from aiokafka.errors import KafkaError
+from runtime.logs import configure_structlog
+from streams.contract import Millis
+from streams.dead_actions import NotConfirmed
+from streams.dead_arguments import Request, parse
+from streams.dead_command import Command
+from streams.dead_topic import Unreachable, dead_topic
+from streams.progress import Progress, Work
+from streams.publisher import Publisher, Publishes
+from streams.settings import TopicSettings, load_topics
+from streams.topics import WrongTopic
 
-from streams.dead import Letter, letters, outstanding, requeue
-from streams.publisher import Publisher
-from streams.settings import Settings, load
-from streams.telemetry import Health
-
-# How much of a body fits a terminal's line beside the rest.
-_SHOWN_BYTES: Final = 40
+_START_SECONDS: Final = 10
+# What a shell reports for a process that Ctrl-C ended.
+_INTERRUPTED: Final = 130
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Read the command line and do what it says."""
-    parser = argparse.ArgumentParser(prog="python -m streams", description="Look at what a worker has set aside.")
-    subjects = parser.add_subparsers(required=True, metavar="dead")
-    dead = subjects.add_parser("dead", help="the records of posts.dead")
-    actions = dead.add_subparsers(dest="action", required=True)
-    for name, text in (("list", "show what was not put back"), ("requeue", "announce the posts again")):
-        action = actions.add_parser(name, help=text, description=text)
-        action.add_argument("--reason", help="only the letters with this reason, such as missing")
-    given = parser.parse_args(arguments)
-    # What aiokafka has to say on the way is in the sentence below.
+    """Read the command line, do what it says, and end with its exit code."""
+    asked = parse(arguments, Millis(round(time.time() * 1000)))
+    settings = load_topics()
+    # What aiokafka and the publisher would log is in the sentences below; standard output is for the result.
+    configure_structlog()
     logging.disable(logging.CRITICAL)
-    settings = load()
     try:
-        asyncio.run(_list(settings, given.reason) if given.action == "list" else _requeue(settings, given.reason))
-    except (KafkaError, OSError) as error:
+        raise SystemExit(asyncio.run(_dead(asked, settings)))
+    except Unreachable as error:
         raise SystemExit(f"postcast: Kafka at {settings.kafka_url} cannot be read: {error}") from None
+    except NotConfirmed as error:
+        raise SystemExit(f"postcast: {error}; what was done so far stays done, run the command again") from None
+    except WrongTopic as error:
+        raise SystemExit(f"postcast: {error}") from None
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. At exit Python would flush into the closed pipe once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(_INTERRUPTED) from None
 
 
-async def _list(settings: Settings, reason: str | None) -> None:
-    found = await _outstanding(settings, reason)
-    for one in found:
-        print(_line(one))  # noqa: T201 - what the command is for
-    print(f"{len(found)} letters", file=sys.stderr)  # noqa: T201
-
-
-async def _requeue(settings: Settings, reason: str | None) -> None:
-    found = await _outstanding(settings, reason)
-    publisher = Publisher(settings, Health())
-    await publisher.start()
+@asynccontextmanager
+async def _publishing(settings: TopicSettings, work: Work) -> AsyncIterator[Publishes]:
+    publisher = Publisher(settings)
     try:
-        done = await requeue(found, publisher, settings)
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await publisher.start(work)
+        except TimeoutError:
+            raise Unreachable(work.waiting[1] if work.waiting else "no answer") from None
+        yield publisher
     finally:
         await publisher.stop()
-    for one, why in done.refused:
-        print(f"{_line(one)}  not put back: {why}")  # noqa: T201
-    print(f"{done.done} put back, {len(done.refused)} not", file=sys.stderr)  # noqa: T201
 
 
-async def _outstanding(settings: Settings, reason: str | None) -> list[Letter]:
-    return outstanding([one async for one in letters(settings)], reason)
-
-
-def _line(one: Letter) -> str:
-    written = datetime.fromtimestamp(one.written / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    body = one.letter.body[:_SHOWN_BYTES]
-    shown = f"{body!r}{'…' if one.letter.length > len(body) else ''}"
-    return (
-        f"{one.offset:>8}  {written}  {one.letter.reason:<12}  {one.letter.length:>8} B  {shown}  {one.letter.detail}"
-    )
+async def _dead(asked: Request, settings: TopicSettings) -> int:
+    command = Command(asked, show=print, say=lambda line: print(line, file=sys.stderr))  # noqa: T201 - its purpose
+    with Progress(time.monotonic).stage("dead").work() as work:
+        async with dead_topic(settings) as topic:
+            return await command.run(topic, lambda: _publishing(settings, work), work)
 
 
 if __name__ == "__main__":

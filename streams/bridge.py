@@ -1,220 +1,248 @@
-"""From RabbitMQ to Kafka: a delivery is acknowledged after Kafka has it.
+"""From RabbitMQ to Kafka: a delivery is acknowledged after Kafka has confirmed its record.
 
-The bridge keeps one connection, one channel and one consumer, and makes all three anew when anything
-about them ends: a lost connection, a deleted queue, a consumer that hears nothing although the queue
-is not empty. What was in flight then is delivered again by RabbitMQ, and may be announced twice;
-that is the feed's readers' business (law 2).
+The bridge subscribes to the queue, and subscribes anew when anything about the subscription ends: a lost connection,
+a deleted queue, a consumer that hears nothing although the queue is not empty. RabbitMQ then delivers again what was
+not acknowledged, and some of it is announced twice; the readers of the feed know repeats (law 2).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import ExitStack
 from typing import Any, Final
 
-import aio_pika
-from aio_pika.abc import AbstractConnection, AbstractQueue
-from aiormq.abc import AbstractChannel, DeliveredMessage
-from aiormq.exceptions import AMQPError, ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
 from mode import Service
 
-from streams.announcement import NotAnId, announced_post
-from streams.contract import Created, dead_letter, encode_created, encode_dead
-from streams.publisher import Keyed, Publishes, delays
+from streams.consumer import GATHER_SECONDS, Consumer
+from streams.contract import DeadLetter, PostId, encode_dead
+from streams.deliveries import Acknowledgement
+from streams.letters import LetterLog
+from streams.progress import Stage, Work
+from streams.publisher import Publishes
+from streams.rabbit import Lost, Subscribes, Subscription
 from streams.settings import Settings
-from streams.telemetry import Health, Metrics, log
+from streams.telemetry import Metrics, log
 
-# How often a consumer that hears nothing asks whether there is something to hear.
-_WATCH_SECONDS: Final = 10.0
-# A heartbeat that is missed twice ends a connection to a broker that is gone without a word.
-_HEARTBEAT_SECONDS: Final = 10
-_CONNECT_SECONDS: Final = 10.0
-# How long a stop waits for what is in flight. What is not confirmed by then RabbitMQ delivers again.
-_DRAIN_SECONDS: Final = 5.0
-# The errors that end a connection: the protocol's, the socket's, what a late call on a closed channel raises, and
-# what aio-pika lets through when the peer hangs up in the middle of the handshake.
-_CONNECTION_ERRORS: Final = (AMQPError, OSError, TimeoutError, RuntimeError, StopAsyncIteration)
-
-
-class Lost(Exception):
-    """The consumer is gone, or might as well be."""
+DEPTH_SECONDS: Final = 10.0
+"""How often the queue's depth is asked for, and a consumer that hears nothing looked after."""
+DRAIN_SECONDS: Final = 5.0
+"""How long a stop waits for what is in flight. RabbitMQ delivers again what is not acknowledged by then."""
+PAUSES: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 2.0)
+"""Seconds before each new attempt after a failure, the last for ever: RabbitMQ is found again within 10 s."""
+_FLUSH_SECONDS: Final = 1.0
 
 
 class Bridge(Service):
-    """Consumes the queue for as long as the worker runs."""
+    """Consumes the queue for as long as the worker runs.
+
+    ``sleep`` waits that many seconds, ``gather`` is how many a group of posts gathers. ``checkpoint`` is told of each
+    delivery between its confirmation and its acknowledgement.
+    """
 
     def __init__(
         self,
         settings: Settings,
-        *,
+        rabbitmq: Subscribes,
         publisher: Publishes,
-        health: Health,
+        *,
+        stage: Stage,
         metrics: Metrics,
-        reached: Callable[[str], None],
+        letters: LetterLog,
+        checkpoint: Callable[[str], None],
+        gather: float = GATHER_SECONDS,
+        sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep,
     ) -> None:
         super().__init__()
         self._settings = settings
+        self._rabbitmq = rabbitmq
         self._publisher = publisher
-        self._health = health
+        self._stage = stage
         self._metrics = metrics
-        self._reached = reached
+        self._letters = letters
+        self._checkpoint = checkpoint
+        self._gather = gather
+        self._sleep = sleep
+        self._outage = _Outage(stage)
+        self._drained = asyncio.Event()
+        self._drained.set()
+        # How many subscriptions in a row ended before a delivery was acknowledged.
+        self._failures = 0
+
+    async def on_stop(self) -> None:
+        """Wait until what is in flight is acknowledged: the service's tasks are cancelled when this returns."""
+        await self._drained.wait()
+        self._letters.flush(final=True)
+
+    @Service.task
+    async def _flush_letters(self) -> None:
+        while not self.should_stop:
+            self._letters.flush()
+            await self.sleep(_FLUSH_SECONDS)
 
     @Service.task
     async def _run(self) -> None:
-        attempts = delays()
+        self._outage.waits("not connected to RabbitMQ yet")
+        logged: set[str] = set()
         while not self.should_stop:
             try:
-                async with asyncio.timeout(_CONNECT_SECONDS):
-                    connection = await aio_pika.connect(
-                        self._settings.amqp_url.get_secret_value(), heartbeat=_HEARTBEAT_SECONDS
-                    )
-                async with connection:
-                    queue = await self._queue(connection)
-                    consumer = _Consumer(queue, self._announce)
-                    async with consumer.consuming(self._settings.prefetch):
-                        self._health.well("rabbitmq")
-                        attempts = delays()
-                        await consumer.watch(connection, self.wait_until_stopped())
-            except (*_CONNECTION_ERRORS, Lost) as error:
-                self._health.waiting("rabbitmq", _sentence(error))
-                await self.sleep(next(attempts))
+                await self._consume()
+            except Lost as error:
+                self._outage.waits(str(error))
+            except Exception as error:  # noqa: BLE001 - the root of this task: logged, and tried again
+                self._outage.fails()
+                seen = repr(error) in logged
+                logged.add(repr(error))
+                log.error("bridge.failed", error=repr(error), exc_info=None if seen else error)
+            if not self.should_stop:
+                await self._first(self.wait_until_stopped(), self._sleep(_pause(self._failures)))
+                self._failures += 1
 
-    async def _queue(self, connection: AbstractConnection) -> AbstractQueue:
-        """Return the queue as it is, durable or not; declare it as the producer does where it is missing."""
-        name = self._settings.queue_name
-        try:
-            channel = await connection.channel(publisher_confirms=False)
-            return await channel.declare_queue(name, passive=True)
-        except ChannelNotFoundEntity:
-            # The refusal closed that channel.
-            channel = await connection.channel(publisher_confirms=False)
-        try:
-            return await channel.declare_queue(name, durable=False)
-        except ChannelPreconditionFailed as error:
-            # Somebody was quicker and declared it otherwise: the next attempt finds it.
-            raise Lost(f"queue {name!r} was declared with other arguments at this moment: {error.reason}") from error
-        except ChannelAccessRefused as error:
-            raise Lost(
-                f"queue {name!r} does not exist and the user of AMQP_URL may not declare it: "
-                "declare it, or grant the right to configure it"
-            ) from error
-
-    async def _announce(self, bodies: Sequence[bytes]) -> None:
-        """Put what deliveries say where it belongs, and return when Kafka has it."""
-        posts: list[Keyed] = []
-        letters: list[Keyed] = []
-        for body in bodies:
+    async def _consume(self) -> None:
+        """Subscribe and forward until told to stop; raises :class:`Lost` when the subscription ends."""
+        consumer = Consumer(
+            announce=self._announce,
+            dead_letter=self._dead_letter,
+            acknowledge=lambda acknowledgement: self._acknowledge(subscription, acknowledgement),
+            enough=self._settings.prefetch // 2,
+            gather=self._gather,
+        )
+        async with self._rabbitmq.subscribed(consumer.deliver) as subscription:
+            log.info("bridge.consuming", queue=self._settings.queue_name)
+            if not self._outage.failing:
+                self._outage.ends()
+            forwarding = asyncio.create_task(consumer.run())
+            self._drained.clear()
             try:
-                post = announced_post(body)
-            except NotAnId as error:
-                letter = dead_letter("not_an_id", str(error), body)
-                letters.append((None, encode_dead(letter)))
-                self._metrics.dead.labels(letter.reason).inc()
-            else:
-                posts.append((b"%d" % post, encode_created(Created(post))))
-        await self._publisher.publish(self._settings.dead_topic, letters)
-        await self._publisher.publish(self._settings.created_topic, posts)
-        self._metrics.deliveries.inc(len(bodies))
-        for _ in bodies:
-            self._reached("bridge.confirmed")
+                await self._first(
+                    self.wait_until_stopped(),
+                    self._watch(subscription, consumer),
+                    _raised(subscription.ended),
+                    forwarding,
+                )
+                await self._drain(subscription, consumer, forwarding)
+            finally:
+                self._drained.set()
+                forwarding.cancel()
+                await asyncio.gather(forwarding, return_exceptions=True)
+                self._metrics.queue_messages.set(float("nan"))
+
+    async def _watch(self, subscription: Subscription, consumer: Consumer) -> None:
+        """Ask for the queue's depth, and find out whether silence means an empty queue; raises :class:`Lost` if not."""
+        while True:
+            heard = consumer.heard
+            await self._sleep(DEPTH_SECONDS)
+            with self._stage.work() as work, work.asks("rabbitmq", "RabbitMQ does not answer"):
+                depth = await subscription.depth()
+            self._metrics.queue_messages.set(depth.messages)
+            self._outage.ends()
+            if consumer.heard != heard or consumer.open:
+                continue
+            if not depth.consumers or (depth.messages and depth.consumers == 1):
+                raise Lost(f"nothing arrives although the queue holds {depth.messages} messages")
+            if depth.messages:
+                # Another consumer may be the only one that RabbitMQ delivers to, or be preferred. If that is not so,
+                # RabbitMQ has forgotten ours.
+                await subscription.renew()
+
+    async def _drain(self, subscription: Subscription, consumer: Consumer, forwarding: asyncio.Task[None]) -> None:
+        """Take no more deliveries, and let those in flight be confirmed and acknowledged."""
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await subscription.cancel()
+                await self._first(consumer.drained(), forwarding)
+        except TimeoutError:
+            log.warning("bridge.not_drained", deliveries=consumer.open)
+
+    async def _announce(self, ids: Sequence[PostId]) -> None:
+        """Put ids on posts.created; return when they are confirmed."""
+        await self._insist(lambda work: self._publisher.announce(ids, 0, work))
+        self._confirmed(len(ids))
+
+    async def _dead_letter(self, letters: Sequence[DeadLetter]) -> None:
+        """Put dead letters on posts.dead; return when they are confirmed."""
+        values = [encode_dead(letter) for letter in letters]
+        await self._insist(lambda work: self._publisher.publish(self._settings.dead_topic, values, work))
+        for letter in letters:
+            self._metrics.dead.labels(letter.reason).inc()
+            self._letters.count(letter.reason)
+        self._confirmed(len(letters))
+
+    async def _insist(self, write: Callable[[Work], Awaitable[None]]) -> None:
+        """Write until it succeeds. The publisher waits for Kafka itself: what it raises is a defect, and is logged.
+
+        The work neither progresses nor waits meanwhile, so the watchdog ends a worker that gets nowhere.
+        """
+        failures = 0
+        with self._stage.work() as work:
+            while True:
+                try:
+                    return await write(work)
+                except Exception as error:  # noqa: BLE001 - as above
+                    log.error("bridge.write_failed", error=repr(error), exc_info=None if failures else error)
+                await self._sleep(_pause(failures))
+                failures += 1
+
+    def _confirmed(self, deliveries: int) -> None:
+        self._metrics.deliveries.inc(deliveries)
+        for _ in range(deliveries):
+            self._checkpoint("bridge.confirmed")
+
+    async def _acknowledge(self, subscription: Subscription, acknowledgement: Acknowledgement) -> None:
+        await subscription.acknowledge(acknowledgement)
+        self._failures = 0
+        if self._outage.failing:
+            self._outage.ends()
+
+    async def _first(self, *awaitables: Coroutine[Any, Any, None] | asyncio.Task[None]) -> None:
+        """Return when the first is done, with its error if it has one; those that are coroutines are cancelled."""
+        tasks = [one if isinstance(one, asyncio.Task) else asyncio.create_task(one) for one in awaitables]
+        begun = [task for task, one in zip(tasks, awaitables, strict=True) if task is not one]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in begun:
+                task.cancel()
+            await asyncio.gather(*begun, return_exceptions=True)
 
 
-class _Consumer:
-    """One consumer on one channel.
+class _Outage:
+    """The stage's report while there is no subscription.
 
-    Deliveries are announced in groups: while Kafka confirms one, the next gathers. So the busier the
-    queue the larger the groups, and a group is acknowledged with one frame, up to its last delivery.
+    After an error of the bridge's own it goes on, neither progressing nor waiting, until a new subscription has proved
+    itself: a bridge that fails again and again is a stage that stands still.
     """
 
-    def __init__(self, queue: AbstractQueue, announce: Callable[[Sequence[bytes]], Awaitable[None]]) -> None:
-        self._queue = queue
-        self._announce = announce
-        # What is not acknowledged, at most the prefetch: what gathers (tag, body), and the group under way.
-        self._gathered: list[tuple[int, bytes]] = []
-        self._open = 0
-        self._heard = 0
-        self._ended = asyncio.Event()
-        self._arrived = asyncio.Event()
-        self._drained = asyncio.Event()
+    def __init__(self, stage: Stage) -> None:
+        self.failing = False
+        self._stage = stage
+        self._report = ExitStack()
+        self._work: Work | None = None
 
-    @asynccontextmanager
-    async def consuming(self, prefetch: int) -> AsyncIterator[None]:
-        """Take deliveries; at the end take no more, and let what is in flight be confirmed and acknowledged."""
-        channel = self._queue.channel
-        # aio-pika's own consumer makes an object of every header: a third of the time of a delivery.
-        underlay = await channel.get_underlay_channel()
-        # RabbitMQ cancels the consumer of a queue that is deleted, and says so on the channel alone.
-        underlay.on_consumer_cancel_callbacks.add(lambda _: self._ended.set())
-        channel.close_callbacks.add(lambda *_: self._ended.set())
-        await channel.set_qos(prefetch_count=prefetch)
-        forwarding = asyncio.create_task(self._forward(underlay))
-        forwarding.add_done_callback(lambda _: self._ended.set())
-        try:
-            consumer = await underlay.basic_consume(self._queue.name, self._on_delivery)
-            yield
-            await underlay.basic_cancel(consumer.consumer_tag or "")
-            await self._drain()
-        finally:
-            forwarding.cancel()
-            # Its own error, if it had one, has ended the consumer already.
-            await asyncio.gather(forwarding, return_exceptions=True)
+    def waits(self, why: str) -> None:
+        """Report that there is no subscription, and why."""
+        self.failing = False
+        if self._work is None:
+            self._work = self._report.enter_context(self._stage.work())
+        self._work.waits("rabbitmq", why)
 
-    async def watch(self, connection: AbstractConnection, stop: Coroutine[Any, Any, None]) -> None:
-        """Return when told to stop; raise :class:`Lost` when the consumer is gone."""
-        stopped, ended = asyncio.create_task(stop), asyncio.create_task(self._ended.wait())
-        try:
-            while not stopped.done():
-                heard = self._heard
-                await asyncio.wait((stopped, ended), timeout=_WATCH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                if ended.done():
-                    raise Lost("RabbitMQ ended the consumer: the queue was deleted, or the channel closed")
-                if heard == self._heard and not self._open:
-                    await self._ask(connection)
-        finally:
-            stopped.cancel()
-            ended.cancel()
+    def fails(self) -> None:
+        """Report that there is no subscription, and that nothing outside the worker is the reason."""
+        if not self.failing:
+            self.ends()
+            self.failing = True
+            self._work = self._report.enter_context(self._stage.work())
 
-    async def _ask(self, connection: AbstractConnection) -> None:
-        """Find out whether silence means an empty queue; raises :class:`Lost` if not."""
-        heard = self._heard
-        async with asyncio.timeout(_CONNECT_SECONDS), connection.channel(publisher_confirms=False) as channel:
-            state = (await channel.declare_queue(self._queue.name, passive=True)).declaration_result
-        if heard == self._heard and (state.message_count or not state.consumer_count):
-            raise Lost(f"nothing arrives although the queue holds {state.message_count} messages")
-
-    async def _on_delivery(self, message: DeliveredMessage) -> None:
-        if message.delivery_tag is None:
-            raise Lost("RabbitMQ sent a delivery without a tag")
-        self._heard += 1
-        self._open += 1
-        self._gathered.append((message.delivery_tag, message.body))
-        self._arrived.set()
-
-    async def _forward(self, channel: AbstractChannel) -> None:
-        while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            group, self._gathered = self._gathered, []
-            await self._announce([body for _, body in group])
-            # aiormq begins its callbacks in the order of the deliveries: the last tag speaks for all before it.
-            await channel.basic_ack(group[-1][0], multiple=True)
-            self._open -= len(group)
-            if not self._open:
-                self._drained.set()
-
-    async def _drain(self) -> None:
-        self._drained.clear()
-        if not self._open:
-            return
-        try:
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                await self._drained.wait()
-        except TimeoutError:
-            log.warning("bridge.not_drained", deliveries=self._open)
+    def ends(self) -> None:
+        """Report that there is a subscription."""
+        self.failing = False
+        self._work = None
+        self._report.close()
 
 
-def _sentence(error: BaseException) -> str:
-    """Say what is wrong with RabbitMQ. aiormq's texts name the user and the host, never the password."""
-    if isinstance(error, Lost):
-        return str(error)
-    reason = str(error) or type(error).__name__
-    return f"waiting for RabbitMQ: {reason}"
+def _pause(failures: int) -> float:
+    return PAUSES[min(failures, len(PAUSES) - 1)]
+
+
+async def _raised(ended: asyncio.Future[Lost]) -> None:
+    raise await asyncio.shield(ended)

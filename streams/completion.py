@@ -1,41 +1,49 @@
-"""What becomes of a closed window: looked up, published, and nothing of it lost.
+"""What becomes of a batch: its posts are looked up, published, and none of them is lost.
 
-When :meth:`Completion.complete` returns, every post of the batch is confirmed on the feed, its retry on
-posts.created, or its id on posts.dead; only then may the records be released.
+When :meth:`Completion.complete` returns, every post of the batch is confirmed on the feed, its retry on posts.created,
+or its id on posts.dead; only then may the records be released.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final, NamedTuple
 
 from streams.contract import (
     DeadLetter,
     FeedRecord,
     PostId,
     dead_letter,
-    encode_created,
     encode_dead,
     encode_feed,
     feed_records,
 )
-from streams.enrichment import Row, distinct_posts, enrich
-from streams.lookup import TimedOut, Unavailable, Unreadable
+from streams.enrichment import Found, distinct_posts, enrich
+from streams.letters import LetterLog
+from streams.lookup import LooksUp, TimedOut, Unavailable, Unreadable
+from streams.progress import Stage, Work
 from streams.publisher import Publishes, TooLarge, delays
 from streams.settings import Settings
-from streams.telemetry import Health, Metrics
+from streams.statements import Statement, Statements
+from streams.telemetry import Metrics, log
 from streams.windows import Batch
 
+# How much of a database's words about a post is kept.
+_DETAIL: Final = 1_000
+_DATABASE: Final = "the database (PostgreSQL)"
 
-class LooksUp(Protocol):
-    """Where posts are looked up."""
 
-    async def posts(self, ids: Sequence[PostId]) -> dict[PostId, Row]:
-        """Return the rows of the posts that exist; raises Unavailable, TimedOut or Unreadable."""
-        ...
+class _Failure(NamedTuple):
+    """Why a statement was not answered: the words for /readyz, and the statements' verdict whether to wait."""
+
+    sentence: str
+    wait: bool
 
 
 class Completion:
-    """Completes batches, one after the other."""
+    """Completes batches, one after the other.
+
+    ``checkpoint`` is told when a promise changes hands. ``sleep`` waits that many seconds before a new attempt.
+    """
 
     def __init__(
         self,
@@ -43,86 +51,125 @@ class Completion:
         *,
         lookup: LooksUp,
         publisher: Publishes,
-        health: Health,
+        look_up: Stage,
+        publish: Stage,
         metrics: Metrics,
-        reached: Callable[[str], None],
+        letters: LetterLog,
+        checkpoint: Callable[[str], None],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._settings = settings
         self._lookup = lookup
         self._publisher = publisher
-        self._health = health
+        self._look_up = look_up
+        self._publish = publish
         self._metrics = metrics
-        self._reached = reached
+        self._letters = letters
+        self._checkpoint = checkpoint
+        self._sleep = sleep
+        self._limit = settings.max_batch
+        self._controls: list[PostId] = []
+        self._unexpected = ""
 
     async def complete(self, batch: Batch) -> None:
-        """Look up a window's posts and publish them in order, however long that takes."""
-        rows, unreadable = await self._rows(distinct_posts(batch.records))
-        enriched = enrich(
-            [record for record in batch.records if record.post not in unreadable],
-            rows,
-            image_base_url=self._settings.image_base_url,
-            max_attempts=self._settings.max_attempts,
-        )
-        for index, part in enumerate(feed_records(batch.window, enriched.publications)):
-            if index:
-                self._reached("feed.split")
-            await self._show(part)
-        if enriched.publications:
-            self._reached("feed.confirmed")
-        if enriched.retries:
-            retries = [(b"%d" % retry.id, encode_created(retry)) for retry in enriched.retries]
-            await self._publisher.publish(self._settings.created_topic, retries)
-            self._metrics.retries.inc(len(enriched.retries))
-            self._reached("retry.confirmed")
-        in_vain = f"not in the database at {self._settings.max_attempts} lookups"
-        await self.set_aside(dead_letter("missing", in_vain, b"%d" % post) for post in enriched.missing)
-        await self.set_aside(dead_letter("unreadable", why, b"%d" % post) for post, why in unreadable.items())
+        """Look up a batch's posts and publish them in order, however long that takes."""
+        found, unreadable = await self._found(distinct_posts(batch.records))
+        records = [record for record in batch.records if record.post not in unreadable]
+        enriched = enrich(records, found, max_attempts=self._settings.max_attempts)
+        with self._publish.work() as work:
+            for index, part in enumerate(feed_records(batch.window, enriched.publications)):
+                if index:
+                    self._checkpoint("feed.split")
+                await self._show(part, work)
+            if enriched.publications:
+                self._checkpoint("feed.confirmed")
+            for attempt, ids in enriched.retries.items():
+                await self._publisher.announce(ids, attempt, work)
+                self._metrics.retries.inc(len(ids))
+                self._checkpoint("retry.confirmed")
+            in_vain = f"not in the database at {self._settings.max_attempts} lookups"
+            letters = [dead_letter("missing", in_vain, b"%d" % post) for post in enriched.missing]
+            letters += [dead_letter("unreadable", why[:_DETAIL], b"%d" % post) for post, why in unreadable.items()]
+            await self._set_aside(letters, work)
+        self._metrics.batches.inc()
 
-    async def set_aside(self, letters: Iterable[DeadLetter]) -> None:
-        """Write dead letters."""
-        letters = list(letters)
-        await self._publisher.publish(self._settings.dead_topic, [(None, encode_dead(letter)) for letter in letters])
+    async def dead_letter(self, letters: Iterable[DeadLetter]) -> None:
+        """Write dead letters, and return when they are confirmed."""
+        with self._publish.work() as work:
+            await self._set_aside(list(letters), work)
+
+    async def _set_aside(self, letters: Sequence[DeadLetter], work: Work) -> None:
+        await self._publisher.publish(self._settings.dead_topic, [encode_dead(letter) for letter in letters], work)
         for letter in letters:
             self._metrics.dead.labels(letter.reason).inc()
+            self._letters.count(letter.reason)
 
-    async def _show(self, part: FeedRecord) -> None:
+    async def _show(self, part: FeedRecord, work: Work) -> None:
+        """Write a record of the feed; what Kafka finds too large is halved, and a single post set aside."""
+        publications = part.publications
         try:
-            await self._publisher.publish(self._settings.feed_topic, [(None, encode_feed(part))])
+            await self._publisher.publish(self._settings.feed_topic, [encode_feed(part)], work)
         except TooLarge as error:
-            # A record of several posts is a quarter of Kafka's limit at most: this one is a single huge post.
-            await self.set_aside(dead_letter("too_large", str(error), b"%d" % one.id) for one in part.publications)
+            if len(publications) == 1:
+                await self._set_aside([dead_letter("too_large", str(error), b"%d" % publications[0].id)], work)
+                return
+            middle = len(publications) // 2
+            for half in (publications[:middle], publications[middle:]):
+                await self._show(FeedRecord(part.window, half), work)
         else:
-            self._metrics.posts.inc(len(part.publications))
+            self._metrics.posts.inc(len(publications))
 
-    async def _rows(self, ids: Sequence[PostId]) -> tuple[dict[PostId, Row], dict[PostId, str]]:
-        """Return the rows of the posts, and why some could not be read.
+    async def _found(self, ids: Sequence[PostId]) -> tuple[dict[PostId, Found], dict[PostId, str]]:
+        """Return the posts that the database has, and why some cannot be read; ask until each id is decided."""
+        # What once was too much for one statement may not be any more.
+        self._limit = min(2 * self._limit, self._settings.max_batch)
+        statements = Statements(ids, limit=self._limit, controls=self._controls)
+        attempts = delays()
+        with self._look_up.work() as work:
+            while statement := statements.next():
+                failure = await self._ask(statements, statement, work)
+                if failure is not None:
+                    work.waits("database", failure.sentence)
+                    if failure.wait:
+                        await self._sleep(next(attempts))
+                elif not statements.has_suspect:
+                    work.progressed()
+                    attempts = delays()
+        self._limit, self._controls = statements.limit, statements.controls
+        return statements.found, statements.unreadable
 
-        A statement that fails for what it asks is halved until what fails stands alone; one that takes
-        too long is halved too; one that cannot be asked is asked again.
-        """
-        for delay in delays():
-            try:
-                with self._metrics.lookup_seconds.time():
-                    rows = await self._lookup.posts(ids)
-            except Unavailable as error:
-                self._health.waiting("database", f"waiting for PostgreSQL: {error}")
-            except Unreadable as error:
-                self._health.well("database")
-                return ({}, {ids[0]: str(error)}) if len(ids) == 1 else await self._halves(ids)
-            except TimedOut as error:
-                if len(ids) > 1:
-                    return await self._halves(ids)
-                self._health.waiting("database", f"PostgreSQL takes too long: {error}")
-            else:
-                self._health.well("database")
-                return rows, {}
-            await asyncio.sleep(delay)
-        raise AssertionError("delays() never ends")
+    async def _ask(self, statements: Statements, statement: Statement, work: Work) -> _Failure | None:
+        """Ask one statement and report what became of it; return what is to be waited for."""
+        halvings = statements.halvings
+        if statement.control:
+            self._metrics.control_lookups.inc()
+        try:
+            with (
+                work.asks("database", f"waiting for {_DATABASE}: a statement is under way"),
+                self._metrics.lookup_seconds.time(),
+            ):
+                found = await self._lookup.posts(statement.ids)
+        except Unavailable as error:
+            return _Failure(f"waiting for {_DATABASE}: {error}", statements.unavailable())
+        except TimedOut as error:
+            return _Failure(f"{_DATABASE} takes too long: {error}", statements.timed_out())
+        except Exception as error:  # noqa: BLE001 - law 7 holds for every error of a lookup
+            if not isinstance(error, Unreadable):
+                self._log_once(error)
+            wait = statements.failed(_words(error))
+            return _Failure(f"{_DATABASE} fails for every post that is asked for: {error}", wait) if wait else None
+        else:
+            statements.answered(found)
+            return None
+        finally:
+            self._metrics.halvings.inc(statements.halvings - halvings)
 
-    async def _halves(self, ids: Sequence[PostId]) -> tuple[dict[PostId, Row], dict[PostId, str]]:
-        middle = len(ids) // 2
-        (rows, unreadable), (more_rows, more_unreadable) = (
-            await self._rows(ids[:middle]),
-            await self._rows(ids[middle:]),
-        )
-        return rows | more_rows, unreadable | more_unreadable
+    def _log_once(self, error: Exception) -> None:
+        """Log an error that the lookup does not name, with its traceback, unless it was the latest one."""
+        if (what := repr(error)) != self._unexpected:
+            self._unexpected = what
+            log.error("lookup.failed", error=what, exc_info=error)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, Unreadable) else f"{type(error).__name__}: {error}"

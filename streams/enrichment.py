@@ -1,22 +1,29 @@
-"""What a batch must look up, and how the rows become posts.
+"""What a batch asks the lookup for, and what becomes of its posts.
 
-A batch's posts are looked up by their distinct ids. What is found is published once, in the order
-of the batch; what is not found is announced again until it was looked up ``max_attempts`` times,
-because an announcement can overtake its transaction; after that it is a dead letter.
+A batch's posts are looked up by their distinct ids. A post that is found is published once, in the order of the
+batch. A post that is not found is announced again until it was looked up ``max_attempts`` times, because an
+announcement can overtake its transaction; after that it is a dead letter.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
-from streams.contract import Created, Post, PostId, Publication, User, publication
+from streams.contract import Post, PostId, Publication, User, encode_post, publication
 from streams.windows import Record
 
 
-class Row(NamedTuple):
-    """What the database knows of a post; ``created_at`` is naive, in UTC."""
+class Found(NamedTuple):
+    """A post that the lookup found: ``payload`` is the post as clients see it, in JSON; ``author`` its author's id."""
 
-    id: PostId
+    payload: bytes
+    author: int | None
+
+
+class Row(NamedTuple):
+    """What the replaced system's tables hold of a post; a naive ``created_at`` is in UTC."""
+
+    id: int
     description: str
     created_at: datetime
     user_id: int
@@ -25,11 +32,15 @@ class Row(NamedTuple):
     likes_count: int
 
 
+class BadRow(ValueError):
+    """A row that cannot be turned into a post; the message names the column and no value."""
+
+
 class Enriched(NamedTuple):
-    """What becomes of a batch: to show, to look up again, and to give up."""
+    """What becomes of a batch: what is published, what is looked up again (by its next attempt), what is given up."""
 
     publications: list[Publication]
-    retries: list[Created]
+    retries: dict[int, list[PostId]]
     missing: list[PostId]
 
 
@@ -38,36 +49,46 @@ def distinct_posts(records: Iterable[Record]) -> list[PostId]:
     return list(dict.fromkeys(record.post for record in records))
 
 
-def enrich(
-    records: Iterable[Record], rows: Mapping[PostId, Row], *, image_base_url: str, max_attempts: int
-) -> Enriched:
-    """Join a batch with its rows.
+def enrich(records: Iterable[Record], found: Mapping[PostId, Found], *, max_attempts: int) -> Enriched:
+    """Decide what becomes of each post of a batch.
 
-    A post that a batch names twice is decided once: with the lowest of its attempts, so that a new
-    announcement is never given up for an old one's sake.
+    A post that a batch names twice is decided once, with the lowest of its attempts: an old announcement does not
+    use up the attempts of a new one.
     """
     attempts: dict[PostId, int] = {}
     for record in records:
         attempts[record.post] = min(record.attempt, attempts.get(record.post, record.attempt))
-    enriched = Enriched([], [], [])
+    enriched = Enriched([], {}, [])
     for post, attempt in attempts.items():
-        if row := rows.get(post):
-            enriched.publications.append(publication(post_of(row, image_base_url)))
+        if one := found.get(post):
+            enriched.publications.append(publication(post, one.payload, one.author))
         elif attempt + 1 < max_attempts:
-            enriched.retries.append(Created(post, attempt + 1))
+            enriched.retries.setdefault(attempt + 1, []).append(post)
         else:
             enriched.missing.append(post)
     return enriched
 
 
+def found_row(row: Row, image_base_url: str) -> Found:
+    """Turn a row into what is published of it; raises :class:`BadRow`."""
+    return Found(encode_post(post_of(row, image_base_url)), row.user_id)
+
+
 def post_of(row: Row, image_base_url: str) -> Post:
-    """Turn a row into the post that a client sees."""
+    """Turn a row into the post that a client sees; raises :class:`BadRow` for a NULL or another type in a column."""
+    for column, value in zip(Row._fields, row, strict=True):
+        if value is None:
+            raise BadRow(f"the post's {column} is NULL")
+    if not isinstance(row.created_at, datetime):
+        raise BadRow("the post's created_at is no timestamp")
+    if not all(isinstance(key, str) for key in row.image_keys):
+        raise BadRow("the key of one of the post's images is NULL")
     return Post(
         id=row.id,
         description=row.description,
         created_at=rfc3339(row.created_at),
         user=User(row.user_id, row.username),
-        # As in the replaced service: a post is seconds old when it is shown, and nobody in particular looks.
+        # As in the replaced service: one payload is made for all clients.
         is_liked=False,
         image_urls=[image_base_url + key for key in row.image_keys],
         likes_count=row.likes_count,
@@ -75,7 +96,12 @@ def post_of(row: Row, image_base_url: str) -> Post:
 
 
 def rfc3339(moment: datetime) -> str:
-    """Format a naive UTC instant as RFC 3339 (section 5.6): ``Z``, and a fraction only where it is not zero."""
+    """Format an instant as RFC 3339 (section 5.6) in UTC: ``Z``, and a fraction only where it is not zero.
+
+    A naive instant is in UTC.
+    """
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
     whole, _, fraction = moment.isoformat().partition(".")
     fraction = fraction.rstrip("0")
     return f"{whole}.{fraction}Z" if fraction else f"{whole}Z"

@@ -2,58 +2,85 @@
 
 Laws:
 
-* offsets of a partition are held in growing order, and finished in any order;
-* what may be released is the longest finished beginning: an offset that is still open keeps back
-  everything after it, since a commit (or a cumulative acknowledgement) speaks for all before it;
-* nothing is released twice.
+* offsets of a partition are held in growing order, each with its number of parts (a record's ids), and their parts are
+  finished in any order;
+* an offset is finished when all its parts are;
+* what may be released is the longest finished beginning: an offset that is still open keeps back everything after it,
+  since a commit speaks for all before it;
+* nothing is released twice, and of what is released nothing is kept.
 
-The same law governs a Kafka partition's offsets and a RabbitMQ channel's delivery tags, so the
-bridge and the agent each keep a frontier. This module knows neither broker.
+This module does not know Kafka.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
 Partition = TypeVar("Partition", bound=Hashable)
 
 
-class Frontier(Generic[Partition]):
-    """The open offsets of each partition, and the end of what is finished."""
+class _Held:
+    """One partition: the offsets that are not released, as (offset, parts, time), and the parts that each has left."""
 
     def __init__(self) -> None:
-        self._held: dict[Partition, deque[int]] = {}
-        self._finished: dict[Partition, set[int]] = {}
+        self.offsets: deque[tuple[int, int, int]] = deque()
+        self.left: dict[int, int] = {}
+
+
+class Frontier(Generic[Partition]):
+    """The offsets of each partition that are not released."""
+
+    def __init__(self) -> None:
+        self._held: dict[Partition, _Held] = {}
+        self._parts = 0
 
     @property
     def held(self) -> int:
-        """How many offsets are held and not yet released."""
-        return sum(map(len, self._held.values()))
+        """How many parts of offsets that are not released are held."""
+        return self._parts
 
-    def hold(self, partition: Partition, offset: int) -> None:
-        """Note that an offset is being worked on. Offsets of a partition come in growing order."""
-        held = self._held.setdefault(partition, deque())
-        if held and offset <= held[-1]:
-            raise ValueError(f"offset {offset} of partition {partition!r} comes after {held[-1]}")
-        held.append(offset)
+    def oldest(self, partition: Partition) -> tuple[int, int] | None:
+        """Return the lowest offset that is not released, and its time; None without one."""
+        held = self._held.get(partition)
+        return (held.offsets[0][0], held.offsets[0][2]) if held and held.offsets else None
+
+    def hold(self, partition: Partition, offset: int, parts: int = 1, time: int = 0) -> None:
+        """Note that an offset is being worked on. Offsets of a partition come in growing order; times are as told."""
+        held = self._held.setdefault(partition, _Held())
+        if held.offsets and offset <= held.offsets[-1][0]:
+            raise ValueError(f"offset {offset} of partition {partition!r} comes after {held.offsets[-1][0]}")
+        held.offsets.append((offset, parts, time))
+        held.left[offset] = parts
+        self._parts += parts
 
     def finish(self, partition: Partition, offsets: Iterable[int]) -> None:
-        """Note that offsets are safely elsewhere. Those that are not held (any more) are ignored."""
+        """Note that a part is done of each of these offsets; one that is named twice has two parts done.
+
+        Offsets that are not held (any more) are ignored.
+        """
         if held := self._held.get(partition):
-            self._finished.setdefault(partition, set()).update(o for o in offsets if held[0] <= o <= held[-1])
+            for offset, parts in Counter(offsets).items():
+                if offset in held.left:
+                    held.left[offset] -= parts
 
     def release(self) -> dict[Partition, int]:
-        """Drain: the last releasable offset of each partition in which something new is."""
+        """Drain: return, for each partition with new ones, the highest offset that may be committed, and forget it."""
         released: dict[Partition, int] = {}
-        for partition, finished in self._finished.items():
-            held = self._held[partition]
-            while held and held[0] in finished:
-                released[partition] = held.popleft()
-                finished.discard(released[partition])
+        for partition, held in self._held.items():
+            while held.offsets and held.left[held.offsets[0][0]] <= 0:
+                offset, parts, _ = held.offsets.popleft()
+                del held.left[offset]
+                self._parts -= parts
+                released[partition] = offset
         return released
 
     def forget(self, partitions: Iterable[Partition]) -> None:
-        """Drop partitions that are no longer ours: whoever has them now begins at what was released."""
-        for partition in list(partitions):
-            self._held.pop(partition, None)
-            self._finished.pop(partition, None)
+        """Drop partitions that are no longer ours: the worker that has them now begins at what was released."""
+        for partition in partitions:
+            if held := self._held.pop(partition, None):
+                self._parts -= sum(parts for _, parts, _ in held.offsets)
+
+    def clear(self) -> None:
+        """Drop all partitions."""
+        self._held.clear()
+        self._parts = 0

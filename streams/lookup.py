@@ -1,51 +1,45 @@
-"""One statement for one batch: the posts of the replaced system's tables, read only.
+"""One statement for one batch of posts, read only.
 
-Three things can happen to a statement, and the caller treats each its own way: the database cannot
-be asked (:class:`Unavailable`), it took too long (:class:`TimedOut`), or it answers that these ids
-cannot be read (:class:`Unreadable`).
+A lookup ends in one of four ways, and the caller treats each its own way: it returns the posts, the database cannot be
+asked (:class:`Unavailable`), the statement takes too long (:class:`TimedOut`), or the database answers that it cannot
+do this for these ids (:class:`Unreadable`). Law: only an error that comes from executing the statement may be
+Unreadable; whatever goes wrong before is Unavailable.
 """
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NoReturn, Protocol
 
-import asyncpg
-from sqlalchemy import BigInteger, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+from asyncpg import InternalClientError, PostgresError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from streams.contract import PostId
-from streams.enrichment import Row
+from streams.database import NoConnection, close, create_engine, first_line, read_only
+from streams.enrichment import BadRow, Found
+from streams.lookup_sql import WrongStatement, check_shape, found_rows
+from streams.lookup_tables import PostsTables
 from streams.settings import Settings
 
-# The images and likes are grouped before they are joined, each for the found posts alone, since the
-# original schema has no index to look one post's up. They are matched with `asked`, whose ids are
-# integers like theirs, and not with the array itself: PostgreSQL hashes no array of another type, and
-# 10,000 ids would be compared with each of 100,000 rows (docs/decisions/0005). `likes` is read by its
-# column names, since its foreign keys are swapped, and may hold duplicates.
-_POSTS: Final = text("""
-    WITH asked AS (SELECT id, description, created_at, owner_id FROM posts WHERE id = ANY(:ids))
-    SELECT asked.id, asked.description, asked.created_at, u.id, u.username,
-           coalesce(images.keys, '{}'), coalesce(liked.users, 0)
-    FROM asked
-    JOIN users u ON u.id = asked.owner_id
-    LEFT JOIN (SELECT post_id, array_agg(key ORDER BY id) AS keys
-               FROM image_key WHERE post_id IN (SELECT id FROM asked) GROUP BY post_id) images
-           ON images.post_id = asked.id
-    LEFT JOIN (SELECT post_id, count(DISTINCT user_id) AS users
-               FROM likes WHERE post_id IN (SELECT id FROM asked) GROUP BY post_id) liked
-           ON liked.post_id = asked.id
-""").bindparams(bindparam("ids", type_=ARRAY(BigInteger)))  # as int[], one id above 2^31 fails them all
+# What PostgreSQL may answer because of the ids that are asked for, by SQLSTATE (PostgreSQL's manual, appendix A): a
+# value or a damaged row (22, XX, 58), too many rows of a subquery (21), a limit that a smaller statement may keep to
+# (53, 54), what a function or a view raises (P0, 20, 38, 39). A worker finds out which it is by halving, and by asking
+# an id that was read before. Every other class speaks of the database or of our rights in it.
+_PERHAPS_THE_IDS: Final = ("20", "21", "22", "38", "39", "53", "54", "58", "P0", "XX")
+# Too many connections: said at connecting, and by poolers at any time.
+_NOT_THE_IDS: Final = frozenset({"53300"})
+# query_canceled (by statement_timeout), lock_not_available, transaction_timeout
+_TIMED_OUT: Final = frozenset({"57014", "55P03", "25P04"})
+# What is wrong with a statement: its syntax, what it names (42, which has insufficient_privilege too; 3F), that it
+# writes (25006, read_only_sql_transaction).
+_WRONG_STATEMENT: Final = ("42", "3F", "25006")
+_NO_RIGHTS: Final = "42501"
 
-# SQLSTATE classes that speak of the data asked for: data exception, limit exceeded, internal error
-# (a damaged row). Every other class speaks of the database or of our rights in it: it is not these
-# ids' fault, and setting them aside would empty the stream into posts.dead.
-_UNREADABLE: Final = ("22", "54", "XX")
-# query_canceled (by statement_timeout), lock_not_available
-_TIMED_OUT: Final = ("57014", "55P03")
+_ANSWER_SECONDS: Final = 2.0
+"""How much longer we wait than the server may take: it says what happened, and only a server that is gone does not."""
 
-# A connection attempt that takes longer than this is as good as refused.
-_CONNECT_SECONDS: Final = 5.0
+
+class Unusable(Exception):
+    """The configuration cannot work, whatever the database does; a sentence for who configured it."""
 
 
 class Unavailable(Exception):
@@ -57,66 +51,123 @@ class TimedOut(Exception):
 
 
 class Unreadable(Exception):
-    """The database answers, but these rows cannot be read."""
+    """The database answers that it cannot do this; the ids that are asked for may be the reason."""
+
+
+class LooksUp(Protocol):
+    """Where posts are looked up."""
+
+    async def check(self) -> None:
+        """Ask the lookup's statement with no ids; raises Unavailable, TimedOut or Unusable."""
+        ...
+
+    async def posts(self, ids: Sequence[PostId]) -> dict[PostId, Found]:
+        """Return the posts that exist; raises Unavailable, TimedOut or Unreadable."""
+        ...
+
+
+class _Asks(Protocol):
+    """The statement: that of the replaced system's tables, or the operator's own."""
+
+    async def check(self, connection: AsyncConnection) -> None: ...
+    async def ask(self, connection: AsyncConnection, ids: Sequence[PostId]) -> dict[PostId, Found]: ...
+
+
+class _OwnStatement:
+    """Asks for posts with the operator's statement."""
+
+    def __init__(self, statement: str) -> None:
+        """``statement``: as :func:`streams.lookup_sql.translate` returns it."""
+        self._statement = statement
+
+    async def check(self, connection: AsyncConnection) -> None:
+        """Prepare the statement, look at its parameters and columns, and ask for no posts."""
+        raw = await connection.get_raw_connection()
+        prepare: Callable[..., Any] = raw.driver_connection.prepare  # type: ignore[union-attr]  # asyncpg's own
+        prepared = await prepare(self._statement, name="")
+        columns = [(attribute.name, attribute.type.name) for attribute in prepared.get_attributes()]
+        check_shape(len(prepared.get_parameters()), columns)
+        await self.ask(connection, [])
+
+    async def ask(self, connection: AsyncConnection, ids: Sequence[PostId]) -> dict[PostId, Found]:
+        """Return the posts that exist; raises :class:`~streams.enrichment.BadRow` and what the driver raises."""
+        result = await connection.exec_driver_sql(self._statement, (list(ids),))
+        places = {name: place for place, name in enumerate(result.keys())}
+        post, payload, author = places["id"], places["payload"], places.get("author")
+        return found_rows((row[post], row[payload], None if author is None else row[author]) for row in result)
 
 
 class Lookup:
-    """The connection pool, and the one question that is asked through it."""
+    """The database, and the one statement that is asked of it."""
 
     def __init__(self, settings: Settings) -> None:
-        dsn, limit = settings.database_dsn, settings.statement_timeout_seconds
-
-        async def connect() -> asyncpg.Connection:
-            # asyncpg reads the whole URL itself, sslmode and all; SQLAlchemy's own URL does not know libpq's words.
-            try:
-                return await asyncpg.connect(
-                    dsn,
-                    timeout=_CONNECT_SECONDS,
-                    # The server gives up first and says so; the client's own limit is for a server that is gone.
-                    command_timeout=limit + 2,
-                    server_settings={
-                        "statement_timeout": str(round(limit * 1000)),
-                        "default_transaction_read_only": "on",
-                    },
-                )
-            except TimeoutError as error:
-                raise ConnectionError(f"no connection within {_CONNECT_SECONDS:.0f} s") from error
-
-        self._engine = create_async_engine(
-            "postgresql+asyncpg://",
-            async_creator=connect,
-            # Batches are completed one after the other.
-            pool_size=1,
-            max_overflow=0,
-            # 0.13 ms a statement, and a restart of the database goes unnoticed by idle connections.
-            pool_pre_ping=True,
+        self._seconds = settings.statement_timeout_seconds
+        self._engine = create_engine(settings.database, answer_seconds=self._seconds + _ANSWER_SECONDS)
+        self._statement: _Asks = (
+            _OwnStatement(settings.lookup_sql) if settings.lookup_sql else PostsTables(settings.image_base_url)
         )
+        self._is_own = bool(settings.lookup_sql)
 
-    async def posts(self, ids: Sequence[PostId]) -> dict[PostId, Row]:
-        """Return the rows of the posts that exist; raises Unavailable, TimedOut or Unreadable."""
+    async def check(self) -> None:
+        """Ask the statement with no ids; raises Unavailable, TimedOut or Unusable."""
         try:
-            async with self._engine.connect() as connection:
-                rows = await connection.execute(_POSTS, {"ids": list(ids)})
-                return {row[0]: Row(*row) for row in rows}
-        except DBAPIError as error:
-            state = str(getattr(error.orig, "sqlstate", None) or "")
-            if state in _TIMED_OUT:
-                raise TimedOut(_first_line(error.orig)) from error
-            if state.startswith(_UNREADABLE):
-                raise Unreadable(_first_line(error.orig)) from error
-            raise Unavailable(_first_line(error.orig)) from error
-        except TimeoutError as error:
-            raise TimedOut("the database did not answer in time") from error
-        except OSError as error:
-            raise Unavailable(_first_line(error)) from error
-        except (ValueError, ArithmeticError) as error:
-            # What asyncpg's decoders raise, unwrapped, for a value that Python cannot hold.
-            raise Unreadable(_first_line(error)) from error
+            async with read_only(self._engine, statement_seconds=self._seconds) as connection:
+                await self._statement.check(connection)
+        except NoConnection as error:
+            if error.is_final:
+                raise Unusable(f"DATABASE_URL cannot work: {error}") from error
+            raise Unavailable(str(error)) from error
+        except WrongStatement as error:
+            raise Unusable(f"LOOKUP_SQL is wrong: {error}") from error
+        except Exception as error:
+            state = _sqlstate(error)
+            if self._is_own and state.startswith(_WRONG_STATEMENT) and state != _NO_RIGHTS:
+                raise Unusable(f"LOOKUP_SQL is wrong: {_said(error)}") from error
+            try:
+                _raise_anew(error)
+            except Unreadable as unreadable:
+                # No ids were asked for, so that none can be the reason.
+                raise Unavailable(str(unreadable)) from error
+
+    async def posts(self, ids: Sequence[PostId]) -> dict[PostId, Found]:
+        """Return the posts that exist; raises Unavailable, TimedOut or Unreadable."""
+        try:
+            async with read_only(self._engine, statement_seconds=self._seconds) as connection:
+                return await self._statement.ask(connection, ids)
+        except NoConnection as error:
+            raise Unavailable(str(error)) from error
+        except Exception as error:  # noqa: BLE001 - each is raised again, as what it means
+            _raise_anew(error)
 
     async def close(self) -> None:
-        """Close the pool."""
-        await self._engine.dispose()
+        """Close the connection."""
+        await close(self._engine)
 
 
-def _first_line(error: BaseException | None) -> str:
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+def _raise_anew(error: Exception) -> NoReturn:
+    """Raise what an error of executing the statement means; the error itself where that is not known."""
+    match error:
+        case DBAPIError() | PostgresError():
+            state = _sqlstate(error)
+            if state in _TIMED_OUT:
+                raise TimedOut(_said(error)) from error
+            if state.startswith(_PERHAPS_THE_IDS) and state not in _NOT_THE_IDS:
+                raise Unreadable(_said(error)) from error
+            raise Unavailable(_said(error)) from error
+        case TimeoutError():
+            raise TimedOut("the database did not answer in time") from error
+        case OSError() | SQLAlchemyError() | InternalClientError():
+            raise Unavailable(_said(error)) from error
+        case BadRow() | ValueError() | ArithmeticError():
+            # The driver's decoders raise the latter two, unwrapped, for a value that Python cannot hold.
+            raise Unreadable(_said(error)) from error
+        case _:
+            raise error
+
+
+def _sqlstate(error: Exception) -> str:
+    return str(getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None) or "")
+
+
+def _said(error: Exception) -> str:
+    return first_line(error.orig if isinstance(error, DBAPIError) else error)

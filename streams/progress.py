@@ -30,6 +30,8 @@ class Work:
     """One piece of a stage's work that is under way."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
+        self.steps = 0
+        """How often it progressed."""
         self._clock = clock
         self._progressed = clock()
         self._waits: tuple[str, str] | None = None
@@ -37,6 +39,7 @@ class Work:
 
     def progressed(self) -> None:
         """Report progress: this work waits for nothing any more."""
+        self.steps += 1
         self._progressed = self._clock()
         self._waits = None
 
@@ -78,9 +81,8 @@ class Stage:
 
     def __init__(self, name: str, clock: Callable[[], float]) -> None:
         self.name = name
-        self.progressed = 0
-        """How often work of this stage ended. Grows for ever."""
         self._clock = clock
+        self._ended = 0
         self._works: list[Work] = []
 
     @contextmanager
@@ -92,7 +94,12 @@ class Stage:
             yield work
         finally:
             self._works.remove(work)
-            self.progressed += 1
+            self._ended += work.steps + 1
+
+    @property
+    def progressed(self) -> int:
+        """How often work of this stage progressed or ended. Grows for ever."""
+        return self._ended + sum(work.steps for work in self._works)
 
     @property
     def waiting(self) -> list[Waiting]:

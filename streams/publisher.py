@@ -1,46 +1,77 @@
-"""Confirmed writes to Kafka, and the topics that they go to."""
+"""Confirmed writes to Kafka.
+
+A write returns when every replica in sync has its records, and is repeated until then: a record may be written twice
+(law 2 covers the feed; a repeated record of posts.created is looked up again), and is never lost. The records of a
+partition stand in their order, since a batch is sent after the one before it was confirmed.
+
+While a write is not confirmed the caller's work waits for Kafka, with a sentence that names the topic.
+"""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, repeat
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, cast
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    InvalidTimestampError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    NotEnoughReplicasAfterAppendError,
+    NotEnoughReplicasError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+    UnknownError,
+    UnknownTopicOrPartitionError,
+)
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from streams.settings import Settings
-from streams.telemetry import Health
+from streams.contract import MAX_IDS, Created, PostId, encode_created
+from streams.progress import Work
+from streams.settings import TopicSettings
+from streams.topics import declare_topics
 
-# Kafka's default message.max.bytes leaves this to one record and its batch's header.
 MAX_RECORD_BYTES: Final = 1_000_000
-# A broker that does not answer for so long is asked anew; the record is sent again, and may stand twice.
+"""How large a record may be: Kafka's default ``message.max.bytes`` without the header of its batch."""
+
+# A batch of one such record: its header, and the record's own.
+_MAX_BATCH_BYTES: Final = MAX_RECORD_BYTES + 128
+# Kafka answers within milliseconds. What is not confirmed for so long is sent again.
 _REQUEST_TIMEOUT_MS: Final = 10_000
+# How soon a producer learns of partitions that were added, and that a topic was made anew.
+_METADATA_MAX_AGE_MS: Final = 30_000
 _KAFKA_ERRORS: Final = (KafkaError, OSError, TimeoutError)
-# The partitioner of Java's clients, so that everybody puts a key into the same partition.
-_partition: Final = DefaultPartitioner()
-_DAY_MS: Final = 24 * 60 * 60 * 1000
+_TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
+# The partitioner of Java's clients: who writes to posts.created by key puts an id into the same partition.
+_partitioner: Final = DefaultPartitioner()
+
+_SENTENCES: Final[Mapping[type[Exception], str]] = {
+    InvalidTimestampError: "Kafka refuses records for {} by their timestamps: this machine's clock is wrong",
+    NotEnoughReplicasAfterAppendError: "Kafka has too few replicas of {} in sync",
+    NotEnoughReplicasError: "Kafka has too few replicas of {} in sync",
+    TopicAuthorizationFailedError: "Kafka does not allow this worker to write to {}: grant it the right",
+    UnknownError: "Kafka refuses records for {}, with an error that this client does not know: see the broker's log",
+    UnknownTopicOrPartitionError: "Kafka has no topic {}",
+}
 
 
 class TooLarge(Exception):
     """The record is larger than Kafka takes; sending it again would not help."""
 
 
-class WrongTopic(Exception):
-    """A topic exists with another number of partitions than the contract allows."""
-
-
-Keyed = tuple[bytes | None, bytes]
-"""A record's key, which chooses its partition, and its value."""
-
-
 class Publishes(Protocol):
     """Where records are written; :class:`Publisher` is the real one."""
 
-    async def publish(self, topic: str, records: Sequence[Keyed]) -> None:
-        """Write records and return when all are confirmed, however long that takes; raises :class:`TooLarge`."""
+    async def publish(self, topic: str, values: Sequence[bytes], work: Work) -> None:
+        """Write values to partition 0 of the feed or dead topic, in order; return when all are confirmed.
+
+        Raises :class:`TooLarge` for the first value that the feed cannot take; the values before it are confirmed.
+        """
+        ...
+
+    async def announce(self, ids: Sequence[PostId], attempt: int, work: Work) -> None:
+        """Write ids to posts.created, each in its partition, and return when all are confirmed."""
         ...
 
 
@@ -49,25 +80,44 @@ def delays() -> Iterator[float]:
     return chain((0.1, 0.2, 0.4, 0.8, 1.6, 3.2), repeat(5.0))
 
 
+def partition_of(post: PostId, partitions: Sequence[int]) -> int:
+    """Return an id's partition of posts.created: murmur2 of its decimal form. ``partitions`` are all, in order."""
+    partition: int = _partitioner(b"%d" % post, partitions, partitions)
+    return partition
+
+
+def created_records(ids: Sequence[PostId], attempt: int) -> "list[Keyed]":
+    """Return the records of posts.created that announce ids of one partition, :data:`MAX_IDS` in each."""
+    created = [Created(ids[start : start + MAX_IDS], attempt) for start in range(0, len(ids), MAX_IDS)]
+    return [Keyed(record.key, encode_created(record)) for record in created]
+
+
+class Keyed(NamedTuple):
+    """A record's key and value."""
+
+    key: bytes | None
+    value: bytes
+
+
 class Publisher:
     """Writes records and returns when every replica in sync has them; keeps trying for ever."""
 
-    def __init__(self, settings: Settings, health: Health) -> None:
+    def __init__(self, settings: TopicSettings) -> None:
         self._settings = settings
-        self._health = health
         self._producer: AIOKafkaProducer | None = None
 
-    async def start(self) -> None:
-        """Wait for Kafka, declare the topics, connect. Raises :class:`WrongTopic`."""
+    async def start(self, work: Work) -> None:
+        """Wait for Kafka, declare the topics, connect; raises what :func:`streams.topics.declare_topics` does."""
         for delay in delays():
             try:
-                await declare_topics(self._settings)
-                self._producer = await self._connected()
+                with work.asks("kafka", f"waiting for Kafka at {self._settings.kafka_url}"):
+                    await declare_topics(self._settings)
+                    self._producer = await self._connected()
             except _KAFKA_ERRORS as error:
-                self._health.waiting("kafka", f"waiting for Kafka at {self._settings.kafka_url}: {error}")
+                work.waits("kafka", f"waiting for Kafka at {self._settings.kafka_url}: {error}")
                 await asyncio.sleep(delay)
             else:
-                self._health.well("kafka")
+                work.progressed()
                 return
 
     async def stop(self) -> None:
@@ -75,64 +125,41 @@ class Publisher:
         if self._producer is not None:
             await self._producer.stop()
 
-    async def publish(self, topic: str, records: Sequence[Keyed]) -> None:
-        """Write records and return when Kafka has confirmed them all; raises :class:`TooLarge`.
+    async def publish(self, topic: str, values: Sequence[bytes], work: Work) -> None:
+        """Write values to partition 0, in order, and return when all are confirmed; raises :class:`TooLarge`."""
+        writing = _Writing(self._required(), topic, work, refusable=topic == self._settings.feed_topic)
+        while values:
+            done = await writing.round({0: [Keyed(None, value) for value in values]})
+            values = values[done.get(0, 0) :]
 
-        The records of a partition stand in their order, unless a part of them has to be written again.
-        That can also write a record twice: what reads the feed knows repeats (law 2), and a repeated
-        record of posts.created is looked up again.
-        """
-        for key, value in records:
-            if (size := len(key or b"") + len(value)) > MAX_RECORD_BYTES:
-                raise TooLarge(f"a record of {size} bytes is more than the {MAX_RECORD_BYTES} that Kafka takes")
-        attempts = delays()
-        while records:
-            records, error = await self._write(topic, records)
-            if error is None:
-                self._health.well("kafka")
-            else:
-                self._health.waiting("kafka", f"Kafka does not confirm what is written: {type(error).__name__}")
-                await asyncio.sleep(next(attempts))
-
-    async def _write(self, topic: str, records: Sequence[Keyed]) -> tuple[Sequence[Keyed], Exception | None]:
-        """Write records in one batch for each partition; return those that were not confirmed, and why.
-
-        aiokafka would make the same batches itself, with a task's and a future's work for each record.
-        """
-        assert self._producer is not None, "publish() before start()"  # noqa: S101 - the services' order
-        producer = self._producer
-        try:
-            partitions = sorted(await producer.partitions_for(topic))
-            by_partition: dict[int, list[Keyed]] = {}
-            for record in records:
-                by_partition.setdefault(_partition(record[0], partitions, partitions), []).append(record)
-            batches = [batch for part, some in by_partition.items() for batch in _batches(producer, part, some)]
-            written = [await producer.send_batch(b.builder, topic, partition=b.partition) for b in batches]
-        except _KAFKA_ERRORS as error:
-            return records, error
-        answers = await asyncio.gather(*written, return_exceptions=True)
-        failed: list[Keyed] = []
-        why: Exception | None = None
-        for batch, answer in zip(batches, answers, strict=True):
-            if isinstance(answer, _KAFKA_ERRORS):
-                failed += batch.records
-                why = answer
-            elif isinstance(answer, BaseException):
-                raise answer
-        return failed, why
+    async def announce(self, ids: Sequence[PostId], attempt: int, work: Work) -> None:
+        """Write ids to posts.created, each in its partition, and return when all are confirmed."""
+        writing = _Writing(self._required(), self._settings.created_topic, work, refusable=False)
+        while ids:
+            partitions = await writing.partitions()
+            groups: dict[int, list[PostId]] = {}
+            for post in ids:
+                groups.setdefault(partition_of(post, partitions), []).append(post)
+            done = await writing.round({p: created_records(group, attempt) for p, group in groups.items()})
+            ids = [post for p, group in groups.items() for post in group[done.get(p, 0) * MAX_IDS :]]
 
     async def reachable(self) -> bool:
         """Say whether Kafka answers, by a connection that no consumer shares."""
         return self._producer is not None and bool(await self._producer.client.force_metadata_update())
 
+    def _required(self) -> AIOKafkaProducer:
+        assert self._producer is not None, "a write before start()"  # noqa: S101 - the order of the services
+        return self._producer
+
     async def _connected(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka_servers,
+            **self._settings.kafka_client("postcast-worker"),
             acks="all",
             compression_type="lz4",
             max_batch_size=MAX_RECORD_BYTES,
             max_request_size=MAX_RECORD_BYTES,
             request_timeout_ms=_REQUEST_TIMEOUT_MS,
+            metadata_max_age_ms=_METADATA_MAX_AGE_MS,
         )
         try:
             await producer.start()
@@ -143,62 +170,79 @@ class Publisher:
         return producer
 
 
-class _Batch(NamedTuple):
-    partition: int
-    builder: BatchBuilder
-    records: list[Keyed]
+class _Writing:
+    """One write to one topic, in rounds: each sends a batch to each partition that has records left."""
 
+    def __init__(self, producer: AIOKafkaProducer, topic: str, work: Work, *, refusable: bool) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._work = work
+        # Whether a record that Kafka finds too large is the caller's business, or is waited for.
+        self._refusable = refusable
+        self._delays = delays()
+        # Kafka's limit is one of batches: a record may fit where its batch does not.
+        self._one_by_one = False
 
-def _batches(producer: AIOKafkaProducer, partition: int, records: Iterable[Keyed]) -> Iterator[_Batch]:
-    """Put a partition's records, in their order, into as few batches as hold them."""
-    batch = _Batch(partition, producer.create_batch(), [])
-    for record in records:
-        if batch.builder.append(key=record[0], value=record[1], timestamp=None) is None:
-            yield batch
-            batch = _Batch(partition, producer.create_batch(), [])
-            batch.builder.append(key=record[0], value=record[1], timestamp=None)
-        batch.records.append(record)
-    yield batch
+    async def partitions(self) -> Sequence[int]:
+        """Return the topic's partitions, in order, as of the producer's latest metadata."""
+        while True:
+            try:
+                with self._work.asks("kafka", f"Kafka does not say which partitions {self._topic} has"):
+                    return sorted(await self._producer.partitions_for(self._topic))
+            except _KAFKA_ERRORS as error:
+                await self._wait(error)
 
+    async def round(self, records: Mapping[int, Sequence[Keyed]]) -> dict[int, int]:
+        """Send each partition one batch of its records; return how many were confirmed of each.
 
-async def declare_topics(settings: Settings) -> None:
-    """Create the topics that are missing, and check those that are there; raises :class:`WrongTopic`.
+        Waits before it returns when something was not confirmed. Raises :class:`TooLarge`.
+        """
+        batches = {partition: self._batch(some) for partition, some in records.items()}
+        with self._work.asks("kafka", f"Kafka has not confirmed what was written to {self._topic}"):
+            answers = await asyncio.gather(*(self._send(partition, batch) for partition, batch in batches.items()))
+        done: dict[int, int] = {}
+        why: Exception | None = None
+        for (partition, batch), error in zip(batches.items(), answers, strict=True):
+            if error is None:
+                done[partition] = batch.record_count()
+            elif isinstance(error, _TOO_LARGE) and batch.record_count() > 1:
+                self._one_by_one = True
+            elif isinstance(error, _TOO_LARGE) and self._refusable:
+                raise TooLarge(f"a record of {len(records[partition][0].value)} bytes is more than Kafka takes")
+            else:
+                why = error
+        if done:
+            self._work.progressed()
+        if why is not None:
+            await self._wait(why)
+        return done
 
-    Their order is part of the promise (one partition) or their number is what workers share (several),
-    so no broker's default will do.
-    """
-    wanted = {
-        settings.created_topic: (settings.created_partitions, settings.retention_days),
-        settings.feed_topic: (1, settings.retention_days),
-        settings.dead_topic: (1, settings.dead_retention_days),
-    }
-    admin = AIOKafkaAdminClient(
-        bootstrap_servers=settings.kafka_servers, request_timeout_ms=_REQUEST_TIMEOUT_MS, client_id="postcast-topics"
-    )
-    try:
-        await admin.start()
-        there = set(await admin.list_topics())
-        missing = [
-            NewTopic(name, partitions, settings.kafka_replication, topic_configs=_configs(settings, days))
-            for name, (partitions, days) in wanted.items()
-            if name not in there
-        ]
-        if missing:
-            for name, code, *_ in (await admin.create_topics(missing)).topic_errors:
-                # Another worker may have been quicker.
-                if (error := for_code(code)) is not TopicAlreadyExistsError and code != 0:
-                    raise error(f"topic {name} cannot be created")
-        [feed] = await admin.describe_topics([settings.feed_topic])
-        if len(feed["partitions"]) > 1:
-            raise WrongTopic(
-                f"topic {settings.feed_topic} has {len(feed['partitions'])} partitions and must have one: "
-                "delete it, or set FEED_TOPIC to another name"
-            )
-    finally:
-        await admin.close()
+    def _batch(self, records: Sequence[Keyed]) -> BatchBuilder:
+        """Put as many records as fit into a batch, from the first on: at least one."""
+        batch = self._producer.create_batch()
+        for key, value in records[:1] if self._one_by_one else records:
+            if batch.append(key=key, value=value, timestamp=None) is None:
+                break
+        batch.close()
+        return batch
 
+    async def _send(self, partition: int, batch: BatchBuilder) -> Exception | None:
+        """Send a batch; return why it was not confirmed."""
+        try:
+            if batch.size() > _MAX_BATCH_BYTES:
+                raise MessageSizeTooLargeError
+            if partition not in await self._producer.partitions_for(self._topic):
+                raise UnknownTopicOrPartitionError
+            await (await self._producer.send_batch(batch, self._topic, partition=partition))
+        except _KAFKA_ERRORS as error:
+            return cast("Exception", error)
+        return None
 
-def _configs(settings: Settings, days: int) -> dict[str, str]:
-    # A majority: of three replicas one may be away without stopping the writes, and what is confirmed is on two.
-    in_sync = settings.kafka_replication // 2 + 1
-    return {"retention.ms": str(days * _DAY_MS), "min.insync.replicas": str(in_sync), "cleanup.policy": "delete"}
+    async def _wait(self, error: Exception) -> None:
+        if isinstance(error, _TOO_LARGE):
+            why = f"Kafka takes no records as large as those for {self._topic}: raise its max.message.bytes"
+        else:
+            unknown = f"Kafka does not confirm what is written to {{}}: {type(error).__name__}"
+            why = _SENTENCES.get(type(error), unknown).format(self._topic)
+        self._work.waits("kafka", why)
+        await asyncio.sleep(next(self._delays))

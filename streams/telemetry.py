@@ -1,54 +1,73 @@
-"""Logs, metrics and health of a worker."""
+"""Metrics of a worker, and the log of what it waits for."""
 
-import logging
-import sys
-from typing import Any, Final
+import asyncio
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Protocol
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, Metric, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from streams import __version__
+from streams.contract import Partition
+from streams.progress import Progress, Waiting
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("postcast.streams")
 
 
-class Health:
-    """What the worker waits for. It is ready when it waits for nothing.
-
-    Each part that depends on another service says so when it begins to wait and when all is well
-    again; a change is logged once, not each attempt.
-    """
-
-    def __init__(self, *parts: str) -> None:
-        self._waiting = dict.fromkeys(parts, "not started yet")
-
-    def waiting(self, part: str, why: str) -> None:
-        """Note that ``part`` cannot go on, and why."""
-        if self._waiting.get(part) != why:
-            log.warning("service.waiting", part=part, why=why)
-        self._waiting[part] = why
-
-    def well(self, part: str) -> None:
-        """Note that ``part`` goes on."""
-        if self._waiting.pop(part, None) is not None:
-            log.info("service.well", part=part)
+class Holds(Protocol):
+    """What the metrics read of a flow: :class:`streams.standing.Standing`."""
 
     @property
-    def problems(self) -> dict[str, str]:
-        """What is waited for, by part."""
-        return dict(self._waiting)
+    def held_live(self) -> int:
+        """How many ids of live windows are held."""
+        ...
+
+    @property
+    def held_overdue(self) -> int:
+        """How many ids of overdue windows are held."""
+        ...
+
+    @property
+    def behind(self) -> Collection[Partition]:
+        """The assigned partitions that no live window waits for."""
+        ...
+
+    def lags(self) -> Mapping[Partition, tuple[int, float]]:
+        """Return how many records of each assigned partition are not released, and the oldest one's age in seconds."""
+        ...
 
 
 class Metrics:
-    """The worker's metrics, in a registry of their own."""
+    """The worker's metrics, in a registry of their own.
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    What is counted is counted by who does it; what can be read at any time is read when the metrics are asked for.
+    """
+
+    def __init__(self, registry: CollectorRegistry, progress: Progress) -> None:
         ProcessCollector(registry=registry)
+        registry.register(_ProgressCollector(progress))
+        self._held = _HeldCollector()
+        registry.register(self._held)
+        Info("postcast_build", "What runs here", registry=registry).info({"version": __version__})
+        tasks = Gauge("postcast_tasks", "Tasks of the event loop", registry=registry)
+        tasks.set_function(_tasks)
+        self.queue_messages = Gauge(
+            "postcast_queue_messages", "Deliveries that wait in the RabbitMQ queue, asked every 10 s", registry=registry
+        )
         self.deliveries = Counter("postcast_deliveries", "Deliveries that Kafka has confirmed", registry=registry)
-        self.windows = Counter("postcast_windows", "Windows looked up and published", registry=registry)
+        self.batches = Counter("postcast_batches", "Batches looked up and published", registry=registry)
         self.posts = Counter("postcast_posts", "Posts published on the feed", registry=registry)
         self.retries = Counter("postcast_retries", "Posts announced again since they were not found", registry=registry)
         self.dead = Counter("postcast_dead_letters", "Records written to posts.dead", ["reason"], registry=registry)
-        self.held = Gauge("postcast_held_records", "Records read and not yet released", registry=registry)
         self.lookup_seconds = Histogram("postcast_lookup_seconds", "Time of one statement", registry=registry)
+        self.halvings = Counter("postcast_halvings", "Statements that were halved", registry=registry)
+        self.control_lookups = Counter(
+            "postcast_control_lookups",
+            "Lookups of an id that was read before, after another one failed",
+            registry=registry,
+        )
         self.window_delay_seconds = Histogram(
             "postcast_window_delay_seconds",
             "From a window's end to its confirmation on the feed",
@@ -56,84 +75,80 @@ class Metrics:
             registry=registry,
         )
 
-
-_SHARED: Final[list[structlog.types.Processor]] = [
-    structlog.stdlib.add_logger_name,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.ExtraAdder(),
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-]
+    def read_from(self, holds: Holds) -> None:
+        """Tell where to read what is held and what is behind."""
+        self._held.holds = holds
 
 
-class Once(logging.Filter):
-    """Lets a line through that was not logged in the last ten seconds.
+class _HeldCollector(Collector):
+    """The metrics of what is read and not released."""
 
-    While Kafka is away aiokafka says so dozens of times a second, in the same words.
-    """
+    holds: Holds | None = None
 
-    _SECONDS: Final = 10.0
-    _LINES: Final = 100
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics as of now."""
+        held = GaugeMetricFamily("postcast_held_ids", "Ids read and not yet released", labels=["kind"])
+        behind = GaugeMetricFamily("postcast_partitions_behind", "Assigned partitions that no live window waits for")
+        records = GaugeMetricFamily("postcast_lag_records", "Records that are not released", labels=["partition"])
+        seconds = GaugeMetricFamily("postcast_lag_seconds", "Age of the oldest of these", labels=["partition"])
+        if self.holds is not None:
+            held.add_metric(["live"], self.holds.held_live)
+            held.add_metric(["overdue"], self.holds.held_overdue)
+            behind.add_metric([], len(self.holds.behind))
+            for partition, (number, age) in self.holds.lags().items():
+                records.add_metric([str(partition)], number)
+                seconds.add_metric([str(partition)], age)
+        yield from (held, behind, records, seconds)
+
+
+class _ProgressCollector(Collector):
+    """The metrics that the stages' reports say."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics as of now."""
+        waiting = GaugeMetricFamily("postcast_waiting", "1 while this part waits for something", labels=["part"])
+        for stage in self._progress.stages.values():
+            waiting.add_metric([stage.name], float(bool(stage.waiting)))
+        yield waiting
+        look_up = self._progress.stages.get("look up")
+        yield GaugeMetricFamily(
+            "postcast_statement_age_seconds",
+            "Age of the statement under way; 0 without one",
+            value=look_up.asked_seconds if look_up else 0.0,
+        )
+
+
+class WaitingLog:
+    """Logs when a part begins to wait, when the reason changes, and when it goes on; not each attempt."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._last: dict[tuple[str, str], float] = {}
+        self._known: dict[str, str] = {}
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Say whether the line is news."""
-        line = (record.name, record.getMessage())
-        last = self._last.get(line)
-        if last is not None and record.created - last < self._SECONDS:
-            return False
-        if len(self._last) >= self._LINES:
-            self._last.clear()
-        self._last[line] = record.created
-        return True
-
-
-def logging_config(level: str = "INFO") -> dict[str, Any]:
-    """Return a ``logging.config`` for everybody's logs: lines for people on a terminal, else JSON."""
-    terminal = sys.stdout.isatty()
-    renderer: structlog.types.Processor = (
-        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
-    )
-    # A traceback belongs to the JSON object; the console renderer prints it itself, in colour.
-    traceback: list[structlog.types.Processor] = [] if terminal else [structlog.processors.format_exc_info]
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "filters": {"once": {"()": Once}},
-        "formatters": {
-            "structlog": {
-                "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": _SHARED,
-                "processors": [
-                    structlog.stdlib.ProcessorFormatter.remove_processors_meta, *traceback, renderer,
-                ],
-            }
-        },
-        "handlers": {
-            "stdout": {
-                "class": "logging.StreamHandler",
-                "stream": "ext://sys.stdout",
-                "formatter": "structlog",
-                "filters": ["once"],
-            }
-        },
-        "root": {"level": level, "handlers": ["stdout"]},
-    }  # fmt: skip
+    def update(self, waiting: Iterable[Waiting]) -> None:
+        """Compare what is waited for now with what it was at the last call."""
+        now: dict[str, str] = {}
+        for stage, _, why in waiting:
+            now[stage] = f"{now[stage]}; {why}" if stage in now else why
+        for stage, why in now.items():
+            if self._known.get(stage) != why:
+                log.warning("service.waiting", part=stage, why=why)
+        for stage in self._known.keys() - now.keys():
+            log.info("service.well", part=stage)
+        self._known = now
 
 
-def configure_structlog() -> None:
-    """Send structlog's events through the standard library's handlers, where all other logs go."""
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *_SHARED,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            structlog.processors.StackInfoRenderer(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
+def readiness(progress: Progress) -> tuple[int, str]:
+    """Return the status and the text of ``/readyz``: a line for each part that waits."""
+    lines = [f"{stage}: {why}\n" for stage, _, why in progress.waiting]
+    return (503, "".join(lines)) if lines else (200, "ok\n")
+
+
+def _tasks() -> float:
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        # Asked outside of the event loop.
+        return 0.0

@@ -1,117 +1,271 @@
-"""Tumbling windows over event time: which window a record is in, and what is closed now.
+"""Tumbling windows over event time: which window a record is in, and which records are completed next.
 
-A window is the half-open interval ``[start, start + size)`` in whole milliseconds, aligned to
-multiples of its size. Laws:
+A window is the half-open interval ``[start, start + size)`` in whole milliseconds, aligned to multiples of its size.
+A record of ``posts.created`` becomes one :class:`Record` for each of its ids. Laws:
 
-* The event time of a record is max(largest so far in its partition, min(its timestamp, the clock)).
-  It never runs backwards in a partition, so a window is a stretch of the partition's log; and a
-  wrong clock can neither hold a window open nor close one early.
+* The event time of a record is max(largest so far in its partition, min(its timestamp, the clock)). It never runs
+  backwards in a partition, so a window is a stretch of the partition's log; a wrong clock can neither hold a window
+  open nor close one early. A retry is the exception: its event time is the clock when it is read, and it does not
+  raise its partition's largest event time.
 * A record that comes for a window already closed counts to the first open one.
-* A window closes when the clock has passed its end and each assigned partition has a record past
-  that end or is read to its high-water mark. The partitions close together.
-* A partition that lags does not hold up the others for ever: a window whose end is long past is
-  taken with what it has, and so is the oldest one when too much is held. That closes nothing; what
-  comes for it later is taken in its turn.
-* The records of a batch are in the order of (event time, partition, offset).
+* A partition is *behind* a window when it is not read to its high-water mark and its newest record is older than the
+  window. No window waits for it, nor for a partition that is *absent*: paused, or without a leader.
+* A window closes when the clock has passed its end and each other partition has a record past that end or is read to
+  its high-water mark. A *live* window waits no longer than :data:`CLOSE_MS`. The partitions close together. For a
+  partition behind it nothing is closed: what it brings for the window later is overdue.
+* A window is *live* until :data:`LIVE_MS` after its end, not counting the time between two calls of
+  :meth:`Windows.next_batch`; after that it is *overdue*. What is live goes first. What is overdue is completed
+  together, many windows in one batch; while a live window is due or open, such a batch is of at most
+  :data:`OVERDUE_IDS` ids.
+* The records of a batch are in the order of (event time, partition, offset, place in the record).
 
-Time is told, never asked for. This module knows neither Kafka nor the clock.
+Time is told, never asked for; when it is set back, what was in the future is now. This module knows neither Kafka nor
+the clock.
 """
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from streams.contract import Millis, Offset, Partition, PostId
 
-OVERDUE_WINDOWS: Final = 2
-"""After how many windows' lengths a window is taken although a partition lags. Reading on to the
-high-water mark takes a healthy partition well under one."""
+CLOSE_MS: Final = Millis(750)
+"""How long a live window waits for a partition: with a look every quarter of a second, it closes within 1 s."""
+
+LIVE_MS: Final = Millis(1000)
+"""Until when after its end a window counts as live: by then it has closed (law 4)."""
+
+OVERDUE_IDS: Final = 5_000
+"""How many ids an overdue batch has at most while a live window is due or open: a statement of some 40 ms."""
 
 
 class Record(NamedTuple):
-    """A record of ``posts.created`` in its place; records compare by that place."""
+    """One id of a record of ``posts.created``, in its place; records compare by that place."""
 
     event_time: Millis
     partition: Partition
     offset: Offset
+    place: int
     post: PostId
     attempt: int
 
 
 class Batch(NamedTuple):
-    """The records of one window, in order. ``window`` is its start."""
+    """Records that are completed together, in order. ``window`` is the start of the first of their windows."""
 
     window: Millis
     records: list[Record]
+    overdue: bool = False
 
 
-def parts(batch: Batch, max_batch: int) -> Iterator[Batch]:
-    """Split a batch, in order, into parts of at most ``max_batch`` records."""
-    for start in range(0, len(batch.records), max_batch):
-        yield Batch(batch.window, batch.records[start : start + max_batch])
+class _Log:
+    """What is known of one partition's log."""
+
+    def __init__(self) -> None:
+        self.largest = Millis(0)
+        # The window of the newest record, retries not counted; None before the first.
+        self.newest: Millis | None = None
+        self.closed_until = Millis(0)
 
 
 class Windows:
-    """The records that wait for their window to close."""
+    """The records that wait to be completed."""
 
-    def __init__(self, size: Millis) -> None:
+    def __init__(self, size: Millis, max_batch: int) -> None:
         self._size = size
-        self._open: dict[Millis, list[Record]] = {}
-        self._closed_until = Millis(0)
-        # The event time and the window of each assigned partition's latest record.
-        self._latest: dict[Partition, tuple[Millis, Millis]] = {}
-        self._assigned: frozenset[Partition] = frozenset()
+        self._max_batch = max_batch
+        self._logs: dict[Partition, _Log] = {}
+        self._waiting: dict[Millis, list[Record]] = {}
+        # What is left of the live windows that are closed, in order, and the first of them.
+        self._due: list[Record] = []
+        self._due_window = Millis(0)
+        self._now = Millis(0)
+        # When it was last judged which windows are closed.
+        self._judged = Millis(0)
 
     @property
     def assigned(self) -> frozenset[Partition]:
         """The partitions whose records are gathered here."""
-        return self._assigned
+        return frozenset(self._logs)
 
-    def assign(self, partitions: Iterable[Partition]) -> None:
-        """Gather for these partitions from now on."""
-        self._assigned = frozenset(partitions)
+    def __contains__(self, partition: object) -> bool:
+        return partition in self._logs
+
+    @property
+    def held(self) -> int:
+        """How many ids wait to be completed."""
+        return len(self._due) + sum(map(len, self._waiting.values()))
+
+    @property
+    def held_overdue(self) -> int:
+        """How many of them are overdue."""
+        return sum(len(records) for window, records in self._waiting.items() if not self._is_live(window))
+
+    def assign(self, partitions: Iterable[Partition], now: Millis) -> None:
+        """Drop everything, and gather for these partitions from now on.
+
+        What is dropped was not released, so it is read again, by whichever worker has its partition then.
+        """
+        self.clear()
+        self._logs = {partition: _Log() for partition in partitions}
+        self._now = self._judged = now
 
     def clear(self) -> None:
-        """Drop everything: it was not released, so it is read again, by whoever has the partitions then."""
-        self._assigned = frozenset()
-        self._open.clear()
-        self._latest.clear()
-        self._closed_until = Millis(0)
+        """Drop everything, and gather for no partition."""
+        self._logs.clear()
+        self._waiting.clear()
+        self._due.clear()
 
     def add(
-        self, *, partition: Partition, offset: Offset, timestamp: Millis, now: Millis, post: PostId, attempt: int
+        self,
+        *,
+        partition: Partition,
+        offset: Offset,
+        timestamp: Millis,
+        now: Millis,
+        ids: Sequence[PostId],
+        attempt: int,
     ) -> None:
-        """Put a record in its window. The offsets of a partition come in growing order."""
-        largest, _ = self._latest.get(partition, (Millis(0), Millis(0)))
-        event_time = max(largest, min(timestamp, now))
-        window = max(Millis(event_time - event_time % self._size), self._closed_until)
-        self._latest[partition] = (event_time, window)
-        self._open.setdefault(window, []).append(Record(event_time, partition, offset, post, attempt))
+        """Put a record's ids in their window. The offsets of a partition come in growing order."""
+        self._tell(now)
+        log = self._logs[partition]
+        if attempt:
+            event_time = now
+            window = max(self._window(now), log.closed_until)
+        else:
+            event_time = log.largest = max(log.largest, min(timestamp, now))
+            window = log.newest = max(self._window(event_time), log.closed_until)
+        self._waiting.setdefault(window, []).extend(
+            Record(event_time, partition, offset, place, post, attempt) for place, post in enumerate(ids)
+        )
 
-    def close(self, now: Millis, read: Container[Partition]) -> Batch | None:
-        """Take the oldest window if it is over, else None. ``read`` are the partitions without more to read."""
-        if not self._open:
-            return None
-        window = min(self._open)
-        end = Millis(window + self._size)
-        if now < end:
-            return None
-        if all(self._is_past(end, partition) or partition in read for partition in self._assigned):
-            self._closed_until = max(self._closed_until, end)
-        elif now < end + OVERDUE_WINDOWS * self._size:
-            return None
-        return self.take()
+    def next_batch(
+        self, now: Millis, *, read: Container[Partition], absent: Container[Partition] = (), pressed: bool = False
+    ) -> Batch | None:
+        """Take what is to be completed next, at most ``max_batch`` ids; None when nothing is.
 
-    def take(self) -> Batch | None:
-        """Take the oldest window with what it has, over or not; what comes for it later follows."""
-        if not self._open:
-            return None
-        window = min(self._open)
-        return Batch(window, sorted(self._open.pop(window)))
+        ``read`` are the partitions that are read to their high-water mark, ``absent`` those that are paused or have
+        no leader. ``pressed`` says that too much is held: then the oldest window is taken with what it has, over or
+        not, which closes nothing.
+        """
+        self._tell(now)
+        if not self._due:
+            self._close_live(now, read, absent)
+        if self._due:
+            return Batch(self._due_window, _cut(self._due, self._max_batch))
+        if over := self._close_overdue(now, read, absent):
+            live = any(self._is_live(window) for window in self._waiting)
+            return self._take(over, min(self._max_batch, OVERDUE_IDS) if live else self._max_batch, overdue=True)
+        if pressed and self._waiting:
+            window = min(self._waiting)
+            return self._take([window], self._max_batch, overdue=not self._is_live(window))
+        return None
 
-    def lagging(self, now: Millis, read: Container[Partition]) -> list[Partition]:
-        """Return the partitions without which the oldest window could be closed now."""
-        over = min(self._open, default=now) + self._size
-        return [p for p in self._assigned if now >= over and not self._is_past(Millis(over), p) and p not in read]
+    def behind(self, now: Millis, read: Container[Partition]) -> frozenset[Partition]:
+        """Return the partitions that are behind the live flow: not read to their end, their newest record overdue."""
+        return frozenset(
+            partition
+            for partition, log in self._logs.items()
+            if partition not in read and (log.newest is None or log.newest + self._size + LIVE_MS <= now)
+        )
 
-    def _is_past(self, end: Millis, partition: Partition) -> bool:
-        return partition in self._latest and self._latest[partition][1] >= end
+    def is_overdue(self, partition: Partition, timestamp: Millis, now: Millis) -> bool:
+        """Say whether the next record of a partition would be overdue."""
+        log = self._logs[partition]
+        return self._window(max(log.largest, min(timestamp, now))) + self._size + LIVE_MS <= now
+
+    def newest_event(self, partition: Partition) -> Millis | None:
+        """Return the largest event time that was read of a partition; None before the first record."""
+        log = self._logs.get(partition)
+        return log.largest if log is not None and log.newest is not None else None
+
+    # -- which windows are over ----------------------------------------------------------------------
+
+    def _close_live(self, now: Millis, read: Container[Partition], absent: Container[Partition]) -> None:
+        over: list[Millis] = []
+        for window in sorted(filter(self._is_live, self._waiting)):
+            end = window + self._size
+            if now < end or (now < end + CLOSE_MS and self._is_awaited(window, read, absent)):
+                break
+            over.append(window)
+            self._closed(Millis(end), read)
+        self._judged = now
+        # After a statement that took long, windows of a long time are over: the newest go first, as law 5 promises for
+        # each live post, and the others are overdue by now.
+        room = self._max_batch
+        for window in reversed(over):
+            room -= len(self._waiting[window])
+            if room < 0 and self._due:
+                break
+            self._due += self._waiting.pop(window)
+            self._due_window = window
+        self._due.sort()
+
+    def _close_overdue(self, now: Millis, read: Container[Partition], absent: Container[Partition]) -> list[Millis]:
+        over = [
+            window
+            for window in sorted(self._waiting)
+            if window + self._size <= now and not self._is_live(window) and not self._is_awaited(window, read, absent)
+        ]
+        if over:
+            self._closed(Millis(over[-1] + self._size), read)
+        return over
+
+    def _is_awaited(self, window: Millis, read: Container[Partition], absent: Container[Partition]) -> bool:
+        """Say whether a partition may bring more for the window soon: it is in the middle of it."""
+        return any(
+            log.newest == window and partition not in read and partition not in absent
+            for partition, log in self._logs.items()
+        )
+
+    def _closed(self, end: Millis, read: Container[Partition]) -> None:
+        for partition, log in self._logs.items():
+            if partition in read:
+                log.closed_until = max(log.closed_until, end)
+
+    def _is_live(self, window: Millis) -> bool:
+        return window + self._size + LIVE_MS > self._judged
+
+    # -- what is taken -------------------------------------------------------------------------------
+
+    def _take(self, windows: Sequence[Millis], limit: int, *, overdue: bool) -> Batch:
+        """Take the first records of these windows, which are in order."""
+        taken: list[Record] = []
+        for window in windows:
+            waiting = self._waiting[window]
+            waiting.sort()
+            taken += _cut(waiting, limit - len(taken))
+            if waiting:
+                break
+            del self._waiting[window]
+        # A record that came too late for its own window has a smaller event time than its neighbours.
+        taken.sort()
+        return Batch(windows[0], taken, overdue)
+
+    def _tell(self, now: Millis) -> None:
+        if now < self._now:
+            self._set_back(now)
+        self._now = now
+
+    def _set_back(self, now: Millis) -> None:
+        """Bring to now what is in the future by a clock that was set back, so that it need not wait for it."""
+        waiting, self._waiting = self._waiting, {}
+        for window, records in waiting.items():
+            self._waiting.setdefault(min(window, self._window(now)), []).extend(
+                record._replace(event_time=min(record.event_time, now)) for record in records
+            )
+        for log in self._logs.values():
+            log.largest = min(log.largest, now)
+            log.closed_until = min(log.closed_until, self._window(now))
+            if log.newest is not None:
+                log.newest = min(log.newest, self._window(now))
+        self._judged = min(self._judged, now)
+
+    def _window(self, time: Millis) -> Millis:
+        return Millis(time - time % self._size)
+
+
+def _cut(records: list[Record], count: int) -> list[Record]:
+    """Remove and return the first records of a list."""
+    taken = records[:count]
+    del records[:count]
+    return taken

@@ -21,8 +21,11 @@ from edge.telemetry import Metrics as EdgeMetrics
 from edge.telemetry import Turns
 from edge.wire.closing import Disconnect
 from edge.wire.frames import message, with_cursor
+from streams.announcement import NOT_AN_ID
 from streams.contract import Millis, Offset, Partition, PostId, dead_letter, decode_feed, encode_dead
-from streams.dead import REQUEUED
+from streams.dead import DISMISSED, FOREIGN, REQUEUED
+from streams.dead_arguments import parse
+from streams.progress import Progress
 from streams.telemetry import Metrics as StreamsMetrics
 from streams.windows import Windows
 from tests.edge.kit.listening import gate
@@ -33,7 +36,15 @@ PROTOCOL: Final = (ROOT / "docs/protocol.md").read_text("utf-8")
 OPERATIONS: Final = (ROOT / "docs/operations.md").read_text("utf-8")
 SOURCES: Final = [
     path
-    for pattern in ("streams/*.py", "edge/**/*.py", "integration/*.py", "k8s/*.yaml", ".env.example", "Dockerfile")
+    for pattern in (
+        "streams/*.py",
+        "edge/**/*.py",
+        "runtime/*.py",
+        "integration/*.py",
+        "k8s/*.yaml",
+        ".env.example",
+        "Dockerfile",
+    )
     for path in ROOT.glob(pattern)
 ]
 GOLDEN: Final = ROOT / "tests/golden"
@@ -145,14 +156,11 @@ class Feed:
 def metrics() -> set[str]:
     """Return the metrics' names as a query needs them; a histogram's without its endings."""
     worker = CollectorRegistry()
-    StreamsMetrics(worker)
+    StreamsMetrics(worker, Progress(time.monotonic))
     edge_registry = EdgeMetrics(*parts_of_an_edge(), Feed(), gate(), Turns()).registry()
     families = [*worker.collect(), *edge_registry.collect()]
-    return {
-        f"{family.name}_total" if family.type == "counter" else family.name
-        for family in families
-        if not family.name.startswith("process_")
-    }
+    endings = {"counter": "_total", "info": "_info"}
+    return {family.name + endings.get(family.type, "") for family in families if not family.name.startswith("process_")}
 
 
 def test_the_tables_of_metrics_are_complete_and_true() -> None:
@@ -194,8 +202,9 @@ def test_the_table_of_close_codes_has_all_that_the_edge_sends_and_the_ranges_rul
 
 def test_the_map_of_modules_is_complete_and_true() -> None:
     text = (ROOT / "docs/architecture.md").read_text("utf-8")
-    _, streams_map, edge_map = re.split(r"^(?:streams|edge)/\s", text, flags=re.MULTILINE)
-    for package, told in (("streams", streams_map), ("edge", edge_map)):
+    packages = ("streams", "edge", "runtime")
+    _, *maps = re.split(rf"^(?:{'|'.join(packages)})/\s", text, flags=re.MULTILINE)
+    for package, told in zip(packages, maps, strict=True):
         named = re.findall(r"^ {0,11}(\w+)(?=[ \n])|(?<=·) (\w+)", told.partition("\n\n")[0], re.MULTILINE)
         modules = {path.stem for path in ROOT.glob(f"{package}/**/*.py") if not path.stem.startswith("_")}
         assert {first or further for first, further in named} == modules
@@ -206,11 +215,19 @@ def test_the_table_of_reasons_is_that_of_the_cursors() -> None:
 
 
 def test_the_table_of_dead_letters_is_that_of_the_streams() -> None:
-    # streams.dead reads letters, and writes the one that it has a name for.
+    # streams.dead reads letters, and writes those that it has a name for.
     writers = [path for path in ROOT.glob("streams/*.py") if path.name != "dead.py"]
     code = "\n".join(path.read_text("utf-8") for path in writers)
-    reasons = {REQUEUED, *re.findall(r'(?:set_aside|dead_letter)\(\s*"([a-z_]+)"', code)}
+    reasons = {DISMISSED, FOREIGN, NOT_AN_ID, REQUEUED, *re.findall(r'(?:set_aside|dead_letter)\(\s*"([a-z_]+)"', code)}
     assert first_cells(section(OPERATIONS, "## What to do with `posts.dead`")) == reasons
+
+
+def test_the_options_of_dead_letters_are_those_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["dead", "requeue", "--help"], Millis(0))
+    options = set(re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
+    named = first_cells(section(OPERATIONS, "### List, requeue and dismiss letters"))
+    assert {name.split()[0] for name in named if name.startswith("--")} == options
 
 
 def test_the_protocols_examples_are_what_the_code_makes() -> None:
@@ -234,8 +251,8 @@ def test_the_worked_example_of_a_wrong_clock_is_what_windows_do() -> None:
         hours, minutes, seconds = whole.split(":")
         return Millis(round((int(hours) * 60 + int(minutes)) * 60_000 + float(seconds) * 1000))
 
-    windows = Windows(Millis(5000))
-    windows.assign([Partition(0)])
+    windows = Windows(Millis(5000), max_batch=100)
+    windows.assign([Partition(0)], instant(":00.0"))
     expected = []
     example = (ROOT / "docs/time.md").read_text("utf-8")
     for offset, timestamp, read_at, earlier, event_time, window in rows(
@@ -247,12 +264,14 @@ def test_the_worked_example_of_a_wrong_clock_is_what_windows_do() -> None:
             offset=Offset(int(offset)),
             timestamp=instant(timestamp),
             now=instant(read_at),
-            post=PostId(1),
+            ids=[PostId(1)],
             attempt=0,
         )
         expected.append((instant(window.split("–")[0]), instant(event_time), int(offset)))  # noqa: RUF001 - a range
     taken = []
-    while batch := windows.take():
+    for now in (":05.5", ":10.0"):
+        batch = windows.next_batch(instant(now), read={Partition(0)})
+        assert batch is not None
         taken += [(batch.window, record.event_time, record.offset) for record in batch.records]
     assert len(taken) == 6
     assert taken == expected

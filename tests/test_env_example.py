@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
 from edge.settings import Settings as EdgeSettings
+from runtime.sources import OTHER_FILES, SECRETS
 from streams.settings import Settings as StreamsSettings
 
 EXAMPLE = Path(__file__).parents[1] / ".env.example"
@@ -21,6 +23,16 @@ def fields(of: type[BaseSettings]) -> set[str]:
 
 def test_every_setting_is_in_the_example_and_nothing_else() -> None:
     assert set(variables()) == fields(StreamsSettings) | fields(EdgeSettings)
+
+
+def test_the_files_that_settings_name_are_known() -> None:
+    """A process does not know the other's settings, and must not call one of them unknown."""
+    both = StreamsSettings.model_fields | EdgeSettings.model_fields
+    assert {name.upper() for name, field in both.items() if field.annotation is SecretStr} == SECRETS
+    assert {name.upper() for name in both if name.endswith("_file")} == OTHER_FILES - {
+        "NIX_SSL_CERT_FILE",
+        "SSL_CERT_FILE",
+    }
 
 
 def test_every_variable_has_a_comment() -> None:

@@ -12,7 +12,7 @@ from zipfile import ZipFile
 import pytest
 
 ROOT: Final = Path(__file__).parent.parent
-PACKAGES: Final = ("streams", "edge")
+PACKAGES: Final = ("streams", "edge", "runtime")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def run(*command: str, folder: Path | None = None) -> subprocess.CompletedProces
     return subprocess.run(command, cwd=folder, env=environment, check=False, capture_output=True, text=True, timeout=60)
 
 
-def test_it_carries_both_packages_whole_and_nothing_else(wheel: Path) -> None:
+def test_it_carries_all_packages_whole_and_nothing_else(wheel: Path) -> None:
     """Every file of the packages is in it (the live page and the markers of typing too), and no test is."""
     tree = {
         str(path.relative_to(ROOT))
@@ -56,7 +56,7 @@ def test_it_carries_both_packages_whole_and_nothing_else(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         carried = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert carried == tree
-    assert {"edge/page.html", "edge/py.typed", "streams/py.typed"} <= tree
+    assert {"edge/page.html", "edge/py.typed", "streams/py.typed", "runtime/py.typed"} <= tree
 
 
 def test_its_licence_is_named_and_enclosed(wheel: Path) -> None:

@@ -9,15 +9,16 @@ This is the one place that leans on aiokafka's internals: on the client that a c
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from edge.feed.follow import Unreachable
 from edge.feed.start import Bounds
+from runtime.kafka import obstacle
 from streams.contract import Offset
 
 # How long a broker may take to answer: far above any healthy answer, and no longer than a client waits for its 101.
@@ -88,16 +89,16 @@ class KafkaTopic:
 
 
 @asynccontextmanager
-async def kafka_topic(brokers: Sequence[str], topic: str) -> AsyncIterator[KafkaTopic]:
-    """Connect to Kafka, for as long as it answers."""
-    async with _consumer(brokers) as asker, _consumer(brokers) as reader:
+async def kafka_topic(client: Mapping[str, Any], topic: str) -> AsyncIterator[KafkaTopic]:
+    """Connect to Kafka, for as long as it answers; ``client`` are the arguments of any of aiokafka's clients."""
+    async with _consumer(client) as asker, _consumer(client) as reader:
         yield KafkaTopic(topic, asker, reader)
 
 
 @asynccontextmanager
-async def _consumer(brokers: Sequence[str]) -> AsyncIterator[AIOKafkaConsumer]:
+async def _consumer(client: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=list(brokers),
+        **client,
         auto_offset_reset="none",
         enable_auto_commit=False,
         request_timeout_ms=_REQUEST_MS,
@@ -105,7 +106,10 @@ async def _consumer(brokers: Sequence[str]) -> AsyncIterator[AIOKafkaConsumer]:
     )
     try:
         with _translated():
-            await consumer.start()
+            try:
+                await consumer.start()
+            except KafkaConnectionError as error:
+                raise Unreachable(await obstacle(client) or repr(error)) from error
         yield consumer
     finally:
         await _stop(consumer)

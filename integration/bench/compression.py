@@ -24,7 +24,17 @@ from integration.bench.figures import Figure, Goal, ratio
 from integration.bench.posts import FIRST_ID, IMAGE_BASE_URL, post
 from integration.bench.stage import Stage
 from integration.bench.usage import cpu_seconds, serving
-from streams.contract import FeedRecord, Millis, Offset, Post, encode_feed, publication
+from streams.contract import (
+    FeedRecord,
+    Millis,
+    Offset,
+    Post,
+    PostId,
+    Publication,
+    encode_feed,
+    encode_post,
+    publication,
+)
 
 PART: Final = "compression"
 _OF_PLAIN: Final = Goal("at most", 0.52)
@@ -59,7 +69,7 @@ class _Feed:
 
     async def window(self, posts: int) -> None:
         """Write a record, and wait until every client has it."""
-        record = encode_feed(FeedRecord(Millis(0), [publication(self._post(next(self._ids))) for _ in range(posts)]))
+        record = encode_feed(FeedRecord(Millis(0), [self._publication(next(self._ids)) for _ in range(posts)]))
         assert self._log.next_offset is not None
         position = self._log.head
         self._log.append(self._log.next_offset, record)
@@ -69,6 +79,9 @@ class _Feed:
         self.clients.expect(self.bytes)
         await self._producer.send_and_wait(self._topic, record, partition=0)
         await self.clients.satisfied()
+
+    def _publication(self, id_: int) -> Publication:
+        return publication(PostId(id_), encode_post(self._post(id_)), 1)
 
     def _post(self, id_: int) -> Post:
         like = post(id_)

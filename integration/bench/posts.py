@@ -9,7 +9,7 @@ import asyncpg
 
 from edge.wire.frames import message, text_frame
 from integration.posts_service import USERS
-from streams.contract import FeedRecord, Millis, Post, PostId, Publication, User, encode_feed, publication
+from streams.contract import FeedRecord, Millis, Post, PostId, Publication, User, encode_feed, encode_post, publication
 
 POST_BYTES: Final = 380
 """A client's message: what the design's figures for the fan-out were measured with."""
@@ -47,8 +47,12 @@ def post(id_: int) -> Post:
     )
 
 
+def _publication(id_: int) -> Publication:
+    return publication(PostId(id_), encode_post(post(id_)), 1)
+
+
 def _message(id_: int) -> bytes:
-    return message(publication(post(id_)))
+    return message(_publication(id_))
 
 
 _DESCRIPTION = ""
@@ -60,7 +64,7 @@ FRAME_BYTES: Final = len(text_frame(_message(FIRST_ID)))
 
 def publications(ids: Iterable[int]) -> list[Publication]:
     """Return these posts as the worker publishes them."""
-    return [publication(post(id_)) for id_ in ids]
+    return [_publication(id_) for id_ in ids]
 
 
 def feed_record(ids: Iterable[int]) -> bytes:

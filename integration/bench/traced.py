@@ -35,7 +35,7 @@ async def _main(turns: Turns) -> None:
 
 
 if __name__ == "__main__":
-    configure_logging()
+    configure_logging("info", "json")
     tracemalloc.start()
     turns = Turns()
     with asyncio.Runner(loop_factory=partial(loop, turns.note)) as runner:

@@ -5,17 +5,16 @@ import asyncio
 import logging
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Sequence
-from typing import Final
 
+from integration.elapsed import say
 from integration.faults.installation import Installation
 from integration.faults.mutants import MUTANTS
 from integration.faults.outcome import Outcome, line, sentences, table, total
 from integration.faults.results import append, write
-from integration.faults.runner import running
-from integration.faults.schedule import HANDS, NEEDS_DURABLE_KAFKA, deal, systems
+from integration.faults.runner import Setting, running
+from integration.faults.schedule import HANDS, NEEDS_DURABLE_KAFKA, deal, queue_arguments, systems
 from integration.faults.stage import Stage
 from integration.service import ServiceError
 
@@ -43,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     services: dict[str, str] = {}
     code = CLEAN
     try:
-        with Stage(_say) as stage:
+        with Stage(say) as stage:
             services = {service.name: service.how for service in stage}
             if given.mutants:
                 code = asyncio.run(_mutants(stage))
@@ -70,18 +69,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _schedules(stage: Stage, seeds: Sequence[int], outcomes: list[Outcome]) -> int:
     without = frozenset() if stage.kafka.durable else NEEDS_DURABLE_KAFKA
     if without:
-        _say(f"left out, since this Kafka keeps everything in memory: {', '.join(sorted(without))}")
+        say(f"left out, since this Kafka keeps everything in memory: {', '.join(sorted(without))}")
     for some in systems(seeds):
-        async with running(stage, make=Installation, say=_say) as runner:
+        setting = Setting(queue_arguments=queue_arguments(some[0]))
+        async with running(stage, make=Installation, say=say, setting=setting) as runner:
             for seed in some:
                 outcome = await runner.run(f"seed {seed}", deal(seed, without))
                 if outcome.void and not outcome.charges:
                     # One fault may take from another what it was to break: then they do not meet so the second time.
-                    _say(f"{line(outcome)}: again")
+                    say(f"{line(outcome)}: again")
                     outcome = await runner.run(f"seed {seed}", deal(seed, without))
                 outcomes.append(outcome)
                 append(outcome)
-                _say(line(outcome))
+                say(line(outcome))
                 if outcome.charges or outcome.void:
                     print("\n".join(sentences(outcome)), flush=True)
                 if outcome.charges:
@@ -93,9 +93,9 @@ async def _schedules(stage: Stage, seeds: Sequence[int], outcomes: list[Outcome]
 async def _mutants(stage: Stage) -> int:
     """Run each mutant through the faults that it cannot survive; it must be charged with what it does."""
     for mutant in MUTANTS:
-        async with running(stage, make=mutant.installation, say=_say) as runner:
+        async with running(stage, make=mutant.installation, say=say) as runner:
             outcome = await runner.run(f"mutant {mutant.name!r}", mutant.faults)
-        _say(line(outcome))
+        say(line(outcome))
         if not mutant.expected & outcome.charges.keys():
             print("\n".join(sentences(outcome)))
             print(f"the checker did not see that {mutant.name}", flush=True)
@@ -105,13 +105,6 @@ async def _mutants(stage: Stage) -> int:
 
 def _first_of(errors: BaseException) -> BaseException:
     return _first_of(errors.exceptions[0]) if isinstance(errors, BaseExceptionGroup) else errors
-
-
-_begun: Final = time.monotonic()
-
-
-def _say(line: str) -> None:
-    print(f"[{time.monotonic() - _begun:6.1f} s] {line}", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from itertools import count as counting
 from itertools import islice
 from typing import Any, Final
 
@@ -11,10 +12,11 @@ import aio_pika
 import aiormq
 from aio_pika.abc import AbstractChannel, AbstractConnection, DeliveryMode
 
+from integration.faults.logs import POISON
 from integration.faults.observations import Announced, Fate
 
 _TICK_SECONDS: Final = 0.1
-_POSTS_A_TICK: Final = 3
+POSTS_A_TICK: Final = 3
 """30 posts/s: some 60 a window, of which any that is missing shows; the processes have two cores to share."""
 _CONFIRM_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 0.3
@@ -29,13 +31,20 @@ _FAILURES: Final = (
 """How a lost connection may show. A closed channel raises a RuntimeError; a connection that is closed in the middle
 of its handshake, as one to a port of a stopped container is, a StopAsyncIteration."""
 
+_poison_numbers: Final = counting(1)
+
 
 class Announcer:
     """Announces posts on a durable queue, as persistent messages, again until RabbitMQ has confirmed them."""
 
-    def __init__(self, url: str, queue: str) -> None:
+    def __init__(
+        self, url: str, queue: str, *, arguments: Mapping[str, Any] | None = None, posts_a_tick: int = POSTS_A_TICK
+    ) -> None:
+        """``arguments`` are those of the queue's declaration."""
         self._url = url
         self._queue = queue
+        self._arguments = dict(arguments or {})
+        self._posts_a_tick = posts_a_tick
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
         self._lock = asyncio.Lock()
@@ -53,7 +62,7 @@ class Announcer:
 
         Not to be cancelled: what was published and not yet confirmed would be shown, and nobody would know of it.
         """
-        while not until.is_set() and (some := list(islice(posts, _POSTS_A_TICK))):
+        while not until.is_set() and (some := list(islice(posts, self._posts_a_tick))):
             await self.announce(some)
             await asyncio.sleep(_TICK_SECONDS)
 
@@ -63,6 +72,20 @@ class Announcer:
             left = list(posts)
             while left:
                 left = await self._try(left, fate, due=None if is_there else float("inf"))
+
+    async def poison(self, count: int, size: int) -> None:
+        """Publish bodies of ``size`` bytes that are no ids, each with a number of its own."""
+        async with self._lock:
+            channel = await self._open()
+            for _ in range(count):
+                number = next(_poison_numbers)
+                await self._publish(channel, (b"%b%d " % (POISON, number)).ljust(size, b"x"))
+                self.announced.append(Announced(number, time.monotonic(), "not_an_id"))
+
+    def note(self, posts: Sequence[int]) -> None:
+        """Note posts that are announced past RabbitMQ, in Kafka's own records, as due from now on."""
+        now = time.monotonic()
+        self.announced += [Announced(post, now) for post in posts]
 
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
@@ -74,10 +97,10 @@ class Announcer:
         """Note that a post which was announced too early can be shown from now on."""
         self.announced = [one._replace(due=time.monotonic()) if one.post == post else one for one in self.announced]
 
-    async def declare(self, *, delete: bool = False, arguments: dict[str, Any] | None = None) -> tuple[int, int]:
+    async def declare(self, *, delete: bool = False, more: Mapping[str, Any] | None = None) -> tuple[int, int]:
         """Declare the durable queue, after deleting it if told to; return how many consumers it had, and has.
 
-        To be called while nothing is announced.
+        ``more`` are arguments of this declaration alone. To be called while nothing is announced.
         """
         channel = await self._open()
         before = 0
@@ -86,6 +109,7 @@ class Announcer:
             before = state.consumer_count or 0
             # At once, on one channel: the bridge would declare a missing queue as one that is not durable.
             await channel.queue_delete(self._queue)
+        arguments = {**self._arguments, **(more or {})}
         queue = await channel.declare_queue(self._queue, durable=True, arguments=arguments)
         return before, queue.declaration_result.consumer_count or 0
 
@@ -94,7 +118,7 @@ class Announcer:
         try:
             channel = await self._open()
             async with asyncio.timeout(_CONFIRM_SECONDS):
-                publishing = (self._publish(channel, post) for post in posts)
+                publishing = (self._publish(channel, b"%d" % post) for post in posts)
                 outcomes = await asyncio.gather(*publishing, return_exceptions=True)
         except _FAILURES as error:
             outcomes = [error] * len(posts)
@@ -108,8 +132,8 @@ class Announcer:
             await self._begin_anew()
         return [post for post, outcome in zip(posts, outcomes, strict=True) if outcome is not None]
 
-    async def _publish(self, channel: AbstractChannel, post: int) -> None:
-        message = aio_pika.Message(b"%d" % post, delivery_mode=DeliveryMode.PERSISTENT)
+    async def _publish(self, channel: AbstractChannel, body: bytes) -> None:
+        message = aio_pika.Message(body, delivery_mode=DeliveryMode.PERSISTENT)
         await channel.default_exchange.publish(message, self._queue)
 
     async def _open(self) -> AbstractChannel:

@@ -19,8 +19,6 @@ PARTITIONS: Final = 8
 """Of posts.created; the product's own default."""
 GRACE_SECONDS: Final = 60.0
 """How long a process may take to end in good order, as the manifests say in ``k8s/streams.yaml``."""
-STATEMENT_SECONDS: Final = 2
-"""How long a statement may take: short, so that a locked table makes it time out within a fault's time."""
 
 _LOOK_SECONDS: Final = 0.2
 _MAX_RESTARTS: Final = 20
@@ -34,6 +32,10 @@ class Member(Process):
         """Tell whether it waits for nothing."""
         return self.ask("/readyz")[0] == http.client.OK
 
+    def resident_bytes(self) -> int:
+        """Return how much memory it has of the machine."""
+        return self._child.resident_bytes()
+
     def terminate(self) -> int:
         """Send SIGTERM, and SIGKILL when the time is over, as a cluster does; return the exit code."""
         self._child.stop(GRACE_SECONDS)
@@ -44,19 +46,30 @@ class Member(Process):
 class Installation:
     """Workers and edges by name; those that nobody attends to are started again when they end.
 
-    ``worker`` and ``edge`` are the modules that are run: those of the product, or mutants of them.
+    ``worker`` and ``edge`` are the modules that are run: those of the product, or mutants of them. What ``environment``
+    and the arguments do not say is left at the product's defaults.
     """
 
-    def __init__(self, environment: dict[str, str], scratch: Path, *, worker: str = WORKER, edge: str = EDGE) -> None:
+    def __init__(
+        self,
+        environment: dict[str, str],
+        scratch: Path,
+        *,
+        worker: str = WORKER,
+        edge: str = EDGE,
+        workers: int = WORKERS,
+        window_seconds: float = WINDOW_SECONDS,
+    ) -> None:
+        self.window_seconds = window_seconds
         self.armed = Path(tempfile.mkdtemp(dir=scratch))
         self.logs = Path(tempfile.mkdtemp(dir=scratch))
         self.system = System(
-            environment, self.logs, WINDOW_SECONDS=WINDOW_SECONDS, STATEMENT_TIMEOUT_SECONDS=STATEMENT_SECONDS,
+            environment, self.logs, WINDOW_SECONDS=window_seconds,
             # What is not well is not ready: no time of grace.
             ARMED_POINTS=self.armed, UNREADY_SECONDS=0,
         )  # fmt: skip
         self.members: dict[str, Member] = {}
-        for number in range(WORKERS):
+        for number in range(workers):
             port = free_port()
             command = ["faust", "-A", worker, "worker", "-l", "info", f"--web-port={port}"]
             self._add(f"worker-{number}", command, port)

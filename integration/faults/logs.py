@@ -1,23 +1,36 @@
 """What Kafka's logs hold, asked of the broker itself."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
-from urllib.parse import urlsplit
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from streams.contract import decode_dead
 
+POISON: Final = b"poison "
+"""How a body begins that is no id on purpose; its number follows."""
+
 _READ_MS: Final = 200
+_LINGER_MS: Final = 20
+"""So that a backlog is written in batches, and not record by record."""
+_REQUEST_MS: Final = 10_000
+"""How long a broker may take to answer; aiokafka's default is 40 s."""
 
 
 async def create(kafka_url: str, partitions: dict[str, int]) -> None:
     """Make topics."""
     async with _admin(kafka_url) as admin:
         await admin.create_topics([NewTopic(topic, number, 1) for topic, number in partitions.items()])
+
+
+async def create_at(kafka_url: str, topic: str, brokers: dict[int, list[int]]) -> None:
+    """Make a topic whose partitions are kept by these brokers."""
+    async with _admin(kafka_url) as admin:
+        await admin.create_topics([NewTopic(topic, -1, -1, replica_assignments=brokers)])
 
 
 async def end(kafka_url: str, topic: str) -> int:
@@ -28,22 +41,44 @@ async def end(kafka_url: str, topic: str) -> int:
         return offset
 
 
+async def add_partitions(kafka_url: str, topic: str, added: int) -> int:
+    """Add partitions to a topic, and return how many it has now."""
+    async with _admin(kafka_url) as admin:
+        [described] = await admin.describe_topics([topic])
+        count = len(described["partitions"]) + added
+        await admin.create_partitions({topic: NewPartitions(total_count=count)})
+    return count
+
+
+async def place(kafka_url: str, topic: str, partition: int, records: Iterable[tuple[bytes, int]]) -> None:
+    """Write values to a partition, each with its time in milliseconds."""
+    producer = AIOKafkaProducer(bootstrap_servers=_brokers(kafka_url), acks="all", linger_ms=_LINGER_MS)
+    await producer.start()
+    try:
+        sent = [await producer.send(topic, value, partition=partition, timestamp_ms=at) for value, at in records]
+        await asyncio.gather(*sent)
+    finally:
+        await producer.stop()
+
+
 async def cut(kafka_url: str, topic: str, *, before: int) -> None:
     """Remove a log's beginning, as retention does."""
     async with _admin(kafka_url) as admin:
         await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=before)})
 
 
-async def unreleased(kafka_url: str, topic: str, partitions: int, group: str) -> int:
+async def unreleased(kafka_url: str, topic: str, group: str) -> int:
     """Return how many records of a topic its group has not released."""
+    async with _admin(kafka_url) as admin:
+        [described] = await admin.describe_topics([topic])
     async with _consumer(kafka_url, group) as consumer:
-        tps = [TopicPartition(topic, number) for number in range(partitions)]
+        tps = [TopicPartition(topic, partition["partition"]) for partition in described["partitions"]]
         ends = await consumer.end_offsets(tps)
         return sum([ends[tp] - (await consumer.committed(tp) or 0) for tp in tps])
 
 
 async def dead_since(kafka_url: str, topic: str, offset: int) -> set[tuple[str, int]]:
-    """Return the reasons and posts of the dead letters from an offset on."""
+    """Return the reasons and posts of the dead letters from an offset on; of poison the number that it bears."""
     letters: set[tuple[str, int]] = set()
     async with _consumer(kafka_url) as consumer:
         tp = TopicPartition(topic, 0)
@@ -53,17 +88,22 @@ async def dead_since(kafka_url: str, topic: str, offset: int) -> set[tuple[str, 
         while await consumer.position(tp) < last:
             for record in (await consumer.getmany(tp, timeout_ms=_READ_MS)).get(tp, ()):
                 letter = decode_dead(record.value)
-                letters.add((letter.reason, int(letter.body)))
+                letters.add((letter.reason, int(letter.body.removeprefix(POISON).split(maxsplit=1)[0])))
     return letters
 
 
-def _brokers(kafka_url: str) -> str:
-    return urlsplit(kafka_url).netloc
+def _brokers(kafka_url: str) -> list[str]:
+    return [part.removeprefix("kafka://") for part in kafka_url.split(";")]
 
 
 @asynccontextmanager
 async def _consumer(kafka_url: str, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=_brokers(kafka_url), group_id=group, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=_brokers(kafka_url),
+        group_id=group,
+        enable_auto_commit=False,
+        request_timeout_ms=_REQUEST_MS,
+    )
     try:
         await consumer.start()
         yield consumer
@@ -73,7 +113,7 @@ async def _consumer(kafka_url: str, group: str | None = None) -> AsyncIterator[A
 
 @asynccontextmanager
 async def _admin(kafka_url: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=_brokers(kafka_url))
+    admin = AIOKafkaAdminClient(bootstrap_servers=_brokers(kafka_url), request_timeout_ms=_REQUEST_MS)
     try:
         await admin.start()
         yield admin

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-Fate = Literal["shown", "missing", "unreadable"]
+Fate = Literal["shown", "missing", "unreadable", "not_an_id"]
 """What should become of a post: shown to clients, or a dead letter with this reason."""
 
 Begins = Literal["first", "resumed", "gap", "anew"]
@@ -37,11 +37,12 @@ class Stretch:
 
 @dataclass
 class View:
-    """All that one client was sent, and when it was not connected."""
+    """All that one client was sent, and when it was not connected. ``leaves``: now and then it goes by itself."""
 
     client: str
     stretches: list[Stretch] = field(default_factory=list)
     absences: list["Span"] = field(default_factory=list)
+    leaves: bool = False
 
     @property
     def arrivals(self) -> list[Arrival]:

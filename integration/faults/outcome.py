@@ -31,6 +31,10 @@ class Outcome:
     deliveries: int
     gaps: int
     seconds: float
+    silence: float = 0.0
+    """The longest time in which a client that stays was shown nothing, in seconds."""
+    promises: Sequence[str] = ()
+    """Promises that were found broken by a fault itself, beyond what clients saw."""
 
     @property
     def void(self) -> list[str]:
@@ -40,7 +44,11 @@ class Outcome:
     @property
     def charges(self) -> dict[str, list[str]]:
         """What the product is charged with, by the name of the fault."""
-        return {name: said for name, said in {**self.verdict.charges, "stuck": list(self.stuck)}.items() if said}
+        return {name: said for name, said in self._all_charges.items() if said}
+
+    @property
+    def _all_charges(self) -> dict[str, list[str]]:
+        return {**self.verdict.charges, "stuck": list(self.stuck), "broken promises": list(self.promises)}
 
     @property
     def word(self) -> str:
@@ -58,6 +66,7 @@ class Outcome:
             "deliveries": self.deliveries,
             "gaps_said": self.gaps,
             "slowest_seconds": round(self.verdict.slowest, 2),
+            "silence_seconds": round(self.silence, 2),
             "seconds": round(self.seconds, 1),
             "faults": [{"kind": one.kind, "seconds": round(one.span.end - one.span.begin, 1),
                         "evidence": one.evidence} for one in self.faults],
@@ -103,7 +112,7 @@ def total(outcomes: Sequence[Outcome]) -> str:
     charges = Counter[str]()
     for outcome in counted:
         charges.update({name: len(said) for name, said in outcome.charges.items()})
-    found = ", ".join(f"{charges[name]} {name}" for name in (*Verdict().charges, "stuck"))
+    found = ", ".join(f"{charges[name]} {name}" for name in (*Verdict().charges, "stuck", "broken promises"))
     posts = sum(outcome.posts for outcome in counted)
     faults = sum(len(outcome.faults) for outcome in counted)
     return (

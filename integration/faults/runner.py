@@ -3,8 +3,9 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, cast
 
@@ -12,19 +13,21 @@ import asyncpg
 from aiokafka.errors import KafkaError
 
 from integration.faults import logs
-from integration.faults.acts import ACTS
-from integration.faults.announcer import Announcer
-from integration.faults.installation import PARTITIONS, WINDOW_SECONDS, Installation
+from integration.faults.acts import ACTS, Act
+from integration.faults.announcer import POSTS_A_TICK, Announcer
+from integration.faults.installation import Installation
 from integration.faults.observations import Fate, Happened, Observations, Span
 from integration.faults.outcome import Outcome
 from integration.faults.proxy import Proxy
 from integration.faults.results import keep
 from integration.faults.scene import Scene, Unprovable
 from integration.faults.schedule import Fault
+from integration.faults.silence import longest_silence
 from integration.faults.stage import Stage
 from integration.faults.verdict import GRACE_SECONDS, judge
 from integration.faults.viewer import Viewer
 from integration.posts_service import create_tables
+from integration.system import System
 
 _POSTS: Final = 6_000
 """How many posts are in the database for a schedule: at 30/s three minutes' worth."""
@@ -32,39 +35,61 @@ _LAST_POSTS: Final = 30
 """What is announced when all is whole again: whoever does not see it in the end has lost the thread."""
 _MEND_SECONDS: Final = 45.0
 """How long after the last fault the processes may take to be ready: thrice what the contract gives a post."""
-_QUIET_SECONDS: Final = WINDOW_SECONDS + GRACE_SECONDS + 10.0
-"""How long what was announced last may take: what comes later than that is late anyway."""
+_QUIET_SECONDS: Final = GRACE_SECONDS + 10.0
+"""How long, beyond a window, what was announced last may take: what comes later than that is late anyway."""
 _SCHEDULE_SECONDS: Final = 300.0
 """A schedule is bounded, whatever hangs."""
 _LOOK_SECONDS: Final = 0.2
 
 
+@dataclass(frozen=True)
+class Setting:
+    """How a system is tried: the acts that break it, the pace of announcements, and the arguments of its queue."""
+
+    acts: Mapping[str, Act] = field(default_factory=lambda: ACTS)
+    posts_a_tick: int = POSTS_A_TICK
+    queue_arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Runner:
     """Runs schedules one after the other. Made by :func:`running`."""
 
-    def __init__(self, stage: Stage, proxies: dict[str, Proxy], installation: Installation) -> None:
+    def __init__(self, stage: Stage, proxies: dict[str, Proxy], installation: Installation, setting: Setting) -> None:
         self._stage = stage
         self._proxies = proxies
         self._installation = installation
+        self._setting = setting
 
     async def run(self, name: str, faults: Sequence[Fault]) -> Outcome:
         """Run one schedule; raises :class:`TimeoutError` when it hangs."""
         begun = time.monotonic()
         async with asyncio.timeout(_SCHEDULE_SECONDS):
-            seen, stuck, restarts = await self._observe(name, faults)
+            seen, stuck, restarts, promises = await self._observe(name, faults)
         verdict = judge(seen)
-        if not verdict.is_clean or stuck or any(fault.evidence is None for fault in seen.faults):
+        if not verdict.is_clean or stuck or promises or any(fault.evidence is None for fault in seen.faults):
             keep(name, seen, self._installation.logs)
         deliveries = sum(len(view.arrivals) for view in seen.views)
         gaps = sum(view.gaps for view in seen.views)
         return Outcome(
-            name, seen.faults, verdict, stuck, restarts, len(seen.announced), deliveries, gaps, time.monotonic() - begun
+            name,
+            seen.faults,
+            verdict,
+            stuck,
+            restarts,
+            posts=len(seen.announced),
+            deliveries=deliveries,
+            gaps=gaps,
+            seconds=time.monotonic() - begun,
+            silence=longest_silence(seen),
+            promises=promises,
         )
 
-    async def _observe(self, name: str, faults: Sequence[Fault]) -> tuple[Observations, list[str], list[str]]:
+    async def _observe(
+        self, name: str, faults: Sequence[Fault]
+    ) -> tuple[Observations, list[str], list[str], list[str]]:
         system, kafka_url = self._installation.system, self._stage.kafka.url
         restarts = len(self._installation.restarts)
-        announcer = Announcer(self._stage.rabbitmq.url, system.queue)
+        announcer = _announcer(self._stage, system, self._setting)
         scene = Scene(self._stage, self._proxies, self._installation, announcer, self._viewers(name))
         posts = iter(await scene.insert(_POSTS))
         first_letter = await logs.end(kafka_url, system.dead)
@@ -81,8 +106,8 @@ class Runner:
             dead = await self._quiet(scene, last, first_letter)
         await announcer.close()
         views = [viewer.view for viewer in scene.viewers]
-        seen = Observations(announcer.announced, views, happened, frozenset(dead), WINDOW_SECONDS)
-        return seen, stuck, self._installation.restarts[restarts:]
+        seen = Observations(announcer.announced, views, happened, frozenset(dead), self._installation.window_seconds)
+        return seen, stuck, self._installation.restarts[restarts:], scene.charges
 
     def _viewers(self, name: str) -> list[Viewer]:
         one, other = (edge.websocket for edge in self._installation.edges)
@@ -108,7 +133,7 @@ class Runner:
                 start = time.monotonic()
                 evidence: str | None
                 try:
-                    evidence = await ACTS[fault.act](scene, fault)
+                    evidence = await self._setting.acts[fault.act](scene, fault)
                 except (Unprovable, TimeoutError, AssertionError, asyncpg.PostgresError, KafkaError) as error:
                     # The fault was not made as it should have been: that is the checker's failure, not the product's.
                     print(f"  {fault.kind}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
@@ -137,7 +162,7 @@ class Runner:
         """Wait until nothing is left to be done, or for as long as that may take; return the dead letters."""
         system, kafka_url = self._installation.system, self._stage.kafka.url
         due = {(one.fate, one.post) for one in scene.announcer.announced if one.fate != "shown"}
-        deadline = time.monotonic() + _QUIET_SECONDS
+        deadline = time.monotonic() + self._installation.window_seconds + _QUIET_SECONDS
         while True:
             dead = cast("set[tuple[Fate, int]]", await logs.dead_since(kafka_url, system.dead, first_letter))
             is_done = due <= dead and scene.is_shown() and scene.is_shown(last) and not await scene.unreleased()
@@ -150,9 +175,14 @@ class Runner:
 
 @asynccontextmanager
 async def running(
-    stage: Stage, *, make: Callable[..., Installation], say: Callable[[str], None]
+    stage: Stage,
+    *,
+    make: Callable[..., Installation],
+    say: Callable[[str], None],
+    setting: Setting | None = None,
 ) -> AsyncIterator[Runner]:
     """Start the product behind the proxies, and have it end in the end."""
+    setting = setting or Setting()
     proxies = stage.proxies()
     installation = make(stage.environment, stage.scratch)
     try:
@@ -160,8 +190,8 @@ async def running(
             await proxy.start()
         await _tables(stage)
         system = installation.system
-        await logs.create(stage.kafka.url, {system.created: PARTITIONS, system.feed: 1, system.dead: 1})
-        announcer = Announcer(stage.rabbitmq.url, system.queue)
+        await stage.make_topics(system)
+        announcer = _announcer(stage, system, setting)
         await announcer.declare()
         await announcer.close()
         installation.start()
@@ -169,11 +199,17 @@ async def running(
             for member in installation.members.values():
                 await asyncio.to_thread(member.until_ready)
             say(f"{len(installation.workers)} workers and {len(installation.edges)} edges are ready")
-            yield Runner(stage, proxies, installation)
+            yield Runner(stage, proxies, installation, setting)
     finally:
         await asyncio.to_thread(installation.close)
         for proxy in proxies.values():
             await proxy.close()
+
+
+def _announcer(stage: Stage, system: System, setting: Setting) -> Announcer:
+    return Announcer(
+        stage.rabbitmq.url, system.queue, arguments=setting.queue_arguments, posts_a_tick=setting.posts_a_tick
+    )
 
 
 async def _tables(stage: Stage) -> None:

@@ -11,7 +11,7 @@ import asyncpg
 
 from integration.faults import logs
 from integration.faults.announcer import Announcer
-from integration.faults.installation import PARTITIONS, Installation
+from integration.faults.installation import Installation
 from integration.faults.proxy import Proxy
 from integration.faults.stage import Stage
 from integration.faults.viewer import Viewer
@@ -37,6 +37,8 @@ class Scene:
     announcer: Announcer
     viewers: Sequence[Viewer]
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    charges: list[str] = field(default_factory=list)
+    """Promises that a fault found broken itself, beyond what clients saw; each a sentence."""
 
     @asynccontextmanager
     async def holding(self, targets: Sequence[str]) -> AsyncIterator[None]:
@@ -91,7 +93,7 @@ class Scene:
     async def unreleased(self) -> int:
         """Return how many records of posts.created are still to be worked on."""
         system = self.installation.system
-        return await logs.unreleased(self.stage.kafka.url, system.created, PARTITIONS, system.name)
+        return await logs.unreleased(self.stage.kafka.url, system.created, system.name)
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[asyncpg.Connection]:

@@ -38,12 +38,26 @@ KINDS: Final = tuple(
         ("retention", "edge"),
         ("delete", "queue"),
         ("redeclare", "queue"),
+        ("outlast", "table"),
+        ("forget", "connections"),
+        ("backlog", "partition"),
+        ("poison", "bulk"),
+        ("clock", "workers"),
+        ("add", "partitions"),
     )
 )
 """Every kind of fault: what is done, and to what."""
 
-NEEDS_DURABLE_KAFKA: Final = frozenset({"kill kafka", "term kafka", "retention edge"})
-"""What a broker that keeps everything in memory, and cannot cut a log, has no part in."""
+NEEDS_DURABLE_KAFKA: Final = frozenset({"kill kafka", "term kafka", "retention edge", "add partitions"})
+"""What a broker that keeps everything in memory, and can neither cut a log nor grow a topic, has no part in."""
+
+_NEEDS_QUIET: Final = frozenset({
+    # What is in a queue when it is deleted is lost by RabbitMQ: it must be able to run empty before.
+    "delete", "redeclare",
+    # These measure how live posts do, and must have nothing to do with anything else.
+    "outlast", "forget", "backlog", "poison", "clock", "add",
+})  # fmt: skip
+"""The acts that want everything well, and have it for themselves."""
 
 _SEEDS_A_SYSTEM: Final = 5
 
@@ -92,17 +106,24 @@ def deal(seed: int, without: Container[str] = ()) -> tuple[Fault, ...]:
 def systems(seeds: Sequence[int]) -> Iterator[Sequence[int]]:
     """Divide seeds among systems that are started anew: a few for each, and none after one that cuts a log.
 
+    All of a system have the same :func:`queue_arguments`.
+
     An old system hides what befalls only a new one, whose partitions were never committed; a new one hides the rest.
     Once a log is cut, an edge that starts has no history to offer, and rightly says so to whoever has a cursor.
     """
     some: list[int] = []
     for seed in seeds:
         some.append(seed)
-        if len(some) == _SEEDS_A_SYSTEM or any(fault.act == "retention" for fault in deal(seed)):
+        if seed % _SEEDS_A_SYSTEM == _SEEDS_A_SYSTEM - 1 or any(fault.act == "retention" for fault in deal(seed)):
             yield some
             some = []
     if some:
         yield some
+
+
+def queue_arguments(seed: int) -> dict[str, str]:
+    """Return the arguments of a seed's queue: a classic one for some seeds, a quorum queue for the next ones."""
+    return {"x-queue-type": "quorum"} if seed // _SEEDS_A_SYSTEM % 2 else {}
 
 
 def _fault(kind: str, dice: random.Random) -> Fault:
@@ -112,6 +133,8 @@ def _fault(kind: str, dice: random.Random) -> Fault:
 
 def _targets(kind: str, dice: random.Random) -> tuple[str, ...]:
     act, *_, name = words = kind.split()
+    if act in _NEEDS_QUIET:
+        return (*_EDGES, *_WORKERS, *SERVICES)
     if "worker" in name:
         return tuple(sorted(dice.sample(_WORKERS, ("one", "two", "three").index(words[1]) + 1)))
     if act == "retention":
@@ -122,7 +145,4 @@ def _targets(kind: str, dice: random.Random) -> tuple[str, ...]:
         return (dice.choice(_EDGES),)
     if act == "crash":
         return _WORKERS
-    if name == "queue":
-        # What is in a queue when it is deleted is lost by RabbitMQ: it must be able to run empty before.
-        return (*_EDGES, *_WORKERS, *SERVICES)
     return ("postgres",) if name in {"table", "row", "post"} else (name,)

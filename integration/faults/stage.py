@@ -4,17 +4,20 @@ Always our own services, whatever the environment names: they are killed.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from integration import containers
+from integration.faults import logs
+from integration.faults.installation import PARTITIONS
 from integration.faults.proxy import Proxy
 from integration.ports import free_port
-from integration.service import Service
+from integration.service import Service, ServiceError
 from integration.services import Services
+from integration.system import System
 
 _GIVEN: Final = ("AMQP_URL", "DATABASE_URL", "KAFKA_URL")
 
@@ -32,17 +35,21 @@ class Stage:
         self._ports = {name: free_port() for name in ("rabbitmq", "kafka", "postgres")}
 
     def __enter__(self) -> Self:
+        self.begin({})
+        return self
+
+    def begin(self, given: Mapping[str, str]) -> None:
+        """Start the services, those aside whose URLs are ``given``."""
         environ = {key: value for key, value in os.environ.items() if key not in _GIVEN}
-        self._services = Services(say=self._say, environ=environ, kafka_port=self._ports["kafka"])
+        self._services = Services(say=self._say, environ={**environ, **given}, kafka_port=self._ports["kafka"])
         self._services.__enter__()
         self.rabbitmq, self.kafka, self.postgres = self._services
         self.scratch = self._services.scratch
-        return self
 
     def __exit__(self, *_: object) -> None:
         # What is frozen would not hear that it should end.
         for service in self:
-            with suppress(*containers.ENGINE_ERRORS):
+            with suppress(*containers.ENGINE_ERRORS, ServiceError):
                 service.resume()
         self._services.__exit__(None, None, None)
 
@@ -52,6 +59,10 @@ class Stage:
     def service(self, name: str) -> Service:
         """Return a service by its name in a schedule."""
         return {"rabbitmq": self.rabbitmq, "kafka": self.kafka, "postgres": self.postgres}[name]
+
+    async def make_topics(self, system: System) -> None:
+        """Make an installation's topics before its processes ask for them."""
+        await logs.create(self.kafka.url, {system.created: PARTITIONS, system.feed: 1, system.dead: 1})
 
     def proxies(self) -> dict[str, Proxy]:
         """Make the proxies, not listening yet."""

@@ -41,7 +41,7 @@ class Viewer:
         dice: random.Random,
         away: tuple[float, float] | None = None,
     ) -> None:
-        self.view = View(name)
+        self.view = View(name, leaves=away is not None)
         self.joined = asyncio.Event()
         """Set while it is connected and has been told where it stands."""
         self._edges = itertools.cycle(edges) if asks else itertools.repeat(edges[0])

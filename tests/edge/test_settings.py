@@ -1,15 +1,19 @@
 """The environment: every wrong value is one sentence that names its variable."""
 
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from edge.settings import BadSettings, Settings, load
+from edge.settings import Settings, load
+from runtime.settings import BadSettings
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Nothing of the machine's own environment is looked at."""
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """Nothing of the machine's own environment is looked at, nor a file in its working directory."""
+    monkeypatch.chdir(tmp_path)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("KAFKA_URL", "kafka://a:9092")
@@ -19,7 +23,16 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_all_but_kafka_has_a_default() -> None:
     """The defaults are those of the design."""
     assert load().model_dump() == {
-        "kafka_url": ("a:9092",),
+        "kafka_url": "kafka://a:9092",
+        "kafka_security_protocol": "PLAINTEXT",
+        "kafka_sasl_mechanism": "",
+        "kafka_sasl_username": "",
+        "kafka_sasl_password": SecretStr(""),
+        "kafka_ca_file": "",
+        "kafka_cert_file": "",
+        "kafka_key_file": "",
+        "log_level": "",
+        "log_format": "auto",
         "edge_host": "0.0.0.0",
         "edge_port": 8080,
         "reuse_port": False,
@@ -59,7 +72,7 @@ def test_trusted_proxies(environment: pytest.MonkeyPatch) -> None:
 def test_several_brokers(environment: pytest.MonkeyPatch) -> None:
     """They are separated by semicolons; an IPv6 address keeps its brackets."""
     environment.setenv("KAFKA_URL", "kafka://a:9092; kafka://[::1]:9093")
-    assert load().kafka_url == ("a:9092", "[::1]:9093")
+    assert load().kafka_servers == ["a:9092", "[::1]:9093"]
 
 
 @pytest.mark.parametrize(
@@ -72,12 +85,14 @@ def test_several_brokers(environment: pytest.MonkeyPatch) -> None:
                 value,
                 "KAFKA_URL is wrong: must be kafka://host:port, or several of these with a semicolon between them.",
             )
-            for value in ("a:9092", "kafka://a", "kafka://:9092", "kafka://a:b", "kafka://u:secret@a:1", "kafka://a:1;")
+            for value in ("a:9092", "kafka://:9092", "kafka://a:b", "kafka://a:99999", "kafka://a:1;")
         ),
+        ("KAFKA_URL", "kafka://u:secret@a:1", "KAFKA_URL is wrong: must be kafka://host:port alone: a user and a "),
+        ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL", "KAFKA_SECURITY_PROTOCOL=SASL_SSL needs KAFKA_SASL_MECHANISM, "),
         ("EDGE_PORT", "http", "EDGE_PORT is wrong: input should be a valid integer"),
         ("EDGE_PORT", "65536", "EDGE_PORT is wrong: input should be less than or equal to 65535."),
         ("LOG_BYTES", "1", "LOG_BYTES is wrong: input should be greater than or equal to 1048576."),
-        ("FEED_TOPIC", "a b", "FEED_TOPIC is wrong: string should match pattern"),
+        ("FEED_TOPIC", "a b", "FEED_TOPIC is wrong: must be 1 to 249 letters, digits, dots, underscores or dashes"),
         ("TRUSTED_PROXIES", "secret.example", "TRUSTED_PROXIES is wrong: must be networks such as 10.0.0.0/8, "),
         ("TRUSTED_PROXIES", "10.0.0.1/8", "TRUSTED_PROXIES is wrong: must be networks such as 10.0.0.0/8, "),
         ("PROXY_HEADER", "x-real-ip", "PROXY_HEADER is wrong: input should be 'x-forwarded-for' or 'forwarded'."),

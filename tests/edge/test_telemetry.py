@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import generate_latest
 
 from edge.access.limits import Standing
-from edge.telemetry import Metrics, Turns, _Line, configure_logging
+from edge.telemetry import Metrics, Turns, configure_logging
 from tests.edge.kit.lines import Turns as Loop
 from tests.edge.kit.lines import hub_of
 from tests.edge.kit.listening import gate
@@ -83,7 +83,7 @@ def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     levels = {name: logging.getLogger(name).level for name in ("aiokafka", "aiohttp.websocket")}
     stream = io.StringIO()
     monkeypatch.setattr("sys.stdout", stream)
-    configure_logging()
+    configure_logging("info", "auto")
     yield stream
     root.handlers[:] = handlers
     root.setLevel(level)
@@ -106,19 +106,3 @@ def test_ours_and_the_libraries_lines_are_alike(output: io.StringIO) -> None:
     }
     assert (theirs["event"], theirs["level"], theirs["logger"]) == ("Unhandled exception", "error", "aiohttp.server")
     assert set(theirs) == {"event", "level", "logger", "timestamp"}
-
-
-class Unread(io.StringIO):
-    """An output whose reader has gone."""
-
-    def flush(self) -> None:
-        """Fail as a pipe without a reader does."""
-        raise BrokenPipeError
-
-
-def test_a_log_that_nobody_reads_ends_no_session() -> None:
-    """An event is logged in the middle of a client's handshake."""
-    unread = Unread()
-    logger = structlog.wrap_logger(_Line(unread, "edge.test"), processors=[structlog.processors.JSONRenderer()])
-    logger.info("session.opened")
-    assert unread.getvalue() == '{"event": "session.opened"}\n'

@@ -1,6 +1,7 @@
 """What is told of a schedule, and of all."""
 
 import json
+from dataclasses import replace
 
 from integration.faults.observations import Happened, Span
 from integration.faults.outcome import Outcome, line, sentences, table, total
@@ -39,6 +40,7 @@ def test_a_charge_comes_before_a_lack_of_proof() -> None:
     assert outcome(UNPROVEN).word == "does not count: no proof of cut kafka"
     assert outcome(UNPROVEN, verdict=LOST).word == "7 lost"
     assert outcome(stuck=("edge-0 is not ready",)).word == "1 stuck"
+    assert replace(outcome(), promises=["posts took too long"]).word == "1 broken promises"
 
 
 def test_of_many_charges_the_first_few_are_told_and_all_faults_with_their_proof() -> None:
@@ -59,6 +61,7 @@ def test_json_holds_every_charge() -> None:
         "deliveries": 600,
         "gaps_said": 1,
         "slowest_seconds": 1.0,
+        "silence_seconds": 0.0,
         "seconds": 20.4,
         "faults": [{"kind": "kill edge", "seconds": 2.5, "evidence": "edge-0 killed"}],
         "restarts": [],
@@ -78,5 +81,5 @@ def test_the_table_counts_only_what_is_proven() -> None:
 def test_the_total_counts_only_what_is_proven() -> None:
     assert total([outcome(), outcome(verdict=LOST), outcome(UNPROVEN)]) == (
         "2 schedules counted (1 without proof), 2 faults, 200 posts: 7 lost, 0 twice, 0 out of order, 0 unsaid gaps, "
-        "0 needless gaps, 0 late, 0 stuck"
+        "0 needless gaps, 0 late, 0 stuck, 0 broken promises"
     )

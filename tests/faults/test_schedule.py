@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integration.faults.schedule import HANDS, KINDS, NEEDS_DURABLE_KAFKA, Fault, deal, systems
+from integration.faults.schedule import HANDS, KINDS, NEEDS_DURABLE_KAFKA, Fault, deal, queue_arguments, systems
 
+EVERYTHING = ("edge-0", "edge-1", "worker-0", "worker-1", "worker-2", "rabbitmq", "kafka", "postgres")
 SEEDS = st.integers(0, 10_000)
 
 
@@ -17,9 +18,10 @@ def test_the_same_seed_gives_the_same_schedule(seed: int) -> None:
 def test_a_seed_keeps_its_schedule_from_one_release_of_python_to_the_next() -> None:
     """A seed in a report is worth nothing once it means another schedule."""
     assert deal(7) == (
-        Fault("slow rabbitmq", ("rabbitmq",), at_ms=2564, lasts_ms=1048),
-        Fault("crash feed.confirmed", ("worker-0", "worker-1", "worker-2"), at_ms=2628, lasts_ms=774),
-        Fault("cut kafka", ("kafka",), at_ms=7723, lasts_ms=1093),
+        Fault("undecodable row", ("postgres",), at_ms=2564, lasts_ms=1048),
+        Fault("slow postgres", ("postgres",), at_ms=2628, lasts_ms=774),
+        Fault("half-open rabbitmq", ("rabbitmq",), at_ms=4134, lasts_ms=1725),
+        Fault("poison bulk", EVERYTHING, at_ms=7723, lasts_ms=1093),
     )
 
 
@@ -65,6 +67,11 @@ def test_seeds_are_divided_among_systems_and_none_follows_a_log_that_was_cut() -
     divided = list(systems(seeds))
     assert [seed for some in divided for seed in some] == list(seeds)
     assert {len(some) for some in divided} <= {1, 2, 3, 4, 5}
+    assert all(len({str(queue_arguments(seed)) for seed in some}) == 1 for some in divided)
     cutting = {seed for seed in seeds if any(fault.act == "retention" for fault in deal(seed))}
     assert cutting
     assert not cutting & {seed for some in divided for seed in some[:-1]}
+
+
+def test_a_deck_is_tried_on_both_kinds_of_queues() -> None:
+    assert {str(queue_arguments(seed)) for seed in range(HANDS)} == {"{}", "{'x-queue-type': 'quorum'}"}

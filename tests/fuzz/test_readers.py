@@ -1,4 +1,4 @@
-"""The AMQP body, the feed's record and the cursor: each reader takes what is good, and says no to the rest.
+"""The AMQP body, the records of two topics and the cursor: each reader takes what is good, and says no to the rest.
 
 An exception of any other kind than the one that says no is a failure.
 """
@@ -15,8 +15,20 @@ from hypothesis import strategies as st
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Resume, parse
 from edge.wire.frames import Form
-from streams.announcement import MAX_ID, NotAnId, announced_post
-from streams.contract import BadRecord, Offset, dead_letter, decode_dead, decode_feed, encode_dead
+from streams.announcement import NotAnId, announced_post
+from streams.contract import (
+    MAX_ATTEMPT,
+    MAX_ID,
+    MAX_IDS,
+    BadRecord,
+    Offset,
+    dead_letter,
+    decode_created,
+    decode_dead,
+    decode_feed,
+    encode_created,
+    encode_dead,
+)
 from tests.edge.kit.records import everything, messages, record
 from tests.fuzz.corpus import inputs, mutated
 
@@ -35,6 +47,19 @@ def announcement_is_read(body: bytes) -> None:
         assert 1 <= post <= MAX_ID
         named: Any = int(body) if re.fullmatch(rb"[0-9]{1,19}", body) else json.loads(body)["id"]
         assert (type(named), named) == (int, post)
+
+
+def created_record_is_read(value: bytes) -> None:
+    """See that a record of posts.created has one id or several that PostgreSQL can be asked for, and can be written."""
+    try:
+        record = decode_created(value)
+    except BadRecord:
+        return
+    assert 1 <= len(record.ids) <= MAX_IDS
+    assert all(type(post) is int and 1 <= post <= MAX_ID for post in record.ids)
+    assert 0 <= record.attempt <= MAX_ATTEMPT
+    again = decode_created(encode_created(record))
+    assert (list(again.ids), again.attempt) == (list(record.ids), record.attempt)
 
 
 def feed_record_is_read(value: bytes) -> None:
@@ -73,7 +98,12 @@ def cursor_is_read(token: bytes) -> None:
         assert log.tail <= answer.position <= log.head
 
 
-READERS = {"announcement": announcement_is_read, "feed_record": feed_record_is_read, "cursor": cursor_is_read}
+READERS = {
+    "announcement": announcement_is_read,
+    "created_record": created_record_is_read,
+    "feed_record": feed_record_is_read,
+    "cursor": cursor_is_read,
+}
 
 
 @pytest.mark.parametrize("reader", READERS)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.announcement import MAX_ID, NotAnId, announced_post
+from streams.announcement import LongBody, NotAnId, announced_post, judged
+from streams.contract import MAX_ID, DeadLetter, PostId, dead_letter
 
 
 @pytest.mark.parametrize(
@@ -76,3 +77,43 @@ def test_every_id_that_postgresql_can_be_asked_for_is_accepted(number: int) -> N
 def test_no_bytes_raise_anything_but_the_reason(body: bytes) -> None:
     with suppress(NotAnId):
         assert 1 <= announced_post(body) <= MAX_ID
+
+
+def test_a_body_is_judged_a_post_or_a_dead_letter_with_the_reason() -> None:
+    assert judged(b"12") == PostId(12)
+    detail = "the body is neither 1 to 19 ASCII digits nor a JSON object"
+    assert judged(b"twelve") == dead_letter("not_an_id", detail, b"twelve")
+
+
+def in_pieces(body: bytes, size: int) -> PostId | DeadLetter:
+    long = LongBody()
+    for start in range(0, len(body), size):
+        long.add(body[start : start + size])
+    return long.judged()
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"123",
+        b'{"id":123}',
+        b"abc",
+        b"1" * 65_535,
+        b"1" * 65_536,
+        b"1" * 65_537,
+        b'{"id":12,"x":"' + b"y" * 65_520 + b'"}',
+        b'{"id":12,"x":"' + b"y" * 65_521 + b'"}',
+        b"{" + b"y" * 150_000,
+    ],
+)
+def test_a_body_that_comes_in_pieces_is_judged_as_the_whole(body: bytes, size: int) -> None:
+    assert in_pieces(body, size) == judged(body)
+
+
+def test_a_body_is_json_up_to_64_kib() -> None:
+    assert judged(b'{"id":12,"x":"' + b"y" * 65_520 + b'"}') == 12
+    too_long = judged(b'{"id":12,"x":"' + b"y" * 65_521 + b'"}')
+    assert isinstance(too_long, DeadLetter)
+    assert (too_long.detail, too_long.length) == ("the body is a JSON object of more than 65536 bytes", 65_537)

@@ -29,6 +29,41 @@ def test_partitions_do_not_wait_for_each_other() -> None:
     assert frontier.held == 1
 
 
+def test_an_offset_is_released_when_all_its_parts_are_finished() -> None:
+    """A part of a record that MAX_BATCH cuts off keeps it."""
+    frontier: Frontier[int] = Frontier()
+    frontier.hold(0, 5, parts=3)
+    frontier.hold(0, 6)
+    assert frontier.held == 4
+    frontier.finish(0, [5, 5, 6])
+    assert frontier.release() == {}
+    assert frontier.held == 4
+    frontier.finish(0, [5])
+    assert frontier.release() == {0: 6}
+    assert frontier.held == 0
+
+
+def test_nothing_is_kept_of_what_is_released() -> None:
+    """Else a worker keeps something of each record for ever (law 8)."""
+    frontier: Frontier[int] = Frontier()
+    for offset in range(10_000):
+        frontier.hold(0, offset, parts=2)
+        frontier.finish(0, [offset, offset, offset - 1, offset + 1])
+        assert frontier.release() == {0: offset}
+    [held] = frontier._held.values()  # noqa: SLF001 - what is kept is not to be seen from outside
+    assert (len(held.offsets), len(held.left)) == (0, 0)
+
+
+def test_after_a_rebalance_the_same_offsets_can_be_held_again() -> None:
+    frontier: Frontier[int] = Frontier()
+    frontier.hold(0, 5, parts=2)
+    frontier.hold(1, 5)
+    frontier.clear()
+    assert frontier.held == 0
+    frontier.hold(0, 5)
+    assert frontier.held == 1
+
+
 def test_offsets_come_in_growing_order() -> None:
     frontier: Frontier[int] = Frontier()
     frontier.hold(0, 5)

@@ -1,8 +1,10 @@
 """A wrong environment ends the worker with one sentence for each variable, and no secret in it."""
 
+from pathlib import Path
+
 import pytest
 
-from streams.settings import Settings, load
+from streams.settings import Settings, load, load_topics
 
 RIGHT = {
     "AMQP_URL": "amqp://user:queue-secret@broker:5672/",
@@ -11,8 +13,14 @@ RIGHT = {
 }
 
 
+TOPIC_SENTENCE = (
+    "FEED_TOPIC is wrong: must be 1 to 249 letters, digits, dots, underscores or dashes, and more than one or two dots."
+)
+
+
 @pytest.fixture(autouse=True)
-def _right(monkeypatch: pytest.MonkeyPatch) -> None:
+def _right(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     for name, value in RIGHT.items():
@@ -34,6 +42,21 @@ def test_parameters_that_only_libpq_knows_are_left_out(monkeypatch: pytest.Monke
     assert load().database_dsn == "postgresql://u@h/d?application_name=posts"
 
 
+def test_several_hosts_of_rabbitmq_have_a_url_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMQP_URL", "amqp://u:p@h1:5672,h2:5672/v")
+    assert load().amqp_urls == ["amqp://u:p@h1:5672/v", "amqp://u:p@h2:5672/v"]
+
+
+def test_the_topics_need_neither_rabbitmq_nor_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AMQP_URL")
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.setenv("DEAD_TOPIC", "graveyard")
+    assert load_topics().dead_topic == "graveyard"
+    monkeypatch.delenv("KAFKA_URL")
+    with pytest.raises(SystemExit, match=r"^KAFKA_URL is missing"):
+        load_topics()
+
+
 def test_several_brokers_are_joined_by_semicolons(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_URL", "kafka://a:9092;kafka://b:9093")
     assert load().kafka_servers == ["a:9092", "b:9093"]
@@ -47,7 +70,7 @@ def test_several_brokers_are_joined_by_semicolons(monkeypatch: pytest.MonkeyPatc
         (
             "AMQP_URL",
             "http://user:queue-secret@broker",
-            "AMQP_URL is wrong: must look like amqp://user:password@host:port/.",
+            "AMQP_URL is wrong: must look like amqp://user:password@host:port/, or amqps://.",
         ),
         (
             "DATABASE_URL",
@@ -57,7 +80,7 @@ def test_several_brokers_are_joined_by_semicolons(monkeypatch: pytest.MonkeyPatc
         (
             "KAFKA_URL",
             "broker:9092",
-            "KAFKA_URL is wrong: must look like kafka://host:port, several joined by ';'.",
+            "KAFKA_URL is wrong: must be kafka://host:port, or several of these with a semicolon between them.",
         ),
         (
             "WINDOW_SECONDS",
@@ -67,7 +90,32 @@ def test_several_brokers_are_joined_by_semicolons(monkeypatch: pytest.MonkeyPatc
         (
             "FEED_TOPIC",
             "posts feed",
-            "FEED_TOPIC is wrong: must be 1 to 249 letters, digits, dots, underscores or dashes.",
+            TOPIC_SENTENCE,
+        ),
+        ("FEED_TOPIC", "..", TOPIC_SENTENCE),
+        (
+            "FEED_TOPIC",
+            "posts.created",
+            "CREATED_TOPIC and FEED_TOPIC must be different topics, also with dots for underscores.",
+        ),
+        (
+            "DEAD_TOPIC",
+            "posts_created",
+            "CREATED_TOPIC and DEAD_TOPIC must be different topics, also with dots for underscores.",
+        ),
+        (
+            "DEAD_TOPIC",
+            "posts.feed",
+            "FEED_TOPIC and DEAD_TOPIC must be different topics, also with dots for underscores.",
+        ),
+        ("QUEUE_DECLARE", "always", "QUEUE_DECLARE is wrong: input should be 'auto' or 'never'."),
+        (
+            "AMQP_URL",
+            "amqp://user:queue-secret@broker:5672x/",
+            (
+                "AMQP_URL is wrong: must look like amqp://user:password@host:port/, or amqps://; a host or a port in it"
+                " is not one."
+            ),
         ),
     ],
 )
@@ -88,7 +136,8 @@ def test_everything_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.delenv(name)
     with pytest.raises(SystemExit) as ended:
         load()
-    assert str(ended.value).splitlines() == [f"{name} is missing; .env.example says what it is." for name in RIGHT]
+    sentences = [f"{name} is missing; .env.example says what it is." for name in sorted(RIGHT)]
+    assert sorted(str(ended.value).splitlines()) == sentences
 
 
 def test_secrets_do_not_show() -> None:

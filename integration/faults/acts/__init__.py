@@ -3,7 +3,18 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from integration.faults.acts import connections, contents, crashes, databases, queues, retention, signals
+from integration.faults.acts import (
+    bulk,
+    clocks,
+    connections,
+    contents,
+    crashes,
+    databases,
+    partitions,
+    queues,
+    retention,
+    signals,
+)
 from integration.faults.scene import Scene
 from integration.faults.schedule import Fault
 
@@ -27,4 +38,10 @@ ACTS: Final[Mapping[str, Act]] = {
     "retention": retention.retention,
     "delete": queues.delete,
     "redeclare": queues.redeclare,
+    "outlast": databases.outlast,
+    "forget": databases.forget,
+    "backlog": bulk.backlog,
+    "poison": bulk.poison,
+    "clock": clocks.set_back,
+    "add": partitions.add,
 }

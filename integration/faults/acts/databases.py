@@ -1,10 +1,13 @@
 """A table that is locked for a moment, or for longer than a statement may take."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Final
 
+from integration.faults.liveness import STATEMENTS_SECONDS, charge_late_posts
 from integration.faults.scene import PATIENCE_SECONDS, Scene
 from integration.faults.schedule import Fault
 
@@ -13,6 +16,14 @@ _WAITING: Final = (
     "WHERE wait_event_type = 'Lock' AND query LIKE '%likes%' AND pid <> pg_backend_pid()"
 )
 _LOOK_SECONDS: Final = 0.1
+_OUTLAST_SECONDS: Final = 45.0
+"""Four statements of ten seconds, the default; a worker ended itself after 27 s once."""
+_SAID_SECONDS: Final = 10.0
+"""Law 9, and that a service is named: within so long."""
+_SHOWN_SECONDS: Final = 15.0
+"""After the unlock: all that has waited."""
+_FORGOTTEN_SECONDS: Final = 2.0
+"""What an idle connection that was forgotten may cost."""
 
 
 async def lock(scene: Scene, fault: Fault) -> str:
@@ -29,6 +40,45 @@ async def time_out(scene: Scene, _: Fault) -> str:
         # The lock is still held: what does not wait for it any more was given up.
         await _until(waiting, lambda seen, now: bool(seen - now))
     return "a lookup was given up"
+
+
+async def outlast(scene: Scene, _: Fault) -> str:
+    """Lock the table for as long as many statements may take; no worker may end for that, and all must say so."""
+    async with scene.announcer.paused():
+        await scene.until_settled()
+    restarts = scene.installation.restarts
+    known, begun = len(restarts), time.monotonic()
+    async with _locked(scene) as waiting:
+        await _until(waiting, lambda seen, _: bool(seen))
+        # A window may have ended without a post in it: from the first statement that waits on.
+        await asyncio.sleep(scene.installation.window_seconds + _SAID_SECONDS)
+        answers = [await asyncio.to_thread(worker.ask, "/readyz") for worker in scene.installation.workers]
+        await asyncio.sleep(max(0.0, begun + _OUTLAST_SECONDS - time.monotonic()))
+    unlocked = time.monotonic()
+    silent = [text for status, text in answers if status != HTTPStatus.SERVICE_UNAVAILABLE or "database" not in text]
+    if len(silent) == len(answers):
+        scene.charges.append(f"no worker's /readyz names the database while a table is locked: {silent}")
+    scene.charges += [f"{restart} while a table was locked" for restart in restarts[known:]]
+    await charge_late_posts(scene, begun, allowed=_OUTLAST_SECONDS + _SHOWN_SECONDS, what="a locked table")
+    return f"a table was locked for {unlocked - begun:.0f} s"
+
+
+async def forget(scene: Scene, _: Fault) -> str:
+    """Have the database's side of idle connections gone without a word, as a firewall does that forgets them."""
+    proxy = scene.proxies["postgres"]
+    async with scene.announcer.paused():
+        await scene.until_settled()
+    await scene.until(lambda: bool(proxy.links), "there is a connection")
+    begun, swallowed = time.monotonic(), proxy.swallowed
+    links = proxy.orphan()
+    try:
+        await scene.until(lambda: proxy.swallowed > swallowed, "something is said to the database")
+        await asyncio.sleep(2 * scene.installation.window_seconds)
+        allowed = STATEMENTS_SECONDS + _FORGOTTEN_SECONDS
+        live = await charge_late_posts(scene, begun, allowed=allowed, what="forgotten connections")
+    finally:
+        proxy.heal()
+    return f"{links} connections forgotten; {live}"
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ async def _anew(scene: Scene, arguments: dict[str, Any] | None) -> str:
     # What is in a queue is deleted with it: that is RabbitMQ's loss and not ours, so it must be empty.
     async with scene.announcer.paused():
         await scene.until_settled()
-        before, after = await scene.announcer.declare(delete=True, arguments=arguments)
+        before, after = await scene.announcer.declare(delete=True, more=arguments)
     # Killed within moments of a declaration RabbitMQ may forget it, and with it what it has confirmed for that queue.
     await asyncio.sleep(_REMEMBERED_SECONDS)
     if not before or after:

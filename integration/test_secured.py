@@ -1,0 +1,280 @@
+"""Kafka with TLS, certificates and passwords: both processes work through it, and no log holds a password.
+
+A real Apache Kafka, in a container: what stands in for it where no Docker engine answers has none of this.
+"""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError
+from structlog.testing import capture_logs
+
+from edge.feed.follow import Unreachable
+from edge.feed.kafka import kafka_topic
+from integration.author import author_of
+from integration.clients import connect
+from integration.conftest import Install, lacking
+from integration.containers import KAFKA_IMAGE, use_reaper_if_there, why_no_engine, why_no_image
+from integration.secured import USER, SecuredKafka
+from integration.system import Process
+from streams.contract import Offset
+from streams.settings import TopicSettings
+from streams.topics import WrongTopic, declare_topics
+
+PASSWORD: Final = f"pass/word+{secrets.token_hex(8)}"
+_DAY_MS: Final = 24 * 60 * 60 * 1000
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    """Start a secured broker, and remove it at the end."""
+    image = os.environ.get("KAFKA_IMAGE") or KAFKA_IMAGE
+    if obstacle := why_no_engine() or why_no_image(image):
+        lacking(obstacle)
+    use_reaper_if_there()
+    broker = SecuredKafka(image, tmp_path_factory.mktemp("secured"), PASSWORD)
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.close()
+
+
+def variables(kafka: SecuredKafka, way: str) -> dict[str, str]:
+    """Return the settings of one way to the broker."""
+    login = {"KAFKA_SASL_USERNAME": USER, "KAFKA_SASL_PASSWORD": PASSWORD, "KAFKA_SASL_MECHANISM": way}
+    authority = {"KAFKA_CA_FILE": str(kafka.files / "ca.pem")}
+    match way:
+        case "SSL":
+            return {"KAFKA_URL": kafka.listener("TLS"), "KAFKA_SECURITY_PROTOCOL": "SSL", **authority}
+        case "certificate":
+            files = {name: str(kafka.files / f"{name}.pem") for name in ("cert", "key")}
+            return {
+                "KAFKA_URL": kafka.listener("MUTUAL"),
+                "KAFKA_SECURITY_PROTOCOL": "SSL",
+                **authority,
+                "KAFKA_CERT_FILE": files["cert"],
+                "KAFKA_KEY_FILE": files["key"],
+            }
+        case "SCRAM-SHA-512":
+            return {
+                "KAFKA_URL": kafka.listener("TLSLOGIN"),
+                "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+                **login,
+                **authority,
+            }
+        case "PLAIN" | "SCRAM-SHA-256":
+            return {"KAFKA_URL": kafka.listener("LOGIN"), "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", **login}
+        case _:
+            return {"KAFKA_URL": kafka.listener("OPEN")}
+
+
+def settings(given: dict[str, str], **changes: object) -> TopicSettings:
+    """Return settings with topics of their own."""
+    mark = secrets.token_hex(4)
+    return TopicSettings.model_validate(
+        {
+            **{name.lower(): value for name, value in given.items()},
+            "created_topic": f"created.{mark}",
+            "feed_topic": f"feed.{mark}",
+            "dead_topic": f"dead.{mark}",
+            "created_partitions": 3,
+            **changes,
+        }
+    )
+
+
+WAYS: Final = ("SSL", "certificate", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_each_client_of_both_processes_gets_through(kafka: SecuredKafka, way: str) -> None:
+    """The admin client, the producer, the edge's consumers."""
+    found = settings(variables(kafka, way))
+    await declare_topics(found)
+    async with AIOKafkaProducer(**found.kafka_client("postcast-test"), acks="all") as producer:
+        await producer.send_and_wait(found.feed_topic, b"a record", partition=0)
+    async with kafka_topic(found.kafka_client("postcast-test"), found.feed_topic) as topic:
+        assert await topic.partitions() == 1
+        assert (await topic.bounds()).end == 1
+        await topic.seek(Offset(0))
+        while not (records := await topic.read()):
+            pass
+    assert records == [(0, b"a record")]
+
+
+def without(given: dict[str, str], *names: str) -> dict[str, str]:
+    return {name: value for name, value in given.items() if name not in names}
+
+
+async def test_who_cannot_show_what_is_asked_for_does_not_get_through(kafka: SecuredKafka) -> None:
+    login, mutual = variables(kafka, "SCRAM-SHA-512"), variables(kafka, "certificate")
+    wrong = [
+        ({**login, "KAFKA_SASL_PASSWORD": "wrong"}, "invalid credentials"),
+        ({**login, "KAFKA_CA_FILE": str(kafka.files / "stranger.pem")}, "certificate verify failed"),
+        (without(login, "KAFKA_CA_FILE"), "certificate verify failed"),
+        (without(mutual, "KAFKA_CERT_FILE", "KAFKA_KEY_FILE"), "localhost"),
+        ({"KAFKA_URL": kafka.listener("TLSLOGIN")}, "closed"),
+    ]
+    for given, why in wrong:
+        found = settings(given)
+        with pytest.raises(KafkaError, match=why):
+            await declare_topics(found)
+        with pytest.raises(Unreachable, match=why):
+            async with kafka_topic(found.kafka_client("postcast-test"), found.feed_topic):
+                pass
+
+
+@asynccontextmanager
+async def passing_on(port: int) -> AsyncIterator[int]:
+    """Listen on the loopback address of IPv6 and pass everything on to a port of IPv4's."""
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with_broker = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(copy(reader, with_broker[1]), copy(with_broker[0], writer))
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(carry, "::1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.mark.parametrize("way", ["open", "SSL"])
+async def test_a_broker_may_be_named_by_an_address_of_ipv6(kafka: SecuredKafka, way: str) -> None:
+    given = variables(kafka, way)
+    port = int(given["KAFKA_URL"].rpartition(":")[2])
+    async with passing_on(port) as entrance:
+        found = settings({**given, "KAFKA_URL": f"kafka://[::1]:{entrance}"})
+        await declare_topics(found)
+        async with kafka_topic(found.kafka_client("postcast-test"), found.feed_topic) as topic:
+            assert await topic.partitions() == 1
+
+
+async def _shown(install: Install, owner: dict[str, str], given: dict[str, str]) -> tuple[Process, Process]:
+    """Show posts through a worker and an edge with these settings; return both."""
+    system = install(**given, LOG_LEVEL="debug")
+    worker, edge = system.worker(), system.edge()
+    for process in (worker, edge):
+        await asyncio.to_thread(process.until_ready)
+    async with author_of(system, owner) as author, await connect(edge.websocket) as client:
+        ids = await author.publish(5)
+        await client.until_shown(5)
+        assert sorted(client.ids) == ids
+        assert client.posts == await author.expected(client.ids)
+    return worker, edge
+
+
+async def test_posts_are_shown_through_tls_and_scram_with_a_password_from_a_file(
+    install: Install, owner: dict[str, str], kafka: SecuredKafka, tmp_path: Path
+) -> None:
+    """At level debug, where the libraries log what they send; and what Kafka knows the worker's consumer by."""
+    (tmp_path / "password").write_text(f"{PASSWORD}\n")
+    given = without(variables(kafka, "SCRAM-SHA-512"), "KAFKA_SASL_PASSWORD")
+    processes = await _shown(install, owner, {**given, "KAFKA_SASL_PASSWORD_FILE": str(tmp_path / "password")})
+    for process in processes:
+        log = process.log.read_text("utf-8")
+        assert '"level": "debug"' in log
+        assert PASSWORD not in log
+
+
+async def test_posts_are_shown_through_mutual_tls(install: Install, owner: dict[str, str], kafka: SecuredKafka) -> None:
+    await _shown(install, owner, variables(kafka, "certificate"))
+
+
+async def test_a_password_that_is_sent_in_the_clear_is_in_no_log(
+    install: Install, owner: dict[str, str], kafka: SecuredKafka
+) -> None:
+    """PLAIN sends it as it is, in a request that aiokafka would log."""
+    for process in await _shown(install, owner, variables(kafka, "PLAIN")):
+        assert PASSWORD not in process.log.read_text("utf-8")
+
+
+async def test_a_wrong_password_is_waited_out_and_said(install: Install, kafka: SecuredKafka) -> None:
+    """Both processes run on, not ready, and their logs say what is refused."""
+    system = install(**{**variables(kafka, "SCRAM-SHA-512"), "KAFKA_SASL_PASSWORD": "wr0ng-sesame"})
+    for process in (system.worker(), system.edge()):
+        await asyncio.to_thread(
+            process.until, lambda p=process: "invalid credentials" in p.log.read_text("utf-8"), "says what is refused"
+        )
+        assert process.ask("/livez")[0] == 200
+        assert process.ask("/readyz")[0] == 503
+
+
+async def partitions(found: TopicSettings) -> list[int]:
+    admin = AIOKafkaAdminClient(**found.kafka_client("postcast-test"))
+    await admin.start()
+    try:
+        topics = await admin.describe_topics([found.created_topic, found.feed_topic, found.dead_topic])
+        counts = {topic["topic"]: len(topic["partitions"]) for topic in topics}
+        return [counts[name] for name in (found.created_topic, found.feed_topic, found.dead_topic)]
+    finally:
+        await admin.close()
+
+
+async def described(found: TopicSettings, name: str) -> dict[str, str]:
+    admin = AIOKafkaAdminClient(**found.kafka_client("postcast-test"))
+    await admin.start()
+    try:
+        [response] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+        [(_, _, _, _, entries)] = response.resources
+        return {entry[0]: entry[1] for entry in entries}
+    finally:
+        await admin.close()
+
+
+async def test_topics_are_created_as_they_are_promised(kafka: SecuredKafka) -> None:
+    found = settings(variables(kafka, "open"), retention_days=3, dead_retention_days=11)
+    await declare_topics(found)
+    for name, days in ((found.created_topic, 3), (found.feed_topic, 3), (found.dead_topic, 11)):
+        configuration = await described(found, name)
+        assert configuration["retention.ms"] == str(days * _DAY_MS)
+        assert configuration["min.insync.replicas"] == "1"
+        assert configuration["cleanup.policy"] == "delete"
+    assert await partitions(found) == [3, 1, 1]
+    with capture_logs() as logs:
+        await declare_topics(found)
+    assert [entry for entry in logs if entry["event"].startswith("topic.")] == []
+
+
+async def create(found: TopicSettings, name: str, partitions: int, **configuration: str) -> None:
+    admin = AIOKafkaAdminClient(**found.kafka_client("postcast-test"))
+    await admin.start()
+    configs = {key.replace("_", "."): value for key, value in configuration.items()}
+    await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=configs)])
+    await admin.close()
+
+
+async def test_topics_that_exist_are_judged(kafka: SecuredKafka) -> None:
+    """What cannot work is refused, all of it at once; what keeps less than it promises is told."""
+    found = settings(variables(kafka, "open"))
+    await create(found, found.feed_topic, 2)
+    await create(found, found.created_topic, 2, cleanup_policy="compact")
+    await create(found, found.dead_topic, 1, max_message_bytes="2000", retention_ms=str(_DAY_MS))
+    with capture_logs() as logs, pytest.raises(WrongTopic) as raised:
+        await declare_topics(found)
+    assert str(raised.value).splitlines() == [
+        (
+            f"topic {found.created_topic} is compacted, which removes records that are needed: give it "
+            "cleanup.policy=delete, or set CREATED_TOPIC to another name."
+        ),
+        f"topic {found.feed_topic} has 2 partitions and must have one: delete it, or set FEED_TOPIC to another name",
+    ]
+    assert [entry["why"].partition(":")[0] for entry in logs if entry["event"] == "topic.differs"] == [
+        f"topic {found.created_topic} has 2 partitions, and CREATED_PARTITIONS=3",
+        f"topic {found.dead_topic} keeps records for 1 days (retention.ms={_DAY_MS}), and DEAD_RETENTION_DAYS=30",
+        f"topic {found.dead_topic} has max.message.bytes=2000",
+    ]

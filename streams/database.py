@@ -1,0 +1,187 @@
+"""Connections to the database: one host after the other, each with a limit of its own.
+
+Whatever goes wrong here is not the fault of the ids that are asked for: it is :class:`NoConnection`.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import asyncpg
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from streams.database_tls import WrongFile, tls_context
+from streams.database_url import Database
+from streams.database_words import VERIFYING
+
+_FINAL: Final = frozenset({"22023", "42704", "55P02"})
+"""SQLSTATEs at connecting that last until DATABASE_URL is changed: invalid_parameter_value, undefined_object (a
+setting that the server does not know), cant_change_runtime_param."""
+
+
+_IDLE_SECONDS: Final = 1.0
+"""How long a connection that was idle may take to answer; a healthy one does in 0.1 ms (docs/decisions/0005)."""
+_CLOSE_SECONDS: Final = 2.0
+
+
+class NoConnection(Exception):
+    """No host gives a connection; ``is_final`` when none will before DATABASE_URL is changed."""
+
+    def __init__(self, sentence: str, *, is_final: bool) -> None:
+        super().__init__(sentence)
+        self.is_final = is_final
+
+
+class Connector:
+    """Opens connections to the first host that gives one.
+
+    It begins with the host that gave the last one, so that a silent host costs its limit once and not each time.
+    """
+
+    def __init__(self, database: Database, *, answer_seconds: float) -> None:
+        """``answer_seconds``: how long an established connection may take to answer anything."""
+        hosts = list(database.hosts)
+        self._hosts = random.sample(hosts, len(hosts)) if database.is_balanced else hosts
+        self._database = database
+        self._answer_seconds = answer_seconds
+
+    async def connect(self) -> asyncpg.Connection:
+        """Return a new connection; raises :class:`NoConnection` when each host was tried."""
+        reasons: dict[str, bool] = {}
+        for session in self._sessions():
+            for number, (host, port) in enumerate(self._hosts):
+                try:
+                    connection = await self._attempt(host, port, session)
+                except Exception as error:  # noqa: BLE001 - of many kinds, and here all mean the same: no connection
+                    place = f"{host or 'the default host'}:{port or 'default port'}: " if len(self._hosts) > 1 else ""
+                    reasons[place + first_line(error)] = _is_final(error)
+                else:
+                    self._hosts = self._hosts[number:] + self._hosts[:number]
+                    return connection
+        raise NoConnection("; ".join(reasons), is_final=all(reasons.values()))
+
+    def _sessions(self) -> tuple[str, ...]:
+        # As libpq: a standby among all hosts, else any of them.
+        return ("standby", "any") if self._database.session == "prefer-standby" else (self._database.session,)
+
+    async def _attempt(self, host: str | None, port: int | None, session: str) -> asyncpg.Connection:
+        database = self._database
+        try:
+            return await asyncpg.connect(
+                # The words of TLS that asyncpg reads itself; only sslmode=require and stricter need our own context.
+                f"postgresql://?{urlencode(database.tls)}" if database.tls else None,
+                ssl=tls_context(database) if database.tls.get("sslmode") in {"require", *VERIFYING} else None,
+                direct_tls=True if database.tls.get("sslnegotiation") == "direct" else None,
+                host=host,
+                port=port,
+                user=database.user,
+                password=database.password,
+                database=database.name,
+                timeout=database.connect_seconds,
+                command_timeout=self._answer_seconds,
+                target_session_attrs=session,
+                server_settings=dict(database.server_settings),
+                # PgBouncer gives each transaction another of its connections: nothing may be remembered of one.
+                statement_cache_size=0,
+                **database.driver,
+            )
+        except TimeoutError as error:
+            raise ConnectionError(f"no connection within {database.connect_seconds:.0f} s") from error
+
+
+def _is_final(error: Exception) -> bool:
+    if isinstance(error, asyncpg.PostgresError):
+        return error.sqlstate in _FINAL
+    return isinstance(error, WrongFile | asyncpg.ClientConfigurationError)
+
+
+def create_engine(database: Database, *, answer_seconds: float) -> AsyncEngine:
+    """Return a pool of one connection, whose transactions are read-only; nothing is connected yet.
+
+    JSON comes as its text. No statement is cached, and none has a name: behind PgBouncer in transaction mode a name
+    stays in a connection of the server that another transaction is given, even another worker's.
+    """
+    connector = Connector(database, answer_seconds=answer_seconds)
+
+    def creator() -> DBAPIConnection:
+        dbapi: Any = engine.dialect.loaded_dbapi
+        connection: DBAPIConnection = dbapi.connect(
+            async_creator_fn=connector.connect,
+            prepared_statement_cache_size=0,
+            prepared_statement_name_func=lambda: "",
+        )
+        return connection
+
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        creator=creator,
+        # Statements are asked one after the other.
+        pool_size=1,
+        max_overflow=0,
+        json_deserializer=str,
+        execution_options={"postgresql_readonly": True},
+    )
+    event.listen(engine.sync_engine, "connect", _mark_fresh)
+    event.listen(engine.sync_engine, "checkout", _ask_idle)
+    event.listen(engine.sync_engine, "handle_error", _leave_silent)
+    return engine
+
+
+def _mark_fresh(_: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
+    entry.info["is_fresh"] = True
+
+
+def _ask_idle(connection: Any, entry: ConnectionPoolEntry, _: object) -> None:
+    """Have a connection that was idle replaced unless it answers soon: a firewall may have forgotten it."""
+    if entry.info.pop("is_fresh", False):
+        return
+    try:
+        connection.run_async(lambda driver: driver.execute("SELECT 1", timeout=_IDLE_SECONDS))
+    except Exception as error:
+        # Also of kinds that nothing promises: asyncpg calls it an internal error that the server is gone.
+        connection.driver_connection.terminate()
+        raise DisconnectionError from error
+
+
+def _leave_silent(context: ExceptionContext) -> None:
+    """End a connection that did not answer in time without a word, which would be waited for."""
+    if isinstance(context.original_exception, TimeoutError) and context.connection is not None:
+        driver: Any = context.connection.connection.driver_connection
+        driver.terminate()
+
+
+@contextlib.asynccontextmanager
+async def read_only(engine: AsyncEngine, *, statement_seconds: float) -> AsyncIterator[AsyncConnection]:
+    """Begin a read-only transaction in which a statement may take ``statement_seconds``; raises NoConnection.
+
+    Both are said inside the transaction. As settings of the session they would reach the wrong sessions behind
+    PgBouncer in transaction mode, or none.
+    """
+    async with contextlib.AsyncExitStack() as begun:
+        try:
+            connection = await begun.enter_async_context(engine.connect())
+            await connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(statement_seconds * 1000)}")
+        except NoConnection:
+            raise
+        except Exception as error:
+            raise NoConnection(first_line(error), is_final=False) from error
+        yield connection
+
+
+async def close(engine: AsyncEngine) -> None:
+    """Close the pool."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await engine.dispose()
+
+
+def first_line(error: BaseException | None) -> str:
+    """Return an error's first line, or its type where it says nothing."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

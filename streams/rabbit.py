@@ -1,0 +1,247 @@
+"""RabbitMQ as the bridge sees it: one connection, with the queue, a consumer, and a channel for questions.
+
+A subscription is made anew when anything about it ends; nothing here repairs itself. The library's own reconnecting
+("robust") connections are not used: they report neither what they wait for nor which deliveries are void.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Final, NamedTuple, Protocol
+
+import aio_pika
+from aio_pika.abc import AbstractConnection
+from aiormq.abc import AbstractChannel
+from aiormq.exceptions import AMQPError, ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
+from yarl import URL
+
+from streams.contract import DeadLetter, PostId
+from streams.deliveries import Acknowledgement
+from streams.delivery_channel import DeliveryChannel
+from streams.settings import Settings
+
+ATTEMPT_SECONDS: Final = 4.0
+"""How long one host may take for a connection, TLS and login included."""
+ANSWER_SECONDS: Final = 10.0
+"""How long RabbitMQ may take to answer on a connection that is open."""
+GRACE_SECONDS: Final = 5.0
+"""How long a queue that was deleted is left undeclared, so that somebody can declare it otherwise."""
+# A URL's own `heartbeat` wins. RabbitMQ ends a connection after two that are missing.
+_HEARTBEAT_SECONDS: Final = 10
+
+# What ends a connection: the protocol's errors, the socket's, what a late call on a closed channel raises, and what
+# aio-pika lets through when the peer hangs up in the middle of the handshake.
+_CONNECTION_ERRORS: Final = (AMQPError, OSError, TimeoutError, RuntimeError, StopAsyncIteration)
+
+Deliver = Callable[[int, PostId | DeadLetter], None]
+"""Told of each delivery: its tag and what it is, in the order of the tags."""
+
+
+class Lost(Exception):
+    """There is no consumer; the message says why, in a sentence for operators."""
+
+
+class Depth(NamedTuple):
+    """What RabbitMQ says about a queue: messages that are ready to be delivered, and consumers."""
+
+    messages: int
+    consumers: int
+
+
+class Subscription(Protocol):
+    """A consumer of the queue. Any call raises :class:`Lost` once it is gone."""
+
+    ended: asyncio.Future[Lost]
+    """Has the reason as its result once no more deliveries come."""
+
+    async def acknowledge(self, acknowledgement: Acknowledgement) -> None:
+        """Tell RabbitMQ that deliveries are safe."""
+        ...
+
+    async def depth(self) -> Depth:
+        """Ask how many messages and consumers the queue has."""
+        ...
+
+    async def renew(self) -> None:
+        """Register the consumer anew, on the same channel."""
+        ...
+
+    async def cancel(self) -> None:
+        """Take no more deliveries; those that were taken can still be acknowledged."""
+        ...
+
+
+class Subscribes(Protocol):
+    """Where subscriptions are made; :class:`RabbitMQ` is the real one."""
+
+    def subscribed(self, deliver: Deliver) -> AbstractAsyncContextManager[Subscription]:
+        """Connect, look for the queue, consume; entering raises :class:`Lost` when that cannot be done now."""
+        ...
+
+
+class RabbitMQ:
+    """Makes subscriptions to the settings' queue. ``clock`` counts seconds."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
+        name = f"{settings.app_id} on {socket.gethostname()}"
+        self._urls = [completed(URL(url), name) for url in settings.amqp_urls]
+        self._queue = settings.queue_name
+        self._prefetch = settings.prefetch
+        self._may_declare = settings.queue_declare != "never"
+        self._clock = clock
+        # When the queue was deleted under its consumer; None while it is there, or when a connection was lost.
+        self._deleted: float | None = None
+
+    @asynccontextmanager
+    async def subscribed(self, deliver: Deliver) -> AsyncIterator[Subscription]:
+        """Connect, look for the queue, consume; raises :class:`Lost` when that cannot be done now."""
+        async with await self._connection() as connection:
+            subscription = _Subscription(connection, self._queue, deliver)
+            with _lost():
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await self._look_for_queue(connection)
+                    await subscription.begin(self._prefetch)
+            try:
+                yield subscription
+            finally:
+                if subscription.queue_was_deleted:
+                    self._deleted = self._clock()
+
+    async def _connection(self) -> AbstractConnection:
+        """Connect to the first host that answers; raises :class:`Lost` with what each of them said."""
+        failures: list[str] = []
+        for url in self._urls:
+            try:
+                async with asyncio.timeout(ATTEMPT_SECONDS):
+                    return await aio_pika.connect(url)
+            except TimeoutError:
+                failures.append(f"{url.host_port_subcomponent} does not answer")
+            except _CONNECTION_ERRORS as error:
+                failures.append(f"{url.host_port_subcomponent}: {explanation(error)}")
+        raise Lost(f"waiting for RabbitMQ: {'; '.join(failures)}")
+
+    async def _look_for_queue(self, connection: AbstractConnection) -> None:
+        """Find the queue, durable or not; declare it where it is missing and that is allowed."""
+        channel = await connection.channel(publisher_confirms=False)
+        try:
+            await channel.declare_queue(self._queue, passive=True)
+        except ChannelNotFoundEntity:
+            await self._missing_queue(connection)
+        else:
+            await channel.close()
+        self._deleted = None
+
+    async def _missing_queue(self, connection: AbstractConnection) -> None:
+        if not self._may_declare:
+            raise Lost(f"queue {self._queue!r} does not exist, and QUEUE_DECLARE is never: declare it")
+        if self._deleted is not None and self._clock() - self._deleted < GRACE_SECONDS:
+            raise Lost(
+                f"queue {self._queue!r} was deleted: "
+                f"it is declared again after {GRACE_SECONDS:.0f} s, unless somebody else declares it"
+            )
+        channel = await connection.channel(publisher_confirms=False)
+        try:
+            await channel.declare_queue(self._queue, durable=False)
+        except ChannelPreconditionFailed as error:
+            # Somebody was quicker and declared it otherwise: the next attempt finds it.
+            raise Lost(f"queue {self._queue!r} was declared with other arguments just now: {error.reason}") from error
+        except ChannelAccessRefused as error:
+            raise Lost(
+                f"queue {self._queue!r} does not exist and the user of AMQP_URL may not declare it: "
+                "declare it, or grant the right to configure it"
+            ) from error
+        await channel.close()
+
+
+class _Subscription:
+    """The consumer on its channel, and a second channel for questions: a refused question closes its channel."""
+
+    def __init__(self, connection: AbstractConnection, queue: str, deliver: Deliver) -> None:
+        self.ended: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
+        self.queue_was_deleted = False
+        self._connection = connection
+        self._queue = queue
+        self._deliver = deliver
+        self._channel: DeliveryChannel
+        self._questions: AbstractChannel
+        self._consumer_tag = ""
+
+    async def begin(self, prefetch: int) -> None:
+        """Open the channels and consume."""
+        transport = self._connection.transport
+        assert transport is not None  # noqa: S101 - the connection is open
+        self._questions = await transport.connection.channel(publisher_confirms=False)
+        self._channel = await DeliveryChannel.opened(transport.connection, self._deliver, self._end)
+        # RabbitMQ cancels the consumer of a queue that is deleted, and says so on the channel alone.
+        self._channel.on_consumer_cancel_callbacks.add(self._on_cancel)
+        self._channel.closing.add_done_callback(self._on_closed)
+        await self._channel.basic_qos(prefetch_count=prefetch)
+        await self._consume()
+
+    async def acknowledge(self, acknowledgement: Acknowledgement) -> None:
+        """Tell RabbitMQ that deliveries are safe."""
+        with _lost():
+            await self._channel.basic_ack(acknowledgement.tag, acknowledgement.multiple)
+
+    async def depth(self) -> Depth:
+        """Ask how many messages and consumers the queue has."""
+        with _lost():
+            async with asyncio.timeout(ANSWER_SECONDS):
+                answer = await self._questions.queue_declare(self._queue, passive=True)
+        return Depth(answer.message_count or 0, answer.consumer_count or 0)
+
+    async def renew(self) -> None:
+        """Register the consumer anew, on the same channel."""
+        with _lost():
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._channel.basic_cancel(self._consumer_tag)
+                await self._consume()
+
+    async def cancel(self) -> None:
+        """Take no more deliveries; those that were taken can still be acknowledged."""
+        with _lost():
+            await self._channel.basic_cancel(self._consumer_tag)
+
+    async def _consume(self) -> None:
+        answer = await self._channel.basic_consume(self._queue, DeliveryChannel.unused)
+        self._consumer_tag = answer.consumer_tag or ""
+
+    def _end(self, why: str) -> None:
+        if not self.ended.done():
+            self.ended.set_result(Lost(why))
+
+    def _on_cancel(self, _: object) -> None:
+        self.queue_was_deleted = True
+        self._end(f"RabbitMQ ended the consumer of queue {self._queue!r}: the queue was deleted, or its node stopped")
+
+    def _on_closed(self, closing: asyncio.Future[object]) -> None:
+        error = None if closing.cancelled() else closing.exception()
+        self._end("RabbitMQ closed the channel" if error is None else f"waiting for RabbitMQ: {explanation(error)}")
+
+
+def completed(url: URL, name: str) -> URL:
+    """Add what a URL does not say itself: the port, the connection's name, the heartbeat."""
+    if url.port is None:
+        url = url.with_port(5671 if url.scheme == "amqps" else 5672)
+    defaults = {"name": name, "heartbeat": str(_HEARTBEAT_SECONDS)}
+    return url.update_query({key: value for key, value in defaults.items() if key not in url.query})
+
+
+@contextmanager
+def _lost() -> Iterator[None]:
+    """Turn whatever ends a connection into :class:`Lost`."""
+    try:
+        yield
+    except _CONNECTION_ERRORS as error:
+        raise Lost(f"waiting for RabbitMQ: {explanation(error)}") from error
+
+
+def explanation(error: BaseException) -> str:
+    """Say what is wrong. aiormq's texts name the user and the host, never the password."""
+    # aiormq passes an OSError's number and text on as the arguments of its own errors.
+    text = str(error.args[-1] if error.args else "") or type(error).__name__
+    if "transient_nonexcl_queues" in text:
+        # RabbitMQ 4.3 ends the connection with code 541 and this feature's name when such a queue is declared.
+        return "it refuses to declare a queue that is not durable: declare the queue, durable for instance"
+    return text

@@ -1,0 +1,1 @@
+"""The streams' tests, one module for each of their modules."""
