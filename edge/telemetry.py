@@ -40,6 +40,7 @@ class Reading(Protocol):
     records: int
     repeats: int
     undecodable: int
+    lag: int
     trouble: str | None
 
 
@@ -120,6 +121,7 @@ class Metrics:
         yield CounterMetricFamily("edge_repeats", "Posts of the feed that repeat one.", source.repeats)
         yield CounterMetricFamily("edge_undecodable", "Records of the feed that could not be read.", source.undecodable)
         yield GaugeMetricFamily("edge_feed_offset", "Offset of the next record to be read.", log.next_offset or 0)
+        yield GaugeMetricFamily("edge_feed_lag_records", "Records of the feed that are not read yet.", source.lag)
         yield GaugeMetricFamily("edge_feed_followed", "1 while the feed is followed.", source.trouble is None)
         yield GaugeMetricFamily("edge_log_bytes", "Size of the log.", log.size)
         yield GaugeMetricFamily("edge_log_posts", "Posts in the log.", log.head - log.tail)

@@ -142,7 +142,7 @@ def parts_of_an_edge() -> tuple[Log, Hub]:
 class Feed:
     """A feed without records."""
 
-    records = repeats = undecodable = 0
+    records = repeats = undecodable = lag = 0
     trouble: str | None = None
     unready: str | None = None
 

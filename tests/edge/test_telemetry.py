@@ -21,6 +21,7 @@ class Reading:
     """A source's numbers."""
 
     records, repeats, undecodable = 7, 2, 1
+    lag = 7
     trouble: str | None = None
 
 
@@ -42,6 +43,7 @@ def test_every_part_is_measured() -> None:
         "edge_lagging 0.0",
         "edge_posts_sent_total 0.0",
         "edge_bytes_sent_total 0.0",
+        "edge_feed_lag_records 7.0",
         'edge_closes_total{by="server",code="1001"} 3.0',
         "edge_sockets 1.0",
         "edge_sockets_limit 500.0",

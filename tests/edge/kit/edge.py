@@ -33,7 +33,7 @@ class MemoryFeed:
         self.hub = hub
         self.trouble: str | None = None
         self.unready: str | None = None
-        self.records = self.repeats = self.undecodable = 0
+        self.records = self.repeats = self.undecodable = self.lag = 0
         self.pending: list[bytes] = []
         self.asked = asyncio.Event()
         self.read = asyncio.Event()
