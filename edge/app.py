@@ -43,11 +43,8 @@ class CannotListen(OSError):
 
 async def run(settings: Settings, turns: Turns) -> None:
     """Serve until SIGTERM or SIGINT; raises :class:`CannotListen`. ``turns`` are those of the running loop."""
-    stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, stopped.set)
-
+    stopped = _told_to_stop(loop)
     log = Log(limit=settings.log_bytes, reach=settings.dedup_records)
     hub = Hub(log, write_bytes=settings.write_bytes, write_each=write_each, clock=loop.time, soon=loop.call_soon)
     source = Source(
@@ -97,6 +94,22 @@ async def run(settings: Settings, turns: Turns) -> None:
         hub.cut()
         await runner.cleanup()
     _logger.info("edge.stopped", clients=len(hub))
+
+
+def _told_to_stop(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
+    """Return what is set by the first SIGTERM or SIGINT; a second one ends the process at once."""
+    stopped = asyncio.Event()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+
+    def stop() -> None:
+        stopped.set()
+        for each in numbers:
+            loop.remove_signal_handler(each)
+            signal.signal(each, signal.SIG_DFL)
+
+    for each in numbers:
+        loop.add_signal_handler(each, stop)
+    return stopped
 
 
 @asynccontextmanager

@@ -97,7 +97,8 @@ class Entrance(asyncio.Protocol):
     def standing(self, client: Address | None) -> Standing:
         """Say whether its client may have a WebSocket."""
         assert self._place is not None  # noqa: S101 - it is there until the connection is lost
-        if client is None:
+        if client is None or is_trusted(client, self._gate.rules.trusted):
+            # A proxy that does not say who is behind it has no limit of its own.
             return self._place.standing
         return self._gate.census.name(self._place, block_of(client))
 
@@ -147,11 +148,15 @@ class Entrance(asyncio.Protocol):
         self._inner.connection_lost(exc)
 
     def _receive_request(self, data: bytes) -> None:
+        earlier = self._heads.ended
         if not self._heads.feed(data):
             self._refuse("head", _LARGE)
             return
         if self._heads.size:
             self._arm()
+        elif self._heads.ended == earlier:
+            # An empty line is no request.
+            pass
         elif self._place is not None and self._place.standing is Standing.ADMITTED:
             # What is left is up to us: who asks for a WebSocket waits JOIN_SECONDS at most.
             self._disarm()

@@ -73,6 +73,8 @@ class Log:
         self._records_bytes = 0
         self._reads: dict[tuple[Position, Form, int], Chunk] = {}
         self._before = before(Offset(0))
+        # The least cursor behind which no post of what was forgotten, or only read, would have been shown.
+        self._shown_before: Cursor | None = None
         self._newest: tuple[Offset, bytes] | None = None
         self.offer_from = Offset(0)
         """The first record that is shown."""
@@ -97,6 +99,7 @@ class Log:
         self._records.clear()
         self._reads.clear()
         self._before = before(offer_from)
+        self._shown_before = None
         self._newest = None
         self.offer_from = offer_from
         self.next_offset = read_from
@@ -136,6 +139,8 @@ class Log:
         if offset < self.offer_from:
             if offset == self.offer_from - 1:
                 self._before = record.cursor(record.count)
+            if fresh:
+                self._shown_before = record.cursor(fresh[-1] + 1)
             return Appended(0, repeats, error)
         self._records.append(record)
         self._reads.clear()
@@ -176,7 +181,7 @@ class Log:
         needed = Offset(cursor.offset if whole else cursor.offset + 1)
         if self.next_offset is None or (needed > self.next_offset and cursor != self._before):
             return Ahead(needed)
-        if cursor == self._before:
+        if cursor == self._before or self._has_missed_nothing(cursor):
             return Resume(self.tail)
         index = self._index(cursor.offset)
         if index < 0:
@@ -187,6 +192,15 @@ class Log:
         if cursor.stamp != record.stamp:
             return Gap("recreated")
         return Resume(Position(record.first + bisect_left(record.places, cursor.place)))
+
+    def _has_missed_nothing(self, cursor: Cursor) -> bool:
+        """Tell whether all that is before :attr:`tail` and behind a cursor repeats something, and was never shown."""
+        least = self._shown_before
+        return (
+            least is not None
+            and (cursor.offset, cursor.stamp) == (least.offset, least.stamp)
+            and cursor.place >= least.place
+        )
 
     def _index(self, offset: Offset) -> int:
         """Where record ``offset`` is among those kept: negative before them, their number after them."""
@@ -229,6 +243,8 @@ class Log:
             record = self._records[gone]
             self._records_bytes -= record.size
             self._before = record.cursor(record.count)
+            if record.places:
+                self._shown_before = record.cursor(record.places[-1] + 1)
             gone += 1
         del self._records[:gone]
         self._forms.fit(self._limit - self._records_bytes)

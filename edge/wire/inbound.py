@@ -19,13 +19,15 @@ class Heads:
     None of our requests has a body; a body counts as the head after its request.
     """
 
-    __slots__ = ("_limit", "_tail", "size")
+    __slots__ = ("_limit", "_tail", "ended", "size")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._tail = b""
         self.size = 0
         """How many bytes of a head have come whose end has not; 0 between heads."""
+        self.ended = 0
+        """How many heads have come whole; empty lines between them are none."""
 
     def feed(self, data: bytes) -> bool:
         """Take what came; False when a head is larger than it may be."""
@@ -36,6 +38,7 @@ class Heads:
             end += len(_HEAD_END)
             if earlier + end - begin > self._limit:
                 return False
+            self.ended += 1
             earlier, begin = 0, _end_of_blank(seen, end)
         self.size = earlier + len(seen) - begin
         # The end may be cut anywhere but behind its last byte.

@@ -418,6 +418,19 @@ async def test_behind_a_trusted_proxy_each_client_has_its_own_limit() -> None:
     assert [each["peer"] for each in logged if each["event"] == "session.opened"] == ["192.0.2.1", "192.0.2.2"]
 
 
+async def test_a_trusted_proxy_that_says_nothing_has_no_limit_of_its_own() -> None:
+    """Nor one that says only who it is, or that it does not know."""
+    rules = replace(RULES, trusted=parse_networks("127.0.0.0/8"))
+    async with (
+        serving(through=gate(rules, per_address=1)) as edge,
+        edge.connect(),
+        edge.connect(forwarded_for="unknown"),
+        edge.connect(forwarded_for="127.0.0.3"),
+        edge.connect(),
+    ):
+        assert edge.gate.limited == {}
+
+
 async def test_who_sends_too_much_is_closed_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """1008 with the reason, in the log and the metrics; the others get their posts."""
     monkeypatch.setattr(websocket, "LINGER_SECONDS", 0.05)

@@ -121,6 +121,14 @@ async def test_a_connection_on_which_nothing_comes_is_closed_without_a_word() ->
         assert serving.gate.limited == {"handshake": 1}
 
 
+async def test_an_empty_line_is_no_request() -> None:
+    """The time for one goes on."""
+    async with site(gate(IMPATIENT)) as serving, serving.peer() as peer:
+        await peer.send(b"\r\n")
+        assert await peer.rest() == b""
+        assert serving.gate.limited == {"handshake": 1}
+
+
 async def test_the_next_request_of_a_connection_is_waited_for_but_must_not_be_slow() -> None:
     """Idle connections are kept, for proxies; the time for a head counts from its first byte."""
     async with site(gate(IMPATIENT)) as serving, serving.peer() as peer:
