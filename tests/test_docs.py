@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import edge.fanout.session
-from edge.clients.connection import write_each
+from edge.clients.writing import write_each
 from edge.fanout.hub import Hub
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Reason, before, stamp_of
@@ -142,7 +142,7 @@ def parts_of_an_edge() -> tuple[Log, Hub]:
 class Feed:
     """A feed without records."""
 
-    records = repeats = undecodable = 0
+    records = repeats = undecodable = lag = 0
     trouble: str | None = None
     unready: str | None = None
 
@@ -193,7 +193,7 @@ def test_every_path_that_is_named_is_served(page: Path) -> None:
         registry=CollectorRegistry(),
         join_seconds=1,
         compression=True,
-        max_message_bytes=1,
+        gate=gate(),
     )
     served = {resource.canonical for resource in server.application().router.resources()}
     assert {span for span in spans(prose(page)) if re.fullmatch(r"/[a-z]*", span)} <= served

@@ -7,30 +7,44 @@ transport holds unsent bytes it is held. After ``SLICE_SECONDS`` of work the loo
 
 import asyncio
 import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from edge.fanout.cohorts import MOST, Cohort, Cohorts
 from edge.fanout.link import Link, Patience, WriteEach
-from edge.fanout.session import Session
+from edge.fanout.session import DEAD, INTERRUPTED, SHUTDOWN, STALLED, Session
 from edge.feed.log import Log
-from edge.feed.position import Reason
-from edge.wire.closing import Disconnect
+from edge.feed.position import Position, Reason
+from edge.wire.closing import By, Disconnect
+from edge.wire.frames import welcome
 
 # Some 800 small writes: long enough that going round the loop costs nothing beside them, short
 # beside the time that a post takes from a window's end to a client anyway.
 SLICE_SECONDS: Final = 0.005
+# After a gap clients that cannot be told are closed one after the other: they come back, to edges that have the same
+# gap, and would all come at once. Faster only where that would take longer than a minute.
+_PARTINGS_A_SECOND: Final = 200.0
+_PARTING_SECONDS: Final = 60.0
+
+
+class _Gap(NamedTuple):
+    """Where everybody goes on after a gap in the feed, and the frame that tells of it: the same for all."""
+
+    position: Position
+    greeting: bytes
 
 
 class Member:
     """A session and its link, as the hub keeps them."""
 
-    __slots__ = ("_hub", "key", "link", "pinged", "session")
+    __slots__ = ("_hub", "gap", "key", "link", "pinged", "session")
 
-    def __init__(self, hub: "Hub", session: Session, link: Link, now: float) -> None:
+    def __init__(self, hub: "Hub", session: Session, link: Link, gap: _Gap | None, now: float) -> None:
         self._hub = hub
+        self.gap = gap
+        """The gap behind which it goes on, if it has come before there was one."""
         self.key = link.key
         self.session = session
         self.link = link
@@ -70,10 +84,15 @@ class Hub:
         self._members: set[Member] = set()
         self._cohorts: Cohorts[Member] = Cohorts(log.head, together)
         self._unswept: list[Member] = []
+        self._gap: _Gap | None = None
+        self._before_gap: list[Member] = []
+        self._parting: deque[Member] = deque()
+        self._partings_a_second = 0.0
         self._is_turn_due = False
         self.posts_sent = 0
         self.bytes_sent = 0
-        self.closes: Counter[int] = Counter()
+        self.closes: Counter[tuple[By, str]] = Counter()
+        """Connections that ended, by whose doing it was and the label of its code."""
         self.deserted = asyncio.Event()
         """Set while there is no client."""
         self.deserted.set()
@@ -84,11 +103,11 @@ class Hub:
     @property
     def lagging(self) -> int:
         """How many have not been sent all that there is."""
-        return self._cohorts.waiting
+        return self._cohorts.waiting + len(self._before_gap)
 
     def join(self, session: Session, link: Link) -> Member:
         """Take a client in; it is sent what is ready for it at once."""
-        member = Member(self, session, link, self._clock())
+        member = Member(self, session, link, self._gap, self._clock())
         link.tell(member)
         self._members.add(member)
         self.deserted.clear()
@@ -100,14 +119,14 @@ class Hub:
             self._cohorts.hold(member)
         return member
 
-    def leave(self, member: Member, code: int) -> Disconnect:
-        """Forget a client whose connection has ended, with ``code`` unless the end was ours; return how it ended."""
+    def leave(self, member: Member, otherwise: Disconnect) -> Disconnect:
+        """Forget a client whose connection is lost; return how its session ended, ``otherwise`` if that is why."""
         self._members.discard(member)
         self._cohorts.remove(member)
-        member.session.end(Disconnect(code, "the connection ended"))
+        member.session.end(otherwise)
         disconnect = member.session.disconnect
         assert disconnect is not None  # noqa: S101 - it was ended in the line before; told to the type checker
-        self.closes[disconnect.code] += 1
+        self.closes[disconnect.by, disconnect.label] += 1
         if not self._members:
             self.deserted.set()
         return disconnect
@@ -119,6 +138,8 @@ class Hub:
 
     def publish(self) -> None:
         """Send what the log has got; end those that it has moved past."""
+        for member in [held for held in self._cohorts.held if held.gap is not self._gap]:
+            self._move(member)
         for member in [held for held in self._cohorts.held if not held.session.keeps_up(self._log)]:
             self._close(member)
         self._go_round()
@@ -131,19 +152,22 @@ class Hub:
     def release(self, member: Member) -> None:
         """Go on with a client whose unsent bytes are gone."""
         if member in self._cohorts.held:
+            self._move(member)
             self._cohorts.place(member)
             # Not at once: the transport calls this in the middle of its own work.
             self._go_round_soon()
 
     def interrupt(self, reason: Reason) -> None:
-        """Tell everybody of a gap in the feed: the log has begun anew."""
-        self._cohorts.begin(self._log.head)
-        for member in self._members:
-            member.session.miss(self._log, reason)
-            if member.session.disconnect is not None:
-                self._close(member)
-            elif member not in self._cohorts.held:
-                self._cohorts.place(member)
+        """Have everybody go on here after a gap in the feed: the log has begun anew.
+
+        Those that have cursors are told, each in its turn. A plain client cannot be: it goes on, and is closed by a
+        :meth:`sweep`, one after the other.
+        """
+        head = self._log.head
+        self._gap = _Gap(head, welcome(str(self._log.cursor_at(head)), reason))
+        self._cohorts.begin(head)
+        self._before_gap = list(self._members)
+        self._partings_a_second = max(_PARTINGS_A_SECOND, len(self._members) / _PARTING_SECONDS)
         self._go_round()
 
     def end(self, disconnect: Disconnect, *, but: int = 0) -> None:
@@ -154,7 +178,11 @@ class Hub:
             self._close(member)
 
     def sweep(self, patience: Patience, share: float = 1.0) -> None:
-        """Look at the next ``share`` of all clients: ping the silent, cut off the dead and those that take nothing."""
+        """Look at the next ``share`` of all clients: ping the silent, cut off the dead and those that take nothing.
+
+        And close the next of those that could not be told of a gap; the share is that of a second.
+        """
+        self._part(math.ceil(share * self._partings_a_second))
         if not self._unswept:
             self._unswept = list(self._members)
         now = self._clock()
@@ -167,12 +195,40 @@ class Hub:
             if link.unsent_since is not None:
                 # Its pong would stand behind what it does not take: silence means nothing here.
                 if now - link.unsent_since > patience.stalled:
-                    link.abort()
+                    self._cut(member, STALLED)
             elif silent > patience.dead:
-                link.abort()
+                self._cut(member, DEAD)
             elif min(silent, now - member.pinged) >= patience.ping:
                 member.pinged = now
                 link.ping()
+
+    def cut(self) -> None:
+        """Cut all connections that are left; they are gone in a turn of the loop."""
+        for member in self._members:
+            self._cut(member, SHUTDOWN)
+
+    def _part(self, count: int) -> None:
+        for _ in range(min(count, len(self._parting))):
+            member = self._parting.popleft()
+            if member in self._members:
+                member.session.end(INTERRUPTED)
+                self._close(member)
+
+    def _move(self, member: Member) -> None:
+        """Have a client go on behind the newest gap, unless it does already."""
+        gap = self._gap
+        if gap is None or member.gap is gap or member.session.disconnect is not None or member not in self._members:
+            return
+        member.gap = gap
+        member.session.miss(*gap)
+        if not member.session.form.has_cursor:
+            self._parting.append(member)
+        if member not in self._cohorts.held:
+            self._cohorts.place(member)
+
+    def _cut(self, member: Member, disconnect: Disconnect) -> None:
+        self.dismiss(member, disconnect)
+        member.link.abort()
 
     def _close(self, member: Member) -> None:
         self._cohorts.remove(member)
@@ -198,6 +254,8 @@ class Hub:
                 self._greet(member)
             elif (cohort := cohorts.next()) is not None:
                 self._serve(cohort)
+            elif self._before_gap:
+                self._move(self._before_gap.pop())
             else:
                 return
             if clock() > deadline:

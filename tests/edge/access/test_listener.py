@@ -153,3 +153,17 @@ async def test_the_kernel_keeps_little_for_a_client_that_does_not_read() -> None
         held = client.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         assert await ended <= held + 3 * UNSENT
     listening.close()
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
+async def test_all_addresses_are_those_of_both_families() -> None:
+    """The image's own health check asks 127.0.0.1, whatever EDGE_HOST is."""
+    listening = Listener(gate(), Idle, unsent_bytes=UNSENT)
+    await listening.open("::", 0)
+    [(host, port)] = listening.addresses
+    assert host == "::"
+    for address in ("127.0.0.1", "::1"):
+        reader, writer = await asyncio.open_connection(address, port)
+        assert await reader.read(5) == b"hello"
+        writer.close()
+    listening.close()
