@@ -10,13 +10,14 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
 
 from edge.fanout.cohorts import MOST, Cohort, Cohorts
 from edge.fanout.link import Link, Patience, WriteEach
-from edge.fanout.session import DEAD, INTERRUPTED, SHUTDOWN, STALLED, Session
+from edge.fanout.member import Gap, Member
+from edge.fanout.session import INTERRUPTED, SHUTDOWN, Session
 from edge.feed.log import Log
-from edge.feed.position import Position, Reason
+from edge.feed.position import Reason
 from edge.wire.closing import By, Disconnect
 from edge.wire.frames import welcome
 
@@ -27,36 +28,6 @@ SLICE_SECONDS: Final = 0.005
 # gap, and would all come at once. Faster only where that would take longer than a minute.
 _PARTINGS_A_SECOND: Final = 200.0
 _PARTING_SECONDS: Final = 60.0
-
-
-class _Gap(NamedTuple):
-    """Where everybody goes on after a gap in the feed, and the frame that tells of it: the same for all."""
-
-    position: Position
-    greeting: bytes
-
-
-class Member:
-    """A session and its link, as the hub keeps them."""
-
-    __slots__ = ("_hub", "gap", "key", "link", "pinged", "session")
-
-    def __init__(self, hub: "Hub", session: Session, link: Link, gap: _Gap | None, now: float) -> None:
-        self._hub = hub
-        self.gap = gap
-        """The gap behind which it goes on, if it has come before there was one."""
-        self.key = link.key
-        self.session = session
-        self.link = link
-        self.pinged = now
-
-    def held(self) -> None:
-        """Hear that the transport holds bytes that it could not send."""
-        self._hub.hold(self)
-
-    def drained(self) -> None:
-        """Hear that it holds none any more."""
-        self._hub.release(self)
 
 
 class Hub:
@@ -84,7 +55,7 @@ class Hub:
         self._members: set[Member] = set()
         self._cohorts: Cohorts[Member] = Cohorts(log.head, together)
         self._unswept: list[Member] = []
-        self._gap: _Gap | None = None
+        self._gap: Gap | None = None
         self._before_gap: list[Member] = []
         self._parting: deque[Member] = deque()
         self._partings_a_second = 0.0
@@ -164,7 +135,7 @@ class Hub:
         :meth:`sweep`, one after the other.
         """
         head = self._log.head
-        self._gap = _Gap(head, welcome(str(self._log.cursor_at(head)), reason))
+        self._gap = Gap(head, welcome(str(self._log.cursor_at(head)), reason))
         self._cohorts.begin(head)
         self._before_gap = list(self._members)
         self._partings_a_second = max(_PARTINGS_A_SECOND, len(self._members) / _PARTING_SECONDS)
@@ -190,17 +161,9 @@ class Hub:
             member = self._unswept.pop()
             if member not in self._members:
                 continue
-            link = member.link
-            silent = now - link.heard
-            if link.unsent_since is not None:
-                # Its pong would stand behind what it does not take: silence means nothing here.
-                if now - link.unsent_since > patience.stalled:
-                    self._cut(member, STALLED)
-            elif silent > patience.dead:
-                self._cut(member, DEAD)
-            elif min(silent, now - member.pinged) >= patience.ping:
-                member.pinged = now
-                link.ping()
+            verdict = member.look(now, patience)
+            if verdict is not None:
+                self._cut(member, verdict)
 
     def cut(self) -> None:
         """Cut all connections that are left; they are gone in a turn of the loop."""

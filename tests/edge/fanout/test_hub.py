@@ -2,8 +2,8 @@
 
 import pytest
 
-from edge.fanout.hub import Member
 from edge.fanout.link import Patience
+from edge.fanout.member import Member
 from edge.fanout.session import FELL_BEHIND, INTERRUPTED, SHUTDOWN, Session
 from edge.feed.log import Log
 from edge.feed.position import Position
