@@ -99,7 +99,7 @@ class ContainerService(Service):
         environment: Mapping[str, str],
         tls_ports: tuple[int, int] | None = None,
     ) -> None:
-        """``port``, ``tls_ports``: the host's and the container's. ``{host}`` in ``url`` and ``environment``: the engine's host."""
+        """``port``, ``tls_ports``: the host's and the container's. ``{host}`` in the texts: the engine's host."""
         # The thread is there before a container is. Were it made for the first one, a Ctrl-C while it begins would have
         # it forgotten, and the removal would get a thread of its own, and not wait for the creation.
         _creator.submit(bool).result()

@@ -88,7 +88,9 @@ async def test_killed_in_mid_window_it_loses_and_repeats_nothing(
             published = await author.publish(20)
             await client.until_shown(20)
             published += await author.publish(30)
-            await asyncio.to_thread(worker.until, lambda: worker.metric("postcast_held_records") > 0, "holds records")
+            await asyncio.to_thread(
+                worker.until, lambda: worker.metric("postcast_held_ids", kind="live") > 0, "holds records"
+            )
             worker.kill()
             published += await author.publish(10)
             system.worker()

@@ -6,6 +6,7 @@ from typing import Final
 
 from integration import topics
 from integration.author import author_of
+from integration.bench.usage import resident_bytes, serving
 from integration.clients import connect
 from integration.conftest import Install
 from integration.services import Services
@@ -14,6 +15,8 @@ from streams.contract import DeadLetter
 
 LATE_SECONDS: Final = 6.0
 KEPT_BYTES: Final = 64 * 1024
+BULK: Final = 300
+BULK_BYTES: Final = 64 << 20
 
 POISON: Final = [
     b"",
@@ -77,6 +80,37 @@ async def test_what_is_not_an_id_is_set_aside_and_the_rest_flows_on(
 
     # What is ready and what is not acknowledged, counted together.
     await asyncio.to_thread(shared.processes[0].until, lambda: messages() == "0", "acknowledges all")
+
+
+async def test_poison_in_bulk_costs_a_worker_little_while_kafka_is_away(
+    install: Install, owner: dict[str, str], services: Services
+) -> None:
+    """Of each body no more than its beginning is kept; all of them are set aside once Kafka is back."""
+    system = install()
+    worker = system.worker()
+    await asyncio.to_thread(worker.until_ready)
+    bodies = [b"%d: " % number + b"x" * (1 << 20) for number in range(BULK)]
+    async with author_of(system, owner) as author:
+        # The code for dead letters is loaded and run once, and its memory counted as the process's own.
+        await author.announce(b"poison")
+        await _letters(system, 1, {b"poison"})
+        process = serving(worker.port)
+        before = resident_bytes(process)
+        await asyncio.to_thread(services.kafka.pause)
+        try:
+            await author.announce(*bodies)
+            await asyncio.to_thread(worker.until, lambda: "Kafka" in worker.ask("/readyz")[1], "waits for Kafka")
+            await asyncio.to_thread(
+                worker.until, lambda: worker.metric("postcast_unacknowledged") == BULK, "has taken all of them"
+            )
+            grown = resident_bytes(process) - before
+        finally:
+            await asyncio.to_thread(services.kafka.resume)
+        assert grown < BULK_BYTES
+        letters = await _letters(system, BULK, set(bodies))
+    assert {(letter.length, len(letter.body)) for letter in letters} == {(len(body), KEPT_BYTES) for body in bodies}
+    [first, *_] = worker.events("letters.dead")
+    assert first["reason"] == "not_an_id"
 
 
 async def test_a_json_object_with_an_integer_id_is_an_announcement(shared: System, owner: dict[str, str]) -> None:

@@ -6,6 +6,8 @@ A real Apache Kafka, in a container: what stands in for it where no Docker engin
 import asyncio
 import os
 import secrets
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,7 +28,7 @@ from integration.conftest import Install, lacking
 from integration.containers import KAFKA_IMAGE, use_reaper_if_there, why_no_engine, why_no_image
 from integration.secured import USER, SecuredKafka
 from integration.system import Process
-from streams.contract import Offset
+from streams.contract import Offset, dead_letter, encode_dead
 from streams.settings import TopicSettings
 from streams.topics import WrongTopic, declare_topics
 
@@ -107,9 +109,9 @@ async def test_each_client_of_both_processes_gets_through(kafka: SecuredKafka, w
         assert await topic.partitions() == 1
         assert (await topic.bounds()).end == 1
         await topic.seek(Offset(0))
-        while not (records := await topic.read()):
+        while not (records := (await topic.read()).records):
             pass
-    assert records == [(0, b"a record")]
+    assert list(records) == [(0, b"a record")]
 
 
 def without(given: dict[str, str], *names: str) -> dict[str, str]:
@@ -207,11 +209,48 @@ async def test_a_wrong_password_is_waited_out_and_said(install: Install, kafka: 
     """Both processes run on, not ready, and their logs say what is refused."""
     system = install(**{**variables(kafka, "SCRAM-SHA-512"), "KAFKA_SASL_PASSWORD": "wr0ng-sesame"})
     for process in (system.worker(), system.edge()):
-        await asyncio.to_thread(
-            process.until, lambda p=process: "invalid credentials" in p.log.read_text("utf-8"), "says what is refused"
-        )
+
+        def says_why(log: Path = process.log) -> bool:
+            return "invalid credentials" in log.read_text("utf-8")
+
+        await asyncio.to_thread(process.until, says_why, "says what is refused")
         assert process.ask("/livez")[0] == 200
         assert process.ask("/readyz")[0] == 503
+
+
+def dead(given: dict[str, str], *arguments: str) -> tuple[int, str]:
+    """Run ``python -m streams dead`` with these settings; return its exit code and the last thing that it says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "streams", "dead", *arguments],
+        env={"PATH": os.environ["PATH"], "DEAD_TOPIC": f"dead.{secrets.token_hex(4)}", **given},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr.strip()
+
+
+async def test_dead_letters_are_read_and_written_by_the_same_settings(kafka: SecuredKafka) -> None:
+    for way in ("certificate", "SCRAM-SHA-512"):
+        mark = secrets.token_hex(4)
+        topics = {f"{kind.upper()}_TOPIC": f"{kind}.{mark}" for kind in ("created", "feed", "dead")}
+        given = {**variables(kafka, way), **topics}
+        await declare_topics(settings(variables(kafka, "PLAINTEXT"), **{k.lower(): v for k, v in topics.items()}))
+        async with AIOKafkaProducer(
+            bootstrap_servers=settings(variables(kafka, "PLAINTEXT")).kafka_servers
+        ) as producer:
+            letter = dead_letter("missing", "not in the database at 3 lookups", b"12")
+            await producer.send_and_wait(topics["DEAD_TOPIC"], encode_dead(letter))
+        assert await asyncio.to_thread(dead, given, "requeue") == (0, "1 requeued, 0 not")
+        assert await asyncio.to_thread(dead, given, "list") == (0, "0 letters")
+
+
+async def test_dead_letters_need_the_right_password_and_say_so(kafka: SecuredKafka) -> None:
+    given = {**variables(kafka, "PLAIN"), "KAFKA_SASL_PASSWORD": "wr0ng-sesame"}
+    code, said = await asyncio.to_thread(dead, given, "list")
+    assert code == 1
+    sentence = "no broker answers, or the user or the password is wrong"
+    assert said == f"postcast: Kafka at {given['KAFKA_URL']} cannot be read: {sentence}"
 
 
 async def partitions(found: TopicSettings) -> list[int]:

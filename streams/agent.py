@@ -81,7 +81,7 @@ class Flow(Service):
         state = FlowState(self._positions, self._windows, self._releases, self._logs, self._clock)
         self._intake = Intake(group, state, completion.dead_letter, max_held=settings.max_held)
         self.standing = Standing(group, state, self._intake)
-        """What metrics say of this flow."""
+        """What is held, behind and lagging."""
         # Counts assignments: what began under another number is not ours any more.
         self._assignment = 0
         self._rebalance = OpenWork(read)
@@ -186,7 +186,7 @@ class Flow(Service):
         if places or not list(self._positions):
             self._unanswered.close()
         else:
-            why = "no broker that leads the assigned partitions of posts.created answers"
+            why = "no broker of Kafka that leads the assigned partitions of posts.created answers"
             self._unanswered.work.waits("leader", why)
         return places
 

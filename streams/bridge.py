@@ -62,6 +62,7 @@ class Bridge(Service):
         self._gather = gather
         self._sleep = sleep
         self._outage = _Outage(stage)
+        self._metrics.queue_messages.set(float("nan"))
         self._drained = asyncio.Event()
         self._drained.set()
         # How many subscriptions in a row ended before a delivery was acknowledged.
@@ -111,6 +112,7 @@ class Bridge(Service):
                 self._outage.ends()
             forwarding = asyncio.create_task(consumer.run())
             self._drained.clear()
+            self._metrics.unacknowledged.set_function(lambda: consumer.open)
             try:
                 await self._first(
                     self.wait_until_stopped(),
@@ -123,25 +125,26 @@ class Bridge(Service):
                 self._drained.set()
                 forwarding.cancel()
                 await asyncio.gather(forwarding, return_exceptions=True)
+                self._metrics.unacknowledged.set_function(lambda: 0)
                 self._metrics.queue_messages.set(float("nan"))
 
     async def _watch(self, subscription: Subscription, consumer: Consumer) -> None:
         """Ask for the queue's depth, and find out whether silence means an empty queue; raises :class:`Lost` if not."""
+        heard = -1
         while True:
-            heard = consumer.heard
-            await self._sleep(DEPTH_SECONDS)
             with self._stage.work() as work, work.asks("rabbitmq", "RabbitMQ does not answer"):
                 depth = await subscription.depth()
             self._metrics.queue_messages.set(depth.messages)
+            if consumer.heard == heard and not consumer.open:
+                if not depth.consumers or (depth.messages and depth.consumers == 1):
+                    raise Lost(f"nothing arrives although the queue holds {depth.messages} messages")
+                if depth.messages:
+                    # Another consumer may be the only one that RabbitMQ delivers to, or be preferred. If that is not
+                    # so, RabbitMQ has forgotten ours.
+                    await subscription.renew()
+            heard = consumer.heard
+            await self._sleep(DEPTH_SECONDS)
             self._outage.ends()
-            if consumer.heard != heard or consumer.open:
-                continue
-            if not depth.consumers or (depth.messages and depth.consumers == 1):
-                raise Lost(f"nothing arrives although the queue holds {depth.messages} messages")
-            if depth.messages:
-                # Another consumer may be the only one that RabbitMQ delivers to, or be preferred. If that is not so,
-                # RabbitMQ has forgotten ours.
-                await subscription.renew()
 
     async def _drain(self, subscription: Subscription, consumer: Consumer, forwarding: asyncio.Task[None]) -> None:
         """Take no more deliveries, and let those in flight be confirmed and acknowledged."""

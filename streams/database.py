@@ -6,7 +6,7 @@ Whatever goes wrong here is not the fault of the ids that are asked for: it is :
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -27,8 +27,12 @@ setting that the server does not know), cant_change_runtime_param."""
 
 
 _IDLE_SECONDS: Final = 1.0
-"""How long a connection that was idle may take to answer; a healthy one does in 0.1 ms (docs/decisions/0005)."""
+"""How long a connection that was idle may take to answer; a healthy one does in 0.2 ms (docs/decisions/0005)."""
 _CLOSE_SECONDS: Final = 2.0
+
+
+Attempt = Callable[[str | None, int | None, str], Awaitable[asyncpg.Connection]]
+"""Connects to one host, port and kind of server (``target_session_attrs``); raises whatever goes wrong."""
 
 
 class NoConnection(Exception):
@@ -45,17 +49,17 @@ class Connector:
     It begins with the host that gave the last one, so that a silent host costs its limit once and not each time.
     """
 
-    def __init__(self, database: Database, *, answer_seconds: float) -> None:
-        """``answer_seconds``: how long an established connection may take to answer anything."""
+    def __init__(self, database: Database, attempt: Attempt) -> None:
         hosts = list(database.hosts)
         self._hosts = random.sample(hosts, len(hosts)) if database.is_balanced else hosts
-        self._database = database
-        self._answer_seconds = answer_seconds
+        self._attempt = attempt
+        # As libpq: a standby among all hosts, else any of them.
+        self._sessions = ("standby", "any") if database.session == "prefer-standby" else (database.session,)
 
     async def connect(self) -> asyncpg.Connection:
         """Return a new connection; raises :class:`NoConnection` when each host was tried."""
         reasons: dict[str, bool] = {}
-        for session in self._sessions():
+        for session in self._sessions:
             for number, (host, port) in enumerate(self._hosts):
                 try:
                     connection = await self._attempt(host, port, session)
@@ -67,25 +71,25 @@ class Connector:
                     return connection
         raise NoConnection("; ".join(reasons), is_final=all(reasons.values()))
 
-    def _sessions(self) -> tuple[str, ...]:
-        # As libpq: a standby among all hosts, else any of them.
-        return ("standby", "any") if self._database.session == "prefer-standby" else (self._database.session,)
 
-    async def _attempt(self, host: str | None, port: int | None, session: str) -> asyncpg.Connection:
-        database = self._database
+def attempts(database: Database, answer_seconds: float) -> Attempt:
+    """Return how one host is connected to; an established connection may take ``answer_seconds`` for any answer."""
+    tls = database.tls
+
+    async def attempt(host: str | None, port: int | None, session: str) -> asyncpg.Connection:
         try:
             return await asyncpg.connect(
                 # The words of TLS that asyncpg reads itself; only sslmode=require and stricter need our own context.
-                f"postgresql://?{urlencode(database.tls)}" if database.tls else None,
-                ssl=tls_context(database) if database.tls.get("sslmode") in {"require", *VERIFYING} else None,
-                direct_tls=True if database.tls.get("sslnegotiation") == "direct" else None,
+                f"postgresql://?{urlencode(tls)}" if tls else None,
+                ssl=tls_context(database) if tls.get("sslmode") in {"require", *VERIFYING} else None,
+                direct_tls=True if tls.get("sslnegotiation") == "direct" else None,
                 host=host,
                 port=port,
                 user=database.user,
                 password=database.password,
                 database=database.name,
                 timeout=database.connect_seconds,
-                command_timeout=self._answer_seconds,
+                command_timeout=answer_seconds,
                 target_session_attrs=session,
                 server_settings=dict(database.server_settings),
                 # PgBouncer gives each transaction another of its connections: nothing may be remembered of one.
@@ -94,6 +98,8 @@ class Connector:
             )
         except TimeoutError as error:
             raise ConnectionError(f"no connection within {database.connect_seconds:.0f} s") from error
+
+    return attempt
 
 
 def _is_final(error: Exception) -> bool:
@@ -108,7 +114,7 @@ def create_engine(database: Database, *, answer_seconds: float) -> AsyncEngine:
     JSON comes as its text. No statement is cached, and none has a name: behind PgBouncer in transaction mode a name
     stays in a connection of the server that another transaction is given, even another worker's.
     """
-    connector = Connector(database, answer_seconds=answer_seconds)
+    connector = Connector(database, attempts(database, answer_seconds))
 
     def creator() -> DBAPIConnection:
         dbapi: Any = engine.dialect.loaded_dbapi

@@ -76,12 +76,11 @@ def found_row(row: Row, image_base_url: str) -> Found:
 
 def post_of(row: Row, image_base_url: str) -> Post:
     """Turn a row into the post that a client sees; raises :class:`BadRow` for a NULL or another type in a column."""
-    for column, value in zip(Row._fields, row, strict=True):
-        if value is None:
-            raise BadRow(f"the post's {column} is NULL")
+    if None in row:
+        raise BadRow(f"the post's {Row._fields[row.index(None)]} is NULL")
     if not isinstance(row.created_at, datetime):
         raise BadRow("the post's created_at is no timestamp")
-    if not all(isinstance(key, str) for key in row.image_keys):
+    if None in row.image_keys:
         raise BadRow("the key of one of the post's images is NULL")
     return Post(
         id=row.id,

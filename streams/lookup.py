@@ -7,7 +7,7 @@ Unreadable; whatever goes wrong before is Unavailable.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, Protocol
 
 from asyncpg import InternalClientError, PostgresError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -123,11 +123,11 @@ class Lookup:
             state = _sqlstate(error)
             if self._is_own and state.startswith(_WRONG_STATEMENT) and state != _NO_RIGHTS:
                 raise Unusable(f"LOOKUP_SQL is wrong: {_said(error)}") from error
-            try:
-                _raise_anew(error)
-            except Unreadable as unreadable:
-                # No ids were asked for, so that none can be the reason.
-                raise Unavailable(str(unreadable)) from error
+            failed = failure(error)
+            if failed is None:
+                raise
+            # No ids were asked for, so that none can be the reason.
+            raise Unavailable(str(failed)) if isinstance(failed, Unreadable) else failed from error
 
     async def posts(self, ids: Sequence[PostId]) -> dict[PostId, Found]:
         """Return the posts that exist; raises Unavailable, TimedOut or Unreadable."""
@@ -136,33 +136,37 @@ class Lookup:
                 return await self._statement.ask(connection, ids)
         except NoConnection as error:
             raise Unavailable(str(error)) from error
-        except Exception as error:  # noqa: BLE001 - each is raised again, as what it means
-            _raise_anew(error)
+        except Exception as error:
+            failed = failure(error)
+            if failed is None:
+                raise
+            raise failed from error
 
     async def close(self) -> None:
         """Close the connection."""
         await close(self._engine)
 
 
-def _raise_anew(error: Exception) -> NoReturn:
-    """Raise what an error of executing the statement means; the error itself where that is not known."""
+def failure(error: Exception) -> Unavailable | TimedOut | Unreadable | None:
+    """Return what an error of executing a statement means, or None for an error that no statement should raise."""
     match error:
         case DBAPIError() | PostgresError():
-            state = _sqlstate(error)
-            if state in _TIMED_OUT:
-                raise TimedOut(_said(error)) from error
-            if state.startswith(_PERHAPS_THE_IDS) and state not in _NOT_THE_IDS:
-                raise Unreadable(_said(error)) from error
-            raise Unavailable(_said(error)) from error
+            return _meaning(_sqlstate(error))(_said(error))
         case TimeoutError():
-            raise TimedOut("the database did not answer in time") from error
+            return TimedOut("the database did not answer in time")
         case OSError() | SQLAlchemyError() | InternalClientError():
-            raise Unavailable(_said(error)) from error
+            return Unavailable(_said(error))
         case BadRow() | ValueError() | ArithmeticError():
             # The driver's decoders raise the latter two, unwrapped, for a value that Python cannot hold.
-            raise Unreadable(_said(error)) from error
+            return Unreadable(_said(error))
         case _:
-            raise error
+            return None
+
+
+def _meaning(state: str) -> type[Unavailable | TimedOut | Unreadable]:
+    if state in _TIMED_OUT:
+        return TimedOut
+    return Unreadable if state.startswith(_PERHAPS_THE_IDS) and state not in _NOT_THE_IDS else Unavailable
 
 
 def _sqlstate(error: Exception) -> str:

@@ -12,7 +12,7 @@ _ANSWER_SECONDS: Final = 5.0
 
 
 class Probe:
-    """Asks the coordinator of the worker's consumer group for the group's offsets."""
+    """Asks the coordinator of the worker's consumer group for the group's state."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -21,15 +21,16 @@ class Probe:
         """Say whether a broker and the group's coordinator answer within 5 s."""
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                await self._ask()
+                return await self._coordinates()
         except (KafkaError, OSError, TimeoutError):
             return False
-        return True
 
-    async def _ask(self) -> None:
+    async def _coordinates(self) -> bool:
         admin = AIOKafkaAdminClient(**self._settings.kafka_client("postcast-worker"))
         try:
             await admin.start()
-            await admin.list_consumer_group_offsets(self._settings.app_id)
+            answers = await admin.describe_consumer_groups([self._settings.app_id])
+            # A coordinator that is loading, or is none any more, says so in the group's error code.
+            return all(group[0] == 0 for answer in answers for group in answer.groups)
         finally:
             await admin.close()

@@ -143,10 +143,6 @@ class Publisher:
             done = await writing.round({p: created_records(group, attempt) for p, group in groups.items()})
             ids = [post for p, group in groups.items() for post in group[done.get(p, 0) * MAX_IDS :]]
 
-    async def reachable(self) -> bool:
-        """Say whether Kafka answers, by a connection that no consumer shares."""
-        return self._producer is not None and bool(await self._producer.client.force_metadata_update())
-
     def _required(self) -> AIOKafkaProducer:
         assert self._producer is not None, "a write before start()"  # noqa: S101 - the order of the services
         return self._producer

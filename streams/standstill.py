@@ -3,7 +3,7 @@
 Laws:
 
 * a partition that was just assigned, that has nothing left to do, or that moved is fine;
-* while the worker waits for Kafka or the database (*waiting*), no partition's time counts;
+* while a stage that works on batches waits for anything outside (*waiting*), no partition's time counts;
 * a partition that is not read for longer than the patience, although its log has records left, stands still;
 * a partition whose committed offset has not moved for the patience and a window stands still, unless some batch, lookup
   or write has made progress meanwhile.

@@ -56,6 +56,9 @@ class Metrics:
         self.queue_messages = Gauge(
             "postcast_queue_messages", "Deliveries that wait in the RabbitMQ queue, asked every 10 s", registry=registry
         )
+        self.unacknowledged = Gauge(
+            "postcast_unacknowledged", "Deliveries that were taken and are not acknowledged", registry=registry
+        )
         self.deliveries = Counter("postcast_deliveries", "Deliveries that Kafka has confirmed", registry=registry)
         self.batches = Counter("postcast_batches", "Batches looked up and published", registry=registry)
         self.posts = Counter("postcast_posts", "Posts published on the feed", registry=registry)

@@ -104,7 +104,7 @@ class Watch:
         return self._standstill.stuck(
             Millis(round(self._clock() * 1000)),
             places,
-            waiting=any(w.service in {"kafka", "database"} for w in self._progress.waiting if w.stage != _BRIDGE),
+            waiting=any(waiting.stage != _BRIDGE for waiting in self._progress.waiting),
             progressed=sum(stage.progressed for name, stage in stages if name in _BATCHES),
         )
 

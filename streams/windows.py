@@ -17,6 +17,7 @@ A record of ``posts.created`` becomes one :class:`Record` for each of its ids. L
   :meth:`Windows.next_batch`; after that it is *overdue*. What is live goes first. What is overdue is completed
   together, many windows in one batch; while a live window is due or open, such a batch is of at most
   :data:`OVERDUE_IDS` ids.
+* After an assignment each partition has :data:`FIRST_MS` to bring its first record before it counts as behind.
 * The records of a batch are in the order of (event time, partition, offset, place in the record).
 
 Time is told, never asked for; when it is set back, what was in the future is now. This module knows neither Kafka nor
@@ -33,6 +34,9 @@ CLOSE_MS: Final = Millis(750)
 
 LIVE_MS: Final = Millis(1000)
 """Until when after its end a window counts as live: by then it has closed (law 4)."""
+
+FIRST_MS: Final = Millis(2000)
+"""How long a partition of which nothing was read yet is waited for: a first fetch, and its way through Faust."""
 
 OVERDUE_IDS: Final = 5_000
 """How many ids an overdue batch has at most while a live window is due or open: a statement of some 40 ms."""
@@ -78,7 +82,7 @@ class Windows:
         # What is left of the live windows that are closed, in order, and the first of them.
         self._due: list[Record] = []
         self._due_window = Millis(0)
-        self._now = Millis(0)
+        self._now = self._since = Millis(0)
         # When it was last judged which windows are closed.
         self._judged = Millis(0)
 
@@ -107,7 +111,7 @@ class Windows:
         """
         self.clear()
         self._logs = {partition: _Log() for partition in partitions}
-        self._now = self._judged = now
+        self._now = self._judged = self._since = now
 
     def clear(self) -> None:
         """Drop everything, and gather for no partition."""
@@ -211,9 +215,12 @@ class Windows:
         return over
 
     def _is_awaited(self, window: Millis, read: Container[Partition], absent: Container[Partition]) -> bool:
-        """Say whether a partition may bring more for the window soon: it is in the middle of it."""
+        """Say whether a partition may bring more for the window soon: it is in the middle of it, or has only begun."""
+        beginning = self._now < self._since + FIRST_MS
         return any(
-            log.newest == window and partition not in read and partition not in absent
+            (log.newest == window or (log.newest is None and beginning))
+            and partition not in read
+            and partition not in absent
             for partition, log in self._logs.items()
         )
 
@@ -259,6 +266,7 @@ class Windows:
             if log.newest is not None:
                 log.newest = min(log.newest, self._window(now))
         self._judged = min(self._judged, now)
+        self._since = min(self._since, now)
 
     def _window(self, time: Millis) -> Millis:
         return Millis(time - time % self._size)

@@ -82,7 +82,7 @@ class Boot(BootStrategy):
             self.agents(),
             self.kafka_conductor(),
             self.tables(),
-            [app.flow, app.bridge, app.watchdog, app.started],
+            [app.flow, app.bridge, app.watchdog, app.all_started],
         )
 
 
@@ -96,7 +96,7 @@ class Worker(faust.App):
     flow: Flow
     bridge: Bridge
     watchdog: Watchdog
-    started: Started
+    all_started: Started
 
     def _new_transport(self) -> TransportT:
         transport = super()._new_transport()
@@ -156,7 +156,7 @@ def create_app(settings: Settings, checkpoint: Callable[[str], None] = lambda _:
         worker_redirect_stdouts=False,
         web_port=settings.worker_port,
     )
-    app.started = Started(progress.stage("start"))
+    app.all_started = Started(progress.stage("start"))
     bridge, read, look_up, publish, commit = map(progress.stage, ("bridge", "read", "look up", "publish", "commit"))
     lookup, publisher = Lookup(settings), Publisher(settings)
     completion = Completion(

@@ -168,6 +168,14 @@ def test_the_tables_of_metrics_are_complete_and_true() -> None:
     assert {re.sub(r"\{.*", "", name) for name in named} - {"process_*"} == metrics()
 
 
+def test_there_is_an_alert_for_every_metric_of_a_worker() -> None:
+    alerts = " ".join(cells[0] for cells in rows(section(OPERATIONS, "## Alerts worth having")))
+    # A replay, a retry and a batch alone are no reason to wake anybody, and the version is no state.
+    silent = {"postcast_retries_total", "postcast_batches_total", "postcast_build_info", "postcast_lag_records"}
+    worker = {name for name in metrics() if name.startswith("postcast_")} - silent
+    assert {name for name in worker if not re.search(rf"\b{name}\b", alerts)} == set()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_every_metric_that_is_named_exists(page: Path) -> None:
     named = re.findall(r"\b(?:postcast|edge)_[a-z_]+", " ".join(spans(prose(page))))
@@ -275,3 +283,11 @@ def test_the_worked_example_of_a_wrong_clock_is_what_windows_do() -> None:
         taken += [(batch.window, record.event_time, record.offset) for record in batch.records]
     assert len(taken) == 6
     assert taken == expected
+
+
+def test_the_worked_example_of_a_lookup_is_what_the_tests_run() -> None:
+    """Without the first line of each file, which says what it is."""
+    page = (ROOT / "docs" / "lookup.md").read_text("utf-8")
+    for name in ("comments.sql", "comments_lookup.sql"):
+        _, statement = (ROOT / "integration" / name).read_text("utf-8").split("\n", 1)
+        assert f"```sql\n{statement}```\n" in page

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings
 
 import edge.settings
 import streams.settings
+from runtime.sources import SECRETS
 
 Manifest = dict[str, Any]
 
@@ -108,7 +109,7 @@ def test_a_misspelt_field_is_refused_wherever_it_stands(path: tuple[str | int, .
 
 def test_kustomization_lists_every_file_once() -> None:
     """No file of the folder is forgotten, none is listed that is not there, and no object is defined twice."""
-    files = sorted(path.name for path in K8S.iterdir() if path.name != "kustomization.yaml")
+    files = sorted(path.name for path in K8S.glob("*.yaml") if path.name != "kustomization.yaml")
     assert sorted(KUSTOMIZATION["resources"]) == files
     documents = list(chain.from_iterable(yaml.safe_load_all((K8S / file).read_text()) for file in files))
     assert len(documents) == len(MANIFESTS)
@@ -206,6 +207,25 @@ def test_passwords_are_given_to_the_worker_alone_and_are_placeholders() -> None:
     secret = MANIFESTS["Secret", "postcast-streams"]["stringData"]
     assert sorted(secret) == ["AMQP_URL", "DATABASE_URL"]
     assert all("://REPLACE-USER:REPLACE-PASSWORD@" in url for url in secret.values())
+
+
+def test_the_worker_can_have_its_secrets_as_files() -> None:
+    """The optional component names a file for each key of the Secret, where the Secret is mounted, and no more."""
+    folder = K8S / "secret-files"
+    (patch,) = yaml.safe_load((folder / "kustomization.yaml").read_text())["patches"]
+    manifest = yaml.safe_load((folder / patch["path"]).read_text())
+    pod = manifest["spec"]["template"]["spec"]
+    (patched,) = pod["containers"]
+    (mount,), (volume,) = patched["volumeMounts"], pod["volumes"]
+    assert (manifest["metadata"]["name"], patched["name"]) == ("postcast-streams", container("streams")["name"])
+    assert (mount["name"], volume["secret"]["secretName"]) == (volume["name"], "postcast-streams")
+    assert patched["envFrom"] == [{"configMapRef": {"name": "postcast"}}]
+    keys = MANIFESTS["Secret", "postcast-streams"]["stringData"]
+    assert patched["env"] == [{"name": f"{key}_FILE", "value": f"{mount['mountPath']}/{key}"} for key in sorted(keys)]
+    assert keys.keys() <= SECRETS
+    assert (
+        pod["securityContext"]["fsGroup"] == deployment("streams")["template"]["spec"]["securityContext"]["runAsGroup"]
+    )
 
 
 @pytest.mark.parametrize("component", COMPONENTS)

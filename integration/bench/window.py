@@ -97,4 +97,4 @@ class _Window:
         return await asyncio.to_thread(self._count)
 
     def _count(self) -> float:
-        return self._worker.metric("postcast_windows_total")
+        return self._worker.metric("postcast_batches_total")

@@ -66,7 +66,13 @@ class Runner:
         async with asyncio.timeout(_SCHEDULE_SECONDS):
             seen, stuck, restarts, promises = await self._observe(name, faults)
         verdict = judge(seen)
-        if not verdict.is_clean or stuck or promises or any(fault.evidence is None for fault in seen.faults):
+        if (
+            not verdict.is_clean
+            or stuck
+            or promises
+            or restarts
+            or any(fault.evidence is None for fault in seen.faults)
+        ):
             keep(name, seen, self._installation.logs)
         deliveries = sum(len(view.arrivals) for view in seen.views)
         gaps = sum(view.gaps for view in seen.views)

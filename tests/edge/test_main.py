@@ -9,11 +9,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 import pytest
 
 from edge.access.limits import SPARE
 
+ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if name in {"PATH", "PYTHONPATH", "VIRTUAL_ENV"}},
     # Nobody listens there: the edge starts, and waits for Kafka.
@@ -23,10 +25,15 @@ ENVIRONMENT = {
 }
 
 
-def start(environment: Mapping[str, str]) -> subprocess.Popen[str]:
-    """Start an edge."""
+def start(environment: Mapping[str, str], folder: Path = ROOT) -> subprocess.Popen[str]:
+    """Start an edge in a working directory."""
     return subprocess.Popen(
-        [sys.executable, "-m", "edge"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "edge"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -54,6 +61,19 @@ def test_says_what_is_wrong_and_does_not_start() -> None:
     first, second = errors.splitlines()
     assert first == "KAFKA_URL is missing; .env.example says what it is."
     assert second.startswith("EDGE_PORT is wrong: ")
+
+
+def test_reads_a_file_in_its_working_directory_and_logs_as_it_is_told(tmp_path: Path) -> None:
+    """At a level and in a form of the operator's choice; what looks like a setting and is none is named."""
+    (tmp_path / ".env").write_text("LOG_LEVEL=warning\nLOG_FORMAT=console\nKAFKA_BROKERS=a:9092\nEDGE_HOST=192.0.2.1\n")
+    with start({**ENVIRONMENT, "PYTHONPATH": str(ROOT)}, folder=tmp_path) as process:
+        try:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+        finally:
+            process.kill()
+    assert "[warning  ] settings.unread" in first
+    assert "KAFKA_BROKERS is set and not read; the setting's name is KAFKA_URL." in first
 
 
 def test_says_that_its_port_is_taken() -> None:

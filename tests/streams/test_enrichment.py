@@ -13,7 +13,7 @@ ROW = Row(1, "Post 1", NEW_YEAR, 7, "seven", ["a", "b"], 3)
 
 
 def record(offset: int, post: int, attempt: int = 0) -> Record:
-    return Record(Millis(0), Partition(0), Offset(offset), PostId(post), attempt)
+    return Record(Millis(0), Partition(0), Offset(offset), 0, PostId(post), attempt)
 
 
 def found(*posts: int) -> dict[PostId, Found]:

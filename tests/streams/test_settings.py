@@ -6,6 +6,9 @@ import pytest
 
 from streams.settings import Settings, load, load_topics
 
+NOT_ENCODED = (
+    "a character of the user or the password is not percent-encoded: / is %2F, ? is %3F, # is %23, @ is %40, % is %25"
+)
 RIGHT = {
     "AMQP_URL": "amqp://user:queue-secret@broker:5672/",
     "DATABASE_URL": "postgres://postgres:12345678@localhost:5432/postgres?sslmode=disable",
@@ -31,15 +34,36 @@ def test_the_replaced_services_values_work_unchanged() -> None:
     settings = load()
     assert settings.amqp_url.get_secret_value() == RIGHT["AMQP_URL"]
     assert settings.queue_name == "created-posts"
-    assert settings.database_dsn == "postgresql://postgres:12345678@localhost:5432/postgres?sslmode=disable"
+    assert settings.database.hosts == (("localhost", 5432),)
+    assert settings.database.tls == {"sslmode": "disable"}
     assert settings.window_ms == 5000
 
 
-def test_parameters_that_only_libpq_knows_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(
-        "DATABASE_URL", "postgresql://u@h/d?connect_timeout=3&application_name=posts&binary_parameters=yes"
-    )
-    assert load().database_dsn == "postgresql://u@h/d?application_name=posts"
+def test_the_lookups_statement_is_read_from_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert not load().lookup_sql
+    (tmp_path / "lookup.sql").write_text("SELECT :ids", "utf-8-sig")
+    monkeypatch.setenv("LOOKUP_SQL", str(tmp_path / "lookup.sql"))
+    assert load().lookup_sql == "SELECT ($1::bigint[])"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "{} cannot be read: No such file or directory"),
+        (b"SELECT 1", "it does not contain :ids"),
+        (b"\xff", "{} is not UTF-8"),
+    ],
+)
+def test_a_statement_that_cannot_be_read_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, why: str
+) -> None:
+    path = tmp_path / "lookup.sql"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv("LOOKUP_SQL", str(path))
+    with pytest.raises(SystemExit) as ended:
+        load()
+    assert str(ended.value) == f"LOOKUP_SQL is wrong: {why.format(path)}."
 
 
 def test_several_hosts_of_rabbitmq_have_a_url_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,6 +100,11 @@ def test_several_brokers_are_joined_by_semicolons(monkeypatch: pytest.MonkeyPatc
             "DATABASE_URL",
             "mysql://postgres:12345678@localhost/x",
             "DATABASE_URL is wrong: must look like postgres://user:password@host:port/database.",
+        ),
+        (
+            "DATABASE_URL",
+            "postgres://postgres:1234/5678@localhost/x",
+            f"DATABASE_URL is wrong: {NOT_ENCODED}.",
         ),
         (
             "KAFKA_URL",

@@ -88,7 +88,7 @@ def test_metrics_can_be_asked_for_outside_of_an_event_loop() -> None:
     assert registry.get_sample_value("postcast_tasks") == 0
 
 
-class Holds:
+class Held:
     """A flow with a backlog on partition 3."""
 
     held_live = 7
@@ -103,7 +103,7 @@ def test_what_is_held_and_what_is_behind_is_read_when_it_is_asked_for() -> None:
     registry = CollectorRegistry()
     metrics = Metrics(registry, Progress(lambda: 0.0))
     assert registry.get_sample_value("postcast_held_ids", {"kind": "live"}) is None
-    metrics.read_from(Holds())
+    metrics.read_from(Held())
     assert registry.get_sample_value("postcast_held_ids", {"kind": "live"}) == 7
     assert registry.get_sample_value("postcast_held_ids", {"kind": "overdue"}) == 5000
     assert registry.get_sample_value("postcast_partitions_behind") == 1

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.contract import Millis, Offset, Partition, PostId
-from streams.windows import CLOSE_MS, LIVE_MS, OVERDUE_IDS, Batch, Record, Windows
+from streams.windows import CLOSE_MS, FIRST_MS, LIVE_MS, OVERDUE_IDS, Batch, Record, Windows
 
 SIZE = 5000
 HOUR = 3_600_000
@@ -178,6 +178,15 @@ def test_no_window_waits_for_a_partition_without_a_record() -> None:
     w = windows(0, 1)
     add(w, 0, 0, 1000)
     assert close(w, 5000, [0]) == [(0, [(0, 0)])]
+
+
+def test_after_an_assignment_each_partition_has_time_to_bring_its_first_record() -> None:
+    """So that a worker that was away for a minute completes what it finds in order."""
+    w = windows(0, 1, since=HOUR)
+    add(w, 0, 0, 1000, now=HOUR)
+    add(w, 0, 1, 6000, now=HOUR)
+    assert close(w, HOUR + FIRST_MS - 1, [0]) == []
+    assert close(w, HOUR + FIRST_MS, [0]) == [(0, [(0, 0), (0, 1)])]
 
 
 def test_no_window_waits_for_a_partition_that_is_absent() -> None:

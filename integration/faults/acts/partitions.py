@@ -4,7 +4,7 @@ import time
 from typing import Final
 
 from integration.faults import logs
-from integration.faults.scene import Scene
+from integration.faults.scene import Scene, Unprovable
 from integration.faults.schedule import Fault
 
 _ADDED: Final = 4
@@ -21,7 +21,10 @@ async def add(scene: Scene, _: Fault) -> str:
     scene.announcer.note(posts)
     for partition, post in enumerate(posts, start=count - _ADDED):
         await logs.place(url, created, partition, [(b'{"id":%d}' % post, now_ms)])
-    await scene.until(lambda: scene.is_shown(posts), "posts on the new partitions are shown", 2 * _NOTICED_SECONDS)
-    if (took := time.monotonic() - begun) > _NOTICED_SECONDS:
-        scene.charges.append(f"posts on added partitions took {took:.0f} s, and {_NOTICED_SECONDS:.0f} s are allowed")
-    return f"posts.created grew to {count} partitions, and what was on the new ones was shown after {took:.1f} s"
+    grown = f"posts.created grew to {count} partitions"
+    try:
+        await scene.until(lambda: scene.is_shown(posts), "posts on the new ones are shown", _NOTICED_SECONDS)
+    except Unprovable as late:
+        scene.charges.append(f"{grown}, and {late}")
+        return grown
+    return f"{grown}, and what was on the new ones was shown after {time.monotonic() - begun:.1f} s"
