@@ -1,147 +1,314 @@
-"""Laws 1 and 2 as a machine: a simulated log, a worker that crashes at every step, and what clients see.
+"""Laws 1, 2 and 6 as a machine: the real bridge, flow and completion between brokers in memory, and what clients see.
 
-The worker here is the real windows and the real frontier in the order in which :mod:`streams.agent`
-uses them; Kafka is a few lists. Between any two steps the worker may die, lose its partitions, or find
-its clock elsewhere. Whatever happens, every post is shown, once, to clients of every edge.
+RabbitMQ, Kafka and PostgreSQL are lists; each may be slow, refuse, or be away for a while. At any moment, and at each
+checkpoint, the worker may be killed; it may lose its partitions, or have its clock set. Whatever happens, every post is
+shown, once, or is a dead letter if it was not in the database.
 """
 
-import msgspec
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any, cast
+
+from aiokafka.errors import KafkaConnectionError
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from prometheus_client import CollectorRegistry
 
 from edge.feed.repeats import Repeats
-from streams.contract import Millis, Offset, Partition, PostId, Publication
-from streams.frontier import Frontier
-from streams.windows import Batch, Windows, parts
+from streams.agent import Flow
+from streams.bridge import Bridge
+from streams.completion import Completion
+from streams.contract import Offset, Partition, PostId, decode_created, decode_dead, decode_feed
+from streams.enrichment import Found
+from streams.group import Group
+from streams.letters import LetterLog
+from streams.lookup import TimedOut, Unavailable
+from streams.progress import Progress, Work
+from streams.settings import Settings
+from streams.telemetry import Metrics
+from tests.streams.doubles import MemoryLookup, MemoryPublisher, MemoryRabbitMQ, Written
+from tests.streams.memory_group import MemoryGroup, MemoryStream
+from tests.streams.virtual import VirtualLoop
 
-SIZE = Millis(5000)
-PARTITIONS = (Partition(0), Partition(1))
+PARTITIONS = 2
+SETTINGS = Settings.model_validate(
+    {
+        "amqp_url": "amqp://broker",
+        "database_url": "postgres://database/db",
+        "kafka_url": "kafka://broker",
+        "window_seconds": 1,
+        "max_batch": 4,
+        "max_held": 12,
+        "prefetch": 10,
+        "created_partitions": PARTITIONS,
+    }
+)
+
+
+class Kafka(MemoryPublisher):
+    """Writes posts.created to the logs of a group. A write may stand there before it is confirmed."""
+
+    def __init__(self, group: MemoryGroup, world: "Delivery") -> None:
+        super().__init__(partitions=PARTITIONS)
+        self._group = group
+        self._world = world
+
+    async def _confirm(self, records: list[Written], work: Work) -> None:
+        await asyncio.sleep(0)
+        self.records += records
+        for record in records:
+            if record.topic == SETTINGS.created_topic:
+                self._group.write(Partition(record.partition), self._world.wall(), record.value)
+        for topic in {record.topic for record in records}:
+            gate = self.gate(topic)
+            if gate.is_shut:
+                work.waits("kafka", "Kafka has not confirmed what was written")
+            await gate.passed()
+        work.progressed()
 
 
 class Delivery(RuleBasedStateMachine):
-    """One worker, two partitions, one feed."""
+    """One worker after the other, one queue, two partitions, one feed."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.log: dict[Partition, list[tuple[int, int]]] = {p: [] for p in PARTITIONS}  # (timestamp, post)
-        self.committed = dict.fromkeys(PARTITIONS, 0)
-        self.feed: list[list[int]] = []
-        self.now = 10_000
+        self.loop = VirtualLoop()
+        self.set_by = 0.0
+        self.group = MemoryGroup(PARTITIONS)
+        self.kafka = Kafka(self.group, self)
+        self.rabbitmq = MemoryRabbitMQ(prefetch=SETTINGS.prefetch)
+        self.lookup = MemoryLookup()
         self.posts = 0
-        self.start()
+        self.ever_missing: set[int] = set()
+        self.kill_at: str | None = None
+        self.killed = False
+        self.run(self.begin())
 
-    def start(self) -> None:
-        self.windows = Windows(SIZE)
-        self.windows.assign(PARTITIONS)
-        self.frontier: Frontier[Partition] = Frontier()
-        self.read = dict(self.committed)
-        self.to_do: list[Batch] = []
-        self.confirmed: Batch | None = None
+    def wall(self) -> float:
+        return 1_000_000_000 + self.loop.time() + self.set_by
 
-    # -- the world -------------------------------------------------------------------------------
-
-    @rule(partition=st.sampled_from(PARTITIONS), skew=st.integers(-20_000, 20_000))
-    def announce(self, partition: Partition, skew: int) -> None:
-        self.posts += 1
-        self.log[partition].append((self.now + skew, self.posts))
-
-    @rule(step=st.integers(1, 8000))
-    def time_passes(self, step: int) -> None:
-        self.now += step
-
-    @rule()
-    def crash(self) -> None:
-        self.start()
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something in the loop; when the worker is killed meanwhile, the next one begins."""
+        with contextlib.suppress(asyncio.CancelledError):
+            self.loop.run_until_complete(work)
+        if self.killed:
+            self.kill()
 
     # -- the worker ------------------------------------------------------------------------------
 
-    @rule(partition=st.sampled_from(PARTITIONS), count=st.integers(1, 5))
-    def poll(self, partition: Partition, count: int) -> None:
-        for timestamp, post in self.log[partition][self.read[partition] : self.read[partition] + count]:
-            offset = Offset(self.read[partition])
-            self.frontier.hold(partition, offset)
-            self.windows.add(
-                partition=partition,
-                offset=offset,
-                timestamp=Millis(timestamp),
-                now=Millis(self.now),
-                post=PostId(post),
-                attempt=0,
-            )
-            self.read[partition] += 1
+    async def begin(self) -> None:
+        progress = Progress(self.loop.time)
+        metrics = Metrics(CollectorRegistry(), progress)
+        letters = LetterLog(self.loop.time, lambda *_: None)
+        completion = Completion(
+            SETTINGS,
+            lookup=self.lookup,
+            publisher=self.kafka,
+            look_up=progress.stage("look up"),
+            publish=progress.stage("publish"),
+            metrics=metrics,
+            letters=letters,
+            checkpoint=self.checkpoint,
+        )
+        self.flow = Flow(
+            cast(Group, self.group),
+            SETTINGS,
+            completion=completion,
+            read=progress.stage("read"),
+            commit=progress.stage("commit"),
+            metrics=metrics,
+            checkpoint=self.checkpoint,
+            wall=self.wall,
+            steady=self.loop.time,
+        )
+        self.bridge = Bridge(
+            SETTINGS,
+            self.rabbitmq,
+            self.kafka,
+            stage=progress.stage("bridge"),
+            metrics=metrics,
+            letters=letters,
+            checkpoint=self.checkpoint,
+        )
+        self.events: asyncio.Queue[Any] = asyncio.Queue()
+        self.group.generation += 1
+        self.group.pause([])
+        await self.flow.start()
+        self.consuming = asyncio.create_task(self.flow.consume(cast(Any, MemoryStream(self.events))))
+        self.fetching = asyncio.create_task(self.fetch_for_ever())
+        await self.flow.on_assigned()
+        await self.bridge.start()
 
-    @precondition(lambda self: not self.to_do)
-    @rule(pressed=st.booleans(), max_batch=st.integers(1, 4))
-    def close(self, pressed: bool, max_batch: int) -> None:
-        read = {p for p in PARTITIONS if self.read[p] == len(self.log[p])}
-        batch = self.windows.close(Millis(self.now), read)
-        if batch is None and pressed:
-            batch = self.windows.take()
-        if batch is not None:
-            self.to_do = list(parts(batch, max_batch))
+    async def fetch_for_ever(self) -> None:
+        while True:
+            for partition in self.group.partitions:
+                for event in self.group.fetch(partition, count=5):
+                    self.events.put_nowait(event)
+            await asyncio.sleep(0.1)
 
-    @precondition(lambda self: self.to_do and self.confirmed is None)
+    def checkpoint(self, name: str) -> None:
+        if name == self.kill_at:
+            # Nothing of the worker goes on from here.
+            self.kill_at, self.killed = None, True
+            for task in asyncio.all_tasks():
+                task.cancel()
+
     @rule()
-    def publish(self) -> None:
-        self.confirmed = self.to_do.pop(0)
-        self.feed.append(list(dict.fromkeys(int(r.post) for r in self.confirmed.records)))
+    def kill(self) -> None:
+        self.kill_at, self.killed = None, False
+        self.end()
+        self.loop.run_until_complete(self.begin())
 
-    @precondition(lambda self: self.confirmed is not None)
-    @rule()
-    def finish(self) -> None:
-        assert self.confirmed is not None
-        for record in self.confirmed.records:
-            self.frontier.finish(record.partition, [record.offset])
-        self.confirmed = None
+    def end(self) -> None:
+        while tasks := asyncio.all_tasks(self.loop):
+            for task in tasks:
+                task.cancel()
+            self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+
+    @rule(name=st.sampled_from(["bridge.confirmed", "feed.confirmed", "retry.confirmed", "partitions.revoked"]))
+    def kill_at_checkpoint(self, name: str) -> None:
+        self.kill_at = name
+
+    @rule(failures=st.integers(0, 2), pause=st.sampled_from([0, 1, 4]))
+    def rebalance(self, failures: int, pause: float) -> None:
+        async def rebalance() -> None:
+            await self.flow.on_revoked()
+            self.group.failures["begin"].extend([KafkaConnectionError()] * failures)
+            await asyncio.sleep(pause)
+            self.group.generation += 1
+            await self.flow.on_assigned()
+
+        self.run(rebalance())
+
+    # -- the world -------------------------------------------------------------------------------
+
+    @rule(count=st.integers(1, 8), missing=st.booleans())
+    def announce(self, count: int, missing: bool) -> None:
+        ids = range(self.posts + 1, self.posts + count + 1)
+        self.posts += count
+        if missing:
+            self.ever_missing.add(ids[0])
+        self.lookup.found |= {PostId(post): Found(b"{}", None) for post in ids[int(missing) :]}
+
+        async def publish() -> None:
+            self.rabbitmq.publish(*(b"%d" % post for post in ids))
+
+        self.run(publish())
 
     @rule()
-    def commit(self) -> None:
-        for partition, last in self.frontier.release().items():
-            assert last + 1 > self.committed[partition]
-            self.committed[partition] = last + 1
+    def insert_what_is_missing(self) -> None:
+        self.lookup.found |= {PostId(post): Found(b"{}", None) for post in self.ever_missing}
+
+    @rule(seconds=st.sampled_from([0.01, 0.3, 1.0, 3.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.run(asyncio.sleep(seconds))
+
+    @rule(seconds=st.sampled_from([-100, -3, 3, 100]))
+    def clock_is_set(self, seconds: float) -> None:
+        self.set_by += seconds
+
+    @rule(
+        topic=st.sampled_from([SETTINGS.created_topic, SETTINGS.feed_topic, SETTINGS.dead_topic]), is_open=st.booleans()
+    )
+    def kafka_confirms(self, topic: str, is_open: bool) -> None:
+        gate = self.kafka.gate(topic)
+        (gate.open if is_open else gate.shut)()
+
+    @rule(is_open=st.booleans())
+    def database_answers(self, is_open: bool) -> None:
+        (self.lookup.gate.open if is_open else self.lookup.gate.shut)()
+
+    @rule(error=st.sampled_from([Unavailable("away"), TimedOut("slow"), ZeroDivisionError("a defect")]))
+    def lookup_fails(self, error: Exception) -> None:
+        self.lookup.failures.append(error)
+
+    @rule(failures=st.integers(1, 3))
+    def commits_fail(self, failures: int) -> None:
+        self.group.failures["commit"].extend([KafkaConnectionError()] * failures)
+
+    @rule()
+    def consumer_loses_its_place(self) -> None:
+        """Of what was fetched some records are dropped on their way."""
+        while not self.events.empty():
+            self.events.get_nowait()
+
+    @rule()
+    def connection_to_rabbitmq_is_lost(self) -> None:
+        async def lose() -> None:
+            if self.rabbitmq.subscriptions:
+                self.rabbitmq.lose("cut")
+
+        self.run(lose())
 
     # -- the promise -----------------------------------------------------------------------------
 
     @invariant()
-    def what_is_committed_is_on_the_feed(self) -> None:
-        published = {post for record in self.feed for post in record}
-        for partition, offset in self.committed.items():
-            assert {post for _, post in self.log[partition][:offset]} <= published
+    def what_is_committed_is_somewhere_else(self) -> None:
+        safe = set(self.shown()) | self.dead()
+        for partition, committed in self.group.commits.items():
+            for offset, (_, value) in self.group.logs[partition].items():
+                created = decode_created(value)
+                if offset < committed:
+                    assert all(post in safe or self.is_announced_again(post, created.attempt) for post in created.ids)
+
+    @invariant()
+    def what_is_acknowledged_is_in_kafka(self) -> None:
+        assert {int(body) for body in self.rabbitmq.acknowledged} <= {
+            int(post) for created in self.kafka.created for post in created.ids
+        }
+
+    @invariant()
+    def the_worker_lives(self) -> None:
+        assert not self.flow.crashed
+        assert not self.bridge.crashed
 
     @invariant()
     def nothing_is_shown_twice(self) -> None:
         shown = self.shown()
         assert len(shown) == len(set(shown))
 
+    def is_announced_again(self, post: PostId, attempt: int) -> bool:
+        return any(post in created.ids and created.attempt > attempt for created in self.kafka.created)
+
     def shown(self) -> list[int]:
         """Return what a client sees that was there from the beginning."""
         repeats = Repeats(reach=1000)
         seen: list[int] = []
-        for offset, posts in enumerate(self.feed):
-            publications = [Publication("created", post, msgspec.Raw(b"{}")) for post in posts]
-            seen += [posts[index] for index in repeats.first_seen(Offset(offset), publications)]
+        for offset, value in enumerate(self.kafka.values(SETTINGS.feed_topic)):
+            publications = decode_feed(value).publications
+            seen += [publications[index].id for index in repeats.first_seen(Offset(offset), publications)]
         return seen
 
+    def dead(self) -> set[int]:
+        return {int(decode_dead(value).body) for value in self.kafka.values(SETTINGS.dead_topic)}
+
     def teardown(self) -> None:
-        """However it went: without further crashes everything is shown in the end, and released."""
-        for _ in range(10_000):
-            for partition in PARTITIONS:
-                self.poll(partition, 1000)
-            self.now += 5000
-            if not self.to_do:
-                self.close(pressed=False, max_batch=3)
-            if self.to_do and self.confirmed is None:
-                self.publish()
-            if self.confirmed is not None:
-                self.finish()
-            self.commit()
-            if all(self.committed[p] == len(self.log[p]) for p in PARTITIONS):
+        """However it went: when everything answers, everything is shown in the end, released and acknowledged."""
+        self.kill_at = None
+        self.lookup.failures.clear()
+        for failures in self.group.failures.values():
+            failures.clear()
+        for gate in (self.lookup.gate, *self.kafka.gates.values()):
+            gate.open()
+        for _ in range(100):
+            self.run(asyncio.sleep(5))
+            if self.is_done():
                 break
-        assert sorted(self.shown()) == list(range(1, self.posts + 1))
-        assert self.frontier.held == 0
-        assert {p: len(log) for p, log in self.log.items()} == self.committed
+        assert self.is_done()
+        shown, dead = set(self.shown()), self.dead()
+        assert shown | dead == set(range(1, self.posts + 1))
+        assert dead <= self.ever_missing
+        assert len(self.shown()) == len(shown)
+        assert self.flow.standing.held_live + self.flow.standing.held_overdue == 0
+        self.end()
+        self.loop.close()
+
+    def is_done(self) -> bool:
+        ends = {partition: end for partition, end in self.group.end.items() if end}
+        return self.group.commits == ends and not self.rabbitmq.ready and not self.rabbitmq.unacknowledged
 
 
 TestDelivery = Delivery.TestCase
-TestDelivery.settings = settings(max_examples=200, stateful_step_count=40)
+TestDelivery.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)

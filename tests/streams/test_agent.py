@@ -754,7 +754,9 @@ async def test_a_worker_whose_partitions_have_no_leader_says_so_and_stops_saying
     async with running() as bench:
         bench.group.leaders_gone.update({P0, P1})
         assert await bench.flow.places() == {}
-        assert bench.waiting == ["read: leader: no broker that leads the assigned partitions of posts.created answers"]
+        assert bench.waiting == [
+            "read: leader: no broker of Kafka that leads the assigned partitions of posts.created answers"
+        ]
         bench.group.leaders_gone.discard(P1)
         assert list(await bench.flow.places()) == [P1]
         assert bench.waiting == []
