@@ -7,7 +7,6 @@ not acknowledged, and some of it is announced twice; the readers of the feed kno
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import ExitStack
 from typing import Any, Final
 
 from mode import Service
@@ -16,6 +15,7 @@ from streams.consumer import GATHER_SECONDS, Consumer
 from streams.contract import DeadLetter, PostId, encode_dead
 from streams.deliveries import Acknowledgement
 from streams.letters import LetterLog
+from streams.outage import Outage
 from streams.progress import Stage, Work
 from streams.publisher import Publishes
 from streams.rabbit import Lost, Subscribes, Subscription
@@ -61,7 +61,7 @@ class Bridge(Service):
         self._checkpoint = checkpoint
         self._gather = gather
         self._sleep = sleep
-        self._outage = _Outage(stage)
+        self._outage = Outage(stage)
         self._metrics.queue_messages.set(float("nan"))
         self._drained = asyncio.Event()
         self._drained.set()
@@ -94,7 +94,7 @@ class Bridge(Service):
                 logged.add(repr(error))
                 log.error("bridge.failed", error=repr(error), exc_info=None if seen else error)
             if not self.should_stop:
-                await self._first(self.wait_until_stopped(), self._sleep(_pause(self._failures)))
+                await _first(self.wait_until_stopped(), self._sleep(_pause(self._failures)))
                 self._failures += 1
 
     async def _consume(self) -> None:
@@ -114,11 +114,11 @@ class Bridge(Service):
             self._drained.clear()
             self._metrics.unacknowledged.set_function(lambda: consumer.open)
             try:
-                await self._first(
+                await _first(
                     self.wait_until_stopped(),
                     self._watch(subscription, consumer),
                     _raised(subscription.ended),
-                    forwarding,
+                    _ended(forwarding),
                 )
                 await self._drain(subscription, consumer, forwarding)
             finally:
@@ -151,7 +151,7 @@ class Bridge(Service):
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 await subscription.cancel()
-                await self._first(consumer.drained(), forwarding)
+                await _first(consumer.drained(), _ended(forwarding))
         except TimeoutError:
             log.warning("bridge.not_drained", deliveries=consumer.open)
 
@@ -195,57 +195,27 @@ class Bridge(Service):
         if self._outage.failing:
             self._outage.ends()
 
-    async def _first(self, *awaitables: Coroutine[Any, Any, None] | asyncio.Task[None]) -> None:
-        """Return when the first is done, with its error if it has one; those that are coroutines are cancelled."""
-        tasks = [one if isinstance(one, asyncio.Task) else asyncio.create_task(one) for one in awaitables]
-        begun = [task for task, one in zip(tasks, awaitables, strict=True) if task is not one]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in begun:
-                task.cancel()
-            await asyncio.gather(*begun, return_exceptions=True)
-
-
-class _Outage:
-    """The stage's report while there is no subscription.
-
-    After an error of the bridge's own it goes on, neither progressing nor waiting, until a new subscription has proved
-    itself: a bridge that fails again and again is a stage that stands still.
-    """
-
-    def __init__(self, stage: Stage) -> None:
-        self.failing = False
-        self._stage = stage
-        self._report = ExitStack()
-        self._work: Work | None = None
-
-    def waits(self, why: str) -> None:
-        """Report that there is no subscription, and why."""
-        self.failing = False
-        if self._work is None:
-            self._work = self._report.enter_context(self._stage.work())
-        self._work.waits("rabbitmq", why)
-
-    def fails(self) -> None:
-        """Report that there is no subscription, and that nothing outside the worker is the reason."""
-        if not self.failing:
-            self.ends()
-            self.failing = True
-            self._work = self._report.enter_context(self._stage.work())
-
-    def ends(self) -> None:
-        """Report that there is a subscription."""
-        self.failing = False
-        self._work = None
-        self._report.close()
-
 
 def _pause(failures: int) -> float:
     return PAUSES[min(failures, len(PAUSES) - 1)]
 
 
+async def _ended(task: asyncio.Task[None]) -> None:
+    await asyncio.shield(task)
+
+
 async def _raised(ended: asyncio.Future[Lost]) -> None:
     raise await asyncio.shield(ended)
+
+
+async def _first(*coroutines: Coroutine[Any, Any, None]) -> None:
+    """Return when the first is done, with its error if it has one; the others are cancelled."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
