@@ -17,13 +17,15 @@ import structlog
 
 from edge.access.entrance import Gate
 from edge.access.limits import Place
-from edge.fanout.hub import Hub, Member
+from edge.fanout.hub import Hub
 from edge.fanout.link import Client
+from edge.fanout.member import Member
 from edge.fanout.session import Session
 from edge.wire.allowance import EARLY, Violation
 from edge.wire.closing import CUT, NO_CODE, Disconnect, answer_to
+from edge.wire.events import Close, Message, Ping
 from edge.wire.frames import PING, close_frame, pong_frame
-from edge.wire.websocket import Close, Message, Ping, Reader
+from edge.wire.websocket import Reader
 
 _logger = structlog.get_logger("edge.server")
 
@@ -91,10 +93,7 @@ class WebSocket(asyncio.Protocol):
         """Since when the transport has held unsent bytes; None when it holds none."""
 
     def open(self, answer: bytes, session: Session, *, is_early: bool) -> None:
-        """Write the 101 and begin; end at once if the client has sent something before it.
-
-        The connection must be this protocol's already. Raises nothing: there is nobody left to answer.
-        """
+        """Write the 101 and begin; end at once if ``is_early``. Raises nothing: there is nobody left to answer."""
         transport = self._transport
         transport.set_write_buffer_limits(high=0)
         if transport.get_write_buffer_size():

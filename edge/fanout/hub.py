@@ -7,14 +7,16 @@ transport holds unsent bytes it is held. After ``SLICE_SECONDS`` of work the loo
 
 import asyncio
 import math
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
 
 from edge.fanout.cohorts import MOST, Cohort, Cohorts
 from edge.fanout.link import Link, Patience, WriteEach
-from edge.fanout.session import DEAD, INTERRUPTED, SHUTDOWN, STALLED, Session
+from edge.fanout.member import Gap, Member
+from edge.fanout.partings import Partings
+from edge.fanout.session import INTERRUPTED, SHUTDOWN, Session
 from edge.feed.log import Log
 from edge.feed.position import Position, Reason
 from edge.wire.closing import By, Disconnect
@@ -23,40 +25,6 @@ from edge.wire.frames import welcome
 # Some 800 small writes: long enough that going round the loop costs nothing beside them, short
 # beside the time that a post takes from a window's end to a client anyway.
 SLICE_SECONDS: Final = 0.005
-# After a gap clients that cannot be told are closed one after the other: they come back, to edges that have the same
-# gap, and would all come at once. Faster only where that would take longer than a minute.
-_PARTINGS_A_SECOND: Final = 200.0
-_PARTING_SECONDS: Final = 60.0
-
-
-class _Gap(NamedTuple):
-    """Where everybody goes on after a gap in the feed, and the frame that tells of it: the same for all."""
-
-    position: Position
-    greeting: bytes
-
-
-class Member:
-    """A session and its link, as the hub keeps them."""
-
-    __slots__ = ("_hub", "gap", "key", "link", "pinged", "session")
-
-    def __init__(self, hub: "Hub", session: Session, link: Link, gap: _Gap | None, now: float) -> None:
-        self._hub = hub
-        self.gap = gap
-        """The gap behind which it goes on, if it has come before there was one."""
-        self.key = link.key
-        self.session = session
-        self.link = link
-        self.pinged = now
-
-    def held(self) -> None:
-        """Hear that the transport holds bytes that it could not send."""
-        self._hub.hold(self)
-
-    def drained(self) -> None:
-        """Hear that it holds none any more."""
-        self._hub.release(self)
 
 
 class Hub:
@@ -84,10 +52,10 @@ class Hub:
         self._members: set[Member] = set()
         self._cohorts: Cohorts[Member] = Cohorts(log.head, together)
         self._unswept: list[Member] = []
-        self._gap: _Gap | None = None
+        self._gap: Gap | None = None
         self._before_gap: list[Member] = []
-        self._parting: deque[Member] = deque()
-        self._partings_a_second = 0.0
+        self._looked: tuple[Position, Gap | None] = log.tail, None
+        self._partings: Partings[Member] = Partings()
         self._is_turn_due = False
         self.posts_sent = 0
         self.bytes_sent = 0
@@ -138,10 +106,13 @@ class Hub:
 
     def publish(self) -> None:
         """Send what the log has got; end those that it has moved past."""
-        for member in [held for held in self._cohorts.held if held.gap is not self._gap]:
-            self._move(member)
-        for member in [held for held in self._cohorts.held if not held.session.keeps_up(self._log)]:
-            self._close(member)
+        looked = self._log.tail, self._gap
+        if looked != self._looked:
+            self._looked = looked
+            for member in list(self._cohorts.held):
+                self._move(member)
+                if not member.session.keeps_up(self._log):
+                    self._close(member)
         self._go_round()
 
     def hold(self, member: Member) -> None:
@@ -164,10 +135,10 @@ class Hub:
         :meth:`sweep`, one after the other.
         """
         head = self._log.head
-        self._gap = _Gap(head, welcome(str(self._log.cursor_at(head)), reason))
+        self._gap = Gap(head, welcome(str(self._log.cursor_at(head)), reason))
         self._cohorts.begin(head)
         self._before_gap = list(self._members)
-        self._partings_a_second = max(_PARTINGS_A_SECOND, len(self._members) / _PARTING_SECONDS)
+        self._partings.expect(len(self._members))
         self._go_round()
 
     def end(self, disconnect: Disconnect, *, but: int = 0) -> None:
@@ -182,7 +153,10 @@ class Hub:
 
         And close the next of those that could not be told of a gap; the share is that of a second.
         """
-        self._part(math.ceil(share * self._partings_a_second))
+        for member in self._partings.take(share):
+            if member in self._members:
+                member.session.end(INTERRUPTED)
+                self._close(member)
         if not self._unswept:
             self._unswept = list(self._members)
         now = self._clock()
@@ -190,29 +164,14 @@ class Hub:
             member = self._unswept.pop()
             if member not in self._members:
                 continue
-            link = member.link
-            silent = now - link.heard
-            if link.unsent_since is not None:
-                # Its pong would stand behind what it does not take: silence means nothing here.
-                if now - link.unsent_since > patience.stalled:
-                    self._cut(member, STALLED)
-            elif silent > patience.dead:
-                self._cut(member, DEAD)
-            elif min(silent, now - member.pinged) >= patience.ping:
-                member.pinged = now
-                link.ping()
+            verdict = member.look(now, patience)
+            if verdict is not None:
+                self._cut(member, verdict)
 
     def cut(self) -> None:
         """Cut all connections that are left; they are gone in a turn of the loop."""
         for member in self._members:
             self._cut(member, SHUTDOWN)
-
-    def _part(self, count: int) -> None:
-        for _ in range(min(count, len(self._parting))):
-            member = self._parting.popleft()
-            if member in self._members:
-                member.session.end(INTERRUPTED)
-                self._close(member)
 
     def _move(self, member: Member) -> None:
         """Have a client go on behind the newest gap, unless it does already."""
@@ -222,7 +181,7 @@ class Hub:
         member.gap = gap
         member.session.miss(*gap)
         if not member.session.form.has_cursor:
-            self._parting.append(member)
+            self._partings.add(member)
         if member not in self._cohorts.held:
             self._cohorts.place(member)
 

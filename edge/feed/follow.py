@@ -7,15 +7,16 @@ missing among those that are read are a gap, too, and the log goes on behind the
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 import structlog
 
 from edge.feed.log import Log
 from edge.feed.position import Gap, Reason
 from edge.feed.start import Bounds, continues, start
+from edge.feed.topic import Readers, Topic, Unreachable
 from streams.contract import Offset
 
 _logger = structlog.get_logger("edge.source")
@@ -27,54 +28,6 @@ _SHORTEST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 # A window of many records is more than one read: so long it may take until that is said.
 _BEHIND_SECONDS: Final = 2.0
-
-
-class Unreachable(Exception):
-    """Kafka does not answer."""
-
-
-class Read(NamedTuple):
-    """What a read has brought: records in order, where the next read begins, and where the feed ended then."""
-
-    records: Sequence[tuple[Offset, bytes]]
-    next_offset: Offset
-    end: Offset
-
-
-class Topic(Protocol):
-    """What the source needs of Kafka. Every method raises :class:`Unreachable`."""
-
-    async def partitions(self) -> int:
-        """Say how many partitions there are; 0 when the topic does not exist."""
-        ...
-
-    async def bounds(self) -> Bounds:
-        """Say which records there are."""
-        ...
-
-    async def end(self) -> Offset:
-        """Say which offset the next record will get, as of this call or later."""
-        ...
-
-    async def seek(self, offset: Offset) -> None:
-        """Read on from ``offset``."""
-        ...
-
-    async def read(self) -> Read:
-        """Return a few records, or none when there was none for a while."""
-        ...
-
-
-class Readers(Protocol):
-    """Those that the log is read for."""
-
-    def publish(self) -> None:
-        """Send what the log has got."""
-        ...
-
-    def interrupt(self, reason: Reason) -> None:
-        """Tell of a gap in the feed: the log has begun anew."""
-        ...
 
 
 class Source:

@@ -16,8 +16,8 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from edge.feed.follow import Read, Unreachable
 from edge.feed.start import Bounds
+from edge.feed.topic import Read, Unreachable
 from runtime.kafka import obstacle
 from streams.contract import Offset
 
@@ -32,7 +32,7 @@ _BATCH_RECORDS: Final = 8
 
 
 class KafkaTopic:
-    """A topic's partition 0. Every method raises :class:`edge.feed.follow.Unreachable` when Kafka does not answer."""
+    """A topic's partition 0. Every method raises :class:`edge.feed.topic.Unreachable` when Kafka does not answer."""
 
     def __init__(self, topic: str, asker: AIOKafkaConsumer, reader: AIOKafkaConsumer) -> None:
         self._topic = topic

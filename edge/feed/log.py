@@ -24,10 +24,10 @@ from typing import Final, NamedTuple
 
 from edge.feed.forms import Forms
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, before, stamp_of
-from edge.feed.record import Record
+from edge.feed.record import Record, publications_of
 from edge.feed.repeats import Repeats
 from edge.wire.frames import Form
-from streams.contract import BadRecord, Offset, Publication, decode_feed
+from streams.contract import Offset
 
 # Records leave this part of the room to their other forms. A catch-up needs one form of what it reads, compressed
 # for most; compressed to 40 %, a quarter of the room holds that of four fifths of the records in the rest.
@@ -130,7 +130,7 @@ class Log:
             return Appended() if stamp == self._newest[1] else Gap("recreated")
         if offset != self.next_offset:
             return Gap("interrupted")
-        publications, error = _decode(value)
+        publications, error = publications_of(value)
         fresh = self._repeats.first_seen(offset, publications)
         self._newest = (offset, stamp)
         self.next_offset = Offset(offset + 1)
@@ -248,13 +248,3 @@ class Log:
             gone += 1
         del self._records[:gone]
         self._forms.fit(self._limit - self._records_bytes)
-
-
-def _decode(value: bytes) -> tuple[list[Publication], str | None]:
-    try:
-        # The payloads stay encoded, so their characters are nobody's business until a browser
-        # closes the connection over them (RFC 6455 §8.1).
-        value.decode()
-        return decode_feed(value).publications, None
-    except (BadRecord, UnicodeDecodeError) as error:
-        return [], str(error)

@@ -13,11 +13,23 @@ control frames are whole and short (§5.5), text is UTF-8 and known not to be as
 messages stand alone, since the answer to the client's offer asks for that (:mod:`edge.wire.deflate`).
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
-from edge.wire.allowance import BYTES, SIZE, Allowance, Traffic, Violation
-from edge.wire.closing import Disconnect
+from edge.wire.allowance import BYTES, SIZE, Allowance, Traffic
 from edge.wire.deflate import NotDeflate, TooLong, inflated
+from edge.wire.events import (
+    MASK_BYTES,
+    Broken,
+    Event,
+    Message,
+    Ping,
+    Pong,
+    broken,
+    close_of,
+    no_utf8,
+    rest_of_text,
+    unmasked,
+)
 
 _FIN: Final = 0x80
 _RSV1: Final = 0x40
@@ -38,55 +50,6 @@ _LENGTH_16: Final = 126
 _MEDIUM: Final = 0xFFFF
 _LONG: Final = (1 << 63) - 1
 _HEAD_BYTES: Final = 2
-_MASK_BYTES: Final = 4
-_CODE_BYTES: Final = 2
-
-# The codes that may be sent: those of RFC 6455 §7.4.1 and IANA's registry, and the ranges of §7.4.2.
-_CODES: Final = frozenset((*range(1000, 1004), *range(1007, 1015)))
-_OWN_CODES: Final = range(3000, 5000)
-
-
-class Message(NamedTuple):
-    """A whole message, inflated; UTF-8 where ``is_text``."""
-
-    data: bytes
-    is_text: bool
-
-
-class Ping(NamedTuple):
-    """A ping, to be answered with its payload."""
-
-    payload: bytes
-
-
-class Pong(NamedTuple):
-    """A pong, asked for or not."""
-
-    payload: bytes
-
-
-class Close(NamedTuple):
-    """The client closes; without a code when it says none."""
-
-    code: int | None
-    reason: str
-
-
-Event = Message | Ping | Pong | Close | Violation
-
-
-class _Broken(Exception):
-    def __init__(self, violation: Violation) -> None:
-        super().__init__(violation)
-        self.violation = violation
-
-
-def _broken(reason: str, code: int = 1002) -> _Broken:
-    return _Broken(Violation(None, Disconnect(code, reason)))
-
-
-def _no_utf8() -> _Broken:
-    return _broken("the text is not UTF-8", 1007)
 
 
 class Reader:
@@ -132,7 +95,7 @@ class Reader:
         unread = self._unread + data[:within]
         try:
             done = self._read(unread, events, now)
-        except _Broken as broken:
+        except Broken as broken:
             self._is_over = True
             events.append(broken.violation)
         if within < len(data) and not self._is_over:
@@ -167,13 +130,13 @@ class Reader:
             if data[at] & _OPCODE >= _CLOSE:
                 if end - begin < length:
                     break
-                payload = _unmasked(data[begin : begin + length], data[begin - _MASK_BYTES : begin])
+                payload = unmasked(data[begin : begin + length], data[begin - MASK_BYTES : begin])
                 self._count(data[at] & _OPCODE, length, now)
                 self._control(data[at] & _OPCODE, payload, events)
                 at = begin + length
             else:
                 self._begin_frame(data[at], length, now)
-                self._mask = data[begin - _MASK_BYTES : begin]
+                self._mask = data[begin - MASK_BYTES : begin]
                 self._left = length
                 at = begin
                 if not length:
@@ -188,39 +151,39 @@ class Reader:
         length = second & _LENGTH
         self._check(first, second)
         size = 0 if length <= _SHORT else 2 if length == _LENGTH_16 else 8
-        begin = at + _HEAD_BYTES + size + _MASK_BYTES
+        begin = at + _HEAD_BYTES + size + MASK_BYTES
         if size:
-            if len(data) < begin - _MASK_BYTES:
+            if len(data) < begin - MASK_BYTES:
                 return None
             length = int.from_bytes(data[at + _HEAD_BYTES : at + _HEAD_BYTES + size])
             if length <= (_SHORT if size == 2 else _MEDIUM):  # noqa: PLR2004 - the length in 16 bits
-                raise _broken("a length in more bytes than it takes")
+                raise broken("a length in more bytes than it takes")
             if length > _LONG:
-                raise _broken("a length of more than 63 bits")
+                raise broken("a length of more than 63 bits")
         return None if len(data) < begin else (begin, length)
 
     def _check(self, first: int, second: int) -> None:
         opcode = first & _OPCODE
         if opcode not in _OPCODES:
-            raise _broken("an opcode that is reserved")
+            raise broken("an opcode that is reserved")
         # RFC 7692 §6: of a message's frames only the first one says whether it is compressed.
         allowed = _RSV1 if self._is_deflated and opcode in (_TEXT, _BINARY) else 0
         if first & _RSV & ~allowed:
-            raise _broken("a reserved bit that was not agreed on")
+            raise broken("a reserved bit that was not agreed on")
         if not second & _MASKED:
-            raise _broken("a frame that is not masked")
+            raise broken("a frame that is not masked")
         if opcode >= _CLOSE:
             if not first & _FIN:
-                raise _broken("a control frame in fragments")
+                raise broken("a control frame in fragments")
             if second & _LENGTH > _SHORT:
-                raise _broken("a control frame of more than 125 bytes")
+                raise broken("a control frame of more than 125 bytes")
         elif (opcode == _CONTINUATION) != (self._message is not None):
-            raise _broken("a message must end before the next one begins")
+            raise broken("a message must end before the next one begins")
 
     def _count(self, opcode: int, length: int, now: float) -> None:
         violation = self._allowance.frame(opcode, length, now)
         if violation is not None:
-            raise _Broken(violation)
+            raise Broken(violation)
 
     def _begin_frame(self, first: int, length: int, now: float) -> None:
         self._count(first & _OPCODE, length, now)
@@ -232,11 +195,11 @@ class Reader:
     def _take(self, piece: bytes) -> None:
         """Keep some of a message."""
         assert self._message is not None  # noqa: S101 - a data frame was begun; told to the type checker
-        plain = _unmasked(piece, self._mask)
-        turn = len(piece) % _MASK_BYTES
+        plain = unmasked(piece, self._mask)
+        turn = len(piece) % MASK_BYTES
         self._mask = self._mask[turn:] + self._mask[:turn]
         if self._opcode == _TEXT:
-            self._partial = _rest_of_text(self._partial + plain)
+            self._partial = rest_of_text(self._partial + plain)
         self._message += plain
 
     def _end_frame(self, events: list[Event]) -> None:
@@ -248,18 +211,18 @@ class Reader:
         self._message, self._partial, self._mask = None, b"", b""
         if self._opcode & _RSV1:
             message = self._inflated(message)
-            partial = _rest_of_text(message) if is_text else b""
+            partial = rest_of_text(message) if is_text else b""
         if partial:
-            raise _no_utf8()
+            raise no_utf8()
         events.append(Message(message, is_text))
 
     def _inflated(self, message: bytes) -> bytes:
         try:
             return inflated(message, self._limit)
         except TooLong:
-            raise _Broken(SIZE) from None
+            raise Broken(SIZE) from None
         except NotDeflate:
-            raise _broken("the message cannot be inflated") from None
+            raise broken("the message cannot be inflated") from None
 
     def _control(self, opcode: int, payload: bytes, events: list[Event]) -> None:
         if opcode == _PING:
@@ -267,35 +230,5 @@ class Reader:
         elif opcode == _PONG:
             events.append(Pong(payload))
         else:
-            events.append(_close(payload))
+            events.append(close_of(payload))
             self._is_over = True
-
-
-def _unmasked(data: bytes, mask: bytes) -> bytes:
-    size = len(data)
-    key = (mask * (size // _MASK_BYTES + 1))[:size]
-    return (int.from_bytes(data) ^ int.from_bytes(key)).to_bytes(size)
-
-
-def _rest_of_text(text: bytes) -> bytes:
-    """Return the bytes at the end that are the beginning of a character."""
-    try:
-        text.decode()
-    except UnicodeDecodeError as error:
-        # Of all errors this one says that what there is would be right.
-        if error.reason != "unexpected end of data":
-            raise _no_utf8() from None
-        return text[error.start :]
-    return b""
-
-
-def _close(payload: bytes) -> Close:
-    if not payload:
-        return Close(None, "")
-    code = int.from_bytes(payload[:_CODE_BYTES])
-    if len(payload) < _CODE_BYTES or not (code in _CODES or code in _OWN_CODES):
-        raise _broken("a close code that may not be sent")
-    try:
-        return Close(code, payload[_CODE_BYTES:].decode())
-    except UnicodeDecodeError:
-        raise _no_utf8() from None

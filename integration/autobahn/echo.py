@@ -6,8 +6,8 @@ no such mode.
 
 from edge.clients.websocket import WebSocket
 from edge.server import Server
+from edge.wire.events import Message
 from edge.wire.frames import text_frame
-from edge.wire.websocket import Message
 
 _BINARY = 0x82
 """FIN and the opcode of binary messages (RFC 6455 §5.2), of which the edge sends none."""

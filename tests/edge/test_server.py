@@ -25,6 +25,7 @@ from edge.wire.websocket import Reader
 from streams.contract import Offset
 from tests.edge.kit.edge import MAX_MESSAGE_BYTES, Edge, posts, serving
 from tests.edge.kit.listening import RULES, gate
+from tests.edge.kit.pair import connecting
 from tests.edge.kit.records import record
 from tests.strict import Handshake
 
@@ -416,6 +417,32 @@ async def test_behind_a_trusted_proxy_each_client_has_its_own_limit() -> None:
         ):
             assert await refusal(edge, forwarded_for="203.0.113.1, 192.0.2.1, 127.0.0.2") == CROWDED
     assert [each["peer"] for each in logged if each["event"] == "session.opened"] == ["192.0.2.1", "192.0.2.2"]
+
+
+async def test_connections_of_a_trusted_proxy_are_not_its_own_before_anything_was_asked() -> None:
+    """Two are open, neither has said for whom: each is somebody else's in the end."""
+    rules = replace(RULES, trusted=parse_networks("127.0.0.0/8"))
+    async with serving(through=gate(rules, per_address=1)) as edge, connecting(edge) as one, connecting(edge) as other:
+        while edge.gate.census.connections < 2:
+            await asyncio.sleep(0)
+        for number, peer in enumerate((one, other), 1):
+            head = Handshake().request.replace(b"\r\n\r\n", b"\r\nX-Forwarded-For: 192.0.2.%d\r\n\r\n" % number)
+            await peer.send(head)
+            assert (await peer.read_head()).startswith(b"HTTP/1.1 101 ")
+
+
+@pytest.mark.parametrize(("total", "per_address", "status"), [(1, 0, b"503"), (100, 1, b"429")])
+async def test_a_connection_of_which_there_are_too_many_is_closed_by_the_server(
+    total: int, per_address: int, status: bytes
+) -> None:
+    """It holds a place until it is gone; the answer says that it will be."""
+    through = gate(total=total, per_address=per_address)
+    async with serving(through=through) as edge, edge.connect(), connecting(edge) as peer:
+        await peer.send(Handshake().request)
+        head = await peer.read_head()
+        assert head.startswith(b"HTTP/1.1 %b " % status)
+        assert b"\r\nConnection: close\r\n" in head
+        assert (await peer.read_all()).endswith(b".\n")
 
 
 async def test_a_trusted_proxy_that_says_nothing_has_no_limit_of_its_own() -> None:

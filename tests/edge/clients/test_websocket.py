@@ -11,8 +11,8 @@ from edge.clients import websocket
 from edge.fanout.session import FELL_BEHIND, SHUTDOWN
 from edge.wire.allowance import BYTES, PINGS
 from edge.wire.closing import Disconnect
+from edge.wire.events import Message
 from edge.wire.frames import close_frame, text_frame
-from edge.wire.websocket import Message
 from tests.edge.kit.edge import serving
 from tests.edge.kit.pair import MANY, masked, pair, paired
 from tests.edge.kit.records import frames

@@ -2,8 +2,8 @@
 
 import pytest
 
-from edge.fanout.hub import Member
 from edge.fanout.link import Patience
+from edge.fanout.member import Member
 from edge.fanout.session import FELL_BEHIND, INTERRUPTED, SHUTDOWN, Session
 from edge.feed.log import Log
 from edge.feed.position import Position
@@ -207,6 +207,25 @@ def test_after_a_gap_nobody_is_told_in_the_same_turn_as_all_others() -> None:
             stage.turns.turn()
         stage.hub.sweep(PATIENCE, 0.05)
     assert sorted(len(line.got) for line in plain) == [number for number in range(1, 6) for _ in range(10)]
+
+
+def test_who_is_held_is_looked_at_when_the_log_has_forgotten_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not for each record, nor twice a second while there is none: there may be thousands."""
+    stage = Stage(log_of(record(1)))
+    stage.join(room=0)
+    stage.publish(2)
+    looks: list[Session] = []
+    keeps_up = Session.keeps_up
+
+    def look(session: Session, log: Log) -> bool:
+        looks.append(session)
+        return keeps_up(session, log)
+
+    monkeypatch.setattr(Session, "keeps_up", look)
+    for _ in range(10):
+        stage.hub.publish()
+    stage.publish(3)
+    assert looks == []
 
 
 def test_a_client_that_was_held_during_a_gap_goes_on_behind_it() -> None:

@@ -9,10 +9,11 @@ import structlog
 
 from edge.fanout.session import Session
 from edge.feed import follow
-from edge.feed.follow import Read, Source, Unreachable
+from edge.feed.follow import Source
 from edge.feed.log import Log
 from edge.feed.position import Position
 from edge.feed.start import Bounds
+from edge.feed.topic import Read, Unreachable
 from edge.wire.frames import Form
 from streams.contract import Offset
 from tests.edge.kit.lines import Line, Turns, hub_of

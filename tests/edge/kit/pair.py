@@ -11,8 +11,8 @@ from typing import Any, Final
 from websockets.frames import Frame, Opcode
 
 from edge.clients.websocket import WebSocket
+from edge.wire.events import Message
 from edge.wire.frames import text_frame
-from edge.wire.websocket import Message
 from tests.edge.kit.edge import Edge, serving
 from tests.strict import Handshake
 

@@ -12,7 +12,8 @@ from websockets.frames import Frame, Opcode
 
 from edge.wire.allowance import BYTES, FRAGMENTS, MESSAGES, PINGS, SIZE, Traffic, Violation
 from edge.wire.deflate import deflated
-from edge.wire.websocket import Close, Event, Message, Ping, Pong, Reader
+from edge.wire.events import Close, Event, Message, Ping, Pong
+from edge.wire.websocket import Reader
 from tests.edge.kit.cutting import cut
 from tests.fuzz.corpus import inputs, mutated
 
