@@ -43,9 +43,9 @@ _TAIL_LINES: Final = 12
 ENGINE_ERRORS: Final = (docker.errors.DockerException, requests.exceptions.RequestException)
 
 
-# A Ctrl-C interrupts the wait for this thread, not the thread: when a container comes to be removed, one whose
-# creation was under way is created, and known.
-_creator: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="containers")
+creator: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="containers")
+"""Creates and removes all that the engine keeps for us. A Ctrl-C interrupts the wait for this thread, not the thread:
+when a container comes to be removed, one whose creation was under way is created, and known."""
 
 
 def why_no_engine() -> str | None:
@@ -102,7 +102,7 @@ class ContainerService(Service):
         """``port``, ``tls_ports``: the host's and the container's. ``{host}`` in the texts: the engine's host."""
         # The thread is there before a container is. Were it made for the first one, a Ctrl-C while it begins would have
         # it forgotten, and the removal would get a thread of its own, and not wait for the creation.
-        _creator.submit(bool).result()
+        creator.submit(bool).result()
         self._container = DockerContainer(image)
         host = self._container.get_docker_client().host().replace("localhost", "127.0.0.1")
         # Demo credentials are for this machine alone, unless the engine is another machine.
@@ -123,7 +123,7 @@ class ContainerService(Service):
                 self._container.get_wrapped_container().start()
             else:
                 self._created = True
-                _creator.submit(self._container.start).result()
+                creator.submit(self._container.start).result()
         except ENGINE_ERRORS as error:
             raise ServiceError(
                 f"{self.name}: the container of {self._container.image} did not start: {error}"
@@ -167,7 +167,7 @@ class ContainerService(Service):
 
     def close(self) -> None:
         """Remove the container and its volumes."""
-        _creator.submit(self._container.stop).result()
+        creator.submit(self._container.stop).result()
 
     def run(self, *command: str) -> str:
         """Run a program in the container."""

@@ -198,7 +198,7 @@ def test_a_container_is_removed_after_it_was_created_though_its_thread_was_inter
 
     with ThreadPoolExecutor(max_workers=1) as creator:
         monkeypatch.setattr(containers, "DockerContainer", Container)
-        monkeypatch.setattr(containers, "_creator", creator)
+        monkeypatch.setattr(containers, "creator", creator)
         service = containers.rabbitmq("image")
         with monkeypatch.context() as patched, contextlib.suppress(KeyboardInterrupt):
             patched.setattr(threading.Thread, "start", interrupted)

@@ -15,7 +15,7 @@ from testcontainers.core.exceptions import ContainerStartException
 from testcontainers.core.network import Network
 
 from integration import probes
-from integration.containers import ENGINE_ERRORS, ContainerService, kafka_environment
+from integration.containers import ENGINE_ERRORS, ContainerService, creator, kafka_environment
 from integration.ports import free_port
 
 BROKERS: Final = 3
@@ -76,39 +76,49 @@ class PeerNetwork:
     """The network of the brokers: each has the same address in it, however often it leaves and comes back."""
 
     def __init__(self) -> None:
+        self._subnet: ipaddress.IPv4Network | None = None
+        self._network: Network | None = None
+
+    def create(self) -> None:
+        """Create it."""
+        creator.submit(self._create).result()
+
+    def _create(self) -> None:
         # Fixed addresses need a subnet that was asked for. Which one is free the engine knows best: it gives one away.
         with Network() as probe:
-            [config] = _inspected(probe)["IPAM"]["Config"]
-        self._subnet = ipaddress.ip_network(config["Subnet"])
+            engines_own = _engines_own(probe)
+            engines_own.reload()
+            [config] = engines_own.attrs["IPAM"]["Config"]
+        self._subnet = ipaddress.IPv4Network(config["Subnet"])
         pool = IPAMConfig(pool_configs=[IPAMPool(subnet=str(self._subnet))])
         # Without a way out it is never where a container's published port leads.
         self._network = Network(docker_network_kw={"internal": True, "ipam": pool}).create()
 
     def address(self, number: int) -> str:
         """Return a broker's address."""
+        assert self._subnet is not None
         return str(self._subnet[_FIRST_ADDRESS + number])
 
     def attach(self, container: str, number: int) -> None:
         """Connect a container."""
-        self._docker().connect(container, ipv4_address=self.address(number))
+        _engines_own(self._network).connect(container, ipv4_address=self.address(number))
 
     def detach(self, container: str) -> None:
         """Disconnect a container; its open connections hear nothing of it."""
-        self._docker().disconnect(container, force=True)
+        _engines_own(self._network).disconnect(container, force=True)
 
     def remove(self) -> None:
-        """Remove it, when nobody is connected any more."""
-        self._network.remove()
+        """Remove it, when nobody is connected any more; harmless when it was never created."""
+        creator.submit(self._remove).result()
 
-    def _docker(self) -> Any:
-        return self._network._unwrap_network  # noqa: SLF001 - it has no word for an address, nor for leaving
+    def _remove(self) -> None:
+        if self._network is not None:
+            self._network.remove()
 
 
-def _inspected(network: Network) -> dict[str, Any]:
-    docker = network._unwrap_network  # noqa: SLF001 - likewise
-    docker.reload()
-    attributes: dict[str, Any] = docker.attrs
-    return attributes
+def _engines_own(network: Network | None) -> Any:
+    assert network is not None
+    return network._unwrap_network  # noqa: SLF001 - testcontainers has no word for an address, nor for leaving
 
 
 class Cluster:
@@ -122,7 +132,7 @@ class Cluster:
         self.session_ms = session_ms
         self.how = f"{BROKERS} containers of {image}, broker.session.timeout.ms={session_ms}"
         self._brokers: dict[int, Broker] = {}
-        self._network: PeerNetwork | None = None
+        self._network = PeerNetwork()
 
     def __enter__(self) -> Self:
         settings = {
@@ -130,8 +140,8 @@ class Cluster:
             # As many within a session as by default.
             "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS": str(self.session_ms * 2 // 9),
         }
-        self._network = PeerNetwork()
         try:
+            self._network.create()
             for number in range(1, BROKERS + 1):
                 self._brokers[number] = Broker(number, self._image, self._network, settings)
                 self._brokers[number].launch()
@@ -147,8 +157,7 @@ class Cluster:
             with ThreadPoolExecutor(max_workers=BROKERS) as threads:
                 list(threads.map(_remove, self))
         finally:
-            if self._network is not None:
-                self._network.remove()
+            self._network.remove()
 
     def __iter__(self) -> Iterator[Broker]:
         return iter(self._brokers.values())
