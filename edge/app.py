@@ -14,9 +14,10 @@ from aiohttp import web
 
 from edge import collector
 from edge.access.entrance import Gate, Rules
+from edge.access.http import handlers
 from edge.access.limits import SPARE, Census
 from edge.access.listener import Listener
-from edge.clients.connection import write_each
+from edge.clients.writing import write_each
 from edge.fanout.hub import Hub
 from edge.fanout.link import Patience
 from edge.feed.follow import Source
@@ -42,11 +43,8 @@ class CannotListen(OSError):
 
 async def run(settings: Settings, turns: Turns) -> None:
     """Serve until SIGTERM or SIGINT; raises :class:`CannotListen`. ``turns`` are those of the running loop."""
-    stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, stopped.set)
-
+    stopped = _told_to_stop(loop)
     log = Log(limit=settings.log_bytes, reach=settings.dedup_records)
     hub = Hub(log, write_bytes=settings.write_bytes, write_each=write_each, clock=loop.time, soon=loop.call_soon)
     source = Source(
@@ -72,13 +70,11 @@ async def run(settings: Settings, turns: Turns) -> None:
         registry=metrics.registry(),
         join_seconds=settings.join_seconds,
         compression=settings.compression,
-        max_message_bytes=settings.max_message_bytes,
+        gate=gate,
     )
     patience = Patience(settings.ping_seconds, settings.dead_seconds, settings.stalled_seconds)
 
-    runner = web.AppRunner(
-        server.application(), access_log=None, keepalive_timeout=settings.keepalive_seconds, shutdown_timeout=1.0
-    )
+    runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     collector.spare()
     try:
@@ -94,8 +90,26 @@ async def run(settings: Settings, turns: Turns) -> None:
             await server.drain(settings.drain_seconds)
             listener.close()
     finally:
+        # aiohttp has let go of these, and ends only what is its own.
+        hub.cut()
         await runner.cleanup()
     _logger.info("edge.stopped", clients=len(hub))
+
+
+def _told_to_stop(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
+    """Return what is set by the first SIGTERM or SIGINT; a second one ends the process at once."""
+    stopped = asyncio.Event()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+
+    def stop() -> None:
+        stopped.set()
+        for each in numbers:
+            loop.remove_signal_handler(each)
+            signal.signal(each, signal.SIG_DFL)
+
+    for each in numbers:
+        loop.add_signal_handler(each, stop)
+    return stopped
 
 
 @asynccontextmanager
@@ -124,7 +138,8 @@ async def _first(tasks: Sequence[asyncio.Task[None]]) -> BaseException | None:
 
 async def _listen(gate: Gate, runner: web.AppRunner, settings: Settings) -> Listener:
     assert runner.server is not None  # noqa: S101 - it was set up
-    listener = Listener(gate, runner.server, unsent_bytes=settings.write_bytes)
+    handler = handlers(runner.server, keepalive_seconds=settings.keepalive_seconds)
+    listener = Listener(gate, handler, unsent_bytes=settings.write_bytes)
     try:
         await listener.open(settings.edge_host, settings.edge_port, reuse_port=settings.reuse_port)
     except OSError as error:

@@ -8,22 +8,23 @@ import asyncio
 from contextlib import suppress
 from typing import Final, Protocol
 
-from aiohttp import WebSocketError, WSMsgType, web
+from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from edge.access.entrance import Entrance
+from edge.access.entrance import Entrance, Gate
+from edge.access.http import Http, without_server_header
 from edge.access.limits import Standing
-from edge.clients.connection import CLOSE_SECONDS, Connection, WebSocket
 from edge.clients.joining import SUBPROTOCOL, Wish, at_end, resumed, resumption, wish_of
-from edge.clients.visit import Visit
+from edge.clients.websocket import Surroundings, WebSocket
 from edge.fanout.hub import Hub
 from edge.fanout.session import SHUTDOWN, Session
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Gap, Resume
 from edge.page import Page
 from edge.wire.deflate import BadHeader, agreement
-from edge.wire.handshake import VERSION, Rejected, fault_in, is_asked_for
+from edge.wire.handshake import VERSION, Rejected, answer, fault_in, is_asked_for, tokens
+from edge.wire.websocket import Reader
 from streams.contract import Offset
 
 _REFUSAL_HEADERS: Final = {
@@ -44,7 +45,6 @@ _SPREAD: Final = 0.8
 # Few clients need no spreading: any edge takes in as many at once.
 _CLOSES_A_SECOND: Final = 200.0
 _STEP_SECONDS: Final = 0.05
-_ENDS: Final = frozenset((WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED))
 _STOPPING: Final = "The server is shutting down."
 
 
@@ -70,9 +70,12 @@ class Feed(Protocol):
 class Server:
     """Takes clients in.
 
-    ``join_seconds`` bounds how long one waits for Kafka's answer, ``max_message_bytes`` what it may send at a time;
-    ``compression``: agree to permessage-deflate with who offers it.
+    ``join_seconds`` bounds how long one waits for Kafka's answer; ``compression``: agree to permessage-deflate with who
+    offers it.
     """
+
+    websocket = WebSocket
+    """What is made for each client."""
 
     def __init__(
         self,
@@ -84,7 +87,7 @@ class Server:
         registry: CollectorRegistry,
         join_seconds: float,
         compression: bool,
-        max_message_bytes: int,
+        gate: Gate,
     ) -> None:
         self._log = log
         self._hub = hub
@@ -93,12 +96,13 @@ class Server:
         self._registry = registry
         self._join_seconds = join_seconds
         self._compression = compression
-        self._max_message_bytes = max_message_bytes
+        self._surroundings = Surroundings(hub, gate)
         self._stopping = False
 
     def application(self) -> web.Application:
         """Make the routes."""
         application = web.Application()
+        application.on_response_prepare.append(without_server_header)
         application.add_routes(
             [
                 web.get("/", self._root),
@@ -126,26 +130,12 @@ class Server:
                 await self._hub.deserted.wait()
 
     async def _root(self, request: web.Request) -> web.StreamResponse:
-        """Give a browser the page; stay with a client until its connection ends. What it sends is read and ignored."""
+        """Give a browser the page, and a client its WebSocket."""
         if not is_asked_for(request.method, request.version, request.headers):
             page = self._page
             return web.Response(body=page.body, content_type="text/html", charset="utf-8", headers=page.headers)
         fault = fault_in(request.headers)
-        visit = await self._let_in(request) if fault is None else _refuse(fault)
-        if isinstance(visit, web.StreamResponse):
-            return visit
-        # Here, and not further in: each coroutine that lasts as long as a client costs it 0.3 KiB.
-        broken: int | None = None
-        try:
-            while (message := await visit.websocket.receive()).type not in _ENDS:
-                if message.type is WSMsgType.PING and visit.is_going_on:
-                    await visit.websocket.pong(message.data)
-                if isinstance(message.data, WebSocketError):
-                    # It was closed with this code; aiohttp keeps 1006, since no answer came.
-                    broken = message.data.code
-        finally:
-            visit.end(broken)
-        return visit.websocket
+        return await self._let_in(request) if fault is None else _refuse(fault)
 
     async def _livez(self, _request: web.Request) -> web.Response:
         return web.Response(text="The event loop answers.\n")
@@ -159,7 +149,7 @@ class Server:
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    async def _let_in(self, request: web.Request) -> "Visit | web.StreamResponse":
+    async def _let_in(self, request: web.Request) -> web.Response:
         """Shake hands with a client that asks for a WebSocket, or answer why not."""
         transport = request.transport
         if transport is None:
@@ -174,30 +164,27 @@ class Server:
         if isinstance(start, Rejected):
             return _refuse(start)
         session, extension = start
-        websocket = WebSocket(
-            extension=extension,
-            longest=self._max_message_bytes,
-            timeout=CLOSE_SECONDS,
-            protocols=(SUBPROTOCOL,),
-        )
-        # Posts may arrive meanwhile: they follow the session's position, so none is missed and none doubled.
-        try:
-            await websocket.prepare(request)
-        except ConnectionResetError:
-            # It left before it was let in. Not the WebSocket: aiohttp would close it, which only an open one can be.
+        http = request.protocol
+        assert isinstance(http, Http)  # noqa: S101 - the listener makes no others
+        if request.transport is None or transport.is_closing():
+            return web.Response()  # It left while it waited.
+        # Nothing is awaited from here on.
+        if entrance.has_refused:
+            # It sent more than a head may be; that was answered.
+            http.let_go(entrance)
             return web.Response()
-        if self._stopping:
-            # It was taken in while the others were told.
-            await websocket.close(code=SHUTDOWN.code, message=SHUTDOWN.reason.encode())
-        if websocket.closed or request.transport is None:
-            return websocket
-        visit = Visit(self._hub, str(client), websocket, Connection(websocket, transport), session)
-        entrance.upgrade(visit.break_off)
-        return visit
+        offered = tokens(request.headers, "Sec-WebSocket-Protocol")
+        protocol = SUBPROTOCOL if SUBPROTOCOL in offered else None
+        reader = Reader(self._surroundings.gate.rules.traffic, is_deflated=extension is not None)
+        websocket = self.websocket(self._surroundings, transport, reader, peer=str(client), place=entrance.let_go())
+        is_early = http.let_go(websocket)
+        head = answer(request.headers, protocol=protocol, extension=extension)
+        websocket.open(head, session, is_early=is_early)
+        return web.Response()  # Nobody gets this: the connection is no longer aiohttp's.
 
     async def _start(self, request: web.Request) -> tuple[Session, str | None] | Rejected:
         """Find a client's place in the log, and what is agreed about compression."""
-        offered = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+        offered = list(tokens(request.headers, "Sec-WebSocket-Protocol"))
         try:
             extension = self._agreement(request)
         except BadHeader:

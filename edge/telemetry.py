@@ -40,6 +40,7 @@ class Reading(Protocol):
     records: int
     repeats: int
     undecodable: int
+    lag: int
     trouble: str | None
 
 
@@ -103,9 +104,11 @@ class Metrics:
         yield GaugeMetricFamily("edge_lagging", "Clients that have not been sent all that there is.", hub.lagging)
         yield CounterMetricFamily("edge_posts_sent", "Posts sent, each to each client.", hub.posts_sent)
         yield CounterMetricFamily("edge_bytes_sent", "Bytes of posts and greetings sent.", hub.bytes_sent)
-        closes = CounterMetricFamily("edge_closes", "Connections that ended, by close code.", labels=["code"])
-        for code, count in sorted(hub.closes.items()):
-            closes.add_metric([str(code)], count)
+        closes = CounterMetricFamily(
+            "edge_closes", "Connections that ended, by who closed and the close code.", labels=["by", "code"]
+        )
+        for labels, count in sorted(hub.closes.items()):
+            closes.add_metric(labels, count)
         yield closes
         census = self._gate.census
         yield GaugeMetricFamily("edge_sockets", "Connections of all kinds.", census.connections)
@@ -118,6 +121,7 @@ class Metrics:
         yield CounterMetricFamily("edge_repeats", "Posts of the feed that repeat one.", source.repeats)
         yield CounterMetricFamily("edge_undecodable", "Records of the feed that could not be read.", source.undecodable)
         yield GaugeMetricFamily("edge_feed_offset", "Offset of the next record to be read.", log.next_offset or 0)
+        yield GaugeMetricFamily("edge_feed_lag_records", "Records of the feed that are not read yet.", source.lag)
         yield GaugeMetricFamily("edge_feed_followed", "1 while the feed is followed.", source.trouble is None)
         yield GaugeMetricFamily("edge_log_bytes", "Size of the log.", log.size)
         yield GaugeMetricFamily("edge_log_posts", "Posts in the log.", log.head - log.tail)

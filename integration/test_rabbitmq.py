@@ -254,7 +254,11 @@ class Authority:
         trustme.CA().cert_pem.write_to_path(self.stranger)
         assert services.rabbitmq.tls_ports is not None
         outside, inside = services.rabbitmq.tls_ports
-        services.rabbitmqctl("eval", _LISTEN % (_pem(server.cert_chain_pems[0]), _pem(server.private_key_pem), inside))
+        client = authority.issue_cert("client.example", common_name="postcast-client")
+        self.client = folder / "client.pem"
+        client.private_key_and_cert_chain_pem.write_to_path(self.client)
+        pems = (server.cert_chain_pems[0], server.private_key_pem, authority.cert_pem)
+        services.rabbitmqctl("eval", _LISTEN % (*map(_pem, pems), inside))
         plain = urlsplit(services.rabbitmq.url)
         self.url = plain._replace(
             scheme="amqps", netloc=f"{plain.username}:{plain.password}@127.0.0.1:{outside}"
@@ -268,8 +272,10 @@ def _pem(blob: trustme.Blob) -> str:
 _LISTEN: Final = """
 [{_, Certificate, _}] = public_key:pem_decode(base64:decode("%s")),
 [{Kind, Key, _}] = public_key:pem_decode(base64:decode("%s")),
+[{_, Authority, _}] = public_key:pem_decode(base64:decode("%s")),
 {ok, _} = application:ensure_all_started(ssl),
-rabbit_networking:start_ssl_listener(%d, [{cert, Certificate}, {key, {Kind, Key}}], 1).
+Options = [{cert, Certificate}, {key, {Kind, Key}}, {cacerts, [Authority]}, {verify, verify_peer}],
+rabbit_networking:start_ssl_listener(%d, Options, 1).
 """
 
 
@@ -284,6 +290,15 @@ async def test_a_certificate_is_checked_against_an_authority_of_ones_own(authori
         assert (await subscription.depth()).consumers == 1
     for query in ("", f"?cafile={authority.stranger}"):
         assert "certificate verify failed" in await Bench(authority.url + query).why_not()
+    assert "a file that AMQP_URL names" in await Bench(f"{authority.url}?cafile=/nowhere").why_not()
+
+
+async def test_a_certificate_of_its_own_is_shown(authority: Authority, services: Services) -> None:
+    """RabbitMQ asks for one and takes connections without one, too."""
+    query = f"?cafile={authority.file}&certfile={authority.client}&keyfile={authority.client}"
+    async with Bench(authority.url + query).subscribed():
+        lines = await asyncio.to_thread(services.rabbitmqctl, "--silent", "list_connections", "peer_cert_subject")
+    assert "postcast-client" in lines
 
 
 async def test_a_certificate_is_checked_against_the_systems_authorities(

@@ -81,6 +81,9 @@ WRONG: Final[list[Case]] = [
     ("worker", "KAFKA_URL", {"KAFKA_URL": None}),
     ("worker", "AMQP_URL", {"AMQP_URL": f"http://postcast:{WRONG_SECRET}@127.0.0.1/"}),
     ("worker", "DATABASE_URL", {"DATABASE_URL": f"mysql://postcast:{WRONG_SECRET}@127.0.0.1/postgres"}),
+    ("worker", "DATABASE_URL", {"DATABASE_URL": f"postgres://postcast:se/{WRONG_SECRET}@127.0.0.1/postgres"}),
+    ("worker", "DATABASE_URL", {"DATABASE_URL": f"postgres://postcast:{WRONG_SECRET}@127.0.0.1:5432x/postgres"}),
+    ("worker", "LOOKUP_SQL", {"LOOKUP_SQL": "/nowhere/lookup.sql"}),
     ("worker", "KAFKA_URL", {"KAFKA_URL": f"postcast:{WRONG_SECRET}@127.0.0.1"}),
     ("worker", "WINDOW_SECONDS", {"WINDOW_SECONDS": "never"}),
     ("edge", "KAFKA_URL", {"KAFKA_URL": None}),
@@ -110,6 +113,26 @@ def test_a_wrong_or_missing_setting_ends_the_process_before_it_connects_to_anyth
         nobody.accept()
 
 
+def test_what_the_database_refuses_for_good_ends_the_worker_with_a_sentence(
+    install: Install, product: dict[str, str], tmp_path: Path
+) -> None:
+    """A setting of the session that the server does not take, and a statement whose columns are not those we read."""
+    (tmp_path / "lookup.sql").write_text("SELECT id, description AS payload FROM posts WHERE id = ANY(:ids)")
+    url = urlsplit(product["DATABASE_URL"])
+    system = install()
+    wrong = {
+        'DATABASE_URL cannot work: invalid value for parameter "TimeZone": "typo".': system.worker(
+            DATABASE_URL=urlunsplit(url._replace(query=f"{url.query}&TimeZone=typo"))
+        ),
+        "LOOKUP_SQL is wrong: its column payload is varchar, and must be json or jsonb.": system.worker(
+            LOOKUP_SQL=tmp_path / "lookup.sql"
+        ),
+    }
+    for sentence, worker in wrong.items():
+        assert worker.until_ended(patience=60) == 1
+        assert sentence in worker.log.read_text().splitlines()
+
+
 async def test_wrong_passwords_are_waited_out_and_never_told(install: Install, product: dict[str, str]) -> None:
     """They may be put right on the other side; /readyz and the log say what is refused, and not with what."""
     wrong = {name: re.sub(r":[^:/]*@", f":{WRONG_SECRET}@", product[name]) for name in ("AMQP_URL", "DATABASE_URL")}
@@ -122,7 +145,7 @@ async def test_wrong_passwords_are_waited_out_and_never_told(install: Install, p
     def complains() -> bool:
         status, text = worker.ask("/readyz")
         parts = {line.partition(":")[0] for line in text.splitlines()}
-        return status == 503 and parts == {"rabbitmq", "database"}
+        return status == 503 and parts == {"bridge", "look up"}
 
     await asyncio.to_thread(worker.until, complains, "waits for RabbitMQ and for PostgreSQL")
     _, said = worker.ask("/readyz")

@@ -26,6 +26,8 @@ _FEW: Final = 10
 _CLIENTS: Final = 100
 _PING_SECONDS: Final = 1
 _DEAD_SECONDS: Final = 4
+_STALLED_SECONDS: Final = 20
+"""Longer than any client here does not read that is to get all it was sent."""
 
 _ids = count(FIRST_ID)
 
@@ -35,7 +37,7 @@ def system(install_for_module: Install) -> System:
     """Have an edge with a small log and one with a large one, and a feed that no worker writes."""
     system = install_for_module(WRITE_BYTES=_WRITE_BYTES)
     asyncio.run(topics.create(system.environment["KAFKA_URL"], {system.feed: 1}))
-    for edge in (system.edge(LOG_BYTES=_MIB), system.edge()):
+    for edge in (system.edge(LOG_BYTES=_MIB, STALLED_SECONDS=_STALLED_SECONDS), system.edge()):
         edge.until_ready()
     return system
 
@@ -103,7 +105,7 @@ async def test_who_falls_out_of_the_log_and_reads_again_is_told_4008(
 async def test_who_falls_out_of_the_log_and_never_reads_is_cut(
     system: System, forgetful: Process, lasting: Process
 ) -> None:
-    """It sees 1006 whenever it looks, and its cursor is as good as with a close."""
+    """When it has taken nothing for as long as it may. It sees 1006 whenever it looks, and its cursor is as good."""
     async with showing(system, forgetful) as show:
         with await slow.connect(forgetful.port) as client:
             await show.until_lagging(1)

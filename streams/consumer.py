@@ -74,8 +74,7 @@ class Consumer:
             raise errors.exceptions[0] from None
 
     async def drained(self) -> None:
-        """Return when everything that was delivered is acknowledged."""
-        self._gather = 0
+        """Return when everything that was delivered before is acknowledged."""
         self._enough_came.set()
         await self._nothing_open.wait()
 

@@ -239,6 +239,8 @@ def _lost() -> Iterator[None]:
 
 def explanation(error: BaseException) -> str:
     """Say what is wrong. aiormq's texts name the user and the host, never the password."""
+    if isinstance(error, FileNotFoundError | PermissionError):
+        return f"a file that AMQP_URL names (cafile, certfile or keyfile) cannot be read: {error.strerror}"
     # aiormq passes an OSError's number and text on as the arguments of its own errors.
     text = str(error.args[-1] if error.args else "") or type(error).__name__
     if "transient_nonexcl_queues" in text:

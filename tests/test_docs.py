@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import edge.fanout.session
-from edge.clients.connection import write_each
+from edge.clients.writing import write_each
 from edge.fanout.hub import Hub
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Reason, before, stamp_of
@@ -142,7 +142,7 @@ def parts_of_an_edge() -> tuple[Log, Hub]:
 class Feed:
     """A feed without records."""
 
-    records = repeats = undecodable = 0
+    records = repeats = undecodable = lag = 0
     trouble: str | None = None
     unready: str | None = None
 
@@ -168,6 +168,14 @@ def test_the_tables_of_metrics_are_complete_and_true() -> None:
     assert {re.sub(r"\{.*", "", name) for name in named} - {"process_*"} == metrics()
 
 
+def test_there_is_an_alert_for_every_metric_of_a_worker() -> None:
+    alerts = " ".join(cells[0] for cells in rows(section(OPERATIONS, "## Alerts worth having")))
+    # A replay, a retry and a batch alone are no reason to wake anybody, and the version is no state.
+    silent = {"postcast_retries_total", "postcast_batches_total", "postcast_build_info", "postcast_lag_records"}
+    worker = {name for name in metrics() if name.startswith("postcast_")} - silent
+    assert {name for name in worker if not re.search(rf"\b{name}\b", alerts)} == set()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_every_metric_that_is_named_exists(page: Path) -> None:
     named = re.findall(r"\b(?:postcast|edge)_[a-z_]+", " ".join(spans(prose(page))))
@@ -185,7 +193,7 @@ def test_every_path_that_is_named_is_served(page: Path) -> None:
         registry=CollectorRegistry(),
         join_seconds=1,
         compression=True,
-        max_message_bytes=1,
+        gate=gate(),
     )
     served = {resource.canonical for resource in server.application().router.resources()}
     assert {span for span in spans(prose(page)) if re.fullmatch(r"/[a-z]*", span)} <= served

@@ -19,6 +19,8 @@ Header = Literal["x-forwarded-for", "forwarded"]
 
 # What a provider gives to one household or machine (RFC 6177); inside it addresses cost nothing.
 _HOUSEHOLD_BITS: Final = 64
+# What comes before an IPv4 address in the IPv6 address that stands for it (RFC 4291 section 2.5.5.2).
+_MAPPED_BITS: Final = 96
 # "for=" and a token or a quoted string (RFC 7239 section 4); a hop's other parameters do not matter here.
 _FOR: Final = re.compile(r'(?:^|;)\s*for\s*=\s*(?:"([^"]*)"|([^;"\s]*))', re.IGNORECASE)
 # An address with a port, as some proxies write it and RFC 7239 allows: [2001:db8::1]:443, 192.0.2.1:443.
@@ -28,7 +30,14 @@ _WITH_PORT: Final = re.compile(r"([0-9.]+):\w+")
 
 def parse_networks(text: str) -> tuple[Network, ...]:
     """Read networks separated by commas; a single address is a network, too. Raises :class:`ValueError`."""
-    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    return tuple(_unmapped(ip_network(part.strip())) for part in text.split(",") if part.strip())
+
+
+def _unmapped(network: Network) -> Network:
+    """Return the IPv4 network that an IPv6 one stands for, if it does: addresses are compared as such, too."""
+    if isinstance(network, IPv6Network) and network.prefixlen >= _MAPPED_BITS and network.network_address.ipv4_mapped:
+        return IPv4Network((network.network_address.ipv4_mapped, network.prefixlen - _MAPPED_BITS))
+    return network
 
 
 def parse_address(text: str) -> Address | None:

@@ -1,10 +1,9 @@
-"""What stands between a client and aiohttp: the limits, before the upgrade and after it.
+"""What stands between a client and aiohttp until the WebSocket is open: the limits on requests.
 
 aiohttp bounds the lines of a request's head, and closes a connection that has been without a whole
 request for the time that it keeps idle ones alive (75 s). It bounds neither the head nor the time
-for it, and what a client sends over a WebSocket only by the message. So all bytes pass through here
-first. They are passed on unchanged; at a breach the rest is not passed on at all, so that nothing is
-parsed, kept or answered that is beyond a limit.
+for it. So all bytes pass through here first. They are passed on unchanged; at a breach the rest is
+not passed on at all, so that nothing is parsed, kept or answered that is beyond a limit.
 """
 
 import asyncio
@@ -17,9 +16,8 @@ from aiohttp import web
 
 from edge.access.addresses import Address, Header, Network, block_of, client_of, hops_of, is_trusted, parse_address
 from edge.access.limits import Census, Place, Standing
-from edge.wire.allowance import EARLY, Allowance, Breach, Traffic
-from edge.wire.closing import Disconnect
-from edge.wire.inbound import Frames, Heads
+from edge.wire.allowance import Traffic
+from edge.wire.inbound import Heads
 
 LINGER_SECONDS: Final = 1.0
 """How long a client that broke a limit has to read why; meanwhile nothing is read from it."""
@@ -62,27 +60,6 @@ class Gate:
         return None if place is None else Entrance(self, peer, place, handler())
 
 
-class _Upgraded:
-    """What is needed from the upgrade on."""
-
-    __slots__ = ("allowance", "frames", "on_breach")
-
-    def __init__(self, traffic: Traffic, on_breach: Callable[[Disconnect], None]) -> None:
-        self.frames = Frames()
-        self.allowance = Allowance(traffic)
-        self.on_breach = on_breach
-
-    def receive(self, data: bytes, now: float) -> Breach | None:
-        """Count what came, up to the first breach."""
-        breach = self.allowance.receive(len(data), now)
-        if breach is None:
-            for opcode, length in self.frames.feed(data):
-                breach = self.allowance.frame(opcode, length, now)
-                if breach is not None:
-                    break
-        return breach
-
-
 class Entrance(asyncio.Protocol):
     """One connection's protocol, around aiohttp's."""
 
@@ -91,12 +68,11 @@ class Entrance(asyncio.Protocol):
         "_gate",
         "_heads",
         "_inner",
-        "_is_ending",
         "_loop",
         "_peer",
         "_place",
         "_transport",
-        "_upgraded",
+        "has_refused",
     )
 
     def __init__(self, gate: Gate, peer: Address | None, place: Place, inner: asyncio.Protocol) -> None:
@@ -106,8 +82,8 @@ class Entrance(asyncio.Protocol):
         self._inner = inner
         self._loop = asyncio.get_running_loop()
         self._heads = Heads(gate.rules.head_bytes)
-        self._upgraded: _Upgraded | None = None
-        self._is_ending = False
+        self.has_refused = False
+        """Whether a limit was broken: nothing more is read."""
         self._deadline: asyncio.TimerHandle | None = None
 
     def client(self, request: web.BaseRequest) -> Address | None:
@@ -121,18 +97,17 @@ class Entrance(asyncio.Protocol):
     def standing(self, client: Address | None) -> Standing:
         """Say whether its client may have a WebSocket."""
         assert self._place is not None  # noqa: S101 - it is there until the connection is lost
-        if client is None:
+        if client is None or is_trusted(client, self._gate.rules.trusted):
+            # A proxy that does not say who is behind it has no limit of its own.
             return self._place.standing
         return self._gate.census.name(self._place, block_of(client))
 
-    def upgrade(self, on_breach: Callable[[Disconnect], None]) -> None:
-        """Count frames from now on: the 101 has been written. ``on_breach`` is to send the close, and no more."""
+    def let_go(self) -> Place:
+        """Leave the connection, which is a WebSocket from now on, to somebody else, with its place in the census."""
+        assert self._place is not None  # noqa: S101 - it is there until the connection is lost
         self._disarm()
-        self._upgraded = _Upgraded(self._gate.rules.traffic, on_breach)
-        if self._heads.size:
-            # A client must wait for the answer (RFC 6455 section 4.1); aiohttp has those bytes, and we have not seen
-            # where frames begin in them.
-            self._end(self._upgraded, EARLY)
+        place, self._place = self._place, None
+        return place
 
     def dismiss(self) -> None:
         """Count the connection no more; once is enough."""
@@ -148,15 +123,11 @@ class Entrance(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass on what is within the limits."""
-        if self._is_ending:
+        if self.has_refused:
             # aiohttp has read what it had before, and so wants more.
             self._transport.pause_reading()
-        elif self._upgraded is None:
-            self._receive_request(data)
-        elif breach := self._upgraded.receive(data, self._loop.time()):
-            self._end(self._upgraded, breach)
         else:
-            self._inner.data_received(data)
+            self._receive_request(data)
 
     def eof_received(self) -> bool | None:
         """Pass it on."""
@@ -174,15 +145,18 @@ class Entrance(asyncio.Protocol):
         """Forget it."""
         self._disarm()
         self.dismiss()
-        self._upgraded = None
         self._inner.connection_lost(exc)
 
     def _receive_request(self, data: bytes) -> None:
+        earlier = self._heads.ended
         if not self._heads.feed(data):
             self._refuse("head", _LARGE)
             return
         if self._heads.size:
             self._arm()
+        elif self._heads.ended == earlier:
+            # An empty line is no request.
+            pass
         elif self._place is not None and self._place.standing is Standing.ADMITTED:
             # What is left is up to us: who asks for a WebSocket waits JOIN_SECONDS at most.
             self._disarm()
@@ -210,16 +184,12 @@ class Entrance(asyncio.Protocol):
         self._stop_reading(limit)
         self._transport.write(answer)
 
-    def _end(self, upgraded: _Upgraded, breach: Breach) -> None:
-        self._stop_reading(breach.limit)
-        upgraded.on_breach(breach.disconnect)
-
     def _stop_reading(self, limit: str) -> None:
         """Read nothing more, and cut the connection when the client has had time to see why.
 
         Closed at once with bytes unread, the kernel would reset it, and the client might never see the reason.
         """
         self._gate.breaches[limit] += 1
-        self._is_ending = True
+        self.has_refused = True
         self._transport.pause_reading()
         self._loop.call_later(LINGER_SECONDS, self._transport.abort)

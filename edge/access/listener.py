@@ -49,12 +49,20 @@ class Listener:
         return [each.getsockname()[:2] for each in self._sockets]
 
     async def open(self, host: str, port: int, *, reuse_port: bool = False) -> None:
-        """Listen on all addresses of a host, with others on the same port if so said; raises :class:`OSError`."""
+        """Listen on all addresses of a host, with others on the same port if so said; ``::`` is IPv4, too.
+
+        Raises :class:`OSError`.
+        """
         found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:
             for family, _, _, _, address in dict.fromkeys(found):
                 made = socket.create_server(
-                    address[:2], family=socket.AddressFamily(family), backlog=_BACKLOG, reuse_port=reuse_port
+                    address[:2],
+                    family=socket.AddressFamily(family),
+                    backlog=_BACKLOG,
+                    reuse_port=reuse_port,
+                    # "All addresses" in IPv6 are those of IPv4, too.
+                    dualstack_ipv6=address[0] == "::" and socket.has_dualstack_ipv6(),
                 )
                 made.setblocking(False)
                 # What it accepts inherits this. By itself the kernel keeps megabytes for a client that does not read.

@@ -57,8 +57,11 @@ def resumption(wish: Wish, log: Log) -> Resume | Ahead | Gap | None:
 def at_end(wish: Wish, log: Log, end: Offset, gap: Gap | None = None) -> Session:
     """Start a client at the feed's ``end``, as far back from there as it wants and the log has.
 
-    ``gap`` says why it does not start at its cursor. The log has read up to ``end``.
+    ``gap`` says why it does not start at its cursor. The log has read up to ``end``, or begun anew
+    behind it: then there is a gap for whoever has waited for that.
     """
+    if gap is None and end < log.offer_from:
+        gap = Gap("interrupted")
     position = Position(max(log.position_at(end) - wish.history, log.tail))
     return _session(wish, log, position, gap)
 

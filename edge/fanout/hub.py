@@ -14,35 +14,17 @@ from typing import Final
 
 from edge.fanout.cohorts import MOST, Cohort, Cohorts
 from edge.fanout.link import Link, Patience, WriteEach
-from edge.fanout.session import Session
+from edge.fanout.member import Gap, Member
+from edge.fanout.partings import Partings
+from edge.fanout.session import INTERRUPTED, SHUTDOWN, Session
 from edge.feed.log import Log
-from edge.feed.position import Reason
-from edge.wire.closing import Disconnect
+from edge.feed.position import Position, Reason
+from edge.wire.closing import By, Disconnect
+from edge.wire.frames import welcome
 
 # Some 800 small writes: long enough that going round the loop costs nothing beside them, short
 # beside the time that a post takes from a window's end to a client anyway.
 SLICE_SECONDS: Final = 0.005
-
-
-class Member:
-    """A session and its link, as the hub keeps them."""
-
-    __slots__ = ("_hub", "key", "link", "pinged", "session")
-
-    def __init__(self, hub: "Hub", session: Session, link: Link, now: float) -> None:
-        self._hub = hub
-        self.key = link.key
-        self.session = session
-        self.link = link
-        self.pinged = now
-
-    def held(self) -> None:
-        """Hear that the transport holds bytes that it could not send."""
-        self._hub.hold(self)
-
-    def drained(self) -> None:
-        """Hear that it holds none any more."""
-        self._hub.release(self)
 
 
 class Hub:
@@ -70,10 +52,15 @@ class Hub:
         self._members: set[Member] = set()
         self._cohorts: Cohorts[Member] = Cohorts(log.head, together)
         self._unswept: list[Member] = []
+        self._gap: Gap | None = None
+        self._before_gap: list[Member] = []
+        self._looked: tuple[Position, Gap | None] = log.tail, None
+        self._partings: Partings[Member] = Partings()
         self._is_turn_due = False
         self.posts_sent = 0
         self.bytes_sent = 0
-        self.closes: Counter[int] = Counter()
+        self.closes: Counter[tuple[By, str]] = Counter()
+        """Connections that ended, by whose doing it was and the label of its code."""
         self.deserted = asyncio.Event()
         """Set while there is no client."""
         self.deserted.set()
@@ -84,11 +71,11 @@ class Hub:
     @property
     def lagging(self) -> int:
         """How many have not been sent all that there is."""
-        return self._cohorts.waiting
+        return self._cohorts.waiting + len(self._before_gap)
 
     def join(self, session: Session, link: Link) -> Member:
         """Take a client in; it is sent what is ready for it at once."""
-        member = Member(self, session, link, self._clock())
+        member = Member(self, session, link, self._gap, self._clock())
         link.tell(member)
         self._members.add(member)
         self.deserted.clear()
@@ -100,14 +87,14 @@ class Hub:
             self._cohorts.hold(member)
         return member
 
-    def leave(self, member: Member, code: int) -> Disconnect:
-        """Forget a client whose connection has ended, with ``code`` unless the end was ours; return how it ended."""
+    def leave(self, member: Member, otherwise: Disconnect) -> Disconnect:
+        """Forget a client whose connection is lost; return how its session ended, ``otherwise`` if that is why."""
         self._members.discard(member)
         self._cohorts.remove(member)
-        member.session.end(Disconnect(code, "the connection ended"))
+        member.session.end(otherwise)
         disconnect = member.session.disconnect
         assert disconnect is not None  # noqa: S101 - it was ended in the line before; told to the type checker
-        self.closes[disconnect.code] += 1
+        self.closes[disconnect.by, disconnect.label] += 1
         if not self._members:
             self.deserted.set()
         return disconnect
@@ -119,8 +106,13 @@ class Hub:
 
     def publish(self) -> None:
         """Send what the log has got; end those that it has moved past."""
-        for member in [held for held in self._cohorts.held if not held.session.keeps_up(self._log)]:
-            self._close(member)
+        looked = self._log.tail, self._gap
+        if looked != self._looked:
+            self._looked = looked
+            for member in list(self._cohorts.held):
+                self._move(member)
+                if not member.session.keeps_up(self._log):
+                    self._close(member)
         self._go_round()
 
     def hold(self, member: Member) -> None:
@@ -131,19 +123,22 @@ class Hub:
     def release(self, member: Member) -> None:
         """Go on with a client whose unsent bytes are gone."""
         if member in self._cohorts.held:
+            self._move(member)
             self._cohorts.place(member)
             # Not at once: the transport calls this in the middle of its own work.
             self._go_round_soon()
 
     def interrupt(self, reason: Reason) -> None:
-        """Tell everybody of a gap in the feed: the log has begun anew."""
-        self._cohorts.begin(self._log.head)
-        for member in self._members:
-            member.session.miss(self._log, reason)
-            if member.session.disconnect is not None:
-                self._close(member)
-            elif member not in self._cohorts.held:
-                self._cohorts.place(member)
+        """Have everybody go on here after a gap in the feed: the log has begun anew.
+
+        Those that have cursors are told, each in its turn. A plain client cannot be: it goes on, and is closed by a
+        :meth:`sweep`, one after the other.
+        """
+        head = self._log.head
+        self._gap = Gap(head, welcome(str(self._log.cursor_at(head)), reason))
+        self._cohorts.begin(head)
+        self._before_gap = list(self._members)
+        self._partings.expect(len(self._members))
         self._go_round()
 
     def end(self, disconnect: Disconnect, *, but: int = 0) -> None:
@@ -154,7 +149,14 @@ class Hub:
             self._close(member)
 
     def sweep(self, patience: Patience, share: float = 1.0) -> None:
-        """Look at the next ``share`` of all clients: ping the silent, cut off the dead and those that take nothing."""
+        """Look at the next ``share`` of all clients: ping the silent, cut off the dead and those that take nothing.
+
+        And close the next of those that could not be told of a gap; the share is that of a second.
+        """
+        for member in self._partings.take(share):
+            if member in self._members:
+                member.session.end(INTERRUPTED)
+                self._close(member)
         if not self._unswept:
             self._unswept = list(self._members)
         now = self._clock()
@@ -162,17 +164,30 @@ class Hub:
             member = self._unswept.pop()
             if member not in self._members:
                 continue
-            link = member.link
-            silent = now - link.heard
-            if link.unsent_since is not None:
-                # Its pong would stand behind what it does not take: silence means nothing here.
-                if now - link.unsent_since > patience.stalled:
-                    link.abort()
-            elif silent > patience.dead:
-                link.abort()
-            elif min(silent, now - member.pinged) >= patience.ping:
-                member.pinged = now
-                link.ping()
+            verdict = member.look(now, patience)
+            if verdict is not None:
+                self._cut(member, verdict)
+
+    def cut(self) -> None:
+        """Cut all connections that are left; they are gone in a turn of the loop."""
+        for member in self._members:
+            self._cut(member, SHUTDOWN)
+
+    def _move(self, member: Member) -> None:
+        """Have a client go on behind the newest gap, unless it does already."""
+        gap = self._gap
+        if gap is None or member.gap is gap or member.session.disconnect is not None or member not in self._members:
+            return
+        member.gap = gap
+        member.session.miss(*gap)
+        if not member.session.form.has_cursor:
+            self._partings.add(member)
+        if member not in self._cohorts.held:
+            self._cohorts.place(member)
+
+    def _cut(self, member: Member, disconnect: Disconnect) -> None:
+        self.dismiss(member, disconnect)
+        member.link.abort()
 
     def _close(self, member: Member) -> None:
         self._cohorts.remove(member)
@@ -198,6 +213,8 @@ class Hub:
                 self._greet(member)
             elif (cohort := cohorts.next()) is not None:
                 self._serve(cohort)
+            elif self._before_gap:
+                self._move(self._before_gap.pop())
             else:
                 return
             if clock() > deadline:

@@ -1,4 +1,4 @@
-"""The ways to a client, as the hub needs them; :mod:`edge.clients.connection` has the real ones."""
+"""The ways to a client, as the hub needs them; :mod:`edge.clients` has the real ones."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Link(Protocol):
     """What the hub needs of a connection; times are by the loop's clock."""
 
     key: int
-    """What tells it from all other links that are open."""
+    """Identifies this link among the open ones."""
     heard: float
     unsent_since: float | None
 
@@ -44,7 +44,7 @@ class Link(Protocol):
         ...
 
     def close(self, disconnect: Disconnect) -> None:
-        """Close after what was begun; once is enough."""
+        """Send a close after what was begun, and wait for the client's; once is enough."""
         ...
 
     def abort(self) -> None:

@@ -8,12 +8,14 @@ a client is still to get is in the log, for everybody once. It ends once, with a
 from typing import Final
 
 from edge.feed.log import Log
-from edge.feed.position import Position, Reason
-from edge.wire.closing import Disconnect
-from edge.wire.frames import Form, welcome
+from edge.feed.position import Position
+from edge.wire.closing import CUT, Disconnect
+from edge.wire.frames import Form
 
 SHUTDOWN: Final = Disconnect(1001, "the server is shutting down; connect again")
 INTERRUPTED: Final = Disconnect(1001, "the feed was interrupted; connect again")
+DEAD: Final = Disconnect(CUT, "gave no sign of life")
+STALLED: Final = Disconnect(CUT, "took nothing of what it was sent")
 FELL_BEHIND: Final = Disconnect(4008, "too slow: the log has moved past you; resume with your cursor")
 
 
@@ -72,14 +74,12 @@ class Session:
             self.end(FELL_BEHIND)
         return self.disconnect is None
 
-    def miss(self, log: Log, reason: Reason) -> None:
-        """Go on at the head after a gap in the feed: told to who has cursors, the end for who has none."""
-        if not self.form.has_cursor:
-            self.end(INTERRUPTED)
-            return
+    def miss(self, position: Position, greeting: bytes) -> None:
+        """Go on at ``position`` after a gap in the feed, which ``greeting`` tells to who has cursors."""
         self._sent_before = self.sent
-        self.place, self._began = Place(log.head), log.head
-        self._greeting = welcome(str(log.cursor_at(log.head)), reason)
+        self.place, self._began = Place(position), position
+        if self.form.has_cursor:
+            self._greeting = greeting
 
     def end(self, disconnect: Disconnect) -> None:
         """End it; the first end counts."""

@@ -2,19 +2,21 @@
 
 When Kafka goes away the clients stay, and the source tries again for ever. Then it reads the
 newest record that it knows once more, so that a topic made anew in the meantime is noticed. What
-the log cannot go on from is a gap: it begins anew, and the hub tells the clients.
+the log cannot go on from is a gap: it begins anew, and the hub tells the clients. Offsets that are
+missing among those that are read are a gap, too, and the log goes on behind them at once.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
 from edge.feed.log import Log
 from edge.feed.position import Gap, Reason
 from edge.feed.start import Bounds, continues, start
+from edge.feed.topic import Readers, Topic, Unreachable
 from streams.contract import Offset
 
 _logger = structlog.get_logger("edge.source")
@@ -24,46 +26,8 @@ _TOPIC_SECONDS: Final = 0.5
 # Between attempts to reach Kafka: at once after a hiccup, no burden while it is down.
 _SHORTEST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
-
-
-class Unreachable(Exception):
-    """Kafka does not answer."""
-
-
-class Topic(Protocol):
-    """What the source needs of Kafka. Every method raises :class:`Unreachable`."""
-
-    async def partitions(self) -> int:
-        """Say how many partitions there are; 0 when the topic does not exist."""
-        ...
-
-    async def bounds(self) -> Bounds:
-        """Say which records there are."""
-        ...
-
-    async def end(self) -> Offset:
-        """Say which offset the next record will get, as of this call or later."""
-        ...
-
-    async def seek(self, offset: Offset) -> None:
-        """Read on from ``offset``."""
-        ...
-
-    async def read(self) -> Sequence[tuple[Offset, bytes]]:
-        """Return a few records, or none when there was none for a while."""
-        ...
-
-
-class Readers(Protocol):
-    """Those that the log is read for."""
-
-    def publish(self) -> None:
-        """Send what the log has got."""
-        ...
-
-    def interrupt(self, reason: Reason) -> None:
-        """Tell of a gap in the feed: the log has begun anew."""
-        ...
+# A window of many records is more than one read: so long it may take until that is said.
+_BEHIND_SECONDS: Final = 2.0
 
 
 class Source:
@@ -96,6 +60,9 @@ class Source:
         self._topic: Topic | None = None
         self._gap: Reason | None = None
         self._pause = _SHORTEST_PAUSE
+        self._behind_since: float | None = None
+        self.lag = 0
+        """How many records of the feed were not read yet when it was last read."""
         self._asking = asyncio.Lock()
         self._asked = self._answered = 0
         self._answer: Offset | None = None
@@ -172,9 +139,12 @@ class Source:
         await topic.seek(self._place(bounds))
         self._advance(bounds.end)
         while self._gap is None:
-            for offset, value in await topic.read():
+            read = await topic.read()
+            for offset, value in read.records:
                 self._append(offset, value)
-            self._advance(bounds.end)
+            if self._gap is None:
+                self._skip_to(read.next_offset)
+            self._advance(max(bounds.end, read.end))
 
     def _place(self, bounds: Bounds) -> Offset:
         """Say where to read on, and begin the log anew where it cannot go on."""
@@ -188,12 +158,14 @@ class Source:
         if known is not None:
             reason, self._gap = self._gap or "interrupted", None
             _logger.warning("feed.gap", reason=reason, expected=known, begin=bounds.begin, end=bounds.end)
+            self._say("The feed was interrupted, and is read anew.")
             self._hub.interrupt(reason)
         return plan.read_from
 
     def _append(self, offset: Offset, value: bytes) -> None:
         if self._gap is not None:
             return
+        self._skip_to(offset)
         match self._log.append(offset, value):
             case Gap(reason):
                 self._gap = reason
@@ -204,14 +176,34 @@ class Source:
                     self.undecodable += 1
                     _logger.error("feed.undecodable", offset=offset, error=appended.error)
 
+    def _skip_to(self, offset: Offset) -> None:
+        """Go on behind offsets that no record has; it is a gap for everybody who stands before them."""
+        is_hole, expected = self._log.is_hole_before(offset), self._log.next_offset
+        if is_hole:
+            # Clients at the head get what came before it first.
+            self._hub.publish()
+        self._log.skip_to(offset)
+        if is_hole:
+            _logger.warning("feed.hole", expected=expected, offset=offset)
+            self._hub.interrupt("interrupted")
+
     def _advance(self, end: Offset) -> None:
         self._hub.publish()
         # Wakes all who wait now; who waits from now on waits for the next records.
         self._advanced.set()
         self._advanced.clear()
-        if self._gap is None and self._log.next_offset is not None and self._log.next_offset >= end:
-            self._say(None)
+        if self._gap is not None or self._log.next_offset is None:
+            return
+        self.lag = max(0, end - self._log.next_offset)
+        if not self.lag:
+            self._behind_since = None
             self._pause = _SHORTEST_PAUSE
+            self._say(None)
+            return
+        now = asyncio.get_running_loop().time()
+        self._behind_since = self._behind_since or now
+        if self.trouble is None and now - self._behind_since >= _BEHIND_SECONDS:
+            self._say("The feed has records that were not read yet.")
 
     def _say(self, trouble: str | None, **fields: str) -> None:
         """Log a trouble, or its end, once."""

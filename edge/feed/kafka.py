@@ -9,15 +9,15 @@ This is the one place that leans on aiokafka's internals: on the client that a c
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from edge.feed.follow import Unreachable
 from edge.feed.start import Bounds
+from edge.feed.topic import Read, Unreachable
 from runtime.kafka import obstacle
 from streams.contract import Offset
 
@@ -32,7 +32,7 @@ _BATCH_RECORDS: Final = 8
 
 
 class KafkaTopic:
-    """A topic's partition 0. Every method raises :class:`edge.feed.follow.Unreachable` when Kafka does not answer."""
+    """A topic's partition 0. Every method raises :class:`edge.feed.topic.Unreachable` when Kafka does not answer."""
 
     def __init__(self, topic: str, asker: AIOKafkaConsumer, reader: AIOKafkaConsumer) -> None:
         self._topic = topic
@@ -71,14 +71,17 @@ class KafkaTopic:
             self._reader.seek(self._partition, offset)
             await _track_all_topics(self._reader)
 
-    async def read(self) -> Sequence[tuple[Offset, bytes]]:
+    async def read(self) -> Read:
         """Return a few records, or none when there was none for a while."""
         with _translated():
             batch = await self._reader.getmany(self._partition, timeout_ms=_FETCH_WAIT_MS, max_records=_BATCH_RECORDS)
             self._watch(is_silent=not batch)
+            # The markers of transactions take offsets, too, and are passed over.
+            next_offset = Offset(await self._reader.position(self._partition))
         # What was fetched already comes without waiting: the loop gets its turn here.
         await asyncio.sleep(0)
-        return [(Offset(record.offset), record.value or b"") for record in batch.get(self._partition, ())]
+        records = [(Offset(record.offset), record.value or b"") for record in batch.get(self._partition, ())]
+        return Read(records, next_offset, Offset(self._reader.highwater(self._partition) or next_offset))
 
     def _watch(self, *, is_silent: bool) -> None:
         answered, now = self._reader.last_poll_timestamp(self._partition), self._loop.time()

@@ -24,10 +24,10 @@ from typing import Final, NamedTuple
 
 from edge.feed.forms import Forms
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, before, stamp_of
-from edge.feed.record import Record
+from edge.feed.record import Record, publications_of
 from edge.feed.repeats import Repeats
 from edge.wire.frames import Form
-from streams.contract import BadRecord, Offset, Publication, decode_feed
+from streams.contract import Offset
 
 # Records leave this part of the room to their other forms. A catch-up needs one form of what it reads, compressed
 # for most; compressed to 40 %, a quarter of the room holds that of four fifths of the records in the rest.
@@ -73,8 +73,11 @@ class Log:
         self._records_bytes = 0
         self._reads: dict[tuple[Position, Form, int], Chunk] = {}
         self._before = before(Offset(0))
+        # The least cursor behind which no post of what was forgotten, or only read, would have been shown.
+        self._shown_before: Cursor | None = None
         self._newest: tuple[Offset, bytes] | None = None
-        self._offer_from = Offset(0)
+        self.offer_from = Offset(0)
+        """The first record that is shown."""
         self.next_offset: Offset | None = None
         """The record that is read next, or None before the first :meth:`begin`."""
         self.head = Position(0)
@@ -96,11 +99,29 @@ class Log:
         self._records.clear()
         self._reads.clear()
         self._before = before(offer_from)
+        self._shown_before = None
         self._newest = None
-        self._offer_from = offer_from
+        self.offer_from = offer_from
         self.next_offset = read_from
         self._records_bytes = 0
         self._forms = Forms(room=self._limit)
+
+    def is_hole_before(self, offset: Offset) -> bool:
+        """Tell whether records are missing before ``offset`` that would have been shown."""
+        assert self.next_offset is not None  # noqa: S101 - it has begun; told to the type checker
+        return offset > max(self.next_offset, self.offer_from)
+
+    def skip_to(self, offset: Offset) -> None:
+        """Go on with record ``offset``: those that are missing before it do not exist.
+
+        What repeats is known as before. Behind a hole what was kept is forgotten: nothing of it can be followed whole.
+        """
+        if self.is_hole_before(offset):
+            repeats = self._repeats
+            self.begin(offset, offset)
+            self._repeats = repeats
+        elif self.next_offset is not None:
+            self.next_offset = max(self.next_offset, offset)
 
     def append(self, offset: Offset, value: bytes) -> Appended | Gap:
         """Take the next raw record, or the newest one again, which must be the same then."""
@@ -109,15 +130,17 @@ class Log:
             return Appended() if stamp == self._newest[1] else Gap("recreated")
         if offset != self.next_offset:
             return Gap("interrupted")
-        publications, error = _decode(value)
+        publications, error = publications_of(value)
         fresh = self._repeats.first_seen(offset, publications)
         self._newest = (offset, stamp)
         self.next_offset = Offset(offset + 1)
         repeats = len(publications) - len(fresh)
-        record = Record(offset, stamp, self.head, publications, fresh if offset >= self._offer_from else [])
-        if offset < self._offer_from:
-            if offset == self._offer_from - 1:
+        record = Record(offset, stamp, self.head, publications, fresh if offset >= self.offer_from else [])
+        if offset < self.offer_from:
+            if offset == self.offer_from - 1:
                 self._before = record.cursor(record.count)
+            if fresh:
+                self._shown_before = record.cursor(fresh[-1] + 1)
             return Appended(0, repeats, error)
         self._records.append(record)
         self._reads.clear()
@@ -158,7 +181,7 @@ class Log:
         needed = Offset(cursor.offset if whole else cursor.offset + 1)
         if self.next_offset is None or (needed > self.next_offset and cursor != self._before):
             return Ahead(needed)
-        if cursor == self._before:
+        if cursor == self._before or self._has_missed_nothing(cursor):
             return Resume(self.tail)
         index = self._index(cursor.offset)
         if index < 0:
@@ -170,9 +193,18 @@ class Log:
             return Gap("recreated")
         return Resume(Position(record.first + bisect_left(record.places, cursor.place)))
 
+    def _has_missed_nothing(self, cursor: Cursor) -> bool:
+        """Tell whether all that is before :attr:`tail` and behind a cursor repeats something, and was never shown."""
+        least = self._shown_before
+        return (
+            least is not None
+            and (cursor.offset, cursor.stamp) == (least.offset, least.stamp)
+            and cursor.place >= least.place
+        )
+
     def _index(self, offset: Offset) -> int:
         """Where record ``offset`` is among those kept: negative before them, their number after them."""
-        first = self._records[0].offset if self._records else self._offer_from
+        first = self._records[0].offset if self._records else self.offer_from
         return min(offset - first, len(self._records))
 
     def _record_of(self, position: Position) -> Record:
@@ -211,16 +243,8 @@ class Log:
             record = self._records[gone]
             self._records_bytes -= record.size
             self._before = record.cursor(record.count)
+            if record.places:
+                self._shown_before = record.cursor(record.places[-1] + 1)
             gone += 1
         del self._records[:gone]
         self._forms.fit(self._limit - self._records_bytes)
-
-
-def _decode(value: bytes) -> tuple[list[Publication], str | None]:
-    try:
-        # The payloads stay encoded, so their characters are nobody's business until a browser
-        # closes the connection over them (RFC 6455 §8.1).
-        value.decode()
-        return decode_feed(value).publications, None
-    except (BadRecord, UnicodeDecodeError) as error:
-        return [], str(error)

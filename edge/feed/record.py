@@ -15,7 +15,7 @@ from typing import Final
 from edge.feed.position import Cursor, Position
 from edge.wire.deflate import deflated
 from edge.wire.frames import Form, deflated_frame, message, message_of, text_frame, with_cursor
-from streams.contract import Offset, Publication
+from streams.contract import BadRecord, Offset, Publication, decode_feed
 
 # What a record costs beside its frames: its object, tables and integers, by sys.getsizeof on CPython 3.11.
 _RECORD_BYTES: Final = 800
@@ -115,3 +115,14 @@ class Record:
 def _smallest_frame(text: bytes) -> bytes:
     (payload,) = deflated([text])
     return deflated_frame(payload) if len(payload) < _GAIN * len(text) else text_frame(text)
+
+
+def publications_of(value: bytes) -> tuple[list[Publication], str | None]:
+    """Decode a raw record; return its publications, and why there are none if it is no record."""
+    try:
+        # The payloads stay encoded, so their characters are nobody's business until a browser
+        # closes the connection over them (RFC 6455 §8.1).
+        value.decode()
+        return decode_feed(value).publications, None
+    except (BadRecord, UnicodeDecodeError) as error:
+        return [], str(error)

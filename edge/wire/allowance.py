@@ -20,19 +20,19 @@ _DATA: Final = frozenset((0x1, 0x2))
 _CLOSE: Final = 0x8
 
 
-class Breach(NamedTuple):
-    """A client has sent more than it may: the limit's name in the metrics, and how that ends its session."""
+class Violation(NamedTuple):
+    """What a client may not do: the limit's name in the metrics, None when it is no limit; and how its session ends."""
 
-    limit: str
+    limit: str | None
     disconnect: Disconnect
 
 
-EARLY: Final = Breach("early", Disconnect(1008, "sent something before the handshake was answered"))
-MESSAGES: Final = Breach("messages", Disconnect(1008, "too many messages a second"))
-BYTES: Final = Breach("bytes", Disconnect(1008, "too many bytes a second"))
-PINGS: Final = Breach("pings", Disconnect(1008, "too many pings a second"))
-SIZE: Final = Breach("message", Disconnect(1009, "a message of too many bytes"))
-FRAGMENTS: Final = Breach("fragments", Disconnect(1008, "a message of too many fragments"))
+EARLY: Final = Violation("early", Disconnect(1008, "sent something before the handshake was answered"))
+MESSAGES: Final = Violation("messages", Disconnect(1008, "too many messages a second"))
+BYTES: Final = Violation("bytes", Disconnect(1008, "too many bytes a second"))
+PINGS: Final = Violation("pings", Disconnect(1008, "too many pings a second"))
+SIZE: Final = Violation("message", Disconnect(1009, "a message of too many bytes"))
+FRAGMENTS: Final = Violation("fragments", Disconnect(1008, "a message of too many fragments"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +60,16 @@ class Allowance:
         self._messages = self._bytes = self._pings = 0.0
         self._fragments = self._size = 0
 
-    def receive(self, size: int, now: float) -> Breach | None:
-        """Count bytes as they come over the wire, those of headers included."""
-        self._bytes = max(self._bytes, now) + size / self._traffic.bytes
-        return BYTES if _is_ahead(self._bytes, now) else None
+    def receive(self, size: int, now: float) -> int:
+        """Count bytes as they come over the wire, those of headers included; return how many of them may be read."""
+        due = max(self._bytes, now)
+        self._bytes = due + size / self._traffic.bytes
+        if not _is_ahead(self._bytes, now):
+            return size
+        return max(0, int((now + BURST_SECONDS - due + _ROUNDING) * self._traffic.bytes))
 
-    def frame(self, opcode: int, length: int, now: float) -> Breach | None:
-        """Count a frame (RFC 6455 section 11.8). Of an opcode that nobody knows the parser makes an end."""
+    def frame(self, opcode: int, length: int, now: float) -> Violation | None:
+        """Count a frame (RFC 6455 section 11.8). Of an opcode that nobody knows the reader makes an end."""
         if opcode == _CONTINUATION or opcode in _DATA:
             return self._part(opcode, length, now)
         if opcode == _CLOSE:
@@ -75,7 +78,7 @@ class Allowance:
         self._pings = max(self._pings, now) + 1 / self._traffic.pings
         return PINGS if _is_ahead(self._pings, now) else None
 
-    def _part(self, opcode: int, length: int, now: float) -> Breach | None:
+    def _part(self, opcode: int, length: int, now: float) -> Violation | None:
         if opcode in _DATA:
             self._fragments = self._size = 0
             self._messages = max(self._messages, now) + 1 / self._traffic.messages

@@ -56,6 +56,7 @@ _TEXT: Final = 0x81
 _DEFLATED: Final = 0xC1
 _CLOSE: Final = 0x88
 _PING: Final = 0x89
+_PONG: Final = 0x8A
 _SHORT: Final = Struct("!BB")
 _MEDIUM: Final = Struct("!BBH")
 _LONG: Final = Struct("!BBQ")
@@ -69,10 +70,15 @@ PING: Final = _SHORT.pack(_PING, 0)
 _encode = msgspec.json.Encoder().encode
 
 
-def close_frame(code: int, reason: str) -> bytes:
-    """Frame a close; the reason is at most 123 bytes (RFC 6455 section 5.5.1)."""
-    payload = code.to_bytes(2) + reason.encode()
+def close_frame(code: int | None, reason: str = "") -> bytes:
+    """Frame a close, without a code for None; the reason is at most 123 bytes (RFC 6455 section 5.5.1)."""
+    payload = b"" if code is None else code.to_bytes(2) + reason.encode()
     return _SHORT.pack(_CLOSE, len(payload)) + payload
+
+
+def pong_frame(payload: bytes) -> bytes:
+    """Frame the answer to a ping, of at most 125 bytes."""
+    return _SHORT.pack(_PONG, len(payload)) + payload
 
 
 def text_frame(payload: bytes) -> bytes:

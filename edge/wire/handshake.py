@@ -1,11 +1,11 @@
 """Whether a request asks for a WebSocket, and whether it does so by the rules (RFC 6455 §4.2.1).
 
-aiohttp checks a handshake too, after this. What it lets pass is refused here: any method and any version of HTTP,
-the drafts 7 and 8, headers that may come once and come twice, a key with other characters in it. And to a client of
-another version it does not say which one is spoken here.
+aiohttp has parsed the request, and knows nothing of WebSockets but that no request follows one that asks for it.
 """
 
+import hashlib
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -16,6 +16,8 @@ _HTTP: Final = (1, 1)
 """The one version with an Upgrade: HTTP/1.0 must be answered as if there were none (RFC 9110 §7.8), HTTP/2 has none."""
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 """Sixteen bytes in base64."""
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""RFC 6455 §1.3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,10 @@ def fault_in(headers: Headers) -> Rejected | None:
     """Say what is wrong with the headers of a request that asks for a WebSocket."""
     if "upgrade" not in _tokens(headers, "Connection"):
         return Rejected(400, "A WebSocket needs the header Connection: Upgrade.")
+    if headers.getall("Upgrade", [""])[0].strip().lower() != "websocket":
+        return Rejected(400, "Ask for the WebSocket alone, or first: what else is asked for is not spoken here.")
+    if any(value != "0" for value in headers.getall("Content-Length", [])) or headers.getall("Transfer-Encoding", []):
+        return Rejected(400, "A request for a WebSocket has no body.")
     if headers.getall("Sec-WebSocket-Version", []) != [VERSION]:
         return Rejected(426, f"The WebSocket's version is {VERSION} here, said once.")
     keys = headers.getall("Sec-WebSocket-Key", [])
@@ -51,7 +57,29 @@ def fault_in(headers: Headers) -> Rejected | None:
     return None
 
 
-def _tokens(headers: Headers, name: str) -> Iterator[str]:
-    """Yield a list's elements, in lower case: a list may be spread over several headers (RFC 9110 §5.3)."""
+def answer(headers: Headers, *, protocol: str | None, extension: str | None) -> bytes:
+    """Return the 101 for a request without a fault, with what is agreed on: a subprotocol, an extension (§4.2.2)."""
+    [key] = headers.getall("Sec-WebSocket-Key", [])
+    accept = b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()).decode()
+    lines = [
+        "HTTP/1.1 101 Switching Protocols",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Accept: {accept}",
+    ]
+    if protocol is not None:
+        lines.append(f"Sec-WebSocket-Protocol: {protocol}")
+    if extension is not None:
+        lines.append(f"Sec-WebSocket-Extensions: {extension}")
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def tokens(headers: Headers, name: str) -> Iterator[str]:
+    """Yield a list's elements: a list may be spread over several headers (RFC 9110 §5.3)."""
     for value in headers.getall(name, []):
-        yield from (token.strip().lower() for token in value.split(","))
+        yield from (token.strip() for token in value.split(","))
+
+
+def _tokens(headers: Headers, name: str) -> Iterator[str]:
+    """Yield a list's elements, in lower case."""
+    yield from (token.lower() for token in tokens(headers, name))

@@ -51,7 +51,7 @@ class Part(NamedTuple):
 
 
 PARTS: Final = {
-    path.PART: Part(lambda stage: path.measure(stage, path.Size()), 120),
+    path.PART: Part(lambda stage: path.measure(stage, path.Size()), 900),
     window.PART: Part(lambda stage: window.measure(stage, window.Size()), 150),
     fanout.PART: Part(lambda stage: fanout.measure(stage, fanout.Size()), 900),
     compression.PART: Part(lambda stage: compression.measure(stage, compression.Size()), 120),

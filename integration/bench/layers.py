@@ -11,6 +11,7 @@ from typing import Final, cast
 from aiohttp import web
 
 from edge.access.entrance import Entrance, Gate, Rules
+from edge.access.http import Http, handlers
 from edge.access.limits import Census
 from edge.access.listener import Listener
 from edge.wire.allowance import Traffic
@@ -18,10 +19,8 @@ from integration.bench.bare_writes import UPGRADED
 from integration.bench.companion import reply
 
 TRANSPORT: Final = "asyncio: a socket, its transport and a protocol that does nothing"
-HANDLER: Final = "aiohttp: its protocol, its parser, the task that waits for requests, and the request"
-WEBSOCKET: Final = "aiohttp: the WebSocket, its reader and its writer, and the frames of who waits for messages"
-ENTRANCE: Final = "the edge's limits: Entrance, its place in the census, its allowance"
-LAYERS: Final = (TRANSPORT, HANDLER, WEBSOCKET, ENTRANCE)
+TAKEN: Final = "the takeover: what aiohttp has made for the handshake, and lets go of"
+LAYERS: Final = (TRANSPORT, TAKEN)
 
 _HOUR_SECONDS: Final = 3_600.0
 _BACKLOG: Final = 1024
@@ -39,21 +38,17 @@ class _Bare(asyncio.Protocol):
         self._transport.write(UPGRADED)
 
 
-async def _answer(_request: web.Request) -> web.Response:
-    """Answer as if there were a WebSocket from now on, and forget the request."""
-    return web.Response(status=101, headers={"Upgrade": "websocket", "Connection": "Upgrade"})
-
-
-async def _attend(request: web.Request) -> web.WebSocketResponse:
-    websocket = web.WebSocketResponse(compress=False)
-    await websocket.prepare(request)
-    protocol = request.transport.get_protocol() if request.transport else None
-    if isinstance(protocol, Entrance):
-        # As the edge does: what counts frames is made now.
-        protocol.upgrade(lambda _: None)
-    async for _ in websocket:
-        pass
-    return websocket
+async def _take(request: web.Request) -> web.Response:
+    """Take the connection over, as the edge does, and keep nothing of it."""
+    http = request.protocol
+    assert isinstance(http, Http)
+    assert http.transport is not None
+    transport, entrance = http.transport, http.transport.get_protocol()
+    assert isinstance(entrance, Entrance)
+    entrance.let_go()
+    http.let_go(_Bare())
+    transport.write(UPGRADED)
+    return web.Response()
 
 
 async def _serve(layer: str) -> int:
@@ -63,17 +58,13 @@ async def _serve(layer: str) -> int:
         server = await loop.create_server(_Bare, "127.0.0.1", 0, backlog=_BACKLOG)
         return int(server.sockets[0].getsockname()[1])
     application = web.Application()
-    application.router.add_get("/", _answer if layer == HANDLER else _attend)
-    runner = web.AppRunner(application, access_log=None, keepalive_timeout=_HOUR_SECONDS)
+    application.router.add_get("/", _take)
+    runner = web.AppRunner(application, access_log=None)
     await runner.setup()
-    if layer == ENTRANCE:
-        assert runner.server is not None
-        listener = Listener(_gate(), runner.server, unsent_bytes=1 << 16)
-        await listener.open("127.0.0.1", 0)
-        return listener.addresses[0][1]
-    site = web.TCPSite(runner, "127.0.0.1", 0, backlog=_BACKLOG)
-    await site.start()
-    return int(runner.addresses[0][1])
+    assert runner.server is not None
+    listener = Listener(_gate(), handlers(runner.server, keepalive_seconds=_HOUR_SECONDS), unsent_bytes=1 << 16)
+    await listener.open("127.0.0.1", 0)
+    return listener.addresses[0][1]
 
 
 def _gate() -> Gate:

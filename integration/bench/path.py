@@ -28,8 +28,8 @@ _PREFETCH: Final = 500
 class Size:
     """How much is measured."""
 
-    posts: int = 20_000
-    repetitions: int = 3
+    posts: int = 100_000
+    repetitions: int = 7
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,21 @@ async def measure(stage: Stage, size: Size) -> list[Figure]:
     async with inserted(stage.database_url, size.posts) as ids:
         for number in range(1, size.repetitions + 1):
             stage.say(f"{PART}: {size.posts:,} posts, {number} of {size.repetitions}")
-            bare.append(await _bare(stage, ids))
-            whole.append(await _whole(stage, ids))
+            # Each goes first as often as the other: what a machine does after a while is shared evenly.
+            for of_bare in (number % 2 == 1, number % 2 == 0):
+                if of_bare:
+                    bare.append(await _bare(stage, ids))
+                else:
+                    whole.append(await _whole(stage, ids))
     rate, least = ([run.posts_per_second for run in runs] for runs in (whole, bare))
+    cpu, least_cpu = ([run.cpu_per_thousand for run in runs] for runs in (whole, bare))
     return [
         Figure(PART, "queue to client, one worker", "posts/s", rate),
         Figure(PART, "bare loop that consumes and acknowledges", "posts/s", least),
-        Figure(PART, "one worker over the bare loop", "ratio", ratio(rate, least), Goal("at least", 0.5)),
-        Figure(PART, "the worker's CPU", "CPU-s/1,000 posts", [run.cpu_per_thousand for run in whole]),
-        Figure(PART, "the bare loop's CPU", "CPU-s/1,000 posts", [run.cpu_per_thousand for run in bare]),
+        Figure(PART, "one worker over the bare loop", "ratio", ratio(rate, least), Goal("at least", 0.75)),
+        Figure(PART, "the worker's CPU", "CPU-s/1,000 posts", cpu),
+        Figure(PART, "the bare loop's CPU", "CPU-s/1,000 posts", least_cpu),
+        Figure(PART, "the worker's CPU over the bare loop's", "ratio", ratio(cpu, least_cpu), Goal("at most", 1.25)),
     ]
 
 
@@ -84,5 +90,4 @@ async def _whole(stage: Stage, ids: Sequence[int]) -> _Run:
 
 def _subscribed(worker: Process) -> list[float]:
     """Return when the worker began to consume, by the wall clock; nothing while it has not."""
-    events = [event for event in worker.events("service.well") if event["part"] == "rabbitmq"]
-    return [datetime.fromisoformat(event["timestamp"]).timestamp() for event in events]
+    return [datetime.fromisoformat(event["timestamp"]).timestamp() for event in worker.events("bridge.consuming")]

@@ -134,7 +134,7 @@ class Brokers:
                 scene.charges += [
                     f"{worker.name} cannot write, and its /readyz says {' '.join(text.split())}"
                     for worker in scene.installation.workers
-                    if "kafka" not in (text := (await asyncio.to_thread(worker.ask, "/readyz"))[1])
+                    if "Kafka" not in (text := (await asyncio.to_thread(worker.ask, "/readyz"))[1])
                 ]
         finally:
             for broker in brokers:

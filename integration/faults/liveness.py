@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Container
+from collections.abc import Callable
 from typing import Final
 
 from integration.faults.scene import Scene
@@ -13,11 +13,11 @@ _LOOK_SECONDS: Final = 0.1
 
 
 async def charge_late_posts(
-    scene: Scene, since: float, *, allowed: float, what: str, beside: Container[int] = ()
+    scene: Scene, since: float, *, allowed: float, what: str, counts: Callable[[int], bool] = lambda _: True
 ) -> str:
     """Wait for all posts announced from ``since`` until now, charge the slowest of them, and say how long it took.
 
-    ``allowed`` are the seconds that come on top of law 5's window and 1 s; ``beside`` are posts that are not live.
+    ``allowed`` are the seconds that come on top of law 5's window and 1 s; ``counts`` tells which posts are meant.
     Clients that leave by themselves do not count.
     """
     bound = scene.installation.window_seconds + 1 + allowed
@@ -25,7 +25,7 @@ async def charge_late_posts(
     due = {
         one.post: one.due
         for one in scene.announcer.announced
-        if one.fate == "shown" and since <= one.due <= until and one.post not in beside
+        if one.fate == "shown" and since <= one.due <= until and counts(one.post)
     }
     viewers = [viewer for viewer in scene.viewers if not viewer.view.leaves]
     while time.monotonic() < until + bound and not all(due.keys() <= viewer.seen for viewer in viewers):

@@ -41,11 +41,17 @@ async def end(kafka_url: str, topic: str) -> int:
         return offset
 
 
-async def add_partitions(kafka_url: str, topic: str, added: int) -> int:
-    """Add partitions to a topic, and return how many it has now."""
+async def partitions(kafka_url: str, topic: str) -> list[int]:
+    """Return a topic's partitions."""
     async with _admin(kafka_url) as admin:
         [described] = await admin.describe_topics([topic])
-        count = len(described["partitions"]) + added
+        return sorted(partition["partition"] for partition in described["partitions"])
+
+
+async def add_partitions(kafka_url: str, topic: str, added: int) -> int:
+    """Add partitions to a topic, and return how many it has now."""
+    count = len(await partitions(kafka_url, topic)) + added
+    async with _admin(kafka_url) as admin:
         await admin.create_partitions({topic: NewPartitions(total_count=count)})
     return count
 
@@ -69,10 +75,8 @@ async def cut(kafka_url: str, topic: str, *, before: int) -> None:
 
 async def unreleased(kafka_url: str, topic: str, group: str) -> int:
     """Return how many records of a topic its group has not released."""
-    async with _admin(kafka_url) as admin:
-        [described] = await admin.describe_topics([topic])
+    tps = [TopicPartition(topic, partition) for partition in await partitions(kafka_url, topic)]
     async with _consumer(kafka_url, group) as consumer:
-        tps = [TopicPartition(topic, partition["partition"]) for partition in described["partitions"]]
         ends = await consumer.end_offsets(tps)
         return sum([ends[tp] - (await consumer.committed(tp) or 0) for tp in tps])
 

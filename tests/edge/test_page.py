@@ -23,3 +23,9 @@ def test_the_live_page_needs_nothing_from_elsewhere_and_makes_no_html_of_posts()
     assert len(re.findall("<script>", body)) == len(re.findall("<style>", body)) == 1
     assert not re.search(r"<(script|img|iframe|link)[^>]+(src|href)=(?!\"data:,\")", body)
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\bon\w+=\"", body)
+
+
+def test_the_live_page_keeps_its_cursor_through_actions_that_it_does_not_know() -> None:
+    """docs/protocol.md: a client ignores them; what has no cursor says nothing of where it stands."""
+    body = live_page().body.decode()
+    assert "if (message.cursor !== undefined) cursor = message.cursor;" in body

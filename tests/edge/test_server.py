@@ -11,19 +11,21 @@ from dataclasses import replace
 
 import pytest
 import structlog
-from aiohttp import web
-from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from edge.access import entrance
 from edge.access.addresses import parse_networks
 from edge.access.entrance import Entrance
-from edge.clients.connection import Connection, WebSocket
+from edge.access.http import Http
+from edge.clients import websocket
+from edge.clients.websocket import WebSocket
 from edge.fanout.session import SHUTDOWN, Session
 from edge.feed.position import before
 from edge.page import live_page
+from edge.wire.websocket import Reader
 from streams.contract import Offset
 from tests.edge.kit.edge import MAX_MESSAGE_BYTES, Edge, posts, serving
-from tests.edge.kit.listening import RULES, gate, listening
+from tests.edge.kit.listening import RULES, gate
+from tests.edge.kit.pair import connecting
 from tests.edge.kit.records import record
 from tests.strict import Handshake
 
@@ -212,7 +214,7 @@ async def test_a_message_that_is_too_large_ends_the_session() -> None:
             await client.recv()
         assert client.close_code == 1009
         await edge.hub.deserted.wait()
-        assert edge.hub.closes == {1009: 1}
+        assert edge.hub.closes == {("server", "1009"): 1}
 
 
 async def test_a_broken_frame_ends_the_session() -> None:
@@ -234,7 +236,7 @@ async def test_shutdown_says_goodbye_to_all() -> None:
         await other.wait_closed()
         assert (one.close_code, other.close_code) == (1001, 1001)
         await draining
-        assert edge.hub.closes == {1001: 2}
+        assert edge.hub.closes == {("server", "1001"): 2}
 
 
 async def test_a_drain_is_spread_and_whoever_is_still_there_gets_posts() -> None:
@@ -267,22 +269,19 @@ async def test_nobody_is_let_in_during_the_shutdown() -> None:
         assert await refusal(edge) == (503, "The server is shutting down.\n", "1")
 
 
-async def test_who_is_let_in_as_the_shutdown_begins_is_told() -> None:
-    """Its 101 was under way when the others were told."""
-    edge = Edge()
-    application = edge.server.application()
-
-    async def begin(_: web.Request, __: web.StreamResponse) -> None:
+async def test_who_waits_for_the_feeds_end_as_the_shutdown_begins_is_refused() -> None:
+    """Another edge takes it; nothing is awaited between the last look and the 101."""
+    async with serving() as edge:
+        edge.feed.pending.append(record(1))
+        refused = asyncio.create_task(refusal(edge))
+        await edge.feed.asked.wait()
         await edge.server.drain(0)
-
-    application.on_response_prepare.append(begin)
-    async with listening(application, edge.gate) as edge.port, asyncio.timeout(5), edge.connect() as client:
-        await client.wait_closed()
-        assert client.close_code == 1001
+        edge.feed.catch_up()
+        assert await refused == (503, "The server is shutting down.\n", "1")
 
 
 def _kept() -> int:
-    parts = (asyncio.Transport, Connection, Entrance, Session, WebSocket)
+    parts = (asyncio.Transport, Entrance, Http, Reader, Session, WebSocket)
     return sum(issubclass(type(each), parts) for each in gc.get_objects())
 
 
@@ -291,12 +290,13 @@ async def test_what_an_ended_client_consisted_of_is_freed_without_the_collector(
     ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The collector would have to go through all that lives to find it, and it hardly ever does."""
-    monkeypatch.setattr(entrance, "LINGER_SECONDS", 0.01)
+    monkeypatch.setattr(websocket, "LINGER_SECONDS", 0.01)
     gc.collect()
     gc.disable()
     try:
         earlier = _kept()
         async with serving() as edge:
+            tasks = len(asyncio.all_tasks())
             with socket.create_connection(("127.0.0.1", edge.port)) as plain:
                 plain.setblocking(False)
                 await edge.loop.sock_sendall(plain, Handshake().request)
@@ -304,7 +304,9 @@ async def test_what_an_ended_client_consisted_of_is_freed_without_the_collector(
                     pass
                 while not len(edge.hub):
                     await asyncio.sleep(0)
-                assert _kept() == earlier + 5
+                # The transport, its protocol, what that reads, and the session: nothing of HTTP, and no task.
+                assert _kept() == earlier + 4
+                assert len(asyncio.all_tasks()) == tasks
                 match ending:
                     case "client closes":
                         await edge.loop.sock_sendall(plain, b"\x88\x82\0\0\0\0\x03\xe8")
@@ -357,24 +359,24 @@ async def test_a_client_that_is_gone_before_its_101_leaves_nothing() -> None:
         assert len(edge.hub) == 0
 
 
-async def test_a_client_that_goes_while_its_101_is_written_is_nobodys_error(caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing is logged, and nobody is left behind."""
-    edge, tried = Edge(), asyncio.Event()
-    application = edge.server.application()
-
-    async def cut(request: web.Request, _: web.StreamResponse) -> None:
-        assert request.transport is not None
-        request.transport.abort()
-        tried.set()
-
-    application.on_response_prepare.append(cut)
-    async with listening(application, edge.gate) as edge.port, asyncio.timeout(5):
-        with pytest.raises((ConnectionResetError, InvalidMessage)):
-            async with edge.connect():
-                pass
-        await tried.wait()
-    assert [entry.message for entry in caplog.records if entry.name == "aiohttp.server"] == []
-    assert len(edge.hub) == 0
+async def test_a_client_that_goes_while_it_waits_is_nobodys_error(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is logged, and nobody is left behind, whether the edge has seen that it went or not."""
+    async with serving() as edge:
+        for seen in (True, False):
+            edge.feed.asked.clear()
+            edge.feed.pending.append(record(1))
+            plain = socket.create_connection(("127.0.0.1", edge.port))
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            plain.sendall(Handshake().request)
+            await edge.feed.asked.wait()
+            plain.close()
+            while seen and edge.gate.census.connections:
+                await asyncio.sleep(0)
+            edge.feed.catch_up()
+            while edge.gate.census.connections:
+                await asyncio.sleep(0)
+        assert len(edge.hub) == 0
+    assert caplog.records == []
 
 
 async def test_above_the_limit_is_503_and_probes_are_answered() -> None:
@@ -417,9 +419,48 @@ async def test_behind_a_trusted_proxy_each_client_has_its_own_limit() -> None:
     assert [each["peer"] for each in logged if each["event"] == "session.opened"] == ["192.0.2.1", "192.0.2.2"]
 
 
+async def test_connections_of_a_trusted_proxy_are_not_its_own_before_anything_was_asked() -> None:
+    """Two are open, neither has said for whom: each is somebody else's in the end."""
+    rules = replace(RULES, trusted=parse_networks("127.0.0.0/8"))
+    async with serving(through=gate(rules, per_address=1)) as edge, connecting(edge) as one, connecting(edge) as other:
+        while edge.gate.census.connections < 2:
+            await asyncio.sleep(0)
+        for number, peer in enumerate((one, other), 1):
+            head = Handshake().request.replace(b"\r\n\r\n", b"\r\nX-Forwarded-For: 192.0.2.%d\r\n\r\n" % number)
+            await peer.send(head)
+            assert (await peer.read_head()).startswith(b"HTTP/1.1 101 ")
+
+
+@pytest.mark.parametrize(("total", "per_address", "status"), [(1, 0, b"503"), (100, 1, b"429")])
+async def test_a_connection_of_which_there_are_too_many_is_closed_by_the_server(
+    total: int, per_address: int, status: bytes
+) -> None:
+    """It holds a place until it is gone; the answer says that it will be."""
+    through = gate(total=total, per_address=per_address)
+    async with serving(through=through) as edge, edge.connect(), connecting(edge) as peer:
+        await peer.send(Handshake().request)
+        head = await peer.read_head()
+        assert head.startswith(b"HTTP/1.1 %b " % status)
+        assert b"\r\nConnection: close\r\n" in head
+        assert (await peer.read_all()).endswith(b".\n")
+
+
+async def test_a_trusted_proxy_that_says_nothing_has_no_limit_of_its_own() -> None:
+    """Nor one that says only who it is, or that it does not know."""
+    rules = replace(RULES, trusted=parse_networks("127.0.0.0/8"))
+    async with (
+        serving(through=gate(rules, per_address=1)) as edge,
+        edge.connect(),
+        edge.connect(forwarded_for="unknown"),
+        edge.connect(forwarded_for="127.0.0.3"),
+        edge.connect(),
+    ):
+        assert edge.gate.limited == {}
+
+
 async def test_who_sends_too_much_is_closed_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """1008 with the reason, in the log and the metrics; the others get their posts."""
-    monkeypatch.setattr(entrance, "LINGER_SECONDS", 0.05)
+    monkeypatch.setattr(websocket, "LINGER_SECONDS", 0.05)
     async with serving() as edge, edge.connect() as other, edge.connect() as client:
         for _ in range(101):
             await client.send("x")
@@ -428,6 +469,6 @@ async def test_who_sends_too_much_is_closed_and_counted(monkeypatch: pytest.Monk
         edge.feed.publish(1)
         assert await posts(other, 1) == [1]
         _, text, _ = await edge.get("/metrics")
-        assert {'edge_limited_total{limit="messages"} 1.0', 'edge_closes_total{code="1008"} 1.0'} <= set(
+        assert {'edge_limited_total{limit="messages"} 1.0', 'edge_closes_total{by="server",code="1008"} 1.0'} <= set(
             text.splitlines()
         )

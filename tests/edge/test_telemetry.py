@@ -21,6 +21,7 @@ class Reading:
     """A source's numbers."""
 
     records, repeats, undecodable = 7, 2, 1
+    lag = 7
     trouble: str | None = None
 
 
@@ -28,7 +29,7 @@ def test_every_part_is_measured() -> None:
     """The names are what dashboards and alerts are made with."""
     log, turns = log_of(record(1, 2)), Turns()
     hub = hub_of(log, Loop(), 1)
-    hub.closes[1001] += 3
+    hub.closes["server", "1001"] += 3
     through = gate(total=500)
     through.breaches["pings"] += 2
     through.census.turned_away[Standing.FULL] += 4
@@ -42,7 +43,7 @@ def test_every_part_is_measured() -> None:
         "edge_lagging 0.0",
         "edge_posts_sent_total 0.0",
         "edge_bytes_sent_total 0.0",
-        'edge_closes_total{code="1001"} 3.0',
+        'edge_closes_total{by="server",code="1001"} 3.0',
         "edge_sockets 1.0",
         "edge_sockets_limit 500.0",
         'edge_limited_total{limit="connections"} 4.0',
@@ -51,6 +52,7 @@ def test_every_part_is_measured() -> None:
         "edge_repeats_total 2.0",
         "edge_undecodable_total 1.0",
         "edge_feed_offset 1.0",
+        "edge_feed_lag_records 7.0",
         "edge_feed_followed 1.0",
         f"edge_log_bytes {float(log.size)}",
         "edge_log_posts 2.0",

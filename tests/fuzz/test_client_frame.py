@@ -70,7 +70,7 @@ def bench(runner: asyncio.Runner) -> Iterator[Bench]:
 
     async def serve(ready: asyncio.Future[Bench]) -> None:
         edge = Edge()
-        async with listening(edge.server.application()) as edge.port, edge.connect() as watcher:
+        async with listening(edge.server.application(), edge.gate) as edge.port, edge.connect() as watcher:
             ready.set_result(Bench(edge, watcher, errors))
             await stop.wait()
 

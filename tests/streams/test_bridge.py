@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
 from structlog.testing import capture_logs
 
 from streams import bridge as module
 from streams.bridge import DEPTH_SECONDS, PAUSES, Bridge
-from streams.contract import Created, dead_letter, encode_dead
+from streams.contract import Created, PostId, dead_letter, encode_dead
 from streams.letters import LetterLog
 from streams.progress import Progress, Waiting
 from streams.rabbit import Lost
@@ -65,12 +66,19 @@ class Bench:
         return [post for record in self.kafka.created for post in record.ids]
 
     def metric(self, name: str) -> float:
+        metric: MetricWrapperBase = getattr(self.metrics, name)
         return next(
             sample.value
-            for family in getattr(self.metrics, name).collect()
+            for family in metric.collect()
             for sample in family.samples
             if not sample.name.endswith("_created")
         )
+
+    @property
+    def dead(self) -> dict[str, float]:
+        """How many dead letters are counted, by reason."""
+        samples = [sample for family in self.metrics.dead.collect() for sample in family.samples]
+        return {sample.labels["reason"]: sample.value for sample in samples if sample.name.endswith("_total")}
 
 
 async def test_posts_that_arrive_together_are_announced_together_and_acknowledged_after_that() -> None:
@@ -83,7 +91,7 @@ async def test_posts_that_arrive_together_are_announced_together_and_acknowledge
         assert bench.progress.waiting[0][:2] == ("bridge", "kafka")
         bench.kafka.gate("posts.created").open()
         await turns()
-        assert bench.kafka.created == [Created([11, 12, 13])]
+        assert bench.kafka.created == [Created([PostId(11), PostId(12), PostId(13)])]
         assert (bench.rabbitmq.unacknowledged, bench.rabbitmq.acknowledged) == ([], [b"11", b"12", b'{"id":13}'])
         assert (bench.metric("deliveries"), bench.metric("unacknowledged")) == (3, 0)
         assert bench.checkpoints == ["bridge.confirmed"] * 3
@@ -97,13 +105,13 @@ async def test_what_is_no_id_is_set_aside_and_counted_once_that_is_confirmed() -
     async with bench.running():
         # A letter that cannot be written keeps no post back.
         assert (bench.announced, bench.rabbitmq.unacknowledged) == ([11, 12], [b"poison"])
-        assert (bench.lines, bench.metrics.dead.collect()[0].samples) == ([], [])
+        assert (bench.lines, bench.dead) == ([], {})
         bench.kafka.gate("posts.dead").open()
         await turns()
         detail = "the body is neither 1 to 19 ASCII digits nor a JSON object"
         assert bench.kafka.values("posts.dead") == [encode_dead(dead_letter("not_an_id", detail, b"poison"))]
         assert bench.rabbitmq.unacknowledged == []
-        assert bench.metrics.dead.labels("not_an_id").collect()[0].samples[0].value == 1
+        assert bench.dead == {"not_an_id": 1}
     assert bench.lines == [("not_an_id", 1)]
 
 
@@ -283,6 +291,19 @@ async def test_a_stop_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) ->
             assert bench.rabbitmq.ready == [b"11"]
     told: list[dict[str, Any]] = [dict(line) for line in logs if line["event"] == "bridge.not_drained"]
     assert [line["deliveries"] for line in told] == [1]
+
+
+async def test_a_stop_whose_connection_is_lost_meanwhile_waits_for_nothing() -> None:
+    bench = Bench()
+    bench.kafka.gate("posts.created").shut()
+    bench.rabbitmq.publish(b"11")
+    async with bench.running():
+        stopping = asyncio.create_task(bench.bridge.stop())
+        await turns()
+        bench.rabbitmq.lose(AWAY)
+        bench.kafka.gate("posts.created").open()
+        await stopping
+        assert bench.rabbitmq.ready == [b"11"]
 
 
 async def test_a_stop_without_a_connection_is_at_once() -> None:

@@ -9,7 +9,7 @@ import pytest
 from streams.consumer import Consumer
 from streams.contract import DeadLetter, PostId, dead_letter
 from streams.deliveries import Acknowledgement
-from tests.streams.doubles import Gate
+from tests.streams.doubles import Gate, turns
 
 POISON = dead_letter("not_an_id", "why", b"poison")
 
@@ -23,6 +23,7 @@ class Bench:
         self.acknowledged: list[Acknowledgement] = []
         self.posts_gate, self.letters_gate, self.acknowledge_gate = Gate(), Gate(), Gate()
         self.failure: Exception | None = None
+        self.turns_of_one_alone = 0
         self.consumer = Consumer(
             announce=self._announce,
             dead_letter=self._dead_letter,
@@ -57,14 +58,10 @@ class Bench:
         self.letters.append(len(letters))
 
     async def _acknowledge(self, acknowledgement: Acknowledgement) -> None:
+        for _ in range(0 if acknowledgement.multiple else self.turns_of_one_alone):
+            await asyncio.sleep(0)
         await self.acknowledge_gate.passed()
         self.acknowledged.append(acknowledgement)
-
-
-async def turns() -> None:
-    """Let everything happen that needs no answer from outside."""
-    for _ in range(50):
-        await asyncio.sleep(0)
 
 
 async def test_nothing_is_acknowledged_before_its_confirmation() -> None:
@@ -122,13 +119,12 @@ async def test_a_post_that_cannot_be_written_keeps_no_letter_back() -> None:
 async def test_acknowledgements_are_sent_in_the_order_in_which_they_were_decided() -> None:
     """A tag that a cumulative acknowledgement has spoken for must not be acknowledged after it: RabbitMQ objects."""
     bench = Bench()
-    bench.acknowledge_gate.shut()
+    bench.turns_of_one_alone = 40
     async with bench.running():
         bench.deliver(POISON)
-        await turns()
+        await turns(10)
+        assert (bench.letters, bench.acknowledged) == ([1], [])
         bench.deliver(11)
-        await turns()
-        bench.acknowledge_gate.open()
         await turns()
         assert bench.acknowledged == [Acknowledgement(1, multiple=False), Acknowledgement(2, multiple=True)]
 

@@ -55,7 +55,7 @@ def ids(*numbers: int) -> tuple[PostId, ...]:
 
 
 def test_the_feed_record_is_the_golden_one() -> None:
-    record = FeedRecord(window=1704067200000, publications=[publication(PostId(123), encode_post(POST))])
+    record = FeedRecord(window=1704067200000, publications=[publication(PostId(123), encode_post(POST), 456)])
     assert encode_feed(record) == (GOLDEN / "feed_record.json").read_bytes()
 
 

@@ -30,6 +30,10 @@ def test_what_a_url_says_itself_wins(given: str, used: str) -> None:
         (OSError(111, "Connect call failed"), "Connect call failed"),
         (AMQPConnectionError(111, "Connect call failed"), "Connect call failed"),
         (TimeoutError(), "TimeoutError"),
+        (
+            FileNotFoundError(2, "No such file or directory"),
+            "a file that AMQP_URL names (cafile, certfile or keyfile) cannot be read: No such file or directory",
+        ),
         (ProbableAuthenticationError("ACCESS_REFUSED - Login was refused"), "ACCESS_REFUSED - Login was refused"),
         (
             ConnectionInternalError(

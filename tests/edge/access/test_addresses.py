@@ -100,3 +100,9 @@ def test_an_ipv6_address_counts_with_its_neighbours() -> None:
     blocks = [block_of(ip_address(each)) for each in ("2001:db8:0:1::1", "2001:db8:0:1:ffff::", "2001:db8:0:2::1")]
     assert blocks == ["2001:db8:0:1::/64", "2001:db8:0:1::/64", "2001:db8:0:2::/64"]
     assert block_of(ip_address("192.0.2.1")) == "192.0.2.1"
+
+
+def test_an_ipv6_network_of_mapped_addresses_is_the_ipv4_network() -> None:
+    """A socket of both families shows IPv4 peers so, and they are compared as what they are."""
+    assert parse_networks("::ffff:10.0.0.0/104, ::ffff:192.0.2.1") == parse_networks("10.0.0.0/8, 192.0.2.1")
+    assert parse_networks("::/0, fd00::/8") != parse_networks("0.0.0.0/0, fd00::/8")

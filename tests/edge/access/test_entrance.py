@@ -6,22 +6,15 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
-from aiohttp import WSMessage, web
-from websockets.frames import Frame, Opcode
+from aiohttp import web
 
 from edge.access import entrance
-from edge.access.entrance import Entrance, Gate
-from edge.wire.allowance import BYTES, EARLY, FRAGMENTS, MESSAGES, PINGS, SIZE, Breach
-from edge.wire.closing import Disconnect
-from edge.wire.frames import close_frame
+from edge.access.entrance import Gate
 from tests.edge.kit.listening import RULES, gate, listening
-from tests.edge.kit.records import frames
 
-UPGRADE = (
-    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
+SLOW = b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n"
 REQUEST = b"GET /text HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LONG = b"GET /text HTTP/1.1\r\nHost: localhost\r\nX: " + bytes(200) + b"\r\n\r\n"
 IMPATIENT = replace(RULES, handshake_seconds=0.05)
 
 
@@ -59,31 +52,19 @@ class Site:
     def __init__(self, through: Gate) -> None:
         self.gate = through
         self.port = 0
-        self.received: list[WSMessage] = []
         self.hold = asyncio.Event()
         self.hold.set()
         self.asked = asyncio.Event()
-        self.ended = asyncio.Event()
 
     async def text(self, _request: web.Request) -> web.Response:
         """Answer."""
         return web.Response(text="text")
 
-    async def websocket(self, request: web.Request) -> web.WebSocketResponse:
-        """Attend a client as the server does."""
+    async def slow(self, _request: web.Request) -> web.Response:
+        """Answer when told."""
         self.asked.set()
         await self.hold.wait()
-        websocket = web.WebSocketResponse(compress=False)
-        await websocket.prepare(request)
-        transport = request.transport
-        assert transport is not None
-        protocol = transport.get_protocol()
-        assert isinstance(protocol, Entrance)
-        protocol.upgrade(lambda disconnect: transport.write(close_frame(disconnect.code, disconnect.reason)))
-        async for message in websocket:
-            self.received.append(message)
-        self.ended.set()
-        return websocket
+        return web.Response(text="text")
 
     @asynccontextmanager
     async def peer(self) -> AsyncIterator[Peer]:
@@ -100,17 +81,12 @@ async def site(through: Gate | None = None) -> AsyncIterator[Site]:
     """Serve meanwhile; afterwards no connection is counted any more."""
     serving = Site(through or gate())
     application = web.Application()
-    application.router.add_get("/", serving.websocket)
+    application.router.add_get("/slow", serving.slow)
     application.router.add_get("/text", serving.text)
     async with listening(application, serving.gate) as serving.port, asyncio.timeout(10):
         yield serving
         while serving.gate.census.connections:
             await asyncio.sleep(0)
-
-
-def masked(opcode: Opcode, payload: bytes = b"", *, fin: bool = True) -> bytes:
-    """Make a frame as a client sends it."""
-    return Frame(opcode, payload, fin=fin).serialize(mask=True)
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +98,7 @@ def linger(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_request_that_is_not_finished_in_time_is_refused() -> None:
     """A byte now and then keeps nothing alive: the time counts from the connection on."""
     async with site(gate(IMPATIENT)) as serving, serving.peer() as peer:
-        dripping = asyncio.create_task(drip(peer, UPGRADE))
+        dripping = asyncio.create_task(drip(peer, LONG))
         assert (await peer.head()).startswith(b"HTTP/1.1 408 ")
         assert await peer.rest() == b""
         await dripping
@@ -145,6 +121,14 @@ async def test_a_connection_on_which_nothing_comes_is_closed_without_a_word() ->
         assert serving.gate.limited == {"handshake": 1}
 
 
+async def test_an_empty_line_is_no_request() -> None:
+    """The time for one goes on."""
+    async with site(gate(IMPATIENT)) as serving, serving.peer() as peer:
+        await peer.send(b"\r\n")
+        assert await peer.rest() == b""
+        assert serving.gate.limited == {"handshake": 1}
+
+
 async def test_the_next_request_of_a_connection_is_waited_for_but_must_not_be_slow() -> None:
     """Idle connections are kept, for proxies; the time for a head counts from its first byte."""
     async with site(gate(IMPATIENT)) as serving, serving.peer() as peer:
@@ -159,19 +143,14 @@ async def test_the_next_request_of_a_connection_is_waited_for_but_must_not_be_sl
 
 
 async def test_who_waits_for_the_answer_is_not_late() -> None:
-    """The handshake's time is the client's; how long the server takes is limited elsewhere."""
+    """The time is the client's; how long the server takes is limited elsewhere."""
     async with site(gate(IMPATIENT)) as serving, serving.peer() as peer:
         serving.hold.clear()
-        await peer.send(UPGRADE)
+        await peer.send(SLOW)
         await serving.asked.wait()
         await asyncio.sleep(0.1)
         serving.hold.set()
-        assert (await peer.head()).startswith(b"HTTP/1.1 101 ")
-        # And a WebSocket has all the time in the world.
-        await asyncio.sleep(0.1)
-        await peer.send(masked(Opcode.TEXT, b"hello"))
-        while not serving.received:
-            await asyncio.sleep(0)
+        assert (await peer.head()).startswith(b"HTTP/1.1 200 ")
         assert serving.gate.limited == {}
 
 
@@ -194,77 +173,3 @@ async def test_a_head_that_is_too_large_is_refused() -> None:
         assert (await peer.head()).startswith(b"HTTP/1.1 431 ")
         assert await peer.rest() == b""
         assert serving.gate.limited == {"head": 1}
-
-
-TEN = b"0123456789"
-
-
-@pytest.mark.parametrize(
-    ("flood", "breach", "received"),
-    [
-        (masked(Opcode.TEXT) * 101, MESSAGES, 100),
-        (masked(Opcode.BINARY, bytes(65_000)) * 11, BYTES, 10),
-        (masked(Opcode.TEXT, TEN) + masked(Opcode.PING) * 101, PINGS, 1),
-        (masked(Opcode.TEXT, bytes(65_537)), SIZE, 0),
-        (masked(Opcode.TEXT, fin=False) + masked(Opcode.CONT, b"x", fin=False) * 1_000_000, FRAGMENTS, 0),
-    ],
-    ids=["messages", "bytes", "pings", "size", "fragments"],
-)
-async def test_a_flood_ends_with_its_reason(flood: bytes, breach: Breach, received: int) -> None:
-    """What came before the breach may have been handled, and nothing after it."""
-    async with site() as serving, serving.peer() as peer:
-        await peer.send(UPGRADE)
-        await peer.head()
-        sending = asyncio.create_task(peer.send(flood))
-        data = await peer.rest()
-        await sending
-        await serving.ended.wait()
-        pongs = [frame for frame in frames(data) if frame.opcode is Opcode.PONG]
-        assert [frame.data for frame in frames(data) if frame.opcode is Opcode.CLOSE] == [closing(breach.disconnect)]
-        assert len(serving.received) <= received
-        assert len(pongs) <= 100
-        assert serving.gate.limited == {breach.limit: 1}
-
-
-def closing(disconnect: Disconnect) -> bytes:
-    """Return the payload of its close frame."""
-    return disconnect.code.to_bytes(2) + disconnect.reason.encode()
-
-
-async def test_what_comes_slowly_enough_may_come_for_ever() -> None:
-    """Fragments of one byte, and pings between them."""
-    async with site() as serving, serving.peer() as peer:
-        await peer.send(UPGRADE)
-        await peer.head()
-        message = masked(Opcode.TEXT, b"a", fin=False) + masked(Opcode.PING) + masked(Opcode.CONT, b"b")
-        for at in range(0, len(message * 90), 7):
-            await peer.send((message * 90)[at : at + 7])
-        while len(serving.received) < 90:
-            await asyncio.sleep(0)
-        assert {message.data for message in serving.received} == {"ab"}
-        assert len(frames(await peer.reader.readexactly(2 * 90))) == 90
-        assert serving.gate.limited == {}
-
-
-@pytest.mark.parametrize("early", [b"\x89", masked(Opcode.TEXT, b"x") * 100_000])
-async def test_nothing_may_be_sent_before_the_answer(early: bytes) -> None:
-    """RFC 6455 §4.1; else frames would have come in that nobody has counted."""
-    async with site() as serving, serving.peer() as peer:
-        serving.hold.clear()
-        sending = asyncio.create_task(peer.send(UPGRADE + early[:16_000]))
-        await serving.asked.wait()
-        serving.hold.set()
-        await peer.head()
-        [close] = frames(await peer.rest())
-        await sending
-        assert (close.opcode, close.data) == (Opcode.CLOSE, closing(EARLY.disconnect))
-        assert serving.gate.limited == {"early": 1}
-
-
-async def test_the_end_comes_although_the_client_reads_nothing() -> None:
-    """Its connection is cut when it has had time, whatever is still unsent."""
-    async with site() as serving, serving.peer() as peer:
-        await peer.send(UPGRADE)
-        await peer.head()
-        await peer.send(masked(Opcode.PING) * 101)
-        await serving.ended.wait()

@@ -153,3 +153,38 @@ async def test_the_kernel_keeps_little_for_a_client_that_does_not_read() -> None
         held = client.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         assert await ended <= held + 3 * UNSENT
     listening.close()
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
+async def test_all_addresses_are_those_of_both_families() -> None:
+    """The image's own health check asks 127.0.0.1, whatever EDGE_HOST is."""
+    listening = Listener(gate(), Idle, unsent_bytes=UNSENT)
+    await listening.open("::", 0)
+    [(host, port)] = listening.addresses
+    assert host == "::"
+    for address in ("127.0.0.1", "::1"):
+        reader, writer = await asyncio.open_connection(address, port)
+        assert await reader.read(5) == b"hello"
+        writer.close()
+    listening.close()
+
+
+async def test_a_connection_that_is_gone_before_it_is_made_leaves_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system says so when its transport is to be made."""
+    through = gate()
+    loop = asyncio.get_running_loop()
+    tried = asyncio.Event()
+
+    async def fail(*_: object) -> None:
+        tried.set()
+        raise OSError(errno.EINVAL, "gone")
+
+    monkeypatch.setattr(loop, "connect_accepted_socket", fail)
+    listening = Listener(through, Idle, unsent_bytes=UNSENT)
+    await listening.open("127.0.0.1", 0)
+    said, writer = await read(listening.addresses[0][1])
+    assert said == b""
+    assert tried.is_set()
+    assert through.census.connections == 0
+    writer.close()
+    listening.close()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from edge.fanout.hub import Member
 from edge.fanout.link import Patience
+from edge.fanout.member import Member
 from edge.fanout.session import FELL_BEHIND, INTERRUPTED, SHUTDOWN, Session
 from edge.feed.log import Log
 from edge.feed.position import Position
@@ -13,6 +13,7 @@ from streams.contract import Offset
 from tests.edge.kit.lines import Line, Turns, hub_of
 from tests.edge.kit.records import log_of, messages, record
 
+GONE = Disconnect(1006, "the connection ended", "client")
 PATIENCE = Patience(ping=20, dead=60, stalled=600)
 
 
@@ -179,25 +180,85 @@ def test_a_gap_is_told_or_ends() -> None:
     stage.log.begin(Offset(5), Offset(5))
     stage.hub.interrupt("interrupted")
     stage.publish(9)
-    assert (plain.ends, plain.written) == ([INTERRUPTED], [])
+    assert (plain.ends, plain.got) == ([], [9])
+    stage.hub.sweep(PATIENCE, 0.05)
+    assert (plain.ends, plain.got) == ([INTERRUPTED], [9])
     told, post = messages(b"".join(knowing.written))
     assert (told["payload"]["recovered"], told["payload"]["reason"]) == (False, "interrupted")
     assert post["payload"] == {"id": 9}
+
+
+def test_after_a_gap_nobody_is_told_in_the_same_turn_as_all_others() -> None:
+    """The frame is the same for all. Who cannot be told goes on until its turn comes, 200 a second."""
+    stage = Stage(log_of())
+    plain = [stage.join()[0] for _ in range(50)]
+    knowing = [stage.join(form=Form.CURSOR)[0] for _ in range(50)]
+    stage.log.begin(Offset(5), Offset(5))
+    stage.hub.interrupt("interrupted")
+    assert 0 < sum(bool(line.written) for line in knowing) < 20
+    while stage.turns.due:
+        stage.turns.turn()
+    assert {line.written[0] for line in knowing} == {knowing[0].written[0]}
+    assert all(line.written[0] is knowing[0].written[0] for line in knowing)
+    for second in range(5):
+        assert sum(bool(line.ends) for line in plain) == 10 * second
+        stage.publish(second)
+        while stage.turns.due:
+            stage.turns.turn()
+        stage.hub.sweep(PATIENCE, 0.05)
+    assert sorted(len(line.got) for line in plain) == [number for number in range(1, 6) for _ in range(10)]
+
+
+def test_who_is_held_is_looked_at_when_the_log_has_forgotten_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not for each record, nor twice a second while there is none: there may be thousands."""
+    stage = Stage(log_of(record(1)))
+    stage.join(room=0)
+    stage.publish(2)
+    looks: list[Session] = []
+    keeps_up = Session.keeps_up
+
+    def look(session: Session, log: Log) -> bool:
+        looks.append(session)
+        return keeps_up(session, log)
+
+    monkeypatch.setattr(Session, "keeps_up", look)
+    for _ in range(10):
+        stage.hub.publish()
+    stage.publish(3)
+    assert looks == []
+
+
+def test_a_client_that_was_held_during_a_gap_goes_on_behind_it() -> None:
+    """Also when two gaps come one after the other: it is told once, of the last one."""
+    stage = Stage(log_of(record(1)))
+    line, member = stage.join(form=Form.CURSOR, room=0)
+    stage.publish(2)
+    assert line.unsent_since is not None
+    for again in (10, 20):
+        stage.log.begin(Offset(again), Offset(again))
+        stage.hub.interrupt("interrupted")
+        stage.publish(again)
+    assert member.session.disconnect is None
+    line.drain()
+    stage.turns.turn()
+    *_, told, post = messages(b"".join(line.written))
+    assert (told["action"], post["payload"]) == ("welcome", {"id": 20})
+    assert [message["action"] for message in messages(b"".join(line.written))].count("welcome") == 1
 
 
 def test_all_end_when_told_and_are_counted_when_gone() -> None:
     """A client is there until its connection has ended; an end of ours counts with our code."""
     stage = Stage(log_of())
     (one, member), (other, leaver) = stage.join(), stage.join()
-    assert stage.hub.leave(leaver, 1006) == Disconnect(1006, "the connection ended")
+    assert stage.hub.leave(leaver, GONE) == GONE
     assert not stage.hub.deserted.is_set()
     stage.hub.end(SHUTDOWN)
     assert (one.ends, other.ends, len(stage.hub)) == ([SHUTDOWN], [], 1)
     stage.publish(1)
     assert one.written == []
-    assert stage.hub.leave(member, 1006) == SHUTDOWN
+    assert stage.hub.leave(member, GONE) == SHUTDOWN
     assert (len(stage.hub), stage.hub.deserted.is_set()) == (0, True)
-    assert stage.hub.closes == {1001: 1, 1006: 1}
+    assert stage.hub.closes == {("server", "1001"): 1, ("client", "1006"): 1}
 
 
 def test_a_drained_client_that_is_gone_is_sent_nothing() -> None:
@@ -206,7 +267,7 @@ def test_a_drained_client_that_is_gone_is_sent_nothing() -> None:
     line, member = stage.join(room=0)
     stage.publish(1)
     stage.publish(2)
-    stage.hub.leave(member, 1006)
+    stage.hub.leave(member, GONE)
     line.drain()
     stage.turns.turn()
     assert line.got == [1]
@@ -222,7 +283,7 @@ def test_clients_are_looked_at_a_few_at_a_time_and_each_in_its_turn() -> None:
     stage.hub.sweep(PATIENCE, 0.25)
     assert sum(line.pings for line, _ in clients) == 3
     gone, member = next((line, member) for line, member in clients if not line.pings)
-    stage.hub.leave(member, 1006)
+    stage.hub.leave(member, GONE)
     for _ in range(3):
         stage.hub.sweep(PATIENCE, 0.25)
     assert [line.pings for line, _ in clients if line is not gone] == [1] * 9

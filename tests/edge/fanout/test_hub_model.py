@@ -8,10 +8,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from edge.fanout.hub import Hub, Member
+from edge.fanout.hub import Hub
+from edge.fanout.link import Patience
+from edge.fanout.member import Member
 from edge.fanout.session import FELL_BEHIND, INTERRUPTED, SHUTDOWN, Session
 from edge.feed.log import Log
 from edge.feed.position import Position
+from edge.wire.closing import Disconnect
 from edge.wire.frames import Form, welcome
 from streams.contract import Offset
 from tests.edge.kit.lines import Line, Turns, hub_of
@@ -107,7 +110,7 @@ class Clients(RuleBasedStateMachine):
         client = data.draw(st.sampled_from(self.clients))
         self.clients.remove(client)
         self.gone.append(client)
-        self.hub.leave(client.member, 1006)
+        self.hub.leave(client.member, Disconnect(1006, "the connection ended", "client"))
         client.due = list(client.got)
 
     @rule(but=st.integers(0, 20))
@@ -125,13 +128,21 @@ class Clients(RuleBasedStateMachine):
 
     @rule()
     def gap(self) -> None:
-        """Interrupt the feed: what was due is due no more."""
+        """Interrupt the feed: what was due is due no more, also to who cannot be told."""
         assert self.log.next_offset is not None
         again = Offset(self.log.next_offset + 5)
         self.log.begin(again, again)
         for client in self.clients:
             client.due = list(client.got)
         self.hub.interrupt("interrupted")
+
+    @rule(share=st.sampled_from([0.005, 1.0]))
+    def parts(self, share: float) -> None:
+        """Close those that a gap could not be told to, or one of them."""
+        self.hub.sweep(Patience(1e9, 1e9, 1e9), share)
+        for client in self.clients:
+            if client.session.disconnect is not None:
+                client.due = list(client.got)
 
     @invariant()
     def nobody_gets_what_is_not_due(self) -> None:

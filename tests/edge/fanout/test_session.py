@@ -78,21 +78,24 @@ def test_a_gap_in_the_feed_is_told_to_who_has_cursors(form: Form) -> None:
     log = log_of(record(1))
     session = Session(Position(0), form, welcome("old"))
     log.begin(Offset(5), Offset(5))
-    session.miss(log, "interrupted")
+    session.miss(log.head, welcome("new", "interrupted"))
     log.append(Offset(5), record(2))
     told, post = messages(session.take(log, LIMIT), form)
-    assert told["payload"] == {"recovered": False, "reason": "interrupted", "cursor": told["payload"]["cursor"]}
+    assert told["payload"] == {"recovered": False, "reason": "interrupted", "cursor": "new"}
     assert post["payload"] == {"id": 2}
     assert session.sent == 1
 
 
 @pytest.mark.parametrize("form", [Form.PLAIN, Form.PLAIN_DEFLATED])
-def test_a_gap_in_the_feed_ends_who_has_none(form: Form) -> None:
-    """A plain client cannot be told, so it is closed, with a code that invites it back."""
+def test_a_gap_in_the_feed_is_not_told_to_who_has_none(form: Form) -> None:
+    """A plain client gets posts and nothing else; it goes on behind the gap."""
     log = log_of(record(1))
     session = Session(Position(0), form)
-    session.miss(log, "interrupted")
-    assert session.disconnect == INTERRUPTED
+    log.begin(Offset(5), Offset(5))
+    session.miss(log.head, welcome("new", "interrupted"))
+    log.append(Offset(5), record(2))
+    assert ids(session.take(log, LIMIT), form) == [2]
+    assert (session.sent, session.disconnect) == (1, None)
 
 
 def test_reasons_fit_into_a_close_frame() -> None:

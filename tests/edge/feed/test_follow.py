@@ -1,16 +1,19 @@
 """Following the feed, with a topic in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+import structlog
 
 from edge.fanout.session import Session
-from edge.feed.follow import Source, Unreachable
+from edge.feed import follow
+from edge.feed.follow import Source
 from edge.feed.log import Log
 from edge.feed.position import Position
 from edge.feed.start import Bounds
+from edge.feed.topic import Read, Unreachable
 from edge.wire.frames import Form
 from streams.contract import Offset
 from tests.edge.kit.lines import Line, Turns, hub_of
@@ -18,9 +21,14 @@ from tests.edge.kit.records import everything, ids, messages, record
 
 
 class MemoryTopic:
-    """A topic whose records stand in a list from ``begin`` on; ``is_away`` makes everything fail."""
+    """A topic whose records stand in a list from ``begin`` on; ``is_away`` makes everything fail.
 
-    def __init__(self, *values: bytes, begin: int = 0, count: int = 1) -> None:
+    None among the records takes an offset and is no record, as the marker of a transaction or what was compacted. A
+    read brings ``at_once`` records at most.
+    """
+
+    def __init__(self, *values: bytes | None, begin: int = 0, count: int = 1, at_once: int = 1) -> None:
+        self.at_once = at_once
         self.values = list(values)
         self.begin = begin
         self.count = count
@@ -37,7 +45,7 @@ class MemoryTopic:
         self._check()
         yield self
 
-    async def change(self, *values: bytes, begin: int = 0, is_away: bool = False) -> None:
+    async def change(self, *values: bytes | None, begin: int = 0, is_away: bool = False) -> None:
         """Make it another one."""
         async with self.changed:
             self.values, self.begin, self.is_away = list(values), begin, is_away
@@ -64,17 +72,20 @@ class MemoryTopic:
         """Read on from there."""
         self.next = offset
 
-    async def read(self) -> Sequence[tuple[Offset, bytes]]:
-        """Return one record, as soon as there is one, or nothing once."""
+    async def read(self) -> Read:
+        """Return some records, as soon as there are some, or nothing once."""
         async with self.changed:
-            if self.next < self.begin + len(self.values):
-                self.next += 1
-                return [(Offset(self.next - 1), self.values[self.next - 1 - self.begin])]
+            end = self.begin + len(self.values)
+            if self.next < end:
+                begin, self.next = self.next, min(self.next + self.at_once, end)
+                found = [(Offset(at), self.values[at - self.begin]) for at in range(begin, self.next)]
+                records = [(offset, value) for offset, value in found if value is not None]
+                return Read(records, Offset(self.next), Offset(end))
             await self.changed.wait()
             self._check()
             if not self.begin <= self.next <= self.begin + len(self.values):
                 raise Unreachable("out of range")
-            return []
+            return Read([], Offset(self.next), Offset(self.begin + len(self.values)))
 
     def _check(self) -> None:
         if self.is_away:
@@ -222,6 +233,76 @@ async def test_a_gap_is_told_and_the_feed_goes_on(change: Callable[[MemoryTopic]
         told, post = messages(b"".join(line.written))
         assert told["payload"]["recovered"] is False
         assert post["payload"] == {"id": 99}
+
+
+@pytest.mark.parametrize("at_once", [1, 100])
+@pytest.mark.parametrize("hole", range(3, 13))
+async def test_a_hole_is_said_and_the_feed_goes_on_behind_it(hole: int, at_once: int) -> None:
+    """Law 13: wherever it is; below what is offered it is nothing. Nothing is read twice, and repeats stay known.
+
+    The records 0 to 9 are there when the edge starts. It offers the last two, and reads the three before them.
+    """
+    posts = [[number] for number in range(12)] + [[9, 12], [13]]
+    gone = range(hole, hole + 2)
+    values = [None if offset in gone else record(*each) for offset, each in enumerate(posts)]
+    topic = MemoryTopic(*values[:10], at_once=at_once)
+    with structlog.testing.capture_logs() as events:
+        async with following(Rig(topic, history=2, reach=3)) as rig:
+            await until(lambda: rig.source.trouble is None)
+            assert rig.shown == ([9] if hole == 7 else [] if hole in {8, 9} else [8, 9])
+            line = Line(rig.turns)
+            rig.hub.join(Session(rig.log.head, Form.CURSOR), line)
+            await topic.change(*values)
+            await rig.source.reached(Offset(len(values)))
+            await until(lambda: rig.source.trouble is None)
+            heard = messages(b"".join(line.written))
+            told = [message["payload"]["reason"] for message in heard if message["action"] == "welcome"]
+            assert set(told) == ({"interrupted"} if hole >= 9 else set())
+            assert len(told) <= 1 or at_once == 1
+            shown = [number for offset in range(10, 14) if offset not in gone for number in posts[offset]]
+            known = 9 not in gone
+            assert [message["payload"]["id"] for message in heard if message["action"] == "created"] == [
+                number for number in shown if number != 9 or not known
+            ]
+            assert rig.source.records == len([offset for offset in range(5, 14) if offset not in gone])
+            assert (rig.source.unready, rig.source.lag) == (None, 0)
+    named = [event["event"] for event in events if event["event"] in {"feed.hole", "feed.gap"}]
+    assert set(named) == ({"feed.hole"} if hole >= 7 else set())
+
+
+async def test_a_gap_among_records_that_came_together_is_the_end_of_that_read() -> None:
+    """The first of them is another one than it was: what follows it is of that other topic, and not shown."""
+    topic = MemoryTopic(record(1), record(2), at_once=100)
+    async with following(Rig(topic)) as rig:
+        await rig.source.reached(Offset(2))
+        await topic.change(*topic.values, is_away=True)
+        await until(lambda: rig.source.trouble is not None)
+        await topic.change(*(record(number) for number in (50, 60, 70)))
+        await until(lambda: rig.source.trouble is None)
+        assert rig.shown == []
+
+
+async def test_a_feed_that_is_not_read_to_its_end_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When that has lasted; and that it is again, at once. The lag is a number meanwhile."""
+    monkeypatch.setattr(follow, "_BEHIND_SECONDS", 0)
+    topic = MemoryTopic(record(0))
+    async with following(Rig(topic, patience=60)) as rig:
+        await until(lambda: rig.source.trouble is None)
+        seen: list[tuple[str | None, int]] = []
+        publish = rig.hub.publish
+
+        def note() -> None:
+            seen.append((rig.source.trouble, rig.source.lag))
+            publish()
+
+        rig.hub.publish = note  # type: ignore[method-assign]
+        await topic.change(*(record(number) for number in range(5)))
+        await rig.source.reached(Offset(5))
+        await until(lambda: rig.source.trouble is None)
+        # Each is what was known before the read that is noted.
+        behind = "The feed has records that were not read yet."
+        assert seen == [(None, 0), *((behind, lag) for lag in (4, 3, 2, 1))]
+        assert rig.source.lag == 0
 
 
 async def test_an_answer_is_never_older_than_its_question() -> None:

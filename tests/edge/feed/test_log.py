@@ -366,6 +366,29 @@ def test_a_cursor_before_the_first_post_replays_all_of_them() -> None:
     assert resumed(log_of(record(1)), token) == Resume(Position(0))
 
 
+@pytest.mark.parametrize("offered_from", [2, 3])
+def test_a_cursor_behind_which_only_repeats_were_forgotten_has_not_expired(offered_from: int) -> None:
+    """Nothing was missed: the records 1 and 2 show nothing, whoever reads them."""
+    values = [record(1, 2), record(2), record(1), record(3)]
+    log = Log(limit=1 << 20, reach=1000)
+    log.begin(Offset(0), Offset(offered_from))
+    for offset, value in enumerate(values):
+        log.append(Offset(offset), value)
+    stamp = stamp_of(values[0])
+    assert log.resume(Cursor(Offset(0), 2, stamp)) == Resume(log.tail)
+    assert log.resume(Cursor(Offset(0), 1, stamp)) == Gap("expired")
+    assert log.resume(Cursor(Offset(0), 2, bytes(8))) == Gap("expired")
+    assert ids(everything(log, log.tail)) == [3]
+
+
+def test_a_cursor_behind_which_only_repeats_were_trimmed_has_not_expired() -> None:
+    log = log_of(record(1), record(1), limit=3000)
+    while log.resume(Cursor(Offset(0), 1, stamp_of(record(1)))) == Resume(Position(1)) and log.tail == 0:
+        assert log.next_offset is not None
+        log.append(log.next_offset, record(1))
+    assert log.resume(Cursor(Offset(0), 1, stamp_of(record(1)))) == Resume(log.tail)
+
+
 def test_a_cursor_of_what_is_forgotten_has_expired() -> None:
     """What was evicted, or read only to know repeats, cannot be replayed whole; what begins right after it can."""
     log = log_of(*(record(n) for n in range(100)), limit=5000)

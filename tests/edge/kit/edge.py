@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from edge.access.entrance import Gate
-from edge.clients.connection import write_each
+from edge.clients.writing import write_each
 from edge.fanout.hub import Hub
 from edge.feed.log import Log
 from edge.page import live_page
@@ -33,7 +33,7 @@ class MemoryFeed:
         self.hub = hub
         self.trouble: str | None = None
         self.unready: str | None = None
-        self.records = self.repeats = self.undecodable = 0
+        self.records = self.repeats = self.undecodable = self.lag = 0
         self.pending: list[bytes] = []
         self.asked = asyncio.Event()
         self.read = asyncio.Event()
@@ -94,7 +94,7 @@ class Edge:
             registry=Metrics(self.log, self.hub, self.feed, self.gate, Turns()).registry(),
             join_seconds=join_seconds,
             compression=compression,
-            max_message_bytes=MAX_MESSAGE_BYTES,
+            gate=self.gate,
         )
         self.port = 0
 

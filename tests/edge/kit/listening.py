@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from edge.access.entrance import Gate, Rules
+from edge.access.http import handlers
 from edge.access.limits import Census
 from edge.access.listener import Listener
 from edge.wire.allowance import Traffic
@@ -26,7 +27,7 @@ async def listening(application: web.Application, through: Gate | None = None) -
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     assert runner.server is not None
-    listener = Listener(through or gate(), runner.server, unsent_bytes=1 << 16)
+    listener = Listener(through or gate(), handlers(runner.server, keepalive_seconds=75), unsent_bytes=1 << 16)
     try:
         await listener.open("127.0.0.1", 0)
         yield listener.addresses[0][1]

@@ -16,15 +16,15 @@ from edge.wire.allowance import (
     PINGS,
     SIZE,
     Allowance,
-    Breach,
     Traffic,
+    Violation,
 )
 
 TRAFFIC = Traffic(messages=2, bytes=1024, pings=4, message_bytes=10, fragments=3)
 NOW = 1000.0
 
 
-def frames(*opcodes: int, now: float = NOW) -> list[Breach | None]:
+def frames(*opcodes: int, now: float = NOW) -> list[Violation | None]:
     """Feed a new client's allowance at one moment."""
     allowance = Allowance(TRAFFIC)
     return [allowance.frame(opcode, 0, now) for opcode in opcodes]
@@ -82,14 +82,22 @@ def test_no_stretch_of_time_sees_more_than_its_rate_and_one_burst(chunks: list[t
     instants = list(accumulate((pause for _, pause in chunks), initial=NOW))
     passed: list[tuple[float, int]] = []
     for instant, (size, _) in zip(instants[1:], chunks, strict=True):
-        if breach := allowance.receive(size, instant):
-            assert breach == BYTES
+        read = allowance.receive(size, instant)
+        assert 0 <= read <= size
+        if read < size:
             assert sum(size for _, size in passed) + size > rate * BURST_SECONDS * (1 - 1e-9)
-            break
-        passed.append((instant, size))
+        passed.append((instant, read))
         for begin, _ in passed:
             total = sum(size for at, size in passed if at >= begin)
             assert total <= rate * (instant - begin + BURST_SECONDS) * (1 + 1e-6)
+        if read < size:
+            break
+
+
+def test_what_is_within_the_rate_is_told_to_the_byte() -> None:
+    """1,024 bytes a second: ten seconds' worth, and no byte of what follows."""
+    allowance = Allowance(TRAFFIC)
+    assert [allowance.receive(size, NOW) for size in (10_000, 1000, 1000)] == [10_000, 240, 0]
 
 
 def test_every_reason_fits_into_a_close_frame() -> None:

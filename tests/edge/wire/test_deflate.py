@@ -179,3 +179,41 @@ def test_a_bomb_is_left_at_the_limit() -> None:
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_a_client_may_end_its_stream_within_a_message() -> None:
+    """RFC 7692 §7.2.3.4 and §7.2.3.5: the last block is marked as the last, more may follow, and refer back."""
+    hello = bytes.fromhex("f348cdc9c90700")
+    assert inflated(hello + b"\0", 5) == inflated(hello, 5) == b"Hello"
+    assert inflated(hello * 3 + b"\0", 15) == b"Hello" * 3
+    compressor = zlib.compressobj(wbits=-15, zdict=b"Hello")
+    back = compressor.compress(b"HelloHello") + compressor.flush(zlib.Z_SYNC_FLUSH)
+    assert inflated(hello + back.removesuffix(TAIL), 15) == b"Hello" * 3
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param(b"\xf3", id="within a block"),
+        pytest.param(bytes.fromhex("f348cdc9"), id="within a longer one"),
+        pytest.param(b"\x00\x05\x00\xfa\xffHel", id="within a stored block"),
+        pytest.param(bytes.fromhex("f348cdc9c90700") * 17, id="more streams than anybody makes"),
+        pytest.param(bytes.fromhex("f348cdc9c90700") + b"\xff\xff", id="something else behind the stream"),
+    ],
+)
+def test_a_message_ends_where_a_block_does(payload: bytes) -> None:
+    with pytest.raises(NotDeflate):
+        inflated(payload, 1000)
+
+
+@given(message=st.binary(max_size=200), end=st.integers(0))
+def test_a_message_that_is_cut_off_is_no_message(message: bytes, end: int) -> None:
+    (payload,) = deflated([message])
+    cut = payload[: end % len(payload)]
+    if cut:
+        with pytest.raises(NotDeflate):
+            inflated(cut, 1000)
+
+
+def test_an_empty_payload_is_an_empty_message() -> None:
+    assert inflated(b"", 0) == b""

@@ -1,0 +1,71 @@
+"""aiohttp's part of a connection: HTTP, up to the moment at which the connection is something else.
+
+This is the one place that leans on how aiohttp works; decision 0017 says on what, and why. It leans on one private
+name: ``_message_tail``, where aiohttp's protocol keeps what came behind a request that asks for an upgrade, not parsed.
+"""
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import hdrs, web
+
+_ANSWER: Final = (
+    "HTTP/1.1 {0} {1}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    "Content-Length: {2}\r\n\r\n{1}.\n"
+)
+
+
+class Http(web.RequestHandler):
+    """aiohttp's protocol for one connection."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = HTTPStatus.INTERNAL_SERVER_ERROR,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - aiohttp's, and for developers
+    ) -> web.StreamResponse:
+        """Answer what cannot be served, and close the connection.
+
+        aiohttp logs a traceback for each request that it cannot read, and anybody may send those. Only what is our
+        fault is logged here.
+        """
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.logger.error("Error handling request", exc_info=exc)
+        if self.transport is not None and not request.writer.output_size:
+            phrase = HTTPStatus(status).phrase
+            self.transport.write(_ANSWER.format(status, phrase, len(phrase) + 2).encode())
+        # What is returned goes nowhere: without a transport aiohttp takes it that the client has left.
+        self.force_close()
+        return web.Response(status=status)
+
+    def let_go(self, protocol: asyncio.Protocol) -> bool:
+        """Give the connection to another protocol, from within the handler of a request that asks for an upgrade.
+
+        Return whether the client has sent anything behind that request. Nothing may be awaited between this and the
+        handler's end, which then returns a response that goes nowhere.
+        """
+        transport = self.transport
+        assert transport is not None  # noqa: S101 - the caller has looked; told to the type checker
+        is_early = bool(self._message_tail)
+        transport.set_protocol(protocol)
+        # So that aiohttp takes it that the client has left: it closes no transport that it does not have.
+        self.transport = None
+        self.connection_lost(None)
+        return is_early
+
+
+def handlers(server: web.Server, *, keepalive_seconds: float) -> Callable[[], Http]:
+    """Return what makes the protocol for a new connection to ``server``."""
+    loop = asyncio.get_running_loop()
+    # None, says aiohttp's own AppRunner, is no log.
+    return lambda: Http(server, loop=loop, keepalive_timeout=keepalive_seconds, access_log=None)  # type: ignore[arg-type]
+
+
+async def without_server_header(_request: web.Request, response: web.StreamResponse) -> None:
+    """Tell nobody which versions of what run here; a signal of aiohttp's, sent before an answer's head is written."""
+    response.headers.pop(hdrs.SERVER, None)

@@ -1,0 +1,250 @@
+"""A client's WebSocket from the 101 on: the one protocol of its connection.
+
+It reads what the client says (:mod:`edge.wire.websocket`), answers pings, and closes as RFC 6455 §7 says. What is sent
+to the client are frames that were made once for everybody, and go to the transport or to the socket directly. With
+write limits of zero the transport says exactly when it holds unsent bytes, and when it holds none again.
+
+Laws: a close is the last frame that is written; after it bytes are read and dropped until the client has closed, too.
+No client has a task. It has a timer only while it is closing.
+"""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from edge.access.entrance import Gate
+from edge.access.limits import Place
+from edge.fanout.hub import Hub
+from edge.fanout.link import Client
+from edge.fanout.member import Member
+from edge.fanout.session import Session
+from edge.wire.allowance import EARLY, Violation
+from edge.wire.closing import CUT, NO_CODE, Disconnect, answer_to
+from edge.wire.events import Close, Message, Ping
+from edge.wire.frames import PING, close_frame, pong_frame
+from edge.wire.websocket import Reader
+
+_logger = structlog.get_logger("edge.server")
+
+CLOSE_SECONDS: Final = 5.0
+"""How long a client may take for its close, from when all that it was sent is with the kernel (law 12)."""
+LINGER_SECONDS: Final = 1.0
+"""How long a client that broke a rule has to read why, from then on."""
+
+_GONE: Final = Disconnect(CUT, "the connection ended", "client")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all connections share."""
+
+    hub: Hub
+    gate: Gate
+
+
+class WebSocket(asyncio.Protocol):
+    """One client's connection; the hub's :class:`edge.fanout.link.Link`."""
+
+    __slots__ = (
+        "_around",
+        "_client",
+        "_has_closed",
+        "_has_failed",
+        "_loop",
+        "_member",
+        "_peer",
+        "_place",
+        "_pong",
+        "_reader",
+        "_started",
+        "_timer",
+        "_transport",
+        "heard",
+        "key",
+        "unsent_since",
+    )
+
+    def __init__(
+        self, around: Surroundings, transport: asyncio.Transport, reader: Reader, *, peer: str, place: Place
+    ) -> None:
+        self._around = around
+        self._loop = asyncio.get_running_loop()
+        self._transport = transport
+        self._reader = reader
+        self._peer = peer
+        self._place = place
+        self._has_closed = False
+        """Whether a close was written, or the connection is lost: nothing more is written."""
+        self._has_failed = False
+        """Whether what comes is not even read any more."""
+        self._client: Client | None = None
+        self._member: Member | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        # The payload of the newest ping that came while unsent bytes were held: one answer is enough (§5.5.3).
+        self._pong: bytes | None = None
+        self.key: int = transport.get_extra_info("socket").fileno()
+        """Identifies this link among the open ones: the socket's file descriptor."""
+        self._started = self.heard = self._loop.time()
+        """When the client was last heard, by the loop's clock."""
+        self.unsent_since: float | None = None
+        """Since when the transport has held unsent bytes; None when it holds none."""
+
+    def open(self, answer: bytes, session: Session, *, is_early: bool) -> None:
+        """Write the 101 and begin; end at once if ``is_early``. Raises nothing: there is nobody left to answer."""
+        transport = self._transport
+        transport.set_write_buffer_limits(high=0)
+        if transport.get_write_buffer_size():
+            # An answer to an earlier request. The transport says only once that it holds bytes.
+            self.unsent_since = self.heard
+        if not transport.is_reading():
+            transport.resume_reading()
+        transport.write(answer)
+        _logger.info("session.opened", peer=self._peer, form=session.form.name.lower(), position=session.position)
+        try:
+            self._member = self._around.hub.join(session, self)
+        except Exception:
+            _logger.exception("session.failed", peer=self._peer)
+            self.abort()
+            return
+        if is_early:
+            self._fail(EARLY)
+
+    def tell(self, client: Client) -> None:
+        """Have this client told when unsent bytes are held, and when they are gone."""
+        self._client = client
+
+    def write(self, frames: bytes) -> None:
+        """Send whole frames, or what :func:`edge.clients.writing.write_each` left; the transport keeps the rest."""
+        if not self._has_closed:
+            self._transport.write(frames)
+
+    def ping(self) -> None:
+        """Ask the client for a sign of life."""
+        if not self._has_closed:
+            self._transport.write(PING)
+
+    def close(self, disconnect: Disconnect) -> None:
+        """Send a close after what was begun, and wait for the client's; once is enough."""
+        if not self._has_closed:
+            self._write_close(close_frame(disconnect.code, disconnect.reason))
+
+    def abort(self) -> None:
+        """Cut the connection; the client sees 1006."""
+        self._transport.abort()
+
+    def message(self, message: Message) -> None:
+        """Ignore what the client says."""
+
+    def data_received(self, data: bytes) -> None:
+        """Read what the client says."""
+        now = self.heard = self._loop.time()
+        if self._has_failed:
+            if not self._reader.drop(len(data), now):
+                # The kernel keeps the rest from coming.
+                self._transport.pause_reading()
+            return
+        for event in self._reader.feed(data, now):
+            match event:
+                case Ping(payload):
+                    self._answer(payload)
+                case Message():
+                    if not self._has_closed:
+                        self.message(event)
+                case Close():
+                    self._end(event)
+                case Violation():
+                    self._fail(event)
+
+    def eof_received(self) -> None:
+        """Let the transport close itself: who has ended what it sends, without a close, is gone."""
+
+    def pause_writing(self) -> None:
+        """Note that the transport holds unsent bytes."""
+        self.unsent_since = self._loop.time()
+        if self._client is not None and not self._has_closed:
+            self._client.held()
+
+    def resume_writing(self) -> None:
+        """Note that it holds none any more, and go on."""
+        self.unsent_since = None
+        if self._has_closed:
+            self._await_close()
+            return
+        if self._pong is not None:
+            payload, self._pong = self._pong, None
+            self._answer(payload)
+        # The pong may be held, too.
+        if self._client is not None and not self._transport.get_write_buffer_size():
+            self._client.drained()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Forget the client; write no more, since the socket's number is somebody else's soon."""
+        self._has_closed = self._has_failed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._around.gate.census.leave(self._place)
+        member, self._member = self._member, None
+        self._client = None
+        if member is not None:
+            disconnect = self._around.hub.leave(member, _GONE)
+            _logger.info(
+                "session.closed",
+                peer=self._peer,
+                code=disconnect.code,
+                by=disconnect.by,
+                reason=disconnect.reason,
+                posts=member.session.sent,
+                seconds=round(self._loop.time() - self._started, 3),
+            )
+        # Its own method, which it keeps until Python 3.12 lets go of it in close().
+        self._transport._read_ready_cb = None  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
+
+    def _answer(self, payload: bytes) -> None:
+        # A transport that has failed logs what is written to it.
+        if self._has_closed or self._transport.is_closing():
+            return
+        if self.unsent_since is None:
+            self._transport.write(pong_frame(payload))
+        else:
+            self._pong = payload
+
+    def _end(self, close: Close) -> None:
+        """Answer the client's close, if it is not the answer to ours, and close the connection (§7.1.1)."""
+        if not self._has_closed:
+            code = NO_CODE if close.code is None else close.code
+            self._dismiss(Disconnect(code, "the client closed", "client"))
+            self._write_close(close_frame(answer_to(close.code)))
+        # What was written goes out first, for as long as that takes; see _await_close.
+        self._transport.close()
+
+    def _fail(self, violation: Violation) -> None:
+        """Close over what the client did; what it sends from now on is not read, not even its close (§7.1.7)."""
+        self._has_failed = True
+        if violation.limit is not None:
+            self._around.gate.breaches[violation.limit] += 1
+        if not self._has_closed:
+            self._dismiss(violation.disconnect)
+            self._write_close(close_frame(violation.disconnect.code, violation.disconnect.reason))
+        # It is told that nothing will follow, and ends, too. Closed with bytes unread the kernel would reset the
+        # connection, and the client might never see the reason.
+        with suppress(OSError):
+            self._transport.write_eof()
+
+    def _dismiss(self, disconnect: Disconnect) -> None:
+        if self._member is not None:
+            self._around.hub.dismiss(self._member, disconnect)
+
+    def _write_close(self, frame: bytes) -> None:
+        self._has_closed, self._pong = True, None
+        self._transport.write(frame)
+        self._await_close()
+
+    def _await_close(self) -> None:
+        """Give the client its time for a close once the transport holds nothing; until then the hub's sweep looks."""
+        if self.unsent_since is None and self._timer is None:
+            seconds = LINGER_SECONDS if self._has_failed else CLOSE_SECONDS
+            self._timer = self._loop.call_later(seconds, self._transport.close)

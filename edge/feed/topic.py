@@ -1,0 +1,56 @@
+"""What following the feed needs of Kafka, and of those that the feed is read for."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from edge.feed.position import Reason
+from edge.feed.start import Bounds
+from streams.contract import Offset
+
+
+class Unreachable(Exception):
+    """Kafka does not answer."""
+
+
+class Read(NamedTuple):
+    """What a read has brought: records in order, where the next read begins, and where the feed ended then."""
+
+    records: Sequence[tuple[Offset, bytes]]
+    next_offset: Offset
+    end: Offset
+
+
+class Topic(Protocol):
+    """What the source needs of Kafka. Every method raises :class:`Unreachable`."""
+
+    async def partitions(self) -> int:
+        """Say how many partitions there are; 0 when the topic does not exist."""
+        ...
+
+    async def bounds(self) -> Bounds:
+        """Say which records there are."""
+        ...
+
+    async def end(self) -> Offset:
+        """Say which offset the next record will get, as of this call or later."""
+        ...
+
+    async def seek(self, offset: Offset) -> None:
+        """Read on from ``offset``."""
+        ...
+
+    async def read(self) -> Read:
+        """Return a few records, or none when there was none for a while."""
+        ...
+
+
+class Readers(Protocol):
+    """Those that the log is read for."""
+
+    def publish(self) -> None:
+        """Send what the log has got."""
+        ...
+
+    def interrupt(self, reason: Reason) -> None:
+        """Tell of a gap in the feed: the log has begun anew."""
+        ...

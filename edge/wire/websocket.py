@@ -1,0 +1,234 @@
+"""What a client says over its WebSocket: bytes in, events out (RFC 6455, RFC 7692).
+
+Laws:
+
+* Bytes cut anywhere give the same events, and each byte is looked at once.
+* A :class:`Close` or a :class:`Violation` is the last event: what follows is not read.
+* The limits are inside. A frame is counted before its payload is kept, and nothing of what is beyond a limit is kept,
+  inflated or answered.
+* Between two messages nothing is kept but numbers.
+
+The rules are those for what a client sends: every frame is masked (§5.1), lengths are as short as they can be (§5.2),
+control frames are whole and short (§5.5), text is UTF-8 and known not to be as early as possible (§8.1). Compressed
+messages stand alone, since the answer to the client's offer asks for that (:mod:`edge.wire.deflate`).
+"""
+
+from typing import Final
+
+from edge.wire.allowance import BYTES, SIZE, Allowance, Traffic
+from edge.wire.deflate import NotDeflate, TooLong, inflated
+from edge.wire.events import (
+    MASK_BYTES,
+    Broken,
+    Event,
+    Message,
+    Ping,
+    Pong,
+    broken,
+    close_of,
+    no_utf8,
+    rest_of_text,
+    unmasked,
+)
+
+_FIN: Final = 0x80
+_RSV1: Final = 0x40
+_RSV: Final = 0x70
+_OPCODE: Final = 0x0F
+_CONTINUATION: Final = 0x0
+_TEXT: Final = 0x1
+_BINARY: Final = 0x2
+_CLOSE: Final = 0x8
+_PING: Final = 0x9
+_PONG: Final = 0xA
+_OPCODES: Final = frozenset((_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG))
+
+_MASKED: Final = 0x80
+_LENGTH: Final = 0x7F
+_SHORT: Final = 125
+_LENGTH_16: Final = 126
+_MEDIUM: Final = 0xFFFF
+_LONG: Final = (1 << 63) - 1
+_HEAD_BYTES: Final = 2
+
+
+class Reader:
+    """Reads what one client sends; ``is_deflated`` when compression was agreed with it. Time is told, in seconds."""
+
+    __slots__ = (
+        "_allowance",
+        "_is_deflated",
+        "_is_last",
+        "_is_over",
+        "_left",
+        "_limit",
+        "_mask",
+        "_message",
+        "_opcode",
+        "_partial",
+        "_unread",
+    )
+
+    def __init__(self, traffic: Traffic, *, is_deflated: bool) -> None:
+        self._allowance = Allowance(traffic)
+        self._limit = traffic.message_bytes
+        self._is_deflated = is_deflated
+        self._is_over = False
+        # A frame's head, or a control frame, of which some bytes have come.
+        self._unread = b""
+        # The data frame whose payload is coming: how many bytes are left, their mask, and whether it ends its message.
+        self._left = 0
+        self._mask = b""
+        self._is_last = False
+        # The message of which some has come: its opcode (with RSV1 when compressed), its bytes, and the bytes of a
+        # character at its end that is not complete.
+        self._opcode = 0
+        self._message: bytearray | None = None
+        self._partial = b""
+
+    def feed(self, data: bytes, now: float) -> list[Event]:
+        """Take bytes as they came; return what they complete."""
+        events: list[Event] = []
+        if self._is_over:
+            return events
+        within = self._allowance.receive(len(data), now)
+        unread = self._unread + data[:within]
+        try:
+            done = self._read(unread, events, now)
+        except Broken as broken:
+            self._is_over = True
+            events.append(broken.violation)
+        if within < len(data) and not self._is_over:
+            self._is_over = True
+            events.append(BYTES)
+        self._unread = b"" if self._is_over else unread[done:]
+        return events
+
+    def drop(self, size: int, now: float) -> bool:
+        """Count bytes that are not looked at any more; tell whether more may still come."""
+        return self._allowance.receive(size, now) == size
+
+    def _read(self, data: bytes, events: list[Event], now: float) -> int:
+        """Read frames as far as they have come; return how many bytes are done with."""
+        at, end = 0, len(data)
+        while not self._is_over:
+            if self._left:
+                if at == end:
+                    break
+                piece = data[at : at + self._left]
+                at += len(piece)
+                self._left -= len(piece)
+                self._take(piece)
+                if self._left:
+                    break
+                self._end_frame(events)
+                continue
+            head = self._head(data, at)
+            if head is None:
+                break
+            begin, length = head
+            if data[at] & _OPCODE >= _CLOSE:
+                if end - begin < length:
+                    break
+                payload = unmasked(data[begin : begin + length], data[begin - MASK_BYTES : begin])
+                self._count(data[at] & _OPCODE, length, now)
+                self._control(data[at] & _OPCODE, payload, events)
+                at = begin + length
+            else:
+                self._begin_frame(data[at], length, now)
+                self._mask = data[begin - MASK_BYTES : begin]
+                self._left = length
+                at = begin
+                if not length:
+                    self._end_frame(events)
+        return at
+
+    def _head(self, data: bytes, at: int) -> tuple[int, int] | None:
+        """Return where the frame's payload begins, and its length; None when its head is not complete."""
+        if len(data) - at < _HEAD_BYTES:
+            return None
+        first, second = data[at], data[at + 1]
+        length = second & _LENGTH
+        self._check(first, second)
+        size = 0 if length <= _SHORT else 2 if length == _LENGTH_16 else 8
+        begin = at + _HEAD_BYTES + size + MASK_BYTES
+        if size:
+            if len(data) < begin - MASK_BYTES:
+                return None
+            length = int.from_bytes(data[at + _HEAD_BYTES : at + _HEAD_BYTES + size])
+            if length <= (_SHORT if size == 2 else _MEDIUM):  # noqa: PLR2004 - the length in 16 bits
+                raise broken("a length in more bytes than it takes")
+            if length > _LONG:
+                raise broken("a length of more than 63 bits")
+        return None if len(data) < begin else (begin, length)
+
+    def _check(self, first: int, second: int) -> None:
+        opcode = first & _OPCODE
+        if opcode not in _OPCODES:
+            raise broken("an opcode that is reserved")
+        # RFC 7692 §6: of a message's frames only the first one says whether it is compressed.
+        allowed = _RSV1 if self._is_deflated and opcode in (_TEXT, _BINARY) else 0
+        if first & _RSV & ~allowed:
+            raise broken("a reserved bit that was not agreed on")
+        if not second & _MASKED:
+            raise broken("a frame that is not masked")
+        if opcode >= _CLOSE:
+            if not first & _FIN:
+                raise broken("a control frame in fragments")
+            if second & _LENGTH > _SHORT:
+                raise broken("a control frame of more than 125 bytes")
+        elif (opcode == _CONTINUATION) != (self._message is not None):
+            raise broken("a message must end before the next one begins")
+
+    def _count(self, opcode: int, length: int, now: float) -> None:
+        violation = self._allowance.frame(opcode, length, now)
+        if violation is not None:
+            raise Broken(violation)
+
+    def _begin_frame(self, first: int, length: int, now: float) -> None:
+        self._count(first & _OPCODE, length, now)
+        self._is_last = bool(first & _FIN)
+        if self._message is None:
+            self._opcode = first & (_OPCODE | _RSV1)
+            self._message = bytearray()
+
+    def _take(self, piece: bytes) -> None:
+        """Keep some of a message."""
+        assert self._message is not None  # noqa: S101 - a data frame was begun; told to the type checker
+        plain = unmasked(piece, self._mask)
+        turn = len(piece) % MASK_BYTES
+        self._mask = self._mask[turn:] + self._mask[:turn]
+        if self._opcode == _TEXT:
+            self._partial = rest_of_text(self._partial + plain)
+        self._message += plain
+
+    def _end_frame(self, events: list[Event]) -> None:
+        if not self._is_last:
+            return
+        assert self._message is not None  # noqa: S101 - as above
+        message, partial = bytes(self._message), self._partial
+        is_text = self._opcode & _OPCODE == _TEXT
+        self._message, self._partial, self._mask = None, b"", b""
+        if self._opcode & _RSV1:
+            message = self._inflated(message)
+            partial = rest_of_text(message) if is_text else b""
+        if partial:
+            raise no_utf8()
+        events.append(Message(message, is_text))
+
+    def _inflated(self, message: bytes) -> bytes:
+        try:
+            return inflated(message, self._limit)
+        except TooLong:
+            raise Broken(SIZE) from None
+        except NotDeflate:
+            raise broken("the message cannot be inflated") from None
+
+    def _control(self, opcode: int, payload: bytes, events: list[Event]) -> None:
+        if opcode == _PING:
+            events.append(Ping(payload))
+        elif opcode == _PONG:
+            events.append(Pong(payload))
+        else:
+            events.append(close_of(payload))
+            self._is_over = True
