@@ -74,13 +74,7 @@ class Frontier(Generic[Partition]):
                 released[partition] = offset
         return released
 
-    def forget(self, partitions: Iterable[Partition]) -> None:
-        """Drop partitions that are no longer ours: the worker that has them now begins at what was released."""
-        for partition in partitions:
-            if held := self._held.pop(partition, None):
-                self._parts -= sum(parts for _, parts, _ in held.offsets)
-
     def clear(self) -> None:
-        """Drop all partitions."""
+        """Drop everything: the workers that have the partitions now begin at what was released."""
         self._held.clear()
         self._parts = 0

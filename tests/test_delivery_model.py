@@ -7,7 +7,7 @@ shown, once, or is a dead letter if it was not in the database.
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, cast
 
 from aiokafka.errors import KafkaConnectionError
@@ -41,7 +41,7 @@ SETTINGS = Settings.model_validate(
         "window_seconds": 1,
         "max_batch": 4,
         "max_held": 12,
-        "prefetch": 10,
+        "prefetch": 20,
         "created_partitions": PARTITIONS,
     }
 )
@@ -57,6 +57,8 @@ class Kafka(MemoryPublisher):
 
     async def _confirm(self, records: list[Written], work: Work) -> None:
         await asyncio.sleep(0)
+        if self.failures and (failure := self.failures.popleft()) is not None:
+            raise failure
         self.records += records
         for record in records:
             if record.topic == SETTINGS.created_topic:
@@ -69,6 +71,14 @@ class Kafka(MemoryPublisher):
         work.progressed()
 
 
+class SlowLookup(MemoryLookup):
+    """A lookup that takes its time."""
+
+    async def posts(self, ids: Sequence[PostId]) -> dict[PostId, Found]:
+        await asyncio.sleep(0.2)
+        return await super().posts(ids)
+
+
 class Delivery(RuleBasedStateMachine):
     """One worker after the other, one queue, two partitions, one feed."""
 
@@ -79,7 +89,7 @@ class Delivery(RuleBasedStateMachine):
         self.group = MemoryGroup(PARTITIONS)
         self.kafka = Kafka(self.group, self)
         self.rabbitmq = MemoryRabbitMQ(prefetch=SETTINGS.prefetch)
-        self.lookup = MemoryLookup()
+        self.lookup = SlowLookup()
         self.posts = 0
         self.ever_missing: set[int] = set()
         self.kill_at: str | None = None
@@ -184,7 +194,7 @@ class Delivery(RuleBasedStateMachine):
 
     # -- the world -------------------------------------------------------------------------------
 
-    @rule(count=st.integers(1, 8), missing=st.booleans())
+    @rule(count=st.integers(1, 12), missing=st.booleans())
     def announce(self, count: int, missing: bool) -> None:
         ids = range(self.posts + 1, self.posts + count + 1)
         self.posts += count
@@ -224,15 +234,20 @@ class Delivery(RuleBasedStateMachine):
     def lookup_fails(self, error: Exception) -> None:
         self.lookup.failures.append(error)
 
+    @rule()
+    def write_fails(self) -> None:
+        """For a reason that nobody has thought of."""
+        self.kafka.failures.append(ZeroDivisionError("a defect"))
+
     @rule(failures=st.integers(1, 3))
     def commits_fail(self, failures: int) -> None:
         self.group.failures["commit"].extend([KafkaConnectionError()] * failures)
 
     @rule()
     def consumer_loses_its_place(self) -> None:
-        """Of what was fetched some records are dropped on their way."""
-        while not self.events.empty():
-            self.events.get_nowait()
+        """Fetch some records, and drop them on their way."""
+        for partition in self.group.partitions:
+            list(self.group.fetch(partition, count=2))
 
     @rule()
     def connection_to_rabbitmq_is_lost(self) -> None:
@@ -288,6 +303,7 @@ class Delivery(RuleBasedStateMachine):
         """However it went: when everything answers, everything is shown in the end, released and acknowledged."""
         self.kill_at = None
         self.lookup.failures.clear()
+        self.kafka.failures.clear()
         for failures in self.group.failures.values():
             failures.clear()
         for gate in (self.lookup.gate, *self.kafka.gates.values()):
