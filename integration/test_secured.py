@@ -20,8 +20,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 from structlog.testing import capture_logs
 
-from edge.feed.follow import Unreachable
 from edge.feed.kafka import kafka_topic
+from edge.feed.topic import Unreachable
 from integration.author import author_of
 from integration.clients import connect
 from integration.conftest import Install, lacking

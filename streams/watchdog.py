@@ -40,6 +40,8 @@ _CONSUMER: Final = frozenset({"read", "commit"})
 _BATCHES: Final = ("look up", "publish", "commit")
 """The stages whose progress is that of batches."""
 _BRIDGE: Final = "bridge"
+_KAFKA: Final = frozenset({"kafka", "leader"})
+"""What Kafka is called as a service that is waited for: all of it, or the leaders of the assigned partitions."""
 
 
 class Stuck(Exception):
@@ -57,8 +59,8 @@ class Watched(Protocol):
 class Watch:
     """Looks at the worker, one look at a time; :class:`Watchdog` calls it. ``clock`` counts seconds, never back.
 
-    ``answers`` says whether Kafka and the group's coordinator answer a connection that no consumer shares. ``work``
-    is the watchdog's own: while the consumer gets no answer, the worker waits for Kafka.
+    ``answers`` says whether the group's coordinator and all leaders answer connections that no consumer shares.
+    ``work`` is the watchdog's own: while the consumer gets no answer, the worker waits for Kafka.
     """
 
     def __init__(
@@ -109,7 +111,7 @@ class Watch:
         )
 
     async def _look_at_claims(self) -> str | None:
-        waiting = [w for w in self._progress.waiting if w.service == "kafka"]
+        waiting = [w for w in self._progress.waiting if w.service in _KAFKA]
         claims = {w.stage for w in waiting} & _CONSUMER
         if not claims or len(claims) < len({w.stage for w in waiting}) or not await self._answers():
             self._claims.clear()

@@ -6,6 +6,7 @@ shown, once, or is a dead letter if it was not in the database.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any, cast
 
@@ -82,6 +83,7 @@ class Delivery(RuleBasedStateMachine):
         self.posts = 0
         self.ever_missing: set[int] = set()
         self.kill_at: str | None = None
+        self.killed = False
         self.run(self.begin())
 
     def wall(self) -> float:
@@ -89,9 +91,9 @@ class Delivery(RuleBasedStateMachine):
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something in the loop; when the worker is killed meanwhile, the next one begins."""
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             self.loop.run_until_complete(work)
-        except asyncio.CancelledError:
+        if self.killed:
             self.kill()
 
     # -- the worker ------------------------------------------------------------------------------
@@ -149,13 +151,13 @@ class Delivery(RuleBasedStateMachine):
     def checkpoint(self, name: str) -> None:
         if name == self.kill_at:
             # Nothing of the worker goes on from here.
-            self.kill_at = None
+            self.kill_at, self.killed = None, True
             for task in asyncio.all_tasks():
                 task.cancel()
 
     @rule()
     def kill(self) -> None:
-        self.kill_at = None
+        self.kill_at, self.killed = None, False
         self.end()
         self.loop.run_until_complete(self.begin())
 

@@ -138,10 +138,10 @@ async def test_an_unanswered_question_before_kafka_went_away_does_not_count(benc
     assert await bench.looks(60) is None
 
 
-@pytest.mark.parametrize("stage", ["read", "commit"])
-async def test_a_consumer_that_waits_for_a_kafka_that_answers_is_stuck(bench: Bench, stage: str) -> None:
+@pytest.mark.parametrize(("stage", "service"), [("read", "kafka"), ("read", "leader"), ("commit", "kafka")])
+async def test_a_consumer_that_waits_for_a_kafka_that_answers_is_stuck(bench: Bench, stage: str, service: str) -> None:
     with getattr(bench, stage).work() as work:
-        work.waits("kafka", "no answer")
+        work.waits(service, "no answer")
         assert await bench.looks(CLAIM_SECONDS) is None
         verdict = await bench.looks(4)
         assert verdict == f"stage {stage} has waited for Kafka for {CLAIM_SECONDS + 2:.0f} s although Kafka answers"
@@ -152,6 +152,14 @@ async def test_a_consumer_that_waits_for_the_same_kafka_as_others_is_not(bench: 
         commit.waits("kafka", "too few replicas")
         publish.waits("kafka", "too few replicas")
         assert await bench.looks(600) is None
+
+
+async def test_a_consumer_whose_partitions_have_no_leader_is_not(bench: Bench) -> None:
+    """M2: for as long as that lasts."""
+    bench.kafka = False
+    with bench.read.work() as work:
+        work.waits("leader", "no broker leads the assigned partitions")
+        assert await bench.looks(3600) is None
 
 
 async def test_the_time_of_a_claim_begins_when_kafka_answers(bench: Bench) -> None:
