@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from functools import partial
+from typing import Final
 
 import structlog
 
@@ -10,22 +11,29 @@ from edge.app import CannotListen, run
 from edge.settings import Settings, load
 from edge.telemetry import Turns, configure_logging
 from edge.turns import loop
+from runtime.output import Output
 from runtime.settings import BadSettings, unread_variables
+
+_LAST_LINES_SECONDS: Final = 1.0
+"""How long the log's last lines may take."""
 
 
 def main() -> int:
     """Run the edge; return the exit code: 1 with a sentence for what stands in the way, 0 when told to stop."""
+    output = Output(sys.stdout.fileno())
     try:
         settings = load()
-        configure_logging(settings.log_level or "info", settings.log_format)
+        configure_logging(settings.log_level or "info", settings.log_format, output)
         for sentence in unread_variables(Settings):
             structlog.get_logger("edge").warning("settings.unread", why=sentence)
         turns = Turns()
         with asyncio.Runner(loop_factory=partial(loop, turns.note)) as runner:
-            runner.run(run(settings, turns))
+            runner.run(run(settings, turns, output))
     except (BadSettings, CannotListen) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a sentence for whoever started it
         return 1
+    finally:
+        output.close(_LAST_LINES_SECONDS)
     return 0
 
 

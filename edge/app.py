@@ -26,7 +26,7 @@ from edge.feed.log import Log
 from edge.page import live_page
 from edge.server import Server
 from edge.settings import Settings
-from edge.telemetry import Metrics, Turns
+from edge.telemetry import Dropping, Metrics, Turns
 from edge.wire.allowance import Traffic
 
 _logger = structlog.get_logger("edge.app")
@@ -41,8 +41,11 @@ class CannotListen(OSError):
     """The address is taken, or not ours to listen on."""
 
 
-async def run(settings: Settings, turns: Turns) -> None:
-    """Serve until SIGTERM or SIGINT; raises :class:`CannotListen`. ``turns`` are those of the running loop."""
+async def run(settings: Settings, turns: Turns, output: Dropping) -> None:
+    """Serve until SIGTERM or SIGINT; raises :class:`CannotListen`.
+
+    ``turns`` are those of the running loop, ``output`` is where the log goes.
+    """
     loop = asyncio.get_running_loop()
     stopped = _told_to_stop(loop)
     log = Log(limit=settings.log_bytes, reach=settings.dedup_records)
@@ -61,7 +64,7 @@ async def run(settings: Settings, turns: Turns) -> None:
         per_address=settings.max_connections_per_address,
     )
     gate = Gate(_rules(settings), census)
-    metrics = Metrics(log, hub, source, gate, turns)
+    metrics = Metrics(log, hub, source, gate, turns, output=output)
     server = Server(
         log=log,
         hub=hub,

@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from edge.access.entrance import Gate
 from edge.fanout.hub import Hub
 from edge.feed.log import Log
-from runtime.logs import Format, Level, configure_directly
+from runtime.logs import Format, Level, Stream, configure_directly
 
 # Libraries that say at a lower level what we say ourselves, and once:
 _LEVELS: Final[dict[str, Level]] = {
@@ -29,9 +29,9 @@ _LEVELS: Final[dict[str, Level]] = {
 _TURN_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
-def configure_logging(level: Level, form: Format) -> None:
-    """Send everything that is logged to standard output."""
-    configure_directly(level, form, levels=_LEVELS)
+def configure_logging(level: Level, form: Format, output: Stream | None = None) -> None:
+    """Send everything that is logged to ``output``, or to standard output."""
+    configure_directly(level, form, levels=_LEVELS, stream=output)
 
 
 class Reading(Protocol):
@@ -42,6 +42,12 @@ class Reading(Protocol):
     undecodable: int
     lag: int
     trouble: str | None
+
+
+class Dropping(Protocol):
+    """What the metrics need of the log's output."""
+
+    dropped: int
 
 
 class _Histogram:
@@ -84,7 +90,8 @@ class Turns:
 class Metrics:
     """The edge in numbers, as a Prometheus collector."""
 
-    def __init__(self, log: Log, hub: Hub, source: Reading, gate: Gate, turns: Turns) -> None:
+    def __init__(self, log: Log, hub: Hub, source: Reading, gate: Gate, turns: Turns, *, output: Dropping) -> None:
+        self._output = output
         self._log = log
         self._hub = hub
         self._source = source
@@ -125,4 +132,6 @@ class Metrics:
         yield GaugeMetricFamily("edge_feed_followed", "1 while the feed is followed.", source.trouble is None)
         yield GaugeMetricFamily("edge_log_bytes", "Size of the log.", log.size)
         yield GaugeMetricFamily("edge_log_posts", "Posts in the log.", log.head - log.tail)
+        dropped = self._output.dropped
+        yield CounterMetricFamily("edge_log_lines_dropped", "Lines of the log that nobody has read in time.", dropped)
         yield from self._turns.metrics()

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, Literal, TextIO
+from typing import Any, Final, Literal, Protocol
 
 import structlog
 from structlog.types import Processor
@@ -30,6 +30,18 @@ _SHARED: Final[list[Processor]] = [
     structlog.stdlib.ExtraAdder(),
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+
+
+class Stream(Protocol):
+    """Where lines go."""
+
+    def write(self, line: str, /) -> int:
+        """Take a line."""
+        ...
+
+    def flush(self) -> None:
+        """Have it written soon."""
+        ...
 
 
 class Once(logging.Filter):
@@ -66,7 +78,7 @@ class Line:
 
     __slots__ = ("_output", "name")
 
-    def __init__(self, output: TextIO, name: str) -> None:
+    def __init__(self, output: Stream, name: str) -> None:
         self._output = output
         self.name = name
 
@@ -85,8 +97,9 @@ def logging_config(
     form: Format,
     *,
     levels: Mapping[str, Level] = {},
+    stream: object = "ext://sys.stdout",
 ) -> dict[str, Any]:
-    """Return a configuration for :func:`logging.config.dictConfig` that writes all logs to standard output.
+    """Return a configuration for :func:`logging.config.dictConfig` that writes all logs to ``stream``.
 
     ``level`` is the root logger's; None leaves it to Faust's ``-l`` option, which fills it in where the configuration
     says "merge". ``levels`` are the lowest levels of single loggers.
@@ -106,7 +119,7 @@ def logging_config(
         "handlers": {
             "stdout": {
                 "class": "logging.StreamHandler",
-                "stream": "ext://sys.stdout",
+                "stream": stream,
                 "formatter": "structlog",
                 "filters": ["once"],
             }
@@ -134,15 +147,21 @@ def configure_structlog() -> None:
     )
 
 
-def configure_directly(level: Level, form: Format, *, levels: Mapping[str, Level]) -> None:
-    """Write structlog's events to standard output without :mod:`logging`, and the logs of libraries beside them."""
+def configure_directly(
+    level: Level, form: Format, *, levels: Mapping[str, Level], stream: Stream | None = None
+) -> None:
+    """Write structlog's events to ``stream`` without :mod:`logging`, and the logs of libraries beside them.
+
+    Without a stream they go to standard output. What is drawn for a terminal is decided by standard output.
+    """
+    output = sys.stdout if stream is None else stream
     structlog.configure(
         processors=[*_SHARED, *_rendering(form)],
-        logger_factory=partial(Line, sys.stdout),
+        logger_factory=partial(Line, output),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         cache_logger_on_first_use=True,
     )
-    logging.config.dictConfig(logging_config(level, form, levels=levels))
+    logging.config.dictConfig(logging_config(level, form, levels=levels, stream=output))
 
 
 def _rendering(form: Format) -> list[Processor]:

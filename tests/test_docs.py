@@ -142,7 +142,7 @@ def parts_of_an_edge() -> tuple[Log, Hub]:
 class Feed:
     """A feed without records."""
 
-    records = repeats = undecodable = lag = 0
+    records = repeats = undecodable = lag = dropped = 0
     trouble: str | None = None
     unready: str | None = None
 
@@ -157,7 +157,7 @@ def metrics() -> set[str]:
     """Return the metrics' names as a query needs them; a histogram's without its endings."""
     worker = CollectorRegistry()
     StreamsMetrics(worker, Progress(time.monotonic))
-    edge_registry = EdgeMetrics(*parts_of_an_edge(), Feed(), gate(), Turns()).registry()
+    edge_registry = EdgeMetrics(*parts_of_an_edge(), Feed(), gate(), Turns(), output=Feed()).registry()
     families = [*worker.collect(), *edge_registry.collect()]
     endings = {"counter": "_total", "info": "_info"}
     return {family.name + endings.get(family.type, "") for family in families if not family.name.startswith("process_")}

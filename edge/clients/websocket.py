@@ -107,6 +107,7 @@ class WebSocket(asyncio.Protocol):
             self._member = self._around.hub.join(session, self)
         except Exception:
             _logger.exception("session.failed", peer=self._peer)
+            self._member = self._client if isinstance(self._client, Member) else None  # The hub may have taken it in.
             self.abort()
             return
         if is_early:
@@ -229,8 +230,7 @@ class WebSocket(asyncio.Protocol):
         if not self._has_closed:
             self._dismiss(violation.disconnect)
             self._write_close(close_frame(violation.disconnect.code, violation.disconnect.reason))
-        # It is told that nothing will follow, and ends, too. Closed with bytes unread the kernel would reset the
-        # connection, and the client might never see the reason.
+        # Were the socket closed with bytes unread, the kernel would reset it, and the reason might be lost.
         with suppress(OSError):
             self._transport.write_eof()
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -85,6 +85,32 @@ def test_says_that_its_port_is_taken() -> None:
     assert process.returncode == 1
     assert errors.startswith(f"The edge cannot listen on EDGE_HOST 127.0.0.1, EDGE_PORT {port}: ")
     assert len(errors.splitlines()) == 1
+
+
+def test_a_log_that_nobody_reads_stops_nothing() -> None:
+    """Not a line of it can be written, from the first one on; the edge answers, and ends when it is told to."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb"), os.fdopen(writing, "wb") as log, socket.create_server(("127.0.0.1", 0)) as chosen:
+        os.set_blocking(writing, False)
+        with suppress(BlockingIOError):
+            while os.write(writing, bytes(4096)):
+                pass
+        os.set_blocking(writing, True)
+        port = chosen.getsockname()[1]
+        chosen.close()
+        environment = {**ENVIRONMENT, "EDGE_PORT": str(port)}
+        with subprocess.Popen([sys.executable, "-m", "edge"], env=environment, stdout=log) as process:
+            try:
+                status = None
+                while status is None:
+                    assert process.poll() is None
+                    with suppress(OSError):
+                        status, _ = get(port, "/livez")
+                assert status == 200
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(10) == 0
+            finally:
+                process.kill()
 
 
 FILES = 250

@@ -22,6 +22,7 @@ class Reading:
 
     records, repeats, undecodable = 7, 2, 1
     lag = 7
+    dropped = 3
     trouble: str | None = None
 
 
@@ -34,7 +35,7 @@ def test_every_part_is_measured() -> None:
     through.breaches["pings"] += 2
     through.census.turned_away[Standing.FULL] += 4
     through.census.arrive("a")
-    metrics = Metrics(log, hub, Reading(), through, turns)
+    metrics = Metrics(log, hub, Reading(), through, turns, output=Reading())
     turns.note(0.0005, 0.00025)
     turns.note(0.25, 0.02)
     lines = generate_latest(metrics.registry()).decode().splitlines()
@@ -56,6 +57,7 @@ def test_every_part_is_measured() -> None:
         "edge_feed_followed 1.0",
         f"edge_log_bytes {float(log.size)}",
         "edge_log_posts 2.0",
+        "edge_log_lines_dropped_total 3.0",
         *(
             f'edge_turn_seconds_bucket{{le="{bound}"}} {count}'
             for bound, count in (

@@ -8,7 +8,8 @@ import structlog
 from websockets.frames import Frame, Opcode
 
 from edge.clients import websocket
-from edge.fanout.session import FELL_BEHIND, SHUTDOWN
+from edge.clients.websocket import WebSocket
+from edge.fanout.session import FELL_BEHIND, SHUTDOWN, Session
 from edge.wire.allowance import BYTES, PINGS
 from edge.wire.closing import Disconnect
 from edge.wire.events import Message
@@ -370,12 +371,18 @@ async def test_what_comes_slowly_enough_may_come_for_ever() -> None:
         assert edge.gate.limited == {}
 
 
-async def test_a_fault_of_ours_ends_the_connection_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    """After the takeover there is nobody who could answer it."""
+@pytest.mark.parametrize("is_taken_in", [False, True])
+async def test_a_fault_of_ours_ends_the_connection_and_is_logged_once(
+    caplog: pytest.LogCaptureFixture, is_taken_in: bool
+) -> None:
+    """After the takeover there is nobody who could answer it; and the hub writes to nobody who is gone."""
     with structlog.testing.capture_logs() as events:
         async with serving() as edge:
+            join = edge.hub.join
 
-            def fail(*_: object) -> None:
+            def fail(session: Session, link: WebSocket) -> None:
+                if is_taken_in:
+                    join(session, link)
                 raise ZeroDivisionError
 
             edge.hub.join = fail  # type: ignore[method-assign, assignment]
@@ -383,5 +390,7 @@ async def test_a_fault_of_ours_ends_the_connection_and_is_logged_once(caplog: py
                 assert await peer.read_all() == b""
             while edge.gate.census.connections:
                 await asyncio.sleep(0)
-    assert [event["event"] for event in events] == ["session.opened", "session.failed"]
+            assert len(edge.hub) == 0
+    named = [event["event"] for event in events]
+    assert named == ["session.opened", "session.failed", *["session.closed"] * is_taken_in]
     assert caplog.records == []

@@ -33,7 +33,7 @@ class MemoryFeed:
         self.hub = hub
         self.trouble: str | None = None
         self.unready: str | None = None
-        self.records = self.repeats = self.undecodable = self.lag = 0
+        self.records = self.repeats = self.undecodable = self.lag = self.dropped = 0
         self.pending: list[bytes] = []
         self.asked = asyncio.Event()
         self.read = asyncio.Event()
@@ -91,7 +91,7 @@ class Edge:
             hub=self.hub,
             feed=self.feed,
             page=live_page(),
-            registry=Metrics(self.log, self.hub, self.feed, self.gate, Turns()).registry(),
+            registry=Metrics(self.log, self.hub, self.feed, self.gate, Turns(), output=self.feed).registry(),
             join_seconds=join_seconds,
             compression=compression,
             gate=self.gate,
