@@ -62,6 +62,10 @@ class Feed(Protocol):
         """Say where the feed ends now; None when nobody can say."""
         ...
 
+    async def confirmed_end(self) -> Offset | None:
+        """Say the same, by the word of more than one broker; None when they do not agree."""
+        ...
+
     async def reached(self, offset: Offset) -> None:
         """Wait until the log has read up to ``offset``."""
         ...
@@ -217,6 +221,9 @@ class Server:
     async def _place(self, wish: Wish, cursor: Ahead | Gap | None) -> Session | None:
         found: Resume | Ahead | Gap | None = cursor
         end = await self._feed.end()
+        if end is not None and isinstance(found, Ahead) and found.offset > end:
+            # A broker that was deposed, and does not know it, tells an end that lies behind.
+            end = await self._feed.confirmed_end()
         if end is None:
             return None
         await self._feed.reached(end)

@@ -39,8 +39,9 @@ MAX_RECORD_BYTES: Final = 1_000_000
 _MAX_BATCH_BYTES: Final = MAX_RECORD_BYTES + 128
 # Kafka answers within milliseconds. What is not confirmed for so long is sent again.
 _REQUEST_TIMEOUT_MS: Final = 10_000
-# How soon a producer learns of partitions that were added, and that a topic was made anew.
-_METADATA_MAX_AGE_MS: Final = 30_000
+# How soon a producer learns of partitions that were added, that a topic was made anew, and that the leader to which it
+# writes was cut off from the others, and deposed: that one does not say so.
+_METADATA_MAX_AGE_MS: Final = 10_000
 _KAFKA_ERRORS: Final = (KafkaError, OSError, TimeoutError)
 _TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
 # The partitioner of Java's clients: who writes to posts.created by key puts an id into the same partition.

@@ -148,8 +148,8 @@ def create_app(settings: Settings, checkpoint: Callable[[str], None] = lambda _:
         broker_rebalance_timeout=15,
         broker_max_poll_interval=3600,
         consumer_auto_offset_reset="earliest",
-        # How soon added partitions are read, and a partition's loss of its leader is known.
-        consumer_metadata_max_age_ms=30_000,
+        # How soon added partitions are read, and a partition's loss of its leader, or of its leader's office, is known.
+        consumer_metadata_max_age_ms=10_000,
         producer_request_timeout=10,
         topic_disable_leader=True,
         topic_allow_declare=False,

@@ -149,6 +149,9 @@ class Feed:
     async def end(self) -> Offset | None:
         return None
 
+    async def confirmed_end(self) -> Offset | None:
+        return None
+
     async def reached(self, offset: Offset) -> None:
         raise AssertionError(offset)
 

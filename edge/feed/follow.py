@@ -15,6 +15,7 @@ import structlog
 
 from edge.feed.log import Log
 from edge.feed.position import Gap, Reason
+from edge.feed.shared import Shared
 from edge.feed.start import Bounds, continues, start
 from edge.feed.topic import Readers, Topic, Unreachable
 from streams.contract import Offset
@@ -28,6 +29,8 @@ _SHORTEST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 # A window of many records is more than one read: so long it may take until that is said.
 _BEHIND_SECONDS: Final = 2.0
+# Between two confirmations of the feed's end.
+_CONFIRM_SECONDS: Final = 1.0
 
 
 class Source:
@@ -63,9 +66,8 @@ class Source:
         self._behind_since: float | None = None
         self.lag = 0
         """How many records of the feed were not read yet when it was last read."""
-        self._asking = asyncio.Lock()
-        self._asked = self._answered = 0
-        self._answer: Offset | None = None
+        self._end = Shared(self._ask)
+        self._confirmed_end = Shared(self._confirm, apart=_CONFIRM_SECONDS)
         self._advanced = asyncio.Event()
         self.trouble: str | None = "Kafka was not reached yet."
         """Why the feed is not followed to its end, as a sentence; None when it is."""
@@ -99,18 +101,15 @@ class Source:
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
     async def end(self) -> Offset | None:
-        """Ask Kafka for the offset of the feed's next record, as of this call or later; None when it cannot say.
+        """Ask Kafka for the offset of the feed's next record, as of this call or later; None when it cannot say."""
+        return await self._end.answer()
 
-        Those who come while a question is under way share the next one: the answer to that may be
-        older than they are.
+    async def confirmed_end(self) -> Offset | None:
+        """Ask the same of a majority of the feed's replicas; None also when they do not agree.
+
+        One confirmation is for all who wait for it, and there is at most one a second: anybody can make up a cursor.
         """
-        before = self._asked
-        async with self._asking:
-            if self._answered <= before:
-                self._asked += 1
-                self._answer = await self._ask()
-                self._answered = self._asked
-            return self._answer
+        return await self._confirmed_end.answer()
 
     async def reached(self, offset: Offset) -> None:
         """Wait until every record before ``offset`` has been read."""
@@ -120,6 +119,12 @@ class Source:
     async def _ask(self) -> Offset | None:
         try:
             return None if self._topic is None else await self._topic.end()
+        except Unreachable:
+            return None
+
+    async def _confirm(self) -> Offset | None:
+        try:
+            return None if self._topic is None else await self._topic.confirmed_end()
         except Unreachable:
             return None
 
@@ -135,7 +140,7 @@ class Source:
 
     async def _follow(self, topic: Topic) -> None:
         """Read on from where the log is, until there is a gap."""
-        bounds = await topic.bounds()
+        bounds = await self._bounds(topic)
         await topic.seek(self._place(bounds))
         self._advance(bounds.end)
         while self._gap is None:
@@ -145,6 +150,13 @@ class Source:
             if self._gap is None:
                 self._skip_to(read.next_offset)
             self._advance(max(bounds.end, read.end))
+
+    async def _bounds(self, topic: Topic) -> Bounds:
+        """Ask which records there are. That there are less than were read is true only when it is confirmed."""
+        bounds, known = await topic.bounds(), self._log.next_offset
+        if known is not None and bounds.end < known and await topic.confirmed_end() >= known:
+            raise Unreachable("the broker that was asked does not lead the feed any more")
+        return bounds
 
     def _place(self, bounds: Bounds) -> Offset:
         """Say where to read on, and begin the log anew where it cannot go on."""

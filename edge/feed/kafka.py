@@ -16,6 +16,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+from edge.feed.confirmation import confirmed_end
 from edge.feed.start import Bounds
 from edge.feed.topic import Read, Unreachable
 from runtime.kafka import obstacle
@@ -25,6 +26,8 @@ from streams.contract import Offset
 _REQUEST_MS: Final = 5_000
 # Kafka's own default: a read that finds nothing comes back after this long.
 _FETCH_WAIT_MS: Final = 500
+# A leader that is cut off from the others does not say so: after this long another broker may be asked who leads.
+_METADATA_MAX_AGE_MS: Final = 10_000
 # So many waits without any answer mean that the broker is gone, though the consumer says nothing of it.
 _SILENCE_SECONDS: Final = 10 * _FETCH_WAIT_MS / 1000
 # Taking in a record of the largest size costs about a millisecond: the loop gets a turn after a few of them.
@@ -34,7 +37,10 @@ _BATCH_RECORDS: Final = 8
 class KafkaTopic:
     """A topic's partition 0. Every method raises :class:`edge.feed.topic.Unreachable` when Kafka does not answer."""
 
-    def __init__(self, topic: str, asker: AIOKafkaConsumer, reader: AIOKafkaConsumer) -> None:
+    def __init__(
+        self, client: Mapping[str, Any], topic: str, asker: AIOKafkaConsumer, reader: AIOKafkaConsumer
+    ) -> None:
+        self._client = client
         self._topic = topic
         self._partition = TopicPartition(topic, 0)
         self._asker = asker
@@ -62,6 +68,10 @@ class KafkaTopic:
             raise Unreachable("the topic is gone")
         with _translated():
             return Offset((await self._asker.end_offsets([self._partition]))[self._partition])
+
+    async def confirmed_end(self) -> Offset:
+        """Say the same, by the word of a majority of the brokers that keep the topic."""
+        return await confirmed_end(self._client, self._topic)
 
     async def seek(self, offset: Offset) -> None:
         """Read on from ``offset``."""
@@ -95,7 +105,7 @@ class KafkaTopic:
 async def kafka_topic(client: Mapping[str, Any], topic: str) -> AsyncIterator[KafkaTopic]:
     """Connect to Kafka, for as long as it answers; ``client`` are the arguments of any of aiokafka's clients."""
     async with _consumer(client) as asker, _consumer(client) as reader:
-        yield KafkaTopic(topic, asker, reader)
+        yield KafkaTopic(client, topic, asker, reader)
 
 
 @asynccontextmanager
@@ -106,6 +116,7 @@ async def _consumer(client: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer
         enable_auto_commit=False,
         request_timeout_ms=_REQUEST_MS,
         fetch_max_wait_ms=_FETCH_WAIT_MS,
+        metadata_max_age_ms=_METADATA_MAX_AGE_MS,
     )
     try:
         with _translated():

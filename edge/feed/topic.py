@@ -35,6 +35,10 @@ class Topic(Protocol):
         """Say which offset the next record will get, as of this call or later."""
         ...
 
+    async def confirmed_end(self) -> Offset:
+        """Say the same, by the word of a majority of the brokers that keep the topic."""
+        ...
+
     async def seek(self, offset: Offset) -> None:
         """Read on from ``offset``."""
         ...

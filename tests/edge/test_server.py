@@ -168,6 +168,36 @@ async def test_a_cursor_from_an_edge_that_is_ahead_is_waited_for() -> None:
         await client.close()
 
 
+async def test_a_cursor_beyond_what_one_broker_knows_is_no_gap() -> None:
+    """Law 13: that broker was deposed. The edge waits for what the others know of, and says 503 when that is long."""
+    async with serving() as ahead, serving(join_seconds=0.2) as behind:
+        async with ahead.connect("?history=0") as client:
+            ahead.feed.publish(1, 2)
+            cursor = [json.loads(await client.recv()) for _ in range(2)][1]["cursor"]
+        behind.feed.unseen = 1
+        assert await refusal(behind, f"?cursor={cursor}") == (503, "The feed cannot be followed now. Try again.\n", "1")
+        behind.feed.asked.clear()
+        joining = asyncio.create_task(behind.connect(f"?cursor={cursor}").__aenter__())
+        await behind.feed.asked.wait()
+        behind.feed.pending.append(record(1, 2))
+        behind.feed.catch_up()
+        client = await joining
+        assert json.loads(await client.recv())["payload"]["recovered"] is True
+        assert await posts(client, 1) == [2]
+        await client.close()
+
+
+async def test_without_a_majority_nothing_is_said_of_a_cursor_that_is_ahead() -> None:
+    """Law 13: 503, and the client keeps its cursor; who is not ahead is let in all the same."""
+    async with serving() as edge:
+        edge.feed.publish(1)
+        edge.feed.confirms = False
+        sentence = "The feed cannot be followed now. Try again.\n"
+        assert await refusal(edge, f"?cursor={before(Offset(9))}") == (503, sentence, "1")
+        async with edge.connect(f"?cursor={before(Offset(1))}") as client:
+            assert json.loads(await client.recv())["payload"]["recovered"] is True
+
+
 async def test_nobody_joins_while_kafka_cannot_say_where_the_feed_ends() -> None:
     """Law 9: 503 and when to try again; who has a cursor that the log knows is served all the same."""
     async with serving() as edge:

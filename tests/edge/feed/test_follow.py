@@ -35,7 +35,9 @@ class MemoryTopic:
         self.is_away = False
         self.changed = asyncio.Condition()
         self.next = 0
-        self.questions = 0
+        self.questions = self.confirmations = 0
+        self.unseen: int | None = 0
+        """How many records the broker that is asked does not know of; None when no majority is agreed on that."""
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
@@ -67,6 +69,13 @@ class MemoryTopic:
         end = (await self.bounds()).end
         await self.may_answer.wait()
         return end
+
+    async def confirmed_end(self) -> Offset:
+        """Answer when the brokers agree."""
+        self.confirmations += 1
+        if self.unseen is None:
+            raise Unreachable("no majority")
+        return Offset((await self.bounds()).end + self.unseen)
 
     async def seek(self, offset: Offset) -> None:
         """Read on from there."""
@@ -333,3 +342,54 @@ async def test_who_gives_up_leaves_the_others_their_answer() -> None:
         asking[0].cancel()
         topic.may_answer.set()
         assert await asyncio.gather(*asking[1:]) == [1, 1]
+
+
+@pytest.mark.parametrize("unseen", [1, None])
+async def test_an_end_before_what_was_read_is_no_gap_until_it_is_confirmed(
+    unseen: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Law 13: the broker that was asked leads no more. The edge waits for one that does; nobody is told anything."""
+    monkeypatch.setattr(follow, "_SHORTEST_PAUSE", 0)
+    topic = MemoryTopic(record(1), record(2))
+    async with following(Rig(topic)) as rig:
+        await until(lambda: rig.source.trouble is None)
+        line = Line(rig.turns)
+        rig.hub.join(Session(rig.log.head, Form.CURSOR), line)
+        topic.unseen = unseen
+        await topic.change(record(1))
+        await until(lambda: topic.confirmations > 0)
+        await until(lambda: rig.source.trouble is not None)
+        assert not line.written
+        topic.unseen = 0
+        await topic.change(record(1), record(2), record(3))
+        await until(lambda: bool(line.written))
+        assert ids(b"".join(line.written)) == [3]
+
+
+async def test_nobody_confirms_anything_while_the_brokers_disagree_or_are_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor before Kafka was reached."""
+    monkeypatch.setattr(follow, "_CONFIRM_SECONDS", 0)
+    topic = MemoryTopic(record(1))
+    topic.is_away = True
+    async with following(Rig(topic)) as rig:
+        assert await rig.source.confirmed_end() is None
+        topic.is_away = False
+        await until(lambda: rig.source.trouble is None)
+        assert await rig.source.confirmed_end() == 1
+        topic.unseen = None
+        assert await rig.source.confirmed_end() is None
+
+
+async def test_one_confirmation_a_second_is_for_all_who_wait() -> None:
+    """Anybody can make up a cursor."""
+    topic = MemoryTopic(record(1))
+    async with following(Rig(topic)) as rig:
+        await until(lambda: rig.source.trouble is None)
+        assert await rig.source.confirmed_end() == 1
+        waiting = [asyncio.create_task(rig.source.confirmed_end()) for _ in range(1000)]
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert topic.confirmations == 1
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)

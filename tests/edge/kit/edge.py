@@ -35,6 +35,9 @@ class MemoryFeed:
         self.unready: str | None = None
         self.records = self.repeats = self.undecodable = self.lag = self.dropped = 0
         self.pending: list[bytes] = []
+        self.unseen = 0
+        """How many records the broker that is asked does not know of: it leads no more."""
+        self.confirms = True
         self.asked = asyncio.Event()
         self.read = asyncio.Event()
 
@@ -59,6 +62,12 @@ class MemoryFeed:
         if self.trouble is not None or self.log.next_offset is None:
             return None
         return Offset(self.log.next_offset + len(self.pending))
+
+    async def confirmed_end(self) -> Offset | None:
+        """Say where it ends, by the word of a majority if there is one."""
+        if not self.confirms or (end := await self.end()) is None:
+            return None
+        return Offset(end + self.unseen)
 
     async def reached(self, offset: Offset) -> None:
         """Wait until it was caught up with."""
