@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from itertools import accumulate
 from typing import Final, Protocol
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Info, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from edge import __version__
 from edge.access.entrance import Gate
 from edge.fanout.hub import Hub
 from edge.feed.log import Log
@@ -74,8 +75,8 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self._seconds = _Histogram("edge_turn_seconds", "How long a turn of the event loop was.")
-        self._cpu_seconds = _Histogram("edge_turn_cpu_seconds", "CPU time of a turn of the event loop.")
+        self._seconds = _Histogram("postcast_edge_turn_seconds", "How long a turn of the event loop was.")
+        self._cpu_seconds = _Histogram("postcast_edge_turn_cpu_seconds", "CPU time of a turn of the event loop.")
 
     def note(self, seconds: float, cpu_seconds: float) -> None:
         """Count a turn."""
@@ -99,39 +100,53 @@ class Metrics:
         self._turns = turns
 
     def registry(self) -> CollectorRegistry:
-        """Make a registry of these metrics alone."""
+        """Make a registry of these metrics, the process's own and what runs here."""
         registry = CollectorRegistry()
         registry.register(self)
+        Info("postcast_build", "What runs here", registry=registry).info({"version": __version__})
+        ProcessCollector(registry=registry)
         return registry
 
     def collect(self) -> Iterable[Metric]:
         """Read the parts."""
         log, hub, source = self._log, self._hub, self._source
-        yield GaugeMetricFamily("edge_connections", "Open WebSocket connections.", len(hub))
-        yield GaugeMetricFamily("edge_lagging", "Clients that have not been sent all that there is.", hub.lagging)
-        yield CounterMetricFamily("edge_posts_sent", "Posts sent, each to each client.", hub.posts_sent)
-        yield CounterMetricFamily("edge_bytes_sent", "Bytes of posts and greetings sent.", hub.bytes_sent)
+        yield GaugeMetricFamily("postcast_edge_connections", "Open WebSocket connections.", len(hub))
+        yield GaugeMetricFamily(
+            "postcast_edge_lagging", "Clients that have not been sent all that there is.", hub.lagging
+        )
+        yield CounterMetricFamily("postcast_edge_posts_sent", "Posts sent, each to each client.", hub.posts_sent)
+        yield CounterMetricFamily("postcast_edge_bytes_sent", "Bytes of posts and greetings sent.", hub.bytes_sent)
         closes = CounterMetricFamily(
-            "edge_closes", "Connections that ended, by who closed and the close code.", labels=["by", "code"]
+            "postcast_edge_closes", "Connections that ended, by who closed and the close code.", labels=["by", "code"]
         )
         for labels, count in sorted(hub.closes.items()):
             closes.add_metric(labels, count)
         yield closes
         census = self._gate.census
-        yield GaugeMetricFamily("edge_sockets", "Connections of all kinds.", census.connections)
-        yield GaugeMetricFamily("edge_sockets_limit", "How many connections there may be.", census.total)
-        limited = CounterMetricFamily("edge_limited", "Connections refused or ended by a limit.", labels=["limit"])
+        yield GaugeMetricFamily("postcast_edge_sockets", "Connections of all kinds.", census.connections)
+        yield GaugeMetricFamily("postcast_edge_sockets_limit", "How many connections there may be.", census.total)
+        limited = CounterMetricFamily(
+            "postcast_edge_limited", "Connections refused or ended by a limit.", labels=["limit"]
+        )
         for limit, count in sorted(self._gate.limited.items()):
             limited.add_metric([limit], count)
         yield limited
-        yield CounterMetricFamily("edge_records", "Records of the feed read.", source.records)
-        yield CounterMetricFamily("edge_repeats", "Posts of the feed that repeat one.", source.repeats)
-        yield CounterMetricFamily("edge_undecodable", "Records of the feed that could not be read.", source.undecodable)
-        yield GaugeMetricFamily("edge_feed_offset", "Offset of the next record to be read.", log.next_offset or 0)
-        yield GaugeMetricFamily("edge_feed_lag_records", "Records of the feed that are not read yet.", source.lag)
-        yield GaugeMetricFamily("edge_feed_followed", "1 while the feed is followed.", source.trouble is None)
-        yield GaugeMetricFamily("edge_log_bytes", "Size of the log.", log.size)
-        yield GaugeMetricFamily("edge_log_posts", "Posts in the log.", log.head - log.tail)
+        yield CounterMetricFamily("postcast_edge_records", "Records of the feed read.", source.records)
+        yield CounterMetricFamily("postcast_edge_repeats", "Posts of the feed that repeat one.", source.repeats)
+        yield CounterMetricFamily(
+            "postcast_edge_undecodable", "Records of the feed that could not be read.", source.undecodable
+        )
+        yield GaugeMetricFamily(
+            "postcast_edge_feed_offset", "Offset of the next record to be read.", log.next_offset or 0
+        )
+        yield GaugeMetricFamily(
+            "postcast_edge_feed_lag_records", "Records of the feed that are not read yet.", source.lag
+        )
+        yield GaugeMetricFamily("postcast_edge_feed_followed", "1 while the feed is followed.", source.trouble is None)
+        yield GaugeMetricFamily("postcast_edge_log_bytes", "Size of the log.", log.size)
+        yield GaugeMetricFamily("postcast_edge_log_posts", "Posts in the log.", log.head - log.tail)
         dropped = self._output.dropped
-        yield CounterMetricFamily("edge_log_lines_dropped", "Lines of the log that nobody has read in time.", dropped)
+        yield CounterMetricFamily(
+            "postcast_edge_log_lines_dropped", "Lines of the log that nobody has read in time.", dropped
+        )
         yield from self._turns.metrics()

@@ -334,7 +334,11 @@ async def test_health_and_metrics() -> None:
         assert (await edge.get("/readyz"))[:2] == (200, "The feed is followed to its end.\n")
         status, text, headers = await edge.get("/metrics")
         assert (status, headers["Content-Type"].split(";")[0]) == (200, "text/plain")
-        assert {"edge_connections 1.0", "edge_posts_sent_total 2.0", "edge_lagging 0.0"} <= set(text.splitlines())
+        assert {
+            "postcast_edge_connections 1.0",
+            "postcast_edge_posts_sent_total 2.0",
+            "postcast_edge_lagging 0.0",
+        } <= set(text.splitlines())
 
 
 async def test_a_browser_gets_the_page() -> None:
@@ -394,7 +398,9 @@ async def test_above_the_limit_is_503_and_probes_are_answered() -> None:
             assert await posts(client, 1) == [1]
             # Two clients and this request.
             _, text, _ = await edge.get("/metrics")
-        assert {'edge_limited_total{limit="connections"} 3.0', "edge_sockets_limit 1.0"} <= set(text.splitlines())
+        assert {'postcast_edge_limited_total{limit="connections"} 3.0', "postcast_edge_sockets_limit 1.0"} <= set(
+            text.splitlines()
+        )
 
 
 CROWDED = (429, "There are too many connections from your address. Close one first.\n", "10")
@@ -469,6 +475,7 @@ async def test_who_sends_too_much_is_closed_and_counted(monkeypatch: pytest.Monk
         edge.feed.publish(1)
         assert await posts(other, 1) == [1]
         _, text, _ = await edge.get("/metrics")
-        assert {'edge_limited_total{limit="messages"} 1.0', 'edge_closes_total{by="server",code="1008"} 1.0'} <= set(
-            text.splitlines()
-        )
+        assert {
+            'postcast_edge_limited_total{limit="messages"} 1.0',
+            'postcast_edge_closes_total{by="server",code="1008"} 1.0',
+        } <= set(text.splitlines())

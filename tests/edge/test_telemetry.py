@@ -9,6 +9,7 @@ import pytest
 import structlog
 from prometheus_client import generate_latest
 
+import streams
 from edge.access.limits import Standing
 from edge.telemetry import Metrics, Turns, configure_logging
 from tests.edge.kit.lines import Turns as Loop
@@ -39,43 +40,47 @@ def test_every_part_is_measured() -> None:
     turns.note(0.0005, 0.00025)
     turns.note(0.25, 0.02)
     lines = generate_latest(metrics.registry()).decode().splitlines()
-    assert [line for line in lines if not line.startswith("#")] == [
-        "edge_connections 0.0",
-        "edge_lagging 0.0",
-        "edge_posts_sent_total 0.0",
-        "edge_bytes_sent_total 0.0",
-        'edge_closes_total{by="server",code="1001"} 3.0',
-        "edge_sockets 1.0",
-        "edge_sockets_limit 500.0",
-        'edge_limited_total{limit="connections"} 4.0',
-        'edge_limited_total{limit="pings"} 2.0',
-        "edge_records_total 7.0",
-        "edge_repeats_total 2.0",
-        "edge_undecodable_total 1.0",
-        "edge_feed_offset 1.0",
-        "edge_feed_lag_records 7.0",
-        "edge_feed_followed 1.0",
-        f"edge_log_bytes {float(log.size)}",
-        "edge_log_posts 2.0",
-        "edge_log_lines_dropped_total 3.0",
+    assert {"process_resident_memory_bytes", "process_open_fds", "process_cpu_seconds_total"} <= {
+        line.split()[0] for line in lines
+    }
+    assert [line for line in lines if not line.startswith(("#", "process_"))] == [
+        "postcast_edge_connections 0.0",
+        "postcast_edge_lagging 0.0",
+        "postcast_edge_posts_sent_total 0.0",
+        "postcast_edge_bytes_sent_total 0.0",
+        'postcast_edge_closes_total{by="server",code="1001"} 3.0',
+        "postcast_edge_sockets 1.0",
+        "postcast_edge_sockets_limit 500.0",
+        'postcast_edge_limited_total{limit="connections"} 4.0',
+        'postcast_edge_limited_total{limit="pings"} 2.0',
+        "postcast_edge_records_total 7.0",
+        "postcast_edge_repeats_total 2.0",
+        "postcast_edge_undecodable_total 1.0",
+        "postcast_edge_feed_offset 1.0",
+        "postcast_edge_feed_lag_records 7.0",
+        "postcast_edge_feed_followed 1.0",
+        f"postcast_edge_log_bytes {float(log.size)}",
+        "postcast_edge_log_posts 2.0",
+        "postcast_edge_log_lines_dropped_total 3.0",
         *(
-            f'edge_turn_seconds_bucket{{le="{bound}"}} {count}'
+            f'postcast_edge_turn_seconds_bucket{{le="{bound}"}} {count}'
             for bound, count in (
                 *((small, 1.0) for small in ("0.001", "0.002", "0.005", "0.01", "0.02", "0.05", "0.1", "0.2")),
                 *((large, 2.0) for large in ("0.5", "1.0", "+Inf")),
             )
         ),
-        "edge_turn_seconds_count 2.0",
-        "edge_turn_seconds_sum 0.2505",
+        "postcast_edge_turn_seconds_count 2.0",
+        "postcast_edge_turn_seconds_sum 0.2505",
         *(
-            f'edge_turn_cpu_seconds_bucket{{le="{bound}"}} {count}'
+            f'postcast_edge_turn_cpu_seconds_bucket{{le="{bound}"}} {count}'
             for bound, count in (
                 *((small, 1.0) for small in ("0.001", "0.002", "0.005", "0.01")),
                 *((large, 2.0) for large in ("0.02", "0.05", "0.1", "0.2", "0.5", "1.0", "+Inf")),
             )
         ),
-        "edge_turn_cpu_seconds_count 2.0",
-        "edge_turn_cpu_seconds_sum 0.02025",
+        "postcast_edge_turn_cpu_seconds_count 2.0",
+        "postcast_edge_turn_cpu_seconds_sum 0.02025",
+        f'postcast_build_info{{version="{streams.__version__}"}} 1.0',
     ]
 
 
