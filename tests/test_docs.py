@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, get_args
+from typing import ClassVar, Final, get_args
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -143,7 +143,9 @@ def parts_of_an_edge() -> tuple[Log, Hub]:
 class Feed:
     """A feed without records."""
 
-    records = repeats = undecodable = lag = dropped = 0
+    records = repeats = undecodable = lag = reconnects = dropped = 0
+    lag_seconds = 0.0
+    gaps: ClassVar[dict[Reason, int]] = {}
     trouble: str | None = None
     unready: str | None = None
 

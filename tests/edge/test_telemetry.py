@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 import structlog
@@ -11,11 +12,16 @@ from prometheus_client import generate_latest
 
 import streams
 from edge.access.limits import Standing
+from edge.feed.position import Position, Reason
 from edge.telemetry import Metrics, Turns, configure_logging
+from edge.wire.frames import Form
 from tests.edge.kit.lines import Turns as Loop
 from tests.edge.kit.lines import hub_of
 from tests.edge.kit.listening import gate
 from tests.edge.kit.records import log_of, record
+
+# A tenth of a second is within these bounds.
+LONG = ("0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "+Inf")
 
 
 class Reading:
@@ -23,6 +29,9 @@ class Reading:
 
     records, repeats, undecodable = 7, 2, 1
     lag = 7
+    lag_seconds = 1.5
+    reconnects = 4
+    gaps: ClassVar[dict[Reason, int]] = {"recreated": 1, "interrupted": 2}
     dropped = 3
     trouble: str | None = None
 
@@ -32,6 +41,8 @@ def test_every_part_is_measured() -> None:
     log, turns = log_of(record(1, 2)), Turns()
     hub = hub_of(log, Loop(), 1)
     hub.closes["server", "1001"] += 3
+    hub.delays.seconds.note(0.1)
+    log.read(Position(0), Form.CURSOR, 1)
     through = gate(total=500)
     through.breaches["pings"] += 2
     through.census.turned_away[Standing.FULL] += 4
@@ -48,6 +59,12 @@ def test_every_part_is_measured() -> None:
         "postcast_edge_lagging 0.0",
         "postcast_edge_posts_sent_total 0.0",
         "postcast_edge_bytes_sent_total 0.0",
+        *(
+            f'postcast_edge_fanout_seconds_bucket{{le="{bound}"}} {float(bound in LONG)}'
+            for bound in ("0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", *LONG)
+        ),
+        "postcast_edge_fanout_seconds_count 1.0",
+        "postcast_edge_fanout_seconds_sum 0.1",
         'postcast_edge_closes_total{by="server",code="1001"} 3.0',
         "postcast_edge_sockets 1.0",
         "postcast_edge_sockets_limit 500.0",
@@ -56,11 +73,17 @@ def test_every_part_is_measured() -> None:
         "postcast_edge_records_total 7.0",
         "postcast_edge_repeats_total 2.0",
         "postcast_edge_undecodable_total 1.0",
+        'postcast_edge_gaps_total{reason="interrupted"} 2.0',
+        'postcast_edge_gaps_total{reason="recreated"} 1.0',
+        "postcast_edge_reconnects_total 4.0",
         "postcast_edge_feed_offset 1.0",
         "postcast_edge_feed_lag_records 7.0",
+        "postcast_edge_feed_lag_seconds 1.5",
         "postcast_edge_feed_followed 1.0",
         f"postcast_edge_log_bytes {float(log.size)}",
         "postcast_edge_log_posts 2.0",
+        "postcast_edge_encodings_made_total 1.0",
+        "postcast_edge_encodings_evicted_total 0.0",
         "postcast_edge_log_lines_dropped_total 3.0",
         *(
             f'postcast_edge_turn_seconds_bucket{{le="{bound}"}} {count}'
