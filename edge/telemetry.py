@@ -133,6 +133,10 @@ class Metrics:
         yield _gauge("sockets_limit", "How many connections there may be.", census.total)
         about = "Connections refused or ended by a limit."
         yield _counters("limited", about, ["limit"], _single(limited))
+        yield _counters("http_answers", "HTTP answers.", ["status"], _single(self._gate.answers.counts))
+        yield _counter("takeovers", "Connections taken over for a WebSocket.", self._gate.takeovers)
+        about = "From a client's request to its 101 and what was ready for it."
+        yield _histogram("join_seconds", about, self._gate.join_seconds)
 
     def _feed(self) -> Iterable[Metric]:
         log, source = self._log, self._source

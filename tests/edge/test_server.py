@@ -338,7 +338,36 @@ async def test_health_and_metrics() -> None:
             "postcast_edge_connections 1.0",
             "postcast_edge_posts_sent_total 2.0",
             "postcast_edge_lagging 0.0",
+            "postcast_edge_takeovers_total 1.0",
+            "postcast_edge_join_seconds_count 1.0",
+            'postcast_edge_http_answers_total{status="101"} 1.0',
+            # This one is counted when its head is written.
+            'postcast_edge_http_answers_total{status="200"} 2.0',
         } <= set(text.splitlines())
+
+
+async def test_answers_are_counted_by_status() -> None:
+    """Whoever gives them: the routes, aiohttp, and what stands before it. What nobody gets is none."""
+    rules = replace(RULES, head_bytes=512, handshake_seconds=0.05)
+    async with serving(through=gate(rules)) as edge:
+        for path in ("/", "/nothing", "/livez"):
+            await edge.get(path)
+        edge.feed.trouble = "It is away."
+        assert (await refusal(edge))[0] == 503
+        assert (await refusal(edge, "?history=x"))[0] == 400
+        for request in (b"junk\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + bytes(600), b"GET / HTTP/1.1\r\n"):
+            async with connecting(edge) as peer:
+                await peer.send(request)
+                await peer.read_all()
+        before = {"200": 2, "404": 1, "503": 1, "400": 2, "431": 1, "408": 1}
+        assert edge.gate.answers.counts == before
+        # A request that was too large is not late, too.
+        assert edge.gate.limited == {"head": 1, "handshake": 1}
+        edge.feed.trouble = None
+        async with edge.connect():
+            pass
+        assert edge.gate.answers.counts == before | {"101": 1}
+        assert (edge.gate.takeovers, edge.gate.join_seconds.buckets[-1]) == (1, ("+Inf", 1.0))
 
 
 async def test_a_browser_gets_the_page() -> None:

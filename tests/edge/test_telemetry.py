@@ -36,6 +36,13 @@ class Reading:
     trouble: str | None = None
 
 
+def durations(name: str) -> list[str]:
+    """Return a histogram's lines after 0.1 s was noted."""
+    bounds = ("0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", *LONG)
+    buckets = [f'{name}_bucket{{le="{bound}"}} {float(bound in LONG)}' for bound in bounds]
+    return [*buckets, f"{name}_count 1.0", f"{name}_sum 0.1"]
+
+
 def test_every_part_is_measured() -> None:
     """The names are what dashboards and alerts are made with."""
     log, turns = log_of(record(1, 2)), Turns()
@@ -47,6 +54,10 @@ def test_every_part_is_measured() -> None:
     through.breaches["pings"] += 2
     through.census.turned_away[Standing.FULL] += 4
     through.census.arrive("a")
+    for status in (101, 503, 101):
+        through.answers.note(status)
+    through.takeovers = 2
+    through.join_seconds.note(0.1)
     metrics = Metrics(log, hub, Reading(), through, turns, output=Reading())
     turns.note(0.0005, 0.00025)
     turns.note(0.25, 0.02)
@@ -59,17 +70,16 @@ def test_every_part_is_measured() -> None:
         "postcast_edge_lagging 0.0",
         "postcast_edge_posts_sent_total 0.0",
         "postcast_edge_bytes_sent_total 0.0",
-        *(
-            f'postcast_edge_fanout_seconds_bucket{{le="{bound}"}} {float(bound in LONG)}'
-            for bound in ("0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", *LONG)
-        ),
-        "postcast_edge_fanout_seconds_count 1.0",
-        "postcast_edge_fanout_seconds_sum 0.1",
+        *durations("postcast_edge_fanout_seconds"),
         'postcast_edge_closes_total{by="server",code="1001"} 3.0',
         "postcast_edge_sockets 1.0",
         "postcast_edge_sockets_limit 500.0",
         'postcast_edge_limited_total{limit="connections"} 4.0',
         'postcast_edge_limited_total{limit="pings"} 2.0',
+        'postcast_edge_http_answers_total{status="101"} 2.0',
+        'postcast_edge_http_answers_total{status="503"} 1.0',
+        "postcast_edge_takeovers_total 2.0",
+        *durations("postcast_edge_join_seconds"),
         "postcast_edge_records_total 7.0",
         "postcast_edge_repeats_total 2.0",
         "postcast_edge_undecodable_total 1.0",
