@@ -70,7 +70,6 @@ class Log:
         self._repeats = Repeats(reach)
         self._records: list[Record] = []
         self.forms = Forms(room=limit)
-        """What was made of the records."""
         self._records_bytes = 0
         self._reads: dict[tuple[Position, Form, int], Chunk] = {}
         self._before = before(Offset(0))
