@@ -105,14 +105,16 @@ class Cohorts(Generic[C]):
         self.taken = self.queued
         self.head = head
 
-    def advance(self, head: Position) -> None:
-        """Have those who rest stand in line when the head has moved."""
-        if head != self.head:
-            before = len(self._line)
-            self._line.extend(filter(None, chain.from_iterable(self._resting.values())))
-            self.queued += len(self._line) - before
-            self._resting.clear()
-            self.head = head
+    def advance(self, head: Position) -> bool:
+        """Have those who rest stand in line when the head has moved; tell whether it has, and anybody stands there."""
+        if head == self.head:
+            return False
+        before = len(self._line)
+        self._line.extend(filter(None, chain.from_iterable(self._resting.values())))
+        self.queued += len(self._line) - before
+        self._resting.clear()
+        self.head = head
+        return self.queued > self.taken
 
     def place(self, client: C) -> None:
         """Give a client its place."""

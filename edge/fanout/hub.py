@@ -115,11 +115,8 @@ class Hub:
                 self._move(member)
                 if not member.session.keeps_up(self._log):
                     self._close(member)
-        cohorts = self._cohorts
-        is_new = cohorts.head != self._log.head
-        cohorts.advance(self._log.head)
-        if is_new and cohorts.queued > cohorts.taken:
-            self.delays.begin(cohorts.queued, self._clock() if read_at is None else read_at)
+        if self._cohorts.advance(self._log.head):
+            self.delays.begin(self._cohorts.queued, self._clock() if read_at is None else read_at)
         self._go_round()
 
     def hold(self, member: Member) -> None:

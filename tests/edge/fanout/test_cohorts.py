@@ -176,10 +176,12 @@ def test_those_who_stood_in_line_and_were_taken_out_are_counted() -> None:
     leaving, gone = client(5), client(5)
     of = cohorts(5, client(5), client(5, Form.CURSOR), leaving, client(3), gone, most=1)
     of.remove(gone)
-    of.advance(Position(6))
+    assert not of.advance(Position(5))
+    assert of.advance(Position(6))
     of.remove(leaving)
     assert (of.queued, of.taken) == (3, 0)
     assert of.next() is not None
     assert (of.queued, of.taken) == (3, 1)
     of.begin(Position(6))
     assert (of.queued, of.taken) == (3, 3)
+    assert not of.advance(Position(7))
