@@ -300,9 +300,9 @@ async def test_a_feed_that_is_not_read_to_its_end_is_said(monkeypatch: pytest.Mo
         seen: list[tuple[str | None, int]] = []
         publish = rig.hub.publish
 
-        def note() -> None:
+        def note(read_at: float | None = None) -> None:
             seen.append((rig.source.trouble, rig.source.lag))
-            publish()
+            publish(read_at)
 
         rig.hub.publish = note  # type: ignore[method-assign]
         await topic.change(*(record(number) for number in range(5)))
@@ -312,6 +312,41 @@ async def test_a_feed_that_is_not_read_to_its_end_is_said(monkeypatch: pytest.Mo
         behind = "The feed has records that were not read yet."
         assert seen == [(None, 0), *((behind, lag) for lag in (4, 3, 2, 1))]
         assert rig.source.lag == 0
+
+
+async def test_how_long_the_feed_was_not_read_to_its_end_is_known() -> None:
+    """From the last time that it was, also while Kafka is away; before the first time, from the start."""
+    topic = MemoryTopic(record(0))
+    await topic.change(*topic.values, is_away=True)
+    rig = Rig(topic)
+    assert rig.source.lag_seconds == 0
+    async with following(rig):
+        await until(lambda: rig.source.lag_seconds > 0)
+        await topic.change(*topic.values)
+        await until(lambda: rig.source.trouble is None)
+        assert rig.source.lag_seconds == 0
+        await topic.change(*topic.values, is_away=True)
+        await until(lambda: rig.source.trouble is not None)
+        before = rig.source.lag_seconds
+        assert 0 < before < 5
+        await until(lambda: rig.source.lag_seconds > before)
+
+
+async def test_gaps_and_reconnects_are_counted() -> None:
+    """A hole is a gap, without a reconnect; a topic made anew is both; the first connection is none."""
+    topic = MemoryTopic(record(0))
+    async with following(Rig(topic)) as rig:
+        await until(lambda: rig.source.trouble is None)
+        assert (rig.source.gaps, rig.source.reconnects) == ({}, 0)
+        await topic.change(record(0), None, record(1))
+        await rig.source.reached(Offset(3))
+        assert (rig.source.gaps, rig.source.reconnects) == ({"interrupted": 1}, 0)
+        await topic.change(*topic.values, is_away=True)
+        await until(lambda: rig.source.trouble is not None)
+        await topic.change(record(0), None, record(2))
+        await until(lambda: rig.source.gaps["recreated"] == 1)
+        await until(lambda: rig.source.trouble is None)
+        assert rig.source.reconnects >= 1
 
 
 async def test_an_answer_is_never_older_than_its_question() -> None:
