@@ -228,9 +228,9 @@ class Hub:
         if not data:
             self._close(member)
             return
-        self._count(1, session.position - before, len(data))
         self._cohorts.place(member)
-        member.link.write(data)
+        if member.link.write(data):
+            self._count(1, session.position - before, len(data))
 
     def _serve(self, cohort: Cohort[Member]) -> None:
         """Send a cohort what follows its position."""
@@ -241,10 +241,11 @@ class Hub:
                 self._close(member)
             return
         data, cohort.position = self._log.read(position, cohort.form, self._write_bytes)
-        self._count(len(clients), cohort.position - position, len(data))
+        sent = len(clients)
         for key, rest in self._write_each(cohort.keys, data):
-            # Its link keeps the rest, and has the client held: it is in the cohort no longer.
-            clients[key].link.write(rest)
+            # Its link keeps the rest, and has the client held: it is in the cohort no longer. A lost one keeps nothing.
+            sent -= not clients[key].link.write(rest)
+        self._count(sent, cohort.position - position, len(data))
         self._cohorts.settle(cohort)
 
     def _count(self, clients: int, posts: int, size: int) -> None:

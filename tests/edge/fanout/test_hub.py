@@ -51,6 +51,22 @@ def test_all_are_sent_a_record_in_one_write_each() -> None:
     assert stage.hub.lagging == 0
 
 
+@pytest.mark.parametrize("form", [Form.PLAIN, Form.CURSOR])
+def test_what_a_lost_connection_refuses_does_not_count_as_sent(form: Form) -> None:
+    """What is kept for a slow one does: it is still to be sent."""
+    stage = Stage(log_of(record(1)))
+    stage.join(form=form, room=0)
+    lost, _ = stage.join(form=form)
+    lost.is_lost = True
+    stage.publish(2, 3)
+    assert stage.hub.posts_sent == 2
+    greeted = Line(stage.turns)
+    greeted.is_lost = True
+    sent = stage.hub.posts_sent, stage.hub.bytes_sent
+    stage.hub.join(Session(Position(0), Form.CURSOR, welcome("c")), greeted)
+    assert (stage.hub.posts_sent, stage.hub.bytes_sent) == sent
+
+
 def test_who_joins_behind_the_head_catches_up_at_once() -> None:
     """History, resuming and live delivery are the same; the greeting comes first."""
     stage = Stage(log_of(record(1), record(2)))
