@@ -18,7 +18,7 @@ from edge.fanout.member import Gap, Member
 from edge.fanout.partings import Partings
 from edge.fanout.session import INTERRUPTED, SHUTDOWN, Session
 from edge.feed.log import Log
-from edge.feed.position import Position, Reason
+from edge.feed.position import Reason
 from edge.wire.closing import By, Disconnect
 from edge.wire.frames import welcome
 
@@ -54,7 +54,6 @@ class Hub:
         self._unswept: list[Member] = []
         self._gap: Gap | None = None
         self._before_gap: list[Member] = []
-        self._looked: tuple[Position, Gap | None] = log.tail, None
         self._partings: Partings[Member] = Partings()
         self._is_turn_due = False
         self.posts_sent = 0
@@ -106,13 +105,9 @@ class Hub:
 
     def publish(self) -> None:
         """Send what the log has got; end those that it has moved past."""
-        looked = self._log.tail, self._gap
-        if looked != self._looked:
-            self._looked = looked
-            for member in list(self._cohorts.held):
-                self._move(member)
-                if not member.session.keeps_up(self._log):
-                    self._close(member)
+        for member in self._cohorts.fallen_behind(self._log.tail):
+            member.session.keeps_up(self._log)
+            self._close(member)
         self._go_round()
 
     def hold(self, member: Member) -> None:
@@ -182,7 +177,9 @@ class Hub:
         member.session.miss(*gap)
         if not member.session.form.has_cursor:
             self._partings.add(member)
-        if member not in self._cohorts.held:
+        if member in self._cohorts.held:
+            self._cohorts.hold(member)
+        else:
             self._cohorts.place(member)
 
     def _cut(self, member: Member, disconnect: Disconnect) -> None:

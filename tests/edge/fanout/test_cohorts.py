@@ -169,3 +169,24 @@ def test_a_log_that_begins_anew_leaves_only_those_that_are_held() -> None:
     assert (made.next_greeted(), turns(made), made.held) == (None, [], {held})
     made.place(client(9))
     assert turns(made) == []
+
+
+def test_who_is_held_before_the_tail_is_named_once() -> None:
+    """Whoever was let go, has gone or has moved since is not; however often they were held."""
+    one, two, gone, moved = client(3), client(4), client(3), client(3)
+    made = cohorts(5, one, two, gone, moved, most=2)
+    for _ in range(50):
+        for each in (one, two, gone, moved):
+            made.hold(each)
+            made.place(each)
+    for each in (one, one, two, gone, moved):
+        made.hold(each)
+    made.remove(gone)
+    moved.session.miss(Position(5), b"")
+    made.hold(moved)
+    assert made.fallen_behind(Position(3)) == []
+    assert made.fallen_behind(Position(4)) == [one]
+    made.remove(one)
+    made.place(two)
+    assert made.fallen_behind(Position(5)) == []
+    assert made.fallen_behind(Position(6)) == [moved]

@@ -225,11 +225,12 @@ def test_after_a_gap_nobody_is_told_in_the_same_turn_as_all_others() -> None:
     assert sorted(len(line.got) for line in plain) == [number for number in range(1, 6) for _ in range(10)]
 
 
-def test_who_is_held_is_looked_at_when_the_log_has_forgotten_something(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not for each record, nor twice a second while there is none: there may be thousands."""
-    stage = Stage(log_of(record(1)))
-    stage.join(room=0)
-    stage.publish(2)
+def test_who_is_held_is_looked_at_only_when_the_log_has_moved_past_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not for each record: there may be thousands, and a log that is full forgets something each time."""
+    stage = Stage(log_of(*map(record, range(9)), limit=3000))
+    assert stage.log.tail > 0
+    stuck = [stage.join(room=0)[0] for _ in range(3)]
+    stage.publish(9)
     looks: list[Session] = []
     keeps_up = Session.keeps_up
 
@@ -238,10 +239,13 @@ def test_who_is_held_is_looked_at_when_the_log_has_forgotten_something(monkeypat
         return keeps_up(session, log)
 
     monkeypatch.setattr(Session, "keeps_up", look)
-    for _ in range(10):
-        stage.hub.publish()
-    stage.publish(3)
-    assert looks == []
+    tail = stage.log.tail
+    stage.publish(10)
+    assert (stage.log.tail > tail, looks) == (True, [])
+    for post in range(11, 20):
+        stage.publish(post)
+    assert len(looks) == 3
+    assert [line.ends for line in stuck] == [[FELL_BEHIND]] * 3
 
 
 def test_a_client_that_was_held_during_a_gap_goes_on_behind_it() -> None:
