@@ -118,6 +118,10 @@ class Hub:
     def release(self, member: Member) -> None:
         """Go on with a client whose unsent bytes are gone."""
         if member in self._cohorts.held:
+            if self._gap is not member.gap and not self._can_tell():
+                # It goes on with all others that were there before the gap.
+                self._cohorts.remove(member)
+                return
             self._move(member)
             self._cohorts.place(member)
             # Not at once: the transport calls this in the middle of its own work.
@@ -126,11 +130,11 @@ class Hub:
     def interrupt(self, reason: Reason) -> None:
         """Have everybody go on here after a gap in the feed: the log has begun anew.
 
-        Those that have cursors are told, each in its turn. A plain client cannot be: it goes on, and is closed by a
-        :meth:`sweep`, one after the other.
+        Those that have cursors are told, each in its turn, once the log has read what comes before that which it shows.
+        A plain client cannot be: it goes on, and is closed by a :meth:`sweep`, one after the other.
         """
         head = self._log.head
-        self._gap = Gap(head, welcome(str(self._log.cursor_at(head)), reason))
+        self._gap = Gap(head, reason)
         self._cohorts.begin(head)
         self._before_gap = list(self._members)
         self._partings.expect(len(self._members))
@@ -168,13 +172,20 @@ class Hub:
         for member in self._members:
             self._cut(member, SHUTDOWN)
 
+    def _can_tell(self) -> bool:
+        """Whether the newest gap can be told: with a cursor by which a topic that is made anew later is noticed."""
+        gap, log = self._gap, self._log
+        if gap is not None and not gap.greeting and log.shows_what_comes:
+            gap.greeting = welcome(str(log.cursor_at(max(gap.position, log.tail))), gap.reason)
+        return gap is None or bool(gap.greeting)
+
     def _move(self, member: Member) -> None:
         """Have a client go on behind the newest gap, unless it does already."""
         gap = self._gap
         if gap is None or member.gap is gap or member.session.disconnect is not None or member not in self._members:
             return
         member.gap = gap
-        member.session.miss(*gap)
+        member.session.miss(gap.position, gap.greeting)
         if not member.session.form.has_cursor:
             self._partings.add(member)
         if member in self._cohorts.held:
@@ -210,7 +221,7 @@ class Hub:
                 self._greet(member)
             elif (cohort := cohorts.next()) is not None:
                 self._serve(cohort)
-            elif self._before_gap:
+            elif self._before_gap and self._can_tell():
                 self._move(self._before_gap.pop())
             else:
                 return

@@ -83,6 +83,11 @@ class Log:
         return self._records_bytes + self._forms.size + self._reads.size
 
     @property
+    def shows_what_comes(self) -> bool:
+        """Whether all records before the first that is shown have been read."""
+        return self.next_offset is not None and self.next_offset >= self.offer_from
+
+    @property
     def tail(self) -> Position:
         """The oldest position that can still be read."""
         return self._records[0].first if self._records else self.head

@@ -6,7 +6,7 @@ from edge.fanout.link import Patience
 from edge.fanout.member import Member
 from edge.fanout.session import FELL_BEHIND, INTERRUPTED, SHUTDOWN, Session
 from edge.feed.log import Log
-from edge.feed.position import Position
+from edge.feed.position import Cursor, Gap, Position, parse, stamp_of
 from edge.wire.closing import Disconnect
 from edge.wire.frames import Form, welcome
 from streams.contract import Offset
@@ -264,6 +264,50 @@ def test_a_client_that_was_held_during_a_gap_goes_on_behind_it() -> None:
     *_, told, post = messages(b"".join(line.written))
     assert (told["action"], post["payload"]) == ("welcome", {"id": 20})
     assert [message["action"] for message in messages(b"".join(line.written))].count("welcome") == 1
+
+
+def test_a_gap_is_told_with_the_cursor_of_a_record_that_was_read() -> None:
+    """A cursor of nothing would be good for whatever stands there in a topic that is made anew."""
+    stage = Stage(log_of(record(1)))
+    told, _ = stage.join(form=Form.CURSOR)
+    held, _ = stage.join(form=Form.CURSOR, room=0)
+    plain, _ = stage.join()
+    still_held, _ = stage.join(room=0)
+    stage.publish(2)
+    stage.log.begin(Offset(10), Offset(12))
+    stage.hub.interrupt("interrupted")
+    held.drain()
+    stage.publish(10)
+    stage.turns.turn()
+    assert (len(told.written), len(held.written), stage.hub.lagging) == (1, 1, 4)
+    stage.publish(11)
+    stage.publish(12)
+    still_held.drain()
+    while stage.turns.due:
+        stage.turns.turn()
+    cursors = {messages(line.written[1])[0]["payload"]["cursor"] for line in (told, held)}
+    assert cursors == {str(Cursor(Offset(11), 1, stamp_of(record(11))))}
+    assert [line.got for line in (plain, still_held)] == [[2, 12]] * 2
+    assert [line.ends for line in (told, held, plain, still_held)] == [[]] * 4
+    made_anew = log_of(*(record(50 + n) for n in range(20)))
+    assert [made_anew.resume(parse(cursor)) for cursor in cursors] == [Gap("recreated")]
+
+
+def test_who_comes_while_a_gap_cannot_be_told_yet_is_not_told_of_it() -> None:
+    """It goes on like everybody, also when it was held."""
+    stage = Stage(log_of(record(1)))
+    stage.log.begin(Offset(10), Offset(11))
+    stage.hub.interrupt("interrupted")
+    line, _ = stage.join(form=Form.CURSOR)
+    line.unsent_since = stage.turns.now
+    assert line.client is not None
+    line.client.held()
+    line.drain()
+    stage.publish(10)
+    stage.publish(11)
+    while stage.turns.due:
+        stage.turns.turn()
+    assert line.got == [11]
 
 
 def test_all_end_when_told_and_are_counted_when_gone() -> None:
