@@ -117,10 +117,15 @@ class WebSocket(asyncio.Protocol):
         """Have this client told when unsent bytes are held, and when they are gone."""
         self._client = client
 
-    def write(self, frames: bytes) -> None:
-        """Send whole frames, or what :func:`edge.clients.writing.write_each` left; the transport keeps the rest."""
-        if not self._has_closed:
-            self._transport.write(frames)
+    def write(self, frames: bytes) -> bool:
+        """Send whole frames, or what :func:`edge.clients.writing.write_each` left; the transport keeps the rest.
+
+        Return False when nothing more is sent, since the connection is lost or closing.
+        """
+        if self._has_closed:
+            return False
+        self._transport.write(frames)
+        return not self._transport.is_closing()
 
     def ping(self) -> None:
         """Ask the client for a sign of life."""

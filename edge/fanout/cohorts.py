@@ -16,7 +16,8 @@ from array import array
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from itertools import chain
+from heapq import heapify, heappop, heappush
+from itertools import chain, count
 from typing import Final, Generic, Protocol, TypeVar
 
 from edge.fanout.session import Place, Session
@@ -86,6 +87,9 @@ class Cohorts(Generic[C]):
         """How many cohorts have ever stood in line."""
         self.taken = 0
         """How many of these stand there no more: so many as the first of them, since nobody overtakes."""
+        # Those that are held, by where they were then; who was let go or has moved since has an entry that is void.
+        self._held_at: list[tuple[Position, int, C]] = []
+        self._entries = count()
 
     @property
     def held(self) -> AbstractSet[C]:
@@ -99,8 +103,8 @@ class Cohorts(Generic[C]):
         return held + len(self._greeted) + sum(map(len, chain(self._line, *self._lagging.values())))
 
     def begin(self, head: Position) -> None:
-        """Forget everybody but those that are held; the head is here from now on."""
-        for places in (self._greeted, self._resting, self._line, self._lagging):
+        """Forget everybody but those that are held, and where these were; the head is here from now on."""
+        for places in (self._greeted, self._resting, self._line, self._lagging, self._held_at):
             places.clear()
         self.taken = self.queued
         self.head = head
@@ -140,9 +144,26 @@ class Cohorts(Generic[C]):
             there.append(cohort)
 
     def hold(self, client: C) -> None:
-        """Keep a client apart until it is placed again."""
+        """Keep a client apart until it is placed again, or, if it is held already, where it is now."""
         self.remove(client)
         self._held.add(client)
+        heappush(self._held_at, (client.session.position, next(self._entries), client))
+        if len(self._held_at) > 2 * len(self._held) + self._most:
+            self._held_at = list({entry[2]: entry for entry in self._held_at if self._is_held_at(entry)}.values())
+            heapify(self._held_at)
+
+    def fallen_behind(self, tail: Position) -> list[C]:
+        """Name those that are held before the tail, each once; nobody else is looked at."""
+        fallen: dict[C, None] = {}
+        while self._held_at and self._held_at[0][0] < tail:
+            entry = heappop(self._held_at)
+            if self._is_held_at(entry):
+                fallen[entry[2]] = None
+        return list(fallen)
+
+    def _is_held_at(self, entry: tuple[Position, int, C]) -> bool:
+        position, _, client = entry
+        return client in self._held and client.session.position == position
 
     def remove(self, client: C) -> None:
         """Forget a client, wherever it is."""

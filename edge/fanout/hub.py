@@ -19,7 +19,7 @@ from edge.fanout.member import Gap, Member
 from edge.fanout.partings import Partings
 from edge.fanout.session import INTERRUPTED, SHUTDOWN, Session
 from edge.feed.log import Log
-from edge.feed.position import Position, Reason
+from edge.feed.position import Reason
 from edge.wire.closing import By, Disconnect
 from edge.wire.frames import welcome
 
@@ -55,7 +55,6 @@ class Hub:
         self._unswept: list[Member] = []
         self._gap: Gap | None = None
         self._before_gap: list[Member] = []
-        self._looked: tuple[Position, Gap | None] = log.tail, None
         self._partings: Partings[Member] = Partings()
         self._is_turn_due = False
         self.delays = Delays()
@@ -108,13 +107,9 @@ class Hub:
 
     def publish(self, read_at: float | None = None) -> None:
         """Send what the log has got, and was read just now or at ``read_at``; end those that it has moved past."""
-        looked = self._log.tail, self._gap
-        if looked != self._looked:
-            self._looked = looked
-            for member in list(self._cohorts.held):
-                self._move(member)
-                if not member.session.keeps_up(self._log):
-                    self._close(member)
+        for member in self._cohorts.fallen_behind(self._log.tail):
+            member.session.keeps_up(self._log)
+            self._close(member)
         if self._cohorts.advance(self._log.head):
             self.delays.begin(self._cohorts.queued, self._clock() if read_at is None else read_at)
         self._go_round()
@@ -127,6 +122,10 @@ class Hub:
     def release(self, member: Member) -> None:
         """Go on with a client whose unsent bytes are gone."""
         if member in self._cohorts.held:
+            if self._gap is not member.gap and not self._can_tell():
+                # It goes on with all others that were there before the gap.
+                self._cohorts.remove(member)
+                return
             self._move(member)
             self._cohorts.place(member)
             # Not at once: the transport calls this in the middle of its own work.
@@ -135,11 +134,11 @@ class Hub:
     def interrupt(self, reason: Reason) -> None:
         """Have everybody go on here after a gap in the feed: the log has begun anew.
 
-        Those that have cursors are told, each in its turn. A plain client cannot be: it goes on, and is closed by a
-        :meth:`sweep`, one after the other.
+        Those that have cursors are told, each in its turn, once the log has read what comes before that which it shows.
+        A plain client cannot be: it goes on, and is closed by a :meth:`sweep`, one after the other.
         """
         head = self._log.head
-        self._gap = Gap(head, welcome(str(self._log.cursor_at(head)), reason))
+        self._gap = Gap(head, reason)
         self._cohorts.begin(head)
         self.delays.forget()
         self._before_gap = list(self._members)
@@ -178,16 +177,25 @@ class Hub:
         for member in self._members:
             self._cut(member, SHUTDOWN)
 
+    def _can_tell(self) -> bool:
+        """Whether the newest gap can be told: with a cursor by which a topic that is made anew later is noticed."""
+        gap, log = self._gap, self._log
+        if gap is not None and not gap.greeting and log.shows_what_comes:
+            gap.greeting = welcome(str(log.cursor_at(max(gap.position, log.tail))), gap.reason)
+        return gap is None or bool(gap.greeting)
+
     def _move(self, member: Member) -> None:
         """Have a client go on behind the newest gap, unless it does already."""
         gap = self._gap
         if gap is None or member.gap is gap or member.session.disconnect is not None or member not in self._members:
             return
         member.gap = gap
-        member.session.miss(*gap)
+        member.session.miss(gap.position, gap.greeting)
         if not member.session.form.has_cursor:
             self._partings.add(member)
-        if member not in self._cohorts.held:
+        if member in self._cohorts.held:
+            self._cohorts.hold(member)
+        else:
             self._cohorts.place(member)
 
     def _cut(self, member: Member, disconnect: Disconnect) -> None:
@@ -218,7 +226,7 @@ class Hub:
                 self._greet(member)
             elif (cohort := cohorts.next()) is not None:
                 self._serve(cohort)
-            elif self._before_gap:
+            elif self._before_gap and self._can_tell():
                 self._move(self._before_gap.pop())
             else:
                 # Those who were last in line may have left.
@@ -237,9 +245,9 @@ class Hub:
         if not data:
             self._close(member)
             return
-        self._count(1, session.position - before, len(data))
         self._cohorts.place(member)
-        member.link.write(data)
+        if member.link.write(data):
+            self._count(1, session.position - before, len(data))
 
     def _serve(self, cohort: Cohort[Member]) -> None:
         """Send a cohort what follows its position."""
@@ -250,10 +258,11 @@ class Hub:
                 self._close(member)
             return
         data, cohort.position = self._log.read(position, cohort.form, self._write_bytes)
-        self._count(len(clients), cohort.position - position, len(data))
+        sent = len(clients)
         for key, rest in self._write_each(cohort.keys, data):
-            # Its link keeps the rest, and has the client held: it is in the cohort no longer.
-            clients[key].link.write(rest)
+            # Its link keeps the rest, and has the client held: it is in the cohort no longer. A lost one keeps nothing.
+            sent -= not clients[key].link.write(rest)
+        self._count(sent, cohort.position - position, len(data))
         self._cohorts.settle(cohort)
 
     def _count(self, clients: int, posts: int, size: int) -> None:

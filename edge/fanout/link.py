@@ -35,8 +35,8 @@ class Link(Protocol):
         """Have this client told when unsent bytes are held, and when they are gone."""
         ...
 
-    def write(self, frames: bytes) -> None:
-        """Send whole frames."""
+    def write(self, frames: bytes) -> bool:
+        """Send whole frames, or keep them until they can be sent; return False when the connection is lost."""
         ...
 
     def ping(self) -> None:

@@ -1,18 +1,22 @@
 """A client as the hub keeps it: its session, its link, and what the hub has to know of it besides."""
 
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from edge.fanout.link import Link, Patience
 from edge.fanout.session import DEAD, STALLED, Session
-from edge.feed.position import Position
+from edge.feed.position import Position, Reason
 from edge.wire.closing import Disconnect
 
 
-class Gap(NamedTuple):
-    """Where everybody goes on after a gap in the feed, and the frame that tells of it: the same for all."""
+@dataclass(eq=False, slots=True)
+class Gap:
+    """Where everybody goes on after a gap in the feed, why, and the frame that tells of it: the same for all."""
 
     position: Position
-    greeting: bytes
+    reason: Reason
+    greeting: bytes = b""
+    """Empty until there is a cursor to go on from."""
 
 
 class Holds(Protocol):

@@ -62,6 +62,7 @@ class Source:
         self._patience = patience
         self._lost_at: float | None = None
         self._topic: Topic | None = None
+        self._partitions = 1
         self._gap: Reason | None = None
         self._pause = _SHORTEST_PAUSE
         self._behind_since: float | None = None
@@ -150,15 +151,15 @@ class Source:
     async def _wait_for(self, topic: Topic) -> None:
         """Wait until there is one partition: the order in which everybody sees posts is part of the promise."""
         while (count := await topic.partitions()) != 1:
-            self._say(
-                f"The topic {self._name} has {count} partitions and needs exactly one."
-                if count
-                else f"The topic {self._name} does not exist yet."
-            )
+            self._say(self._surplus(count) if count else f"The topic {self._name} does not exist yet.")
             await asyncio.sleep(_TOPIC_SECONDS)
+
+    def _surplus(self, partitions: int) -> str:
+        return f"The topic {self._name} has {partitions} partitions and needs exactly one."
 
     async def _follow(self, topic: Topic) -> None:
         """Read on from where the log is, until there is a gap."""
+        self._partitions = 1
         bounds = await self._bounds(topic)
         await topic.seek(self._place(bounds))
         self._advance(bounds.end)
@@ -169,6 +170,7 @@ class Source:
                 self._append(offset, value)
             if self._gap is None:
                 self._skip_to(read.next_offset)
+            self._partitions = read.partitions
             self._advance(max(bounds.end, read.end), read_at)
 
     async def _bounds(self, topic: Topic) -> Bounds:
@@ -236,7 +238,8 @@ class Source:
             self._ended_at = now
             self._behind_since = None
             self._pause = _SHORTEST_PAUSE
-            self._say(None)
+            # Partition 0 is followed all the same: writers that keep to it lose nothing.
+            self._say(self._surplus(self._partitions) if self._partitions > 1 else None)
             return
         self._behind_since = self._behind_since or now
         if self.trouble is None and now - self._behind_since >= _BEHIND_SECONDS:

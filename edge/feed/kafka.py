@@ -91,7 +91,8 @@ class KafkaTopic:
         # What was fetched already comes without waiting: the loop gets its turn here.
         await asyncio.sleep(0)
         records = [(Offset(record.offset), record.value or b"") for record in batch.get(self._partition, ())]
-        return Read(records, next_offset, Offset(self._reader.highwater(self._partition) or next_offset))
+        end = Offset(self._reader.highwater(self._partition) or next_offset)
+        return Read(records, next_offset, end, len(self._reader.partitions_for_topic(self._topic) or ()))
 
     def _watch(self, *, is_silent: bool) -> None:
         answered, now = self._reader.last_poll_timestamp(self._partition), self._loop.time()

@@ -6,7 +6,7 @@ Laws:
   client is such a position, and :meth:`Log.read` is all that is ever sent to it.
 * Every raw record is kept, also one that shows nothing, so that there is a cursor at any time.
 * ``size`` never exceeds ``limit``, but for the newest record. The oldest records go first, whole,
-  and leave a part of the room to what is made of records: their other forms. These are made when
+  and leave a part of the room to what is made of records: joined reads and their other forms. These are made when
   somebody needs them, once for all; the oldest made go first, and never push a record out, since
   they can be made again.
 * A read is decided by the log and its arguments alone, so it is the same for all who are at one
@@ -20,10 +20,11 @@ This module knows neither clients nor Kafka, and no time.
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import Final
 
 from edge.feed.forms import Forms
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, before, stamp_of
+from edge.feed.reads import Chunk, Reads, Wanted
 from edge.feed.record import Record, publications_of
 from edge.feed.repeats import Repeats
 from edge.wire.frames import Form
@@ -34,15 +35,8 @@ from streams.contract import Offset
 _FORMS_PART: Final = 0.25
 # A read gives at most so many times its limit of plain frames: compressing 64 KiB four times takes 11 ms.
 _COVERED: Final = 4
-# How many joined reads are remembered. Clients at the head read the same, those that lag are spread.
-_READS: Final = 16
-
-
-class Chunk(NamedTuple):
-    """Whole frames, joined, and the position after them."""
-
-    data: bytes
-    position: Position
+# This part of the room is for joined reads: all that are remembered, unless posts or writes are large for the log.
+_READS_PART: Final = 1 / 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +58,14 @@ class Log:
     """
 
     def __init__(self, *, limit: int, reach: int) -> None:
-        self._limit = limit
-        self._records_limit = limit - int(limit * _FORMS_PART)
+        self._reads = Reads(room=int(limit * _READS_PART))
+        self._limit = limit - int(limit * _READS_PART)
+        self._records_limit = self._limit - int(self._limit * _FORMS_PART)
         self._reach = reach
         self._repeats = Repeats(reach)
         self._records: list[Record] = []
         self.forms = Forms(room=limit)
         self._records_bytes = 0
-        self._reads: dict[tuple[Position, Form, int], Chunk] = {}
         self._before = before(Offset(0))
         # The least cursor behind which no post of what was forgotten, or only read, would have been shown.
         self._shown_before: Cursor | None = None
@@ -85,8 +79,13 @@ class Log:
 
     @property
     def size(self) -> int:
-        """What the log costs in memory, all forms counted."""
-        return self._records_bytes + self.forms.size
+        """What the log costs in memory, all forms and joined reads counted."""
+        return self._records_bytes + self.forms.size + self._reads.size
+
+    @property
+    def shows_what_comes(self) -> bool:
+        """Whether all records before the first that is shown have been read."""
+        return self.next_offset is not None and self.next_offset >= self.offer_from
 
     @property
     def tail(self) -> Position:
@@ -154,13 +153,11 @@ class Log:
 
         ``position`` is not before :attr:`tail`.
         """
-        key = (position, form, limit)
-        chunk = self._reads.get(key)
+        wanted = Wanted(position, form, limit)
+        chunk = self._reads.get(wanted)
         if chunk is None:
             chunk = self._join(position, form, limit)
-            if len(self._reads) == _READS:
-                self._reads.clear()
-            self._reads[key] = chunk
+            self._reads.keep(wanted, chunk)
         return chunk
 
     def position_at(self, offset: Offset) -> Position:

@@ -13,11 +13,15 @@ class Unreachable(Exception):
 
 
 class Read(NamedTuple):
-    """What a read has brought: records in order, where the next read begins, and where the feed ended then."""
+    """What a read has brought: records in order, where the next read begins, and where the feed ended then.
+
+    And how many partitions the topic has, as far as is known; 0 when it does not exist.
+    """
 
     records: Sequence[tuple[Offset, bytes]]
     next_offset: Offset
     end: Offset
+    partitions: int = 1
 
 
 class Topic(Protocol):

@@ -39,5 +39,5 @@ async def test_who_has_gone_does_not_keep_the_others_from_it() -> None:
             short = write_each([here.key, gone.key, here.key], SMALL)
             assert await peer.read(14) == SMALL * 2
         assert short == [(gone.key, SMALL)]
-        gone.write(short[0][1])
+        assert not gone.write(short[0][1])
         await gone.is_lost.wait()

@@ -185,3 +185,24 @@ def test_those_who_stood_in_line_and_were_taken_out_are_counted() -> None:
     of.begin(Position(6))
     assert (of.queued, of.taken) == (3, 3)
     assert not of.advance(Position(7))
+
+
+def test_who_is_held_before_the_tail_is_named_once() -> None:
+    """Whoever was let go, has gone or has moved since is not; however often they were held."""
+    one, two, gone, moved = client(3), client(4), client(3), client(3)
+    made = cohorts(5, one, two, gone, moved, most=2)
+    for _ in range(50):
+        for each in (one, two, gone, moved):
+            made.hold(each)
+            made.place(each)
+    for each in (one, one, two, gone, moved):
+        made.hold(each)
+    made.remove(gone)
+    moved.session.miss(Position(5), b"")
+    made.hold(moved)
+    assert made.fallen_behind(Position(3)) == []
+    assert made.fallen_behind(Position(4)) == [one]
+    made.remove(one)
+    made.place(two)
+    assert made.fallen_behind(Position(5)) == []
+    assert made.fallen_behind(Position(6)) == [moved]

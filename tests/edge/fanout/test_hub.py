@@ -7,7 +7,7 @@ from edge.fanout.link import Patience
 from edge.fanout.member import Member
 from edge.fanout.session import FELL_BEHIND, INTERRUPTED, SHUTDOWN, Session
 from edge.feed.log import Log
-from edge.feed.position import Position
+from edge.feed.position import Cursor, Gap, Position, parse, stamp_of
 from edge.wire.closing import Disconnect
 from edge.wire.frames import Form, welcome
 from streams.contract import Offset
@@ -50,6 +50,22 @@ def test_all_are_sent_a_record_in_one_write_each() -> None:
     assert lines[0].written[0] is lines[2].written[0]
     assert (stage.hub.posts_sent, stage.hub.bytes_sent) == (6, 3 * len(lines[0].written[0]))
     assert stage.hub.lagging == 0
+
+
+@pytest.mark.parametrize("form", [Form.PLAIN, Form.CURSOR])
+def test_what_a_lost_connection_refuses_does_not_count_as_sent(form: Form) -> None:
+    """What is kept for a slow one does: it is still to be sent."""
+    stage = Stage(log_of(record(1)))
+    stage.join(form=form, room=0)
+    lost, _ = stage.join(form=form)
+    lost.is_lost = True
+    stage.publish(2, 3)
+    assert stage.hub.posts_sent == 2
+    greeted = Line(stage.turns)
+    greeted.is_lost = True
+    sent = stage.hub.posts_sent, stage.hub.bytes_sent
+    stage.hub.join(Session(Position(0), Form.CURSOR, welcome("c")), greeted)
+    assert (stage.hub.posts_sent, stage.hub.bytes_sent) == sent
 
 
 def test_who_joins_behind_the_head_catches_up_at_once() -> None:
@@ -210,11 +226,12 @@ def test_after_a_gap_nobody_is_told_in_the_same_turn_as_all_others() -> None:
     assert sorted(len(line.got) for line in plain) == [number for number in range(1, 6) for _ in range(10)]
 
 
-def test_who_is_held_is_looked_at_when_the_log_has_forgotten_something(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not for each record, nor twice a second while there is none: there may be thousands."""
-    stage = Stage(log_of(record(1)))
-    stage.join(room=0)
-    stage.publish(2)
+def test_who_is_held_is_looked_at_only_when_the_log_has_moved_past_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not for each record: there may be thousands, and a log that is full forgets something each time."""
+    stage = Stage(log_of(*map(record, range(9)), limit=3000))
+    assert stage.log.tail > 0
+    stuck = [stage.join(room=0)[0] for _ in range(3)]
+    stage.publish(9)
     looks: list[Session] = []
     keeps_up = Session.keeps_up
 
@@ -223,10 +240,13 @@ def test_who_is_held_is_looked_at_when_the_log_has_forgotten_something(monkeypat
         return keeps_up(session, log)
 
     monkeypatch.setattr(Session, "keeps_up", look)
-    for _ in range(10):
-        stage.hub.publish()
-    stage.publish(3)
-    assert looks == []
+    tail = stage.log.tail
+    stage.publish(10)
+    assert (stage.log.tail > tail, looks) == (True, [])
+    for post in range(11, 20):
+        stage.publish(post)
+    assert len(looks) == 3
+    assert [line.ends for line in stuck] == [[FELL_BEHIND]] * 3
 
 
 def test_a_client_that_was_held_during_a_gap_goes_on_behind_it() -> None:
@@ -245,6 +265,51 @@ def test_a_client_that_was_held_during_a_gap_goes_on_behind_it() -> None:
     *_, told, post = messages(b"".join(line.written))
     assert (told["action"], post["payload"]) == ("welcome", {"id": 20})
     assert [message["action"] for message in messages(b"".join(line.written))].count("welcome") == 1
+
+
+def test_a_gap_is_told_with_the_cursor_of_a_record_that_was_read() -> None:
+    """A cursor of nothing would be good for whatever stands there in a topic that is made anew."""
+    stage = Stage(log_of(record(1)))
+    told, _ = stage.join(form=Form.CURSOR)
+    held, _ = stage.join(form=Form.CURSOR, room=0)
+    plain, _ = stage.join()
+    still_held, _ = stage.join(room=0)
+    stage.publish(2)
+    stage.log.begin(Offset(10), Offset(12))
+    stage.hub.interrupt("interrupted")
+    held.drain()
+    stage.publish(10)
+    stage.turns.turn()
+    assert (len(told.written), len(held.written), stage.hub.lagging) == (1, 1, 4)
+    stage.publish(11)
+    stage.publish(12)
+    still_held.drain()
+    while stage.turns.due:
+        stage.turns.turn()
+    cursors = {messages(line.written[1])[0]["payload"]["cursor"] for line in (told, held)}
+    assert cursors == {str(Cursor(Offset(11), 1, stamp_of(record(11))))}
+    assert [line.got for line in (plain, still_held)] == [[2, 12]] * 2
+    assert [line.ends for line in (told, held, plain, still_held)] == [[]] * 4
+    made_anew = log_of(*(record(50 + n) for n in range(20)))
+    parsed = [cursor for cursor in map(parse, cursors) if isinstance(cursor, Cursor)]
+    assert [made_anew.resume(cursor) for cursor in parsed] == [Gap("recreated")]
+
+
+def test_who_comes_while_a_gap_cannot_be_told_yet_is_not_told_of_it() -> None:
+    """It goes on like everybody, also when it was held."""
+    stage = Stage(log_of(record(1)))
+    stage.log.begin(Offset(10), Offset(11))
+    stage.hub.interrupt("interrupted")
+    line, _ = stage.join(form=Form.CURSOR)
+    line.unsent_since = stage.turns.now
+    assert line.client is not None
+    line.client.held()
+    line.drain()
+    stage.publish(10)
+    stage.publish(11)
+    while stage.turns.due:
+        stage.turns.turn()
+    assert line.got == [11]
 
 
 def test_all_end_when_told_and_are_counted_when_gone() -> None:

@@ -89,12 +89,12 @@ class MemoryTopic:
                 begin, self.next = self.next, min(self.next + self.at_once, end)
                 found = [(Offset(at), self.values[at - self.begin]) for at in range(begin, self.next)]
                 records = [(offset, value) for offset, value in found if value is not None]
-                return Read(records, Offset(self.next), Offset(end))
+                return Read(records, Offset(self.next), Offset(end), self.count)
             await self.changed.wait()
             self._check()
             if not self.begin <= self.next <= self.begin + len(self.values):
                 raise Unreachable("out of range")
-            return Read([], Offset(self.next), Offset(self.begin + len(self.values)))
+            return Read([], Offset(self.next), Offset(self.begin + len(self.values)), self.count)
 
     def _check(self) -> None:
         if self.is_away:
@@ -176,6 +176,25 @@ async def test_waits_for_a_topic_with_one_partition_and_says_so(count: int, sent
         await until(lambda: rig.source.trouble != "Kafka was not reached yet.")
         assert rig.source.trouble == sentence
         assert await rig.source.end() is None
+
+
+async def test_partitions_that_are_added_while_the_feed_is_followed_are_said() -> None:
+    """What is written to them is shown to nobody; the first one is read on, and nothing of it is missed."""
+    topic = MemoryTopic(record(1))
+    async with following(Rig(topic)) as rig:
+        await until(lambda: rig.source.trouble is None)
+        topic.count = 3
+        await topic.change(*topic.values)
+        await until(lambda: rig.source.trouble is not None)
+        sentence = "The topic posts.feed has 3 partitions and needs exactly one."
+        assert (rig.source.trouble, rig.source.unready) == (sentence, sentence)
+        await topic.change(*topic.values, record(2))
+        await rig.source.reached(Offset(2))
+        assert (rig.source.trouble, rig.shown) == (sentence, [1, 2])
+        # It was deleted and made anew.
+        topic.count = 1
+        await topic.change(*topic.values)
+        await until(lambda: rig.source.trouble is None)
 
 
 async def test_goes_on_after_kafka_was_away() -> None:

@@ -300,6 +300,21 @@ def test_a_form_is_made_once_for_all(form: Form) -> None:
     assert log.size == kept
 
 
+def test_joined_reads_count() -> None:
+    """They are copies of what records and forms have, and large where posts are."""
+    log = log_of(*(record(publication(n, text="x" * 1000)) for n in range(100)), limit=400_000)
+    plain = log.size
+    one = log.read(Position(0), Form.PLAIN, 3000).data
+    assert log.size == plain + len(one)
+    other = log.read(Position(2), Form.PLAIN, 3000).data
+    assert log.size == plain + len(one) + len(other)
+    for position in range(90):
+        log.read(Position(position), Form.PLAIN, 5000)
+        assert plain < log.size <= plain + 400_000 // 32
+    log.append(Offset(100), record(100))
+    assert log.size < plain + 2000
+
+
 def test_forms_have_a_part_of_the_room_and_the_oldest_made_go_first() -> None:
     """A log that is full keeps the forms of the newest records; records give way to records alone."""
     log, made = log_of(limit=40_000), []

@@ -25,25 +25,32 @@ class Line:
         self._left = b""
         self.pings = 0
         self.ends: list[Disconnect | str] = []
+        self.is_lost = False
+        """Whether the peer is gone, which is found out by writing."""
 
     def take(self, frames: bytes) -> bytes:
         """Take what there is room for and return the rest; each write costs a tenth of a slice."""
         assert self.unsent_since is None
         self.turns.now += SLICE_SECONDS / 10
+        if self.is_lost:
+            return frames
         self.written.append(frames)
         self.turns.written.append(self)
         self._left = frames[int(max(0, min(self.room, len(frames)))) :]
         self.room -= len(frames)
         return self._left
 
-    def write(self, frames: bytes) -> None:
+    def write(self, frames: bytes) -> bool:
         """Take it all; or hold the rest of what was written last."""
+        if self.is_lost:
+            return False
         left = frames if frames is self._left else self.take(frames)
         self._left = b""
         if left:
             self.unsent_since = self.turns.now
             assert self.client is not None
             self.client.held()
+        return True
 
     def drain(self, room: float = float("inf")) -> None:
         """Be rid of what was held."""

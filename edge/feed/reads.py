@@ -1,0 +1,58 @@
+"""The newest reads of the log, joined once for all who are at the same position.
+
+Law: what is remembered never costs more than the room that there is. An object that several reads share counts once,
+but also where a record or a form of one has it too: who keeps it may let go of it before.
+"""
+
+from typing import Final, NamedTuple
+
+from edge.feed.position import Position
+from edge.wire.frames import Form
+
+# Clients at the head read the same, those that lag are spread.
+_MOST: Final = 16
+
+
+class Chunk(NamedTuple):
+    """Whole frames, joined, and the position after them."""
+
+    data: bytes
+    position: Position
+
+
+class Wanted(NamedTuple):
+    """What a read is decided by, while the log stays as it is."""
+
+    position: Position
+    form: Form
+    limit: int
+
+
+class Reads:
+    """Some reads, in at most ``room`` bytes."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._kept: dict[Wanted, Chunk] = {}
+        self.size = 0
+        """What they cost in memory."""
+
+    def get(self, wanted: Wanted) -> Chunk | None:
+        """Return a read that is remembered."""
+        return self._kept.get(wanted)
+
+    def keep(self, wanted: Wanted, chunk: Chunk) -> None:
+        """Remember a read, if there is room for it."""
+        is_shared = any(chunk.data is kept.data for kept in self._kept.values())
+        size = self.size + (0 if is_shared else len(chunk.data))
+        if len(self._kept) == _MOST or size > self._room:
+            self.clear()
+            size = len(chunk.data)
+        if size <= self._room:
+            self._kept[wanted] = chunk
+            self.size = size
+
+    def clear(self) -> None:
+        """Forget all of them: the log has changed."""
+        self._kept.clear()
+        self.size = 0
