@@ -9,13 +9,14 @@ missing among those that are read are a gap, too, and the log goes on behind the
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing, suppress
 from typing import Final
 
 import structlog
 
 from edge.feed.log import Log
 from edge.feed.position import Gap, Reason
+from edge.feed.quiet import Quiet
 from edge.feed.shared import Shared
 from edge.feed.start import Bounds, continues, start
 from edge.feed.topic import Readers, Topic, Unreachable
@@ -163,21 +164,27 @@ class Source:
         bounds = await self._bounds(topic)
         await topic.seek(self._place(bounds))
         self._advance(bounds.end)
-        while self._gap is None:
-            read = await topic.read()
-            read_at = asyncio.get_running_loop().time()
-            for offset, value in read.records:
-                self._append(offset, value)
-            if self._gap is None:
-                self._skip_to(read.next_offset)
-            self._partitions = read.partitions
-            self._advance(max(bounds.end, read.end), read_at)
+        with closing(Quiet(self.confirmed_end)) as quiet:
+            while self._gap is None:
+                read = await topic.read()
+                read_at = asyncio.get_running_loop().time()
+                quiet.heard(read)
+                for offset, value in read.records:
+                    self._append(offset, value)
+                if self._gap is None:
+                    self._skip_to(read.next_offset)
+                self._partitions = read.partitions
+                self._advance(max(bounds.end, read.end), read_at)
 
     async def _bounds(self, topic: Topic) -> Bounds:
-        """Ask which records there are. That there are less than were read is true only when it is confirmed."""
-        bounds, known = await topic.bounds(), self._log.next_offset
-        if known is not None and bounds.end < known and await topic.confirmed_end() >= known:
-            raise Unreachable("the broker that was asked does not lead the feed any more")
+        """Ask which records there are. Who knows of fewer than a majority does, or than were read, is not believed."""
+        known, confirmed = self._log.next_offset, None
+        if known is not None:
+            with suppress(Unreachable):
+                confirmed = await topic.confirmed_end()
+        bounds = await topic.bounds()
+        if known is not None and bounds.end < (known if confirmed is None else confirmed):
+            raise Unreachable("the broker that was asked does not lead the feed any more, or no majority confirms it")
         return bounds
 
     def _place(self, bounds: Bounds) -> Offset:
