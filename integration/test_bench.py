@@ -28,7 +28,7 @@ Measure = Callable[[Stage], Awaitable[list[Figure]]]
 
 # Small enough for seconds, and still every server, every client and every step.
 _PARTS: dict[str, tuple[Measure, int]] = {
-    path.PART: (lambda stage: path.measure(stage, path.Size(posts=100, repetitions=1)), 5),
+    path.PART: (lambda stage: path.measure(stage, path.Size(posts=100, repetitions=1)), 6),
     window.PART: (
         lambda stage: window.measure(stage, window.Size(window_seconds=1, clients=(1, 3), posts=(5,), repetitions=1)),
         2,
@@ -50,7 +50,7 @@ _PARTS: dict[str, tuple[Measure, int]] = {
         lambda stage: idle.measure(
             stage, idle.Size(clients=50, a_process=20, compressors=20, layered=40, repetitions=1)
         ),
-        21,
+        19,
     ),
     attack.PART: (
         lambda stage: attack.measure(
