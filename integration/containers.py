@@ -262,7 +262,11 @@ def kafka(image: str, advertised: int | None = None) -> ContainerService:
         port=(port, 9092),
         environment={
             **kafka_environment(),
-            "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://{address}",
+            # To itself, which a transaction's marker goes to, it has a listener that the container knows.
+            "KAFKA_LISTENERS": "PLAINTEXT://:9092,SELF://:9094,CONTROLLER://:9093",
+            "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://{address},SELF://localhost:9094",
+            "KAFKA_INTER_BROKER_LISTENER_NAME": "SELF",
+            "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SELF:PLAINTEXT",
         },
     )
 

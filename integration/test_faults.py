@@ -18,7 +18,7 @@ from integration.faults.observations import Happened, Span
 from integration.faults.outcome import Outcome
 from integration.faults.proxy import Proxy
 from integration.faults.runner import running
-from integration.faults.schedule import Fault, deal
+from integration.faults.schedule import Fault
 from integration.faults.stage import Stage
 from integration.faults.verdict import Verdict
 from integration.ports import free_port
@@ -189,9 +189,9 @@ async def outcome_of(stage: Stage, *faults: Fault, name: str) -> Outcome:
 # aio-pika's, when a connection that could not be made is forgotten: the announcer makes many of these.
 @pytest.mark.filterwarnings("ignore:coroutine 'Connection.close' was never awaited:RuntimeWarning")
 async def test_a_rabbitmq_that_is_away_behind_an_open_port_ends_no_worker(stage: Stage) -> None:
-    """Seed 0: who listens for a stopped broker takes connections, and closes them in the middle of the handshake."""
-    fault = next(fault for fault in deal(0) if fault.kind == "term rabbitmq")
-    outcome = await outcome_of(stage, fault, name="seed 0")
+    """Who listens for a stopped broker takes connections, and closes them in the middle of the handshake."""
+    fault = Fault("term rabbitmq", ("rabbitmq",), at_ms=2_500, lasts_ms=1_350)
+    outcome = await outcome_of(stage, fault, name="open port")
     assert (outcome.word, list(outcome.restarts)) == ("clean", [])
 
 

@@ -22,14 +22,16 @@ def serving(port: int) -> psutil.Process:
 
 def listening(port: int) -> list[psutil.Process]:
     """Return all children of ours that listen on a port."""
-    return [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if any(
-            connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
-            for connection in child.net_connections("tcp")
-        )
-    ]
+    return [child for child in psutil.Process().children(recursive=True) if _listens(child, port)]
+
+
+def _listens(process: psutil.Process, port: int) -> bool:
+    try:
+        connections = process.net_connections("tcp")
+    except psutil.NoSuchProcess:
+        # It ended since its parent was asked for its children.
+        return False
+    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections)
 
 
 def cpu_seconds(process: psutil.Process) -> float:
