@@ -4,8 +4,7 @@ Two connections, since a broker answers one request of a connection after the ot
 waits there for up to half a second: one reads, without a group and without any rule for where to
 go on when its offset is gone; the other asks where the feed begins and ends.
 
-This is the one place that leans on aiokafka's internals: on the client that a consumer has (see
-``_track_all_topics`` and ``_stop``).
+This leans on aiokafka's internals, as :mod:`edge.feed.metadata` does: on the client of a consumer (see ``_stop``).
 """
 
 import asyncio
@@ -17,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from edge.feed.confirmation import confirmed_end
+from edge.feed.metadata import ask_for_tracked_topics_only, track
 from edge.feed.start import Bounds
 from edge.feed.topic import Read, Unreachable
 from runtime.kafka import obstacle
@@ -52,7 +52,7 @@ class KafkaTopic:
     async def partitions(self) -> int:
         """Say how many partitions the topic has; 0 when it does not exist."""
         with _translated():
-            await _track_all_topics(self._asker)
+            await track(self._asker, self._topic)
             return len(self._asker.partitions_for_topic(self._topic) or ())
 
     async def bounds(self) -> Bounds:
@@ -64,7 +64,7 @@ class KafkaTopic:
     async def end(self) -> Offset:
         """Say which offset the next record will get, as of this call or later."""
         if not self._asker.partitions_for_topic(self._topic):
-            # Deleted. Asked for its offsets, the client would ask for the topic by name.
+            # Deleted. Asked for its offsets, the client would wait for it.
             raise Unreachable("the topic is gone")
         with _translated():
             return Offset((await self._asker.end_offsets([self._partition]))[self._partition])
@@ -79,7 +79,7 @@ class KafkaTopic:
         with _translated():
             self._reader.assign([self._partition])
             self._reader.seek(self._partition, offset)
-            await _track_all_topics(self._reader)
+            await track(self._reader, self._topic)
 
     async def read(self) -> Read:
         """Return a few records, or none when there was none for a while."""
@@ -119,6 +119,7 @@ async def _consumer(client: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer
         fetch_max_wait_ms=_FETCH_WAIT_MS,
         metadata_max_age_ms=_METADATA_MAX_AGE_MS,
     )
+    ask_for_tracked_topics_only(consumer)
     try:
         with _translated():
             try:
@@ -148,12 +149,3 @@ def _translated() -> Iterator[None]:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
         raise Unreachable(repr(error)) from error
-
-
-async def _track_all_topics(consumer: AIOKafkaConsumer) -> None:
-    """Make a consumer ask for the metadata of all topics, now and whenever it asks again.
-
-    Asked for one by name, a broker that may creates it, with a number of partitions of its own:
-    aiokafka leaves "allow auto creation" on and has no setting for it.
-    """
-    await consumer._client.set_topics(())  # noqa: SLF001 - see above
