@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from edge.feed.confirmation import confirmed_end
-from edge.feed.metadata import ask_for_tracked_topics_only, track
+from edge.feed.metadata import ask_for_tracked_topics_only, refused_reads, track
 from edge.feed.start import Bounds
 from edge.feed.topic import Read, Unreachable
 from runtime.kafka import obstacle
@@ -46,6 +46,9 @@ class KafkaTopic:
         self._asker = asker
         self._reader = reader
         self._loop = asyncio.get_running_loop()
+        # What was read last, or where reading began: to be read again when the topic may have become another one.
+        self._newest = self._next = Offset(0)
+        self._refused = 0
         self._answered: int | None = None
         self._answered_at = 0.0
 
@@ -76,18 +79,30 @@ class KafkaTopic:
     async def seek(self, offset: Offset) -> None:
         """Read on from ``offset``."""
         self._answered_at = self._loop.time()
+        self._newest = self._next = offset
         with _translated():
             self._reader.assign([self._partition])
             self._reader.seek(self._partition, offset)
             await track(self._reader, self._topic)
 
     async def read(self) -> Read:
-        """Return a few records, or none when there was none for a while."""
+        """Return a few records, or none when there was none for a while.
+
+        After a broker has refused a read, the newest record comes once more: the topic may have been made anew.
+        """
         with _translated():
             batch = await self._reader.getmany(self._partition, timeout_ms=_FETCH_WAIT_MS, max_records=_BATCH_RECORDS)
             self._watch(is_silent=not batch)
-            # The markers of transactions take offsets, too, and are passed over.
-            next_offset = Offset(await self._reader.position(self._partition))
+            refused = refused_reads(self._reader)
+            if refused != self._refused:
+                self._refused = refused
+                self._reader.seek(self._partition, self._newest)
+                batch = {}
+            else:
+                # The markers of transactions take offsets, too, and are passed over.
+                self._next = Offset(await self._reader.position(self._partition))
+                self._newest = max(self._newest, Offset(self._next - 1))
+        next_offset = self._next
         # What was fetched already comes without waiting: the loop gets its turn here.
         await asyncio.sleep(0)
         records = [(Offset(record.offset), record.value or b"") for record in batch.get(self._partition, ())]

@@ -1,5 +1,7 @@
 """What a client of aiokafka asks brokers about topics: only those that it tracks, and none is made by the question.
 
+And whether brokers have refused a read: aiokafka tries again by itself, whatever the topic has become meanwhile.
+
 Of itself aiokafka asks for all topics when it tracks none, and parses the answer in one turn of the event loop: half a
 second for 5,000 topics. Asked for one by name, a broker that may creates it, with a number of partitions of its own:
 aiokafka leaves "allow auto creation" on and has no setting for it.
@@ -9,15 +11,32 @@ This leans on aiokafka's internals: on the client that a consumer has, and on ho
 
 import random
 from collections.abc import Iterable
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 
 class _Asking(AIOKafkaClient):  # type: ignore[misc] # aiokafka has no types
+    refused_reads = 0
+    """How many reads have failed, or brought an error."""
+
+    async def send(self, node_id: int, request: Any, **options: Any) -> Any:
+        """Send a request; note when a read is refused."""
+        if not isinstance(request, FetchRequest):
+            return await super().send(node_id, request, **options)
+        try:
+            answer = await super().send(node_id, request, **options)
+        except KafkaError:
+            self.refused_reads += 1
+            raise
+        self.refused_reads += any(error for _, partitions in answer.topics for _, error, *_ in partitions)
+        return answer
+
     async def _metadata_update(self, cluster_metadata: ClusterMetadata, topics: Iterable[str]) -> bool:
         """Ask one broker after the other until one answers; return whether one did."""
         request = MetadataRequest(sorted(topics), allow_auto_topic_creation=False)
@@ -45,6 +64,11 @@ class _Asking(AIOKafkaClient):  # type: ignore[misc] # aiokafka has no types
 def ask_for_tracked_topics_only(consumer: AIOKafkaConsumer) -> None:
     """Have a consumer that was not started yet ask in this way."""
     consumer._client.__class__ = _Asking  # noqa: SLF001 - see above
+
+
+def refused_reads(consumer: AIOKafkaConsumer) -> int:
+    """Say how many reads of a consumer have been refused."""
+    return consumer._client.refused_reads  # type: ignore[no-any-return]  # noqa: SLF001 - see above
 
 
 async def track(consumer: AIOKafkaConsumer, topic: str) -> None:

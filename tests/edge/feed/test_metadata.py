@@ -2,14 +2,17 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError
-from aiokafka.protocol.metadata import MetadataRequest_v5, MetadataResponse_v5
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.metadata import MetadataRequest, MetadataRequest_v5, MetadataResponse_v5
 
-from edge.feed.metadata import ask_for_tracked_topics_only, track
+from edge.feed.metadata import ask_for_tracked_topics_only, refused_reads, track
 
 BROKERS = [(number, f"broker-{number}", 9092, None) for number in range(3)]
 NO_ERROR, UNKNOWN_TOPIC = 0, 3
@@ -93,6 +96,28 @@ async def test_brokers_are_asked_for_the_one_topic_and_make_none(monkeypatch: py
         await track(consumer, "posts.feed")
         assert cluster.asked[1:] == [(["posts.feed"], False)]
         assert not consumer.partitions_for_topic("posts.feed")
+
+
+async def test_reads_that_are_refused_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an error in the answer, or by none; what else is asked does not count."""
+    answers: list[Any] = [SimpleNamespace(topics=[("posts.feed", [(0, error, 7)])]) for error in (0, UNKNOWN_TOPIC)]
+
+    async def send(_client: AIOKafkaClient, _node_id: int, _request: Any) -> Any:
+        if not answers:
+            raise KafkaConnectionError
+        return answers.pop(0)
+
+    monkeypatch.setattr(AIOKafkaClient, "send", send)
+    read = FetchRequest(500, 1, 1 << 20, 0, [])
+    async with consuming(Cluster(), monkeypatch) as consumer:
+        client = consumer._client  # noqa: SLF001 - aiokafka has no port for a double
+        for refused in (0, 1):
+            await client.send(0, read)
+            assert refused_reads(consumer) == refused
+        for request, refused in ((read, 2), (MetadataRequest([]), 2)):
+            with pytest.raises(KafkaConnectionError):
+                await client.send(0, request)
+            assert refused_reads(consumer) == refused
 
 
 async def test_who_tracks_none_asks_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
