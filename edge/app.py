@@ -141,7 +141,7 @@ async def _first(tasks: Sequence[asyncio.Task[None]]) -> BaseException | None:
 
 async def _listen(gate: Gate, runner: web.AppRunner, settings: Settings) -> Listener:
     assert runner.server is not None  # noqa: S101 - it was set up
-    handler = handlers(runner.server, keepalive_seconds=settings.keepalive_seconds)
+    handler = handlers(runner.server, gate.answers, keepalive_seconds=settings.keepalive_seconds)
     listener = Listener(gate, handler, unsent_bytes=settings.write_bytes)
     try:
         await listener.open(settings.edge_host, settings.edge_port, reuse_port=settings.reuse_port)

@@ -6,6 +6,7 @@ close code. Between them there is no third way to fail.
 
 import asyncio
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Final, Protocol
 
 from aiohttp import web
@@ -106,7 +107,7 @@ class Server:
     def application(self) -> web.Application:
         """Make the routes."""
         application = web.Application()
-        application.on_response_prepare.append(without_server_header)
+        application.on_response_prepare.extend((without_server_header, self._note))
         application.add_routes(
             [
                 web.get("/", self._root),
@@ -141,6 +142,11 @@ class Server:
         fault = fault_in(request.headers)
         return await self._let_in(request) if fault is None else _refuse(fault)
 
+    async def _note(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Count an answer, unless nobody gets it."""
+        if request.transport is not None and not request.transport.is_closing():
+            self._surroundings.gate.answers.note(response.status)
+
     async def _livez(self, _request: web.Request) -> web.Response:
         return web.Response(text="The event loop answers.\n")
 
@@ -155,7 +161,8 @@ class Server:
 
     async def _let_in(self, request: web.Request) -> web.Response:
         """Shake hands with a client that asks for a WebSocket, or answer why not."""
-        transport = request.transport
+        clock = asyncio.get_running_loop().time
+        asked_at, gate, transport = clock(), self._surroundings.gate, request.transport
         if transport is None:
             return web.Response()  # It left at once: nobody gets this.
         entrance = transport.get_protocol()
@@ -179,11 +186,13 @@ class Server:
             return web.Response()
         offered = tokens(request.headers, "Sec-WebSocket-Protocol")
         protocol = SUBPROTOCOL if SUBPROTOCOL in offered else None
-        reader = Reader(self._surroundings.gate.rules.traffic, is_deflated=extension is not None)
+        reader = Reader(gate.rules.traffic, is_deflated=extension is not None)
         websocket = self.websocket(self._surroundings, transport, reader, peer=str(client), place=entrance.let_go())
         is_early = http.let_go(websocket)
         head = answer(request.headers, protocol=protocol, extension=extension)
         websocket.open(head, session, is_early=is_early)
+        gate.answers.note(HTTPStatus.SWITCHING_PROTOCOLS)
+        gate.join_seconds.note(clock() - asked_at)
         return web.Response()  # Nobody gets this: the connection is no longer aiohttp's.
 
     async def _start(self, request: web.Request) -> tuple[Session, str | None] | Rejected:

@@ -4,17 +4,18 @@ Logs are events with fields, for people on a terminal and as JSON elsewhere; wha
 goes the same way. Metrics are read from the parts when somebody asks: counting costs an integer.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable
-from itertools import accumulate
-from typing import Final, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Protocol, TypeVar
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Info, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from edge import __version__
 from edge.access.entrance import Gate
 from edge.fanout.hub import Hub
 from edge.feed.log import Log
+from edge.feed.position import Reason
+from edge.histogram import Histogram
 from runtime.logs import Format, Level, Stream, configure_directly
 
 # Libraries that say at a lower level what we say ourselves, and once:
@@ -24,6 +25,8 @@ _LEVELS: Final[dict[str, Level]] = {
     # each client that offers a subprotocol which is not ours
     "aiohttp.websocket": "error",
 }
+
+L = TypeVar("L", bound=str)
 
 # 20 ms is the most that it should ever be.
 _TURN_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -43,28 +46,26 @@ class Reading(Protocol):
     lag: int
     trouble: str | None
 
+    @property
+    def gaps(self) -> Mapping[Reason, int]:
+        """Gaps in the feed, by reason."""
+        ...
+
+    @property
+    def reconnects(self) -> int:
+        """How often Kafka was connected to again."""
+        ...
+
+    @property
+    def lag_seconds(self) -> float:
+        """For how long the feed has not been read to its end."""
+        ...
+
 
 class Dropping(Protocol):
     """What the metrics need of the log's output."""
 
     dropped: int
-
-
-class _Histogram:
-    def __init__(self, name: str, about: str) -> None:
-        self._name = name
-        self._about = about
-        self._counts = [0] * (len(_TURN_SECONDS) + 1)
-        self._sum = 0.0
-
-    def note(self, seconds: float) -> None:
-        self._counts[bisect_left(_TURN_SECONDS, seconds)] += 1
-        self._sum += seconds
-
-    def metric(self) -> Metric:
-        totals = [float(total) for total in accumulate(self._counts)]
-        buckets = list(zip((*map(str, _TURN_SECONDS), "+Inf"), totals, strict=True))
-        return HistogramMetricFamily(self._name, self._about, buckets=buckets, sum_value=self._sum)
 
 
 class Turns:
@@ -74,8 +75,7 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self._seconds = _Histogram("edge_turn_seconds", "How long a turn of the event loop was.")
-        self._cpu_seconds = _Histogram("edge_turn_cpu_seconds", "CPU time of a turn of the event loop.")
+        self._seconds, self._cpu_seconds = Histogram(_TURN_SECONDS), Histogram(_TURN_SECONDS)
 
     def note(self, seconds: float, cpu_seconds: float) -> None:
         """Count a turn."""
@@ -84,7 +84,8 @@ class Turns:
 
     def metrics(self) -> Iterable[Metric]:
         """Return them for Prometheus."""
-        return self._seconds.metric(), self._cpu_seconds.metric()
+        yield _histogram("turn_seconds", "How long a turn of the event loop was.", self._seconds)
+        yield _histogram("turn_cpu_seconds", "CPU time of a turn of the event loop.", self._cpu_seconds)
 
 
 class Metrics:
@@ -99,39 +100,82 @@ class Metrics:
         self._turns = turns
 
     def registry(self) -> CollectorRegistry:
-        """Make a registry of these metrics alone."""
+        """Make a registry of these metrics, the process's own and what runs here."""
         registry = CollectorRegistry()
         registry.register(self)
+        Info("postcast_build", "What runs here", registry=registry).info({"version": __version__})
+        ProcessCollector(registry=registry)
         return registry
 
     def collect(self) -> Iterable[Metric]:
         """Read the parts."""
-        log, hub, source = self._log, self._hub, self._source
-        yield GaugeMetricFamily("edge_connections", "Open WebSocket connections.", len(hub))
-        yield GaugeMetricFamily("edge_lagging", "Clients that have not been sent all that there is.", hub.lagging)
-        yield CounterMetricFamily("edge_posts_sent", "Posts sent, each to each client.", hub.posts_sent)
-        yield CounterMetricFamily("edge_bytes_sent", "Bytes of posts and greetings sent.", hub.bytes_sent)
-        closes = CounterMetricFamily(
-            "edge_closes", "Connections that ended, by who closed and the close code.", labels=["by", "code"]
-        )
-        for labels, count in sorted(hub.closes.items()):
-            closes.add_metric(labels, count)
-        yield closes
-        census = self._gate.census
-        yield GaugeMetricFamily("edge_sockets", "Connections of all kinds.", census.connections)
-        yield GaugeMetricFamily("edge_sockets_limit", "How many connections there may be.", census.total)
-        limited = CounterMetricFamily("edge_limited", "Connections refused or ended by a limit.", labels=["limit"])
-        for limit, count in sorted(self._gate.limited.items()):
-            limited.add_metric([limit], count)
-        yield limited
-        yield CounterMetricFamily("edge_records", "Records of the feed read.", source.records)
-        yield CounterMetricFamily("edge_repeats", "Posts of the feed that repeat one.", source.repeats)
-        yield CounterMetricFamily("edge_undecodable", "Records of the feed that could not be read.", source.undecodable)
-        yield GaugeMetricFamily("edge_feed_offset", "Offset of the next record to be read.", log.next_offset or 0)
-        yield GaugeMetricFamily("edge_feed_lag_records", "Records of the feed that are not read yet.", source.lag)
-        yield GaugeMetricFamily("edge_feed_followed", "1 while the feed is followed.", source.trouble is None)
-        yield GaugeMetricFamily("edge_log_bytes", "Size of the log.", log.size)
-        yield GaugeMetricFamily("edge_log_posts", "Posts in the log.", log.head - log.tail)
+        yield from self._clients()
+        yield from self._connections()
+        yield from self._feed()
         dropped = self._output.dropped
-        yield CounterMetricFamily("edge_log_lines_dropped", "Lines of the log that nobody has read in time.", dropped)
+        yield _counter("log_lines_dropped", "Lines of the log that nobody has read in time.", dropped)
         yield from self._turns.metrics()
+
+    def _clients(self) -> Iterable[Metric]:
+        hub = self._hub
+        yield _gauge("connections", "Open WebSocket connections.", len(hub))
+        yield _gauge("lagging", "Clients that have not been sent all that there is.", hub.lagging)
+        yield _counter("posts_sent", "Posts sent, each to each client.", hub.posts_sent)
+        yield _counter("bytes_sent", "Bytes of posts and greetings sent.", hub.bytes_sent)
+        about = "From the read of a record to the last client at the head having been written it."
+        yield _histogram("fanout_seconds", about, hub.delays.seconds)
+        about = "Connections that ended, by who closed and the close code."
+        yield _counters("closes", about, ["by", "code"], hub.closes.items())
+
+    def _connections(self) -> Iterable[Metric]:
+        census, limited = self._gate.census, self._gate.limited
+        yield _gauge("sockets", "Connections of all kinds.", census.connections)
+        yield _gauge("sockets_limit", "How many connections there may be.", census.total)
+        about = "Connections refused or ended by a limit."
+        yield _counters("limited", about, ["limit"], _single(limited))
+        yield _counters("http_answers", "HTTP answers.", ["status"], _single(self._gate.answers.counts))
+        yield _counter("takeovers", "Connections taken over for a WebSocket.", self._gate.takeovers)
+        about = "From a client's request to its 101 and what was ready for it."
+        yield _histogram("join_seconds", about, self._gate.join_seconds)
+
+    def _feed(self) -> Iterable[Metric]:
+        log, source = self._log, self._source
+        yield _counter("records", "Records of the feed read.", source.records)
+        yield _counter("repeats", "Posts of the feed that repeat one.", source.repeats)
+        yield _counter("undecodable", "Records of the feed that could not be read.", source.undecodable)
+        yield _counters(
+            "gaps", "Gaps in the feed, by the reason that clients are told.", ["reason"], _single(source.gaps)
+        )
+        yield _counter("reconnects", "Connections to Kafka after the first.", source.reconnects)
+        yield _gauge("feed_offset", "Offset of the next record to be read.", log.next_offset or 0)
+        yield _gauge("feed_lag_records", "Records of the feed that are not read yet.", source.lag)
+        yield _gauge("feed_lag_seconds", "For how long the feed was not read to its end.", source.lag_seconds)
+        yield _gauge("feed_followed", "1 while the feed is followed.", source.trouble is None)
+        yield _gauge("log_bytes", "Size of the log.", log.size)
+        yield _gauge("log_posts", "Posts in the log.", log.head - log.tail)
+        yield _counter("encodings_made", "Encodings made of records.", log.forms.made)
+        yield _counter("encodings_evicted", "Encodings let go to make room.", log.forms.evicted)
+
+
+def _gauge(name: str, about: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"postcast_edge_{name}", about, value)
+
+
+def _counter(name: str, about: str, value: float) -> Metric:
+    return CounterMetricFamily(f"postcast_edge_{name}", about, value)
+
+
+def _counters(name: str, about: str, labels: Sequence[str], counts: Iterable[tuple[tuple[str, ...], int]]) -> Metric:
+    family = CounterMetricFamily(f"postcast_edge_{name}", about, labels=labels)
+    for values, count in sorted(counts):
+        family.add_metric(values, count)
+    return family
+
+
+def _single(counts: Mapping[L, int]) -> Iterable[tuple[tuple[L], int]]:
+    return (((label,), count) for label, count in counts.items())
+
+
+def _histogram(name: str, about: str, histogram: Histogram) -> Metric:
+    buckets, total = histogram.buckets, histogram.sum
+    return HistogramMetricFamily(f"postcast_edge_{name}", about, buckets=buckets, sum_value=total)

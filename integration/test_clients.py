@@ -88,7 +88,7 @@ async def test_a_client_that_stops_reading_delays_nobody_and_gets_all_afterwards
     ):
         await show(system, *records, text="x" * 10_000)
         await other.until_shown(len(ids))
-        assert await asyncio.to_thread(edge.metric, "edge_lagging") == 1
+        assert await asyncio.to_thread(edge.metric, "postcast_edge_lagging") == 1
         assert other.ids == ids
         got = [json.loads(await slow.recv())["payload"]["id"] for _ in ids]
         assert got == ids

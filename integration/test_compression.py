@@ -293,7 +293,7 @@ async def test_who_lags_reads_every_post(system: System, edge: Process, audience
         await client.until_shown(5)
         before = (wide.received, narrow.received)
         narrow.flowing.clear()
-        while not edge.metric("edge_lagging"):
+        while not edge.metric("postcast_edge_lagging"):
             # Hexadecimal digits take half their bytes whatever they are, so that buffers fill.
             windows = [[written(_chance.randbytes(2000).hex()) for _ in range(40)] for _ in range(10)]
             shown += await show(system, *windows, [written()], [written() for _ in range(5)])

@@ -83,9 +83,9 @@ async def test_a_flood_gets_its_end_and_the_feed_goes_on(
     edge = await _edge(system)
     got = await _expect_every_post(system, edge, attacker)
     assert got.keys() == {answer}
-    assert edge.metric("edge_limited_total", limit=limit) == got.total()
+    assert edge.metric("postcast_edge_limited_total", limit=limit) == got.total()
     # This request itself is one.
-    await asyncio.to_thread(edge.until, lambda: edge.metric("edge_sockets") == 1, "has let go of all")
+    await asyncio.to_thread(edge.until, lambda: edge.metric("postcast_edge_sockets") == 1, "has let go of all")
 
 
 async def test_a_flood_of_connects_is_let_in_and_out_and_the_feed_goes_on(install: Install) -> None:
@@ -94,7 +94,7 @@ async def test_a_flood_of_connects_is_let_in_and_out_and_the_feed_goes_on(instal
     edge = await _edge(system)
     got = await _expect_every_post(system, edge, attackers.joining)
     assert got.keys() == {"101"}
-    assert edge.metric("edge_limited_total", limit="connections") == 0
+    assert edge.metric("postcast_edge_limited_total", limit="connections") == 0
 
 
 @asynccontextmanager
@@ -118,14 +118,16 @@ async def test_when_all_is_full_newcomers_are_told_and_the_feed_goes_on(install:
     async with await connect(edge.websocket) as client, _held(edge.port, 49):
         assert await attackers.joining(edge.port) == "503"
         # Whoever was told has a place until it is gone: these fifty, and who asks.
-        await asyncio.to_thread(edge.until, lambda: edge.metric("edge_sockets") == 51, "has let go of who was told")
+        await asyncio.to_thread(
+            edge.until, lambda: edge.metric("postcast_edge_sockets") == 51, "has let go of who was told"
+        )
         async with _held(edge.port, 4):
             assert await attackers.joining(edge.port) in {"closed", "reset"}
             assert (edge.ask("/livez")[0], edge.ask("/readyz")[0]) == (200, 200)
-            assert edge.metric("edge_sockets_limit") == 50
+            assert edge.metric("postcast_edge_sockets_limit") == 50
             await topics.write(system.environment["KAFKA_URL"], system.feed, [feed_record([FIRST_ID])])
             await client.until_last(FIRST_ID)
-    await asyncio.to_thread(edge.until, lambda: edge.metric("edge_sockets") == 1, "has let go of all")
+    await asyncio.to_thread(edge.until, lambda: edge.metric("postcast_edge_sockets") == 1, "has let go of all")
     assert await attackers.joining(edge.port) == "101"
 
 
@@ -138,7 +140,7 @@ async def test_an_address_has_its_limit_and_others_theirs(install: Install) -> N
         async with await connect(edge.websocket) as client:
             await topics.write(system.environment["KAFKA_URL"], system.feed, [feed_record([FIRST_ID])])
             await client.until_last(FIRST_ID)
-    await asyncio.to_thread(edge.until, lambda: edge.metric("edge_sockets") == 1, "has let go of all")
+    await asyncio.to_thread(edge.until, lambda: edge.metric("postcast_edge_sockets") == 1, "has let go of all")
     assert await attackers.joining(edge.port) == "101"
 
 

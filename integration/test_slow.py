@@ -73,7 +73,7 @@ class Show:
 
     async def until_lagging(self, clients: int) -> None:
         """Show until so many do not take what they are sent."""
-        while await asyncio.to_thread(self._edge.metric, "edge_lagging") != clients:
+        while await asyncio.to_thread(self._edge.metric, "postcast_edge_lagging") != clients:
             await self.windows(_FEW)
 
 
@@ -86,7 +86,9 @@ async def showing(system: System, edge: Process) -> AsyncIterator[Show]:
 
 async def left(edge: Process, clients: int) -> None:
     """Wait until only so many clients are left."""
-    await asyncio.to_thread(edge.until, lambda: edge.metric("edge_connections") == clients, f"has {clients} clients")
+    await asyncio.to_thread(
+        edge.until, lambda: edge.metric("postcast_edge_connections") == clients, f"has {clients} clients"
+    )
 
 
 async def test_who_falls_out_of_the_log_and_reads_again_is_told_4008(
@@ -150,11 +152,11 @@ async def test_slow_clients_cost_the_edge_no_more_than_one_write_each(system: Sy
         await show.windows(1)
         for client in clients:
             await client.read_until_last(show.ids[-1])
-        before = resident_bytes(process) - await asyncio.to_thread(lasting.metric, "edge_log_bytes")
+        before = resident_bytes(process) - await asyncio.to_thread(lasting.metric, "postcast_edge_log_bytes")
         # More than three times what each may take, if it were kept for each of them.
         await show.windows(2 * _FEW)
         await show.until_lagging(_CLIENTS)
-        after = resident_bytes(process) - await asyncio.to_thread(lasting.metric, "edge_log_bytes")
+        after = resident_bytes(process) - await asyncio.to_thread(lasting.metric, "postcast_edge_log_bytes")
         assert after - before <= 2 * _WRITE_BYTES * _CLIENTS
         for client in clients[:3]:
             await client.read_until_last(show.ids[-1])
@@ -191,7 +193,7 @@ async def test_a_client_whose_process_is_frozen_is_cut(system: System, watchful:
             await left(watchful, 2)
             # It answers pings by itself, and so is still there after the time for the dead.
             await asyncio.sleep(_DEAD_SECONDS + 2)
-            assert await asyncio.to_thread(watchful.metric, "edge_connections") == 2
+            assert await asyncio.to_thread(watchful.metric, "postcast_edge_connections") == 2
             os.kill(frozen.pid, signal.SIGSTOP)
             await left(watchful, 1)
             await show.windows(1)

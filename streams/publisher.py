@@ -242,4 +242,6 @@ class _Writing:
             unknown = f"Kafka does not confirm what is written to {{}}: {type(error).__name__}"
             why = _SENTENCES.get(type(error), unknown).format(self._topic)
         self._work.waits("kafka", why)
+        # A leader that is cut off from the others confirms nothing, and does not say that it was deposed.
+        self._producer.client.force_metadata_update()
         await asyncio.sleep(next(self._delays))

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, get_args
+from typing import ClassVar, Final, get_args
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -47,6 +47,7 @@ SOURCES: Final = [
     )
     for path in ROOT.glob(pattern)
 ]
+OLD_NAMES: Final = "### Names until now"
 GOLDEN: Final = ROOT / "tests/golden"
 
 _FENCED: Final = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
@@ -142,7 +143,9 @@ def parts_of_an_edge() -> tuple[Log, Hub]:
 class Feed:
     """A feed without records."""
 
-    records = repeats = undecodable = lag = dropped = 0
+    records = repeats = undecodable = lag = reconnects = dropped = 0
+    lag_seconds = 0.0
+    gaps: ClassVar[dict[Reason, int]] = {}
     trouble: str | None = None
     unready: str | None = None
 
@@ -175,13 +178,36 @@ def test_there_is_an_alert_for_every_metric_of_a_worker() -> None:
     alerts = " ".join(cells[0] for cells in rows(section(OPERATIONS, "## Alerts worth having")))
     # A replay, a retry and a batch alone are no reason to wake anybody, and the version is no state.
     silent = {"postcast_retries_total", "postcast_batches_total", "postcast_build_info", "postcast_lag_records"}
-    worker = {name for name in metrics() if name.startswith("postcast_")} - silent
+    worker = {name for name in metrics() if not name.startswith("postcast_edge_")} - silent
     assert {name for name in worker if not re.search(rf"\b{name}\b", alerts)} == set()
+
+
+def test_there_is_an_alert_for_every_metric_of_an_edge_that_can_page() -> None:
+    alerts = " ".join(cells[0] for cells in rows(section(OPERATIONS, "## Alerts worth having")))
+    # How much there is to do, which is no reason to wake anybody by itself.
+    silent = {
+        *("connections", "lagging", "posts_sent_total", "bytes_sent_total", "records_total", "repeats_total"),
+        *("feed_offset", "log_bytes", "log_posts"),
+    }
+    loud = {name for name in metrics() if name.startswith("postcast_edge_")} - {
+        f"postcast_edge_{end}" for end in silent
+    }
+    assert {name for name in loud if not re.search(rf"\b{name}(?:_bucket|_sum|_count)?\b", alerts)} == set()
+
+
+def test_the_table_of_old_names_leads_to_metrics() -> None:
+    pairs = [(spans(old), spans(new)) for old, new in rows(section(OPERATIONS, OLD_NAMES))]
+    assert set().union(*(new for _, new in pairs)) <= metrics()
+    assert not set().union(*(old for old, _ in pairs)) & metrics()
+    assert all(len(old) == len(new) == 1 for old, new in pairs)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_every_metric_that_is_named_exists(page: Path) -> None:
-    named = re.findall(r"\b(?:postcast|edge)_[a-z_]+", " ".join(spans(prose(page))))
+    text = prose(page)
+    if f"\n{OLD_NAMES}\n" in text:
+        text = text.replace(section(text, OLD_NAMES), "")
+    named = re.findall(r"\b(?:postcast|edge)_[a-z_]+", " ".join(spans(text)))
     assert {re.sub(r"_seconds_(bucket|sum|count)$", "_seconds", name) for name in named} <= metrics()
 
 

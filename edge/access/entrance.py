@@ -10,20 +10,22 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final, cast
 
 from aiohttp import web
 
 from edge.access.addresses import Address, Header, Network, block_of, client_of, hops_of, is_trusted, parse_address
+from edge.access.answers import Answers
 from edge.access.limits import Census, Place, Standing
+from edge.histogram import Histogram
 from edge.wire.allowance import Traffic
 from edge.wire.inbound import Heads
 
 LINGER_SECONDS: Final = 1.0
 """How long a client that broke a limit has to read why; meanwhile nothing is read from it."""
 
-_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_ANSWER: Final = "HTTP/1.1 {0} {0.phrase}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,11 @@ class Gate:
         self.census = census
         self.breaches: Counter[str] = Counter()
         """Connections that were ended by a limit, by its name."""
+        self.answers = Answers()
+        self.takeovers = 0
+        """Connections that were taken over from aiohttp."""
+        self.join_seconds = Histogram()
+        """How long clients waited from their request to the 101."""
 
     @property
     def limited(self) -> dict[str, int]:
@@ -106,6 +113,7 @@ class Entrance(asyncio.Protocol):
         """Leave the connection, which is a WebSocket from now on, to somebody else, with its place in the census."""
         assert self._place is not None  # noqa: S101 - it is there until the connection is lost
         self._disarm()
+        self._gate.takeovers += 1
         place, self._place = self._place, None
         return place
 
@@ -150,7 +158,7 @@ class Entrance(asyncio.Protocol):
     def _receive_request(self, data: bytes) -> None:
         earlier = self._heads.ended
         if not self._heads.feed(data):
-            self._refuse("head", _LARGE)
+            self._refuse("head", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             return
         if self._heads.size:
             self._arm()
@@ -174,21 +182,24 @@ class Entrance(asyncio.Protocol):
     def _be_late(self) -> None:
         self._deadline = None
         if self._heads.size:
-            self._refuse("handshake", _LATE)
+            self._refuse("handshake", HTTPStatus.REQUEST_TIMEOUT)
         else:
             # A browser connects before it knows what to ask for: no answer to what was not asked.
             self._gate.breaches["handshake"] += 1
             self._transport.abort()
 
-    def _refuse(self, limit: str, answer: bytes) -> None:
+    def _refuse(self, limit: str, status: HTTPStatus) -> None:
         self._stop_reading(limit)
-        self._transport.write(answer)
+        self._gate.answers.note(status)
+        self._transport.write(_ANSWER.format(status).encode())
 
     def _stop_reading(self, limit: str) -> None:
         """Read nothing more, and cut the connection when the client has had time to see why.
 
         Closed at once with bytes unread, the kernel would reset it, and the client might never see the reason.
         """
+        # Of a request that was refused none is late.
+        self._disarm()
         self._gate.breaches[limit] += 1
         self.has_refused = True
         self._transport.pause_reading()

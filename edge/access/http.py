@@ -11,6 +11,8 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from edge.access.answers import Answers
+
 _ANSWER: Final = (
     "HTTP/1.1 {0} {1}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
     "Content-Length: {2}\r\n\r\n{1}.\n"
@@ -20,7 +22,10 @@ _ANSWER: Final = (
 class Http(web.RequestHandler):
     """aiohttp's protocol for one connection."""
 
-    __slots__ = ()
+    __slots__ = ("answers",)
+
+    answers: Answers
+    """Where its answers are counted that are not prepared by a route."""
 
     def handle_error(
         self,
@@ -37,6 +42,7 @@ class Http(web.RequestHandler):
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self.logger.error("Error handling request", exc_info=exc)
         if self.transport is not None and not request.writer.output_size:
+            self.answers.note(status)
             phrase = HTTPStatus(status).phrase
             self.transport.write(_ANSWER.format(status, phrase, len(phrase) + 2).encode())
         # What is returned goes nowhere: without a transport aiohttp takes it that the client has left.
@@ -59,11 +65,17 @@ class Http(web.RequestHandler):
         return is_early
 
 
-def handlers(server: web.Server, *, keepalive_seconds: float) -> Callable[[], Http]:
+def handlers(server: web.Server, answers: Answers, *, keepalive_seconds: float) -> Callable[[], Http]:
     """Return what makes the protocol for a new connection to ``server``."""
     loop = asyncio.get_running_loop()
-    # None, says aiohttp's own AppRunner, is no log.
-    return lambda: Http(server, loop=loop, keepalive_timeout=keepalive_seconds, access_log=None)  # type: ignore[arg-type]
+
+    def make() -> Http:
+        # None, says aiohttp's own AppRunner, is no log.
+        http = Http(server, loop=loop, keepalive_timeout=keepalive_seconds, access_log=None)  # type: ignore[arg-type]
+        http.answers = answers
+        return http
+
+    return make
 
 
 async def without_server_header(_request: web.Request, response: web.StreamResponse) -> None:

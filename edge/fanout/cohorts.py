@@ -83,6 +83,10 @@ class Cohorts(Generic[C]):
         self._line: deque[Cohort[C]] = deque()
         self._lagging: dict[tuple[Position, Form], list[Cohort[C]]] = {}
         self._held: set[C] = set()
+        self.queued = 0
+        """How many cohorts have ever stood in line."""
+        self.taken = 0
+        """How many of these stand there no more: so many as the first of them, since nobody overtakes."""
         # Those that are held, by where they were then; who was let go or has moved since has an entry that is void.
         self._held_at: list[tuple[Position, int, C]] = []
         self._entries = count()
@@ -102,14 +106,19 @@ class Cohorts(Generic[C]):
         """Forget everybody but those that are held, and where these were; the head is here from now on."""
         for places in (self._greeted, self._resting, self._line, self._lagging, self._held_at):
             places.clear()
+        self.taken = self.queued
         self.head = head
 
-    def advance(self, head: Position) -> None:
-        """Have those who rest stand in line when the head has moved."""
-        if head != self.head:
-            self._line.extend(chain.from_iterable(self._resting.values()))
-            self._resting.clear()
-            self.head = head
+    def advance(self, head: Position) -> bool:
+        """Have those who rest stand in line when the head has moved; tell whether it has, and anybody stands there."""
+        if head == self.head:
+            return False
+        before = len(self._line)
+        self._line.extend(filter(None, chain.from_iterable(self._resting.values())))
+        self.queued += len(self._line) - before
+        self._resting.clear()
+        self.head = head
+        return self.queued > self.taken
 
     def place(self, client: C) -> None:
         """Give a client its place."""
@@ -170,7 +179,9 @@ class Cohorts(Generic[C]):
     def next(self) -> Cohort[C] | None:
         """Take out the cohort whose turn it is; it is :meth:`settle`-d again once it was served."""
         while self._line:
-            if cohort := self._line.popleft():
+            cohort = self._line.popleft()
+            self.taken += 1
+            if cohort:
                 return cohort
         while self._lagging:
             key, cohorts = next(iter(self._lagging.items()))

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Final
 
 from edge.fanout.cohorts import MOST, Cohort, Cohorts
+from edge.fanout.delays import Delays
 from edge.fanout.link import Link, Patience, WriteEach
 from edge.fanout.member import Gap, Member
 from edge.fanout.partings import Partings
@@ -56,6 +57,7 @@ class Hub:
         self._before_gap: list[Member] = []
         self._partings: Partings[Member] = Partings()
         self._is_turn_due = False
+        self.delays = Delays()
         self.posts_sent = 0
         self.bytes_sent = 0
         self.closes: Counter[tuple[By, str]] = Counter()
@@ -103,11 +105,13 @@ class Hub:
         member.session.end(disconnect)
         self._cohorts.remove(member)
 
-    def publish(self) -> None:
-        """Send what the log has got; end those that it has moved past."""
+    def publish(self, read_at: float | None = None) -> None:
+        """Send what the log has got, and was read just now or at ``read_at``; end those that it has moved past."""
         for member in self._cohorts.fallen_behind(self._log.tail):
             member.session.keeps_up(self._log)
             self._close(member)
+        if self._cohorts.advance(self._log.head):
+            self.delays.begin(self._cohorts.queued, self._clock() if read_at is None else read_at)
         self._go_round()
 
     def hold(self, member: Member) -> None:
@@ -136,6 +140,7 @@ class Hub:
         head = self._log.head
         self._gap = Gap(head, reason)
         self._cohorts.begin(head)
+        self.delays.forget()
         self._before_gap = list(self._members)
         self._partings.expect(len(self._members))
         self._go_round()
@@ -224,8 +229,12 @@ class Hub:
             elif self._before_gap and self._can_tell():
                 self._move(self._before_gap.pop())
             else:
+                # Those who were last in line may have left.
+                self.delays.served(cohorts.taken, clock())
                 return
-            if clock() > deadline:
+            now = clock()
+            self.delays.served(cohorts.taken, now)
+            if now > deadline:
                 self._go_round_soon()
                 return
 

@@ -7,14 +7,16 @@ missing among those that are read are a gap, too, and the log goes on behind the
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing, suppress
 from typing import Final
 
 import structlog
 
 from edge.feed.log import Log
 from edge.feed.position import Gap, Reason
+from edge.feed.quiet import Quiet
 from edge.feed.shared import Shared
 from edge.feed.start import Bounds, continues, start
 from edge.feed.topic import Readers, Topic, Unreachable
@@ -65,8 +67,12 @@ class Source:
         self._gap: Reason | None = None
         self._pause = _SHORTEST_PAUSE
         self._behind_since: float | None = None
+        self._ended_at: float | None = None
         self.lag = 0
         """How many records of the feed were not read yet when it was last read."""
+        self.gaps: Counter[Reason] = Counter()
+        """Gaps in the feed, by the reason that clients are told."""
+        self._connections = 0
         self._end = Shared(self._ask)
         self._confirmed_end = Shared(self._confirm, apart=_CONFIRM_SECONDS)
         self._advanced = asyncio.Event()
@@ -86,11 +92,25 @@ class Source:
             return self.trouble
         return None
 
+    @property
+    def lag_seconds(self) -> float:
+        """For how long the feed has not been read to its end; 0 when it was, at the last read."""
+        if self._ended_at is None or (self.trouble is None and not self.lag):
+            return 0.0
+        return asyncio.get_running_loop().time() - self._ended_at
+
+    @property
+    def reconnects(self) -> int:
+        """How often Kafka was connected to again, after it was lost or the feed had a gap."""
+        return max(0, self._connections - 1)
+
     async def run(self) -> None:
         """Follow the feed until cancelled."""
+        self._ended_at = asyncio.get_running_loop().time()
         while True:
             try:
                 async with self._connect() as topic:
+                    self._connections += 1
                     await self._wait_for(topic)
                     self._topic = topic
                     await self._follow(topic)
@@ -144,20 +164,27 @@ class Source:
         bounds = await self._bounds(topic)
         await topic.seek(self._place(bounds))
         self._advance(bounds.end)
-        while self._gap is None:
-            read = await topic.read()
-            for offset, value in read.records:
-                self._append(offset, value)
-            if self._gap is None:
-                self._skip_to(read.next_offset)
-            self._partitions = read.partitions
-            self._advance(max(bounds.end, read.end))
+        with closing(Quiet(self.confirmed_end)) as quiet:
+            while self._gap is None:
+                read = await topic.read()
+                read_at = asyncio.get_running_loop().time()
+                quiet.heard(read)
+                for offset, value in read.records:
+                    self._append(offset, value)
+                if self._gap is None:
+                    self._skip_to(read.next_offset)
+                self._partitions = read.partitions
+                self._advance(max(bounds.end, read.end), read_at)
 
     async def _bounds(self, topic: Topic) -> Bounds:
-        """Ask which records there are. That there are less than were read is true only when it is confirmed."""
-        bounds, known = await topic.bounds(), self._log.next_offset
-        if known is not None and bounds.end < known and await topic.confirmed_end() >= known:
-            raise Unreachable("the broker that was asked does not lead the feed any more")
+        """Ask which records there are. Who knows of fewer than a majority does, or than were read, is not believed."""
+        known, confirmed = self._log.next_offset, None
+        if known is not None:
+            with suppress(Unreachable):
+                confirmed = await topic.confirmed_end()
+        bounds = await topic.bounds()
+        if known is not None and bounds.end < (known if confirmed is None else confirmed):
+            raise Unreachable("the broker that was asked does not lead the feed any more, or no majority confirms it")
         return bounds
 
     def _place(self, bounds: Bounds) -> Offset:
@@ -173,7 +200,7 @@ class Source:
             reason, self._gap = self._gap or "interrupted", None
             _logger.warning("feed.gap", reason=reason, expected=known, begin=bounds.begin, end=bounds.end)
             self._say("The feed was interrupted, and is read anew.")
-            self._hub.interrupt(reason)
+            self._interrupt(reason)
         return plan.read_from
 
     def _append(self, offset: Offset, value: bytes) -> None:
@@ -199,23 +226,28 @@ class Source:
         self._log.skip_to(offset)
         if is_hole:
             _logger.warning("feed.hole", expected=expected, offset=offset)
-            self._hub.interrupt("interrupted")
+            self._interrupt("interrupted")
 
-    def _advance(self, end: Offset) -> None:
-        self._hub.publish()
+    def _interrupt(self, reason: Reason) -> None:
+        self.gaps[reason] += 1
+        self._hub.interrupt(reason)
+
+    def _advance(self, end: Offset, read_at: float | None = None) -> None:
+        self._hub.publish(read_at)
         # Wakes all who wait now; who waits from now on waits for the next records.
         self._advanced.set()
         self._advanced.clear()
         if self._gap is not None or self._log.next_offset is None:
             return
         self.lag = max(0, end - self._log.next_offset)
+        now = asyncio.get_running_loop().time()
         if not self.lag:
+            self._ended_at = now
             self._behind_since = None
             self._pause = _SHORTEST_PAUSE
             # Partition 0 is followed all the same: writers that keep to it lose nothing.
             self._say(self._surplus(self._partitions) if self._partitions > 1 else None)
             return
-        now = asyncio.get_running_loop().time()
         self._behind_since = self._behind_since or now
         if self.trouble is None and now - self._behind_since >= _BEHIND_SECONDS:
             self._say("The feed has records that were not read yet.")

@@ -48,6 +48,15 @@ class Forms:
         self._kept: dict[_Key, Frames | None] = {}
         self.size = 0
         """What it costs in memory."""
+        self.made = 0
+        """How many were made, those included that there was no room to keep."""
+        self.evicted = 0
+        """How many were let go to make room."""
+
+    def clear(self, room: int) -> None:
+        """Forget what was made, since its records are gone; have ``room`` bytes from now on."""
+        self._kept.clear()
+        self.size, self._room = 0, room
 
     def fit(self, room: int) -> None:
         """Keep to ``room`` bytes from now on."""
@@ -55,6 +64,7 @@ class Forms:
         # Those of records that are gone are among the first.
         while self._kept and self.size > room:
             self.size -= _cost(self._kept.pop(next(iter(self._kept))))
+            self.evicted += 1
 
     def run(self, record: Record, form: Form, index: int, stream: tuple[int, int]) -> Run:
         """Return the frames from post ``index`` on, to the end of the stream that it is in or of the record."""
@@ -86,6 +96,7 @@ class Forms:
         return frames
 
     def _keep(self, key: _Key, frames: Frames | None) -> None:
+        self.made += 1
         if _cost(frames) <= self._room:
             self._kept[key] = frames
             self.size += _cost(frames)

@@ -26,8 +26,6 @@ from streams.contract import Offset
 _REQUEST_MS: Final = 5_000
 # Kafka's own default: a read that finds nothing comes back after this long.
 _FETCH_WAIT_MS: Final = 500
-# A leader that is cut off from the others does not say so: after this long another broker may be asked who leads.
-_METADATA_MAX_AGE_MS: Final = 10_000
 # So many waits without any answer mean that the broker is gone, though the consumer says nothing of it.
 _SILENCE_SECONDS: Final = 10 * _FETCH_WAIT_MS / 1000
 # Taking in a record of the largest size costs about a millisecond: the loop gets a turn after a few of them.
@@ -132,7 +130,6 @@ async def _consumer(client: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer
         enable_auto_commit=False,
         request_timeout_ms=_REQUEST_MS,
         fetch_max_wait_ms=_FETCH_WAIT_MS,
-        metadata_max_age_ms=_METADATA_MAX_AGE_MS,
     )
     ask_for_tracked_topics_only(consumer)
     try:

@@ -64,7 +64,7 @@ class Log:
         self._reach = reach
         self._repeats = Repeats(reach)
         self._records: list[Record] = []
-        self._forms = Forms(room=limit)
+        self.forms = Forms(room=limit)
         self._records_bytes = 0
         self._before = before(Offset(0))
         # The least cursor behind which no post of what was forgotten, or only read, would have been shown.
@@ -80,7 +80,7 @@ class Log:
     @property
     def size(self) -> int:
         """What the log costs in memory, all forms and joined reads counted."""
-        return self._records_bytes + self._forms.size + self._reads.size
+        return self._records_bytes + self.forms.size + self._reads.size
 
     @property
     def shows_what_comes(self) -> bool:
@@ -103,7 +103,7 @@ class Log:
         self.offer_from = offer_from
         self.next_offset = read_from
         self._records_bytes = 0
-        self._forms = Forms(room=self._limit)
+        self.forms.clear(room=self._limit)
 
     def is_hole_before(self, offset: Offset) -> bool:
         """Tell whether records are missing before ``offset`` that would have been shown."""
@@ -218,7 +218,7 @@ class Log:
             covered += record.plain.ends[end] - record.plain.ends[begin]
             if pieces and covered > _COVERED * limit:
                 break
-            run = self._forms.run(record, form, index, (begin, end))
+            run = self.forms.run(record, form, index, (begin, end))
             ends = run.frames.ends
             stop = min(bisect_right(ends, ends[run.start] + room) - 1, run.stop)
             if pieces and (stop == run.start or (run.is_stream and stop < run.stop)):
@@ -244,4 +244,4 @@ class Log:
                 self._shown_before = record.cursor(record.places[-1] + 1)
             gone += 1
         del self._records[:gone]
-        self._forms.fit(self._limit - self._records_bytes)
+        self.forms.fit(self._limit - self._records_bytes)

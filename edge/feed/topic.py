@@ -55,8 +55,8 @@ class Topic(Protocol):
 class Readers(Protocol):
     """Those that the log is read for."""
 
-    def publish(self) -> None:
-        """Send what the log has got."""
+    def publish(self, read_at: float | None = None) -> None:
+        """Send what the log has got, and was read just now or at ``read_at``, by the loop's clock."""
         ...
 
     def interrupt(self, reason: Reason) -> None:

@@ -62,7 +62,9 @@ async def _serve(layer: str) -> int:
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     assert runner.server is not None
-    listener = Listener(_gate(), handlers(runner.server, keepalive_seconds=_HOUR_SECONDS), unsent_bytes=1 << 16)
+    gate = _gate()
+    handler = handlers(runner.server, gate.answers, keepalive_seconds=_HOUR_SECONDS)
+    listener = Listener(gate, handler, unsent_bytes=1 << 16)
     await listener.open("127.0.0.1", 0)
     return listener.addresses[0][1]
 

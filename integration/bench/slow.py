@@ -119,7 +119,7 @@ class _Trial:
         await self._slow.ask(leave=True)
         await self._slow.ask(**{"return": self._edge.port})
         disturbed = await self._p99()
-        lagging = await asyncio.to_thread(self._edge.metric, "edge_lagging")
+        lagging = await asyncio.to_thread(self._edge.metric, "postcast_edge_lagging")
         assert lagging == self._size.slow, f"{lagging:.0f} clients lag instead of {self._size.slow}"
         resident, kernel = await self._beside_the_log() - resident, unsent_bytes(self._edge.port) - kernel
         clock = asyncio.get_running_loop().time
@@ -138,5 +138,5 @@ class _Trial:
         return percentile(delays, 0.99)
 
     async def _beside_the_log(self) -> float:
-        log = await asyncio.to_thread(self._edge.metric, "edge_log_bytes")
+        log = await asyncio.to_thread(self._edge.metric, "postcast_edge_log_bytes")
         return resident_bytes(self._process) - log

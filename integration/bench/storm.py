@@ -58,7 +58,9 @@ async def _storm(stage: Stage, size: Size, feed: Feed, followers: Companion, edg
     await followers.ask(leave=True)
     for posts in sizes_of(size.missed):
         await feed.window(posts)
-    await asyncio.to_thread(edge.until, lambda: edge.metric("edge_log_posts") == feed.posts, "has read the feed")
+    await asyncio.to_thread(
+        edge.until, lambda: edge.metric("postcast_edge_log_posts") == feed.posts, "has read the feed"
+    )
     process = serving(edge.port)
     async with _frozen(stage):
         begin, cpu = time.time(), cpu_seconds(process)

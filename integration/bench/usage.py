@@ -78,9 +78,9 @@ async def turns_of(edge: Process) -> Turns:
             for sample in family.samples
         }
         return Turns(
-            samples["edge_turn_seconds_count", None],
-            samples["edge_turn_seconds_bucket", _SHORT],
-            samples["edge_turn_cpu_seconds_bucket", _SHORT],
+            samples["postcast_edge_turn_seconds_count", None],
+            samples["postcast_edge_turn_seconds_bucket", _SHORT],
+            samples["postcast_edge_turn_cpu_seconds_bucket", _SHORT],
         )
 
     return await asyncio.to_thread(look)

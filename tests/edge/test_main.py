@@ -139,7 +139,7 @@ def test_it_takes_as_many_connections_as_it_has_files_for() -> None:
             output, errors = process.communicate(timeout=10)
         finally:
             process.kill()
-    assert f"edge_sockets_limit {float(FILES - 128 - SPARE)}" in metrics.splitlines()
+    assert f"postcast_edge_sockets_limit {float(FILES - 128 - SPARE)}" in metrics.splitlines()
     assert "edge.short" not in output
     assert (process.returncode, errors) == (0, "")
 

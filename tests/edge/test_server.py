@@ -364,7 +364,40 @@ async def test_health_and_metrics() -> None:
         assert (await edge.get("/readyz"))[:2] == (200, "The feed is followed to its end.\n")
         status, text, headers = await edge.get("/metrics")
         assert (status, headers["Content-Type"].split(";")[0]) == (200, "text/plain")
-        assert {"edge_connections 1.0", "edge_posts_sent_total 2.0", "edge_lagging 0.0"} <= set(text.splitlines())
+        assert {
+            "postcast_edge_connections 1.0",
+            "postcast_edge_posts_sent_total 2.0",
+            "postcast_edge_lagging 0.0",
+            "postcast_edge_takeovers_total 1.0",
+            "postcast_edge_join_seconds_count 1.0",
+            'postcast_edge_http_answers_total{status="101"} 1.0',
+            # This one is counted when its head is written.
+            'postcast_edge_http_answers_total{status="200"} 2.0',
+        } <= set(text.splitlines())
+
+
+async def test_answers_are_counted_by_status() -> None:
+    """Whoever gives them: the routes, aiohttp, and what stands before it. What nobody gets is none."""
+    rules = replace(RULES, head_bytes=512, handshake_seconds=0.05)
+    async with serving(through=gate(rules)) as edge:
+        for path in ("/", "/nothing", "/livez"):
+            await edge.get(path)
+        edge.feed.trouble = "It is away."
+        assert (await refusal(edge))[0] == 503
+        assert (await refusal(edge, "?history=x"))[0] == 400
+        for request in (b"junk\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + bytes(600), b"GET / HTTP/1.1\r\n"):
+            async with connecting(edge) as peer:
+                await peer.send(request)
+                await peer.read_all()
+        before = {"200": 2, "404": 1, "503": 1, "400": 2, "431": 1, "408": 1}
+        assert edge.gate.answers.counts == before
+        # A request that was too large is not late, too.
+        assert edge.gate.limited == {"head": 1, "handshake": 1}
+        edge.feed.trouble = None
+        async with edge.connect():
+            pass
+        assert edge.gate.answers.counts == before | {"101": 1}
+        assert (edge.gate.takeovers, edge.gate.join_seconds.buckets[-1]) == (1, ("+Inf", 1.0))
 
 
 async def test_a_browser_gets_the_page() -> None:
@@ -424,7 +457,9 @@ async def test_above_the_limit_is_503_and_probes_are_answered() -> None:
             assert await posts(client, 1) == [1]
             # Two clients and this request.
             _, text, _ = await edge.get("/metrics")
-        assert {'edge_limited_total{limit="connections"} 3.0', "edge_sockets_limit 1.0"} <= set(text.splitlines())
+        assert {'postcast_edge_limited_total{limit="connections"} 3.0', "postcast_edge_sockets_limit 1.0"} <= set(
+            text.splitlines()
+        )
 
 
 CROWDED = (429, "There are too many connections from your address. Close one first.\n", "10")
@@ -499,6 +534,7 @@ async def test_who_sends_too_much_is_closed_and_counted(monkeypatch: pytest.Monk
         edge.feed.publish(1)
         assert await posts(other, 1) == [1]
         _, text, _ = await edge.get("/metrics")
-        assert {'edge_limited_total{limit="messages"} 1.0', 'edge_closes_total{by="server",code="1008"} 1.0'} <= set(
-            text.splitlines()
-        )
+        assert {
+            'postcast_edge_limited_total{limit="messages"} 1.0',
+            'postcast_edge_closes_total{by="server",code="1008"} 1.0',
+        } <= set(text.splitlines())

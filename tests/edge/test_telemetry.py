@@ -4,17 +4,24 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 import structlog
 from prometheus_client import generate_latest
 
+import streams
 from edge.access.limits import Standing
+from edge.feed.position import Position, Reason
 from edge.telemetry import Metrics, Turns, configure_logging
+from edge.wire.frames import Form
 from tests.edge.kit.lines import Turns as Loop
 from tests.edge.kit.lines import hub_of
 from tests.edge.kit.listening import gate
 from tests.edge.kit.records import log_of, record
+
+# A tenth of a second is within these bounds.
+LONG = ("0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "+Inf")
 
 
 class Reading:
@@ -22,8 +29,18 @@ class Reading:
 
     records, repeats, undecodable = 7, 2, 1
     lag = 7
+    lag_seconds = 1.5
+    reconnects = 4
+    gaps: ClassVar[dict[Reason, int]] = {"recreated": 1, "interrupted": 2}
     dropped = 3
     trouble: str | None = None
+
+
+def durations(name: str) -> list[str]:
+    """Return a histogram's lines after 0.1 s was noted."""
+    bounds = ("0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", *LONG)
+    buckets = [f'{name}_bucket{{le="{bound}"}} {float(bound in LONG)}' for bound in bounds]
+    return [*buckets, f"{name}_count 1.0", f"{name}_sum 0.1"]
 
 
 def test_every_part_is_measured() -> None:
@@ -31,51 +48,72 @@ def test_every_part_is_measured() -> None:
     log, turns = log_of(record(1, 2)), Turns()
     hub = hub_of(log, Loop(), 1)
     hub.closes["server", "1001"] += 3
+    hub.delays.seconds.note(0.1)
+    log.read(Position(0), Form.CURSOR, 1)
     through = gate(total=500)
     through.breaches["pings"] += 2
     through.census.turned_away[Standing.FULL] += 4
     through.census.arrive("a")
+    for status in (101, 503, 101):
+        through.answers.note(status)
+    through.takeovers = 2
+    through.join_seconds.note(0.1)
     metrics = Metrics(log, hub, Reading(), through, turns, output=Reading())
     turns.note(0.0005, 0.00025)
     turns.note(0.25, 0.02)
     lines = generate_latest(metrics.registry()).decode().splitlines()
-    assert [line for line in lines if not line.startswith("#")] == [
-        "edge_connections 0.0",
-        "edge_lagging 0.0",
-        "edge_posts_sent_total 0.0",
-        "edge_bytes_sent_total 0.0",
-        'edge_closes_total{by="server",code="1001"} 3.0',
-        "edge_sockets 1.0",
-        "edge_sockets_limit 500.0",
-        'edge_limited_total{limit="connections"} 4.0',
-        'edge_limited_total{limit="pings"} 2.0',
-        "edge_records_total 7.0",
-        "edge_repeats_total 2.0",
-        "edge_undecodable_total 1.0",
-        "edge_feed_offset 1.0",
-        "edge_feed_lag_records 7.0",
-        "edge_feed_followed 1.0",
-        f"edge_log_bytes {float(log.size)}",
-        "edge_log_posts 2.0",
-        "edge_log_lines_dropped_total 3.0",
+    assert {"process_resident_memory_bytes", "process_open_fds", "process_cpu_seconds_total"} <= {
+        line.split()[0] for line in lines
+    }
+    assert [line for line in lines if not line.startswith(("#", "process_"))] == [
+        "postcast_edge_connections 0.0",
+        "postcast_edge_lagging 0.0",
+        "postcast_edge_posts_sent_total 0.0",
+        "postcast_edge_bytes_sent_total 0.0",
+        *durations("postcast_edge_fanout_seconds"),
+        'postcast_edge_closes_total{by="server",code="1001"} 3.0',
+        "postcast_edge_sockets 1.0",
+        "postcast_edge_sockets_limit 500.0",
+        'postcast_edge_limited_total{limit="connections"} 4.0',
+        'postcast_edge_limited_total{limit="pings"} 2.0',
+        'postcast_edge_http_answers_total{status="101"} 2.0',
+        'postcast_edge_http_answers_total{status="503"} 1.0',
+        "postcast_edge_takeovers_total 2.0",
+        *durations("postcast_edge_join_seconds"),
+        "postcast_edge_records_total 7.0",
+        "postcast_edge_repeats_total 2.0",
+        "postcast_edge_undecodable_total 1.0",
+        'postcast_edge_gaps_total{reason="interrupted"} 2.0',
+        'postcast_edge_gaps_total{reason="recreated"} 1.0',
+        "postcast_edge_reconnects_total 4.0",
+        "postcast_edge_feed_offset 1.0",
+        "postcast_edge_feed_lag_records 7.0",
+        "postcast_edge_feed_lag_seconds 1.5",
+        "postcast_edge_feed_followed 1.0",
+        f"postcast_edge_log_bytes {float(log.size)}",
+        "postcast_edge_log_posts 2.0",
+        "postcast_edge_encodings_made_total 1.0",
+        "postcast_edge_encodings_evicted_total 0.0",
+        "postcast_edge_log_lines_dropped_total 3.0",
         *(
-            f'edge_turn_seconds_bucket{{le="{bound}"}} {count}'
+            f'postcast_edge_turn_seconds_bucket{{le="{bound}"}} {count}'
             for bound, count in (
                 *((small, 1.0) for small in ("0.001", "0.002", "0.005", "0.01", "0.02", "0.05", "0.1", "0.2")),
                 *((large, 2.0) for large in ("0.5", "1.0", "+Inf")),
             )
         ),
-        "edge_turn_seconds_count 2.0",
-        "edge_turn_seconds_sum 0.2505",
+        "postcast_edge_turn_seconds_count 2.0",
+        "postcast_edge_turn_seconds_sum 0.2505",
         *(
-            f'edge_turn_cpu_seconds_bucket{{le="{bound}"}} {count}'
+            f'postcast_edge_turn_cpu_seconds_bucket{{le="{bound}"}} {count}'
             for bound, count in (
                 *((small, 1.0) for small in ("0.001", "0.002", "0.005", "0.01")),
                 *((large, 2.0) for large in ("0.02", "0.05", "0.1", "0.2", "0.5", "1.0", "+Inf")),
             )
         ),
-        "edge_turn_cpu_seconds_count 2.0",
-        "edge_turn_cpu_seconds_sum 0.02025",
+        "postcast_edge_turn_cpu_seconds_count 2.0",
+        "postcast_edge_turn_cpu_seconds_sum 0.02025",
+        f'postcast_build_info{{version="{streams.__version__}"}} 1.0',
     ]
 
 

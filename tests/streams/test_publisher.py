@@ -1,7 +1,17 @@
 """Which partition an id goes to, and which records carry it. Confirmed writes: ``integration/test_publisher.py``."""
 
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.errors import RequestTimedOutError
+
+from streams import publisher
 from streams.contract import MAX_ID, MAX_IDS, Created, PostId, decode_created, encode_created
-from streams.publisher import MAX_RECORD_BYTES, Keyed, created_records, delays, partition_of
+from streams.progress import Progress
+from streams.publisher import MAX_RECORD_BYTES, Keyed, Publisher, created_records, delays, partition_of
+from streams.settings import TopicSettings
 
 
 def test_an_id_goes_where_javas_clients_put_its_key() -> None:
@@ -27,3 +37,39 @@ def test_a_record_holds_no_more_ids_than_the_contract_allows() -> None:
 def test_new_attempts_come_soon_and_never_end() -> None:
     each = delays()
     assert [next(each) for _ in range(9)] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]
+
+
+class Deposed:
+    """A producer whose leader confirms nothing, until it is asked anew who leads."""
+
+    def __init__(self) -> None:
+        self.client = self
+        self.asked = self.sent = 0
+
+    def force_metadata_update(self) -> None:
+        self.asked += 1
+
+    def create_batch(self) -> Any:
+        return SimpleNamespace(append=lambda **_: True, close=lambda: None, size=lambda: 1, record_count=lambda: 1)
+
+    async def partitions_for(self, _: str) -> set[int]:
+        return {0}
+
+    async def send_batch(self, *_: object, **__: object) -> Any:
+        self.sent += 1
+        if not self.asked:
+            raise RequestTimedOutError
+
+        async def confirmed() -> None:
+            pass
+
+        return confirmed()
+
+
+async def test_who_does_not_confirm_may_not_lead_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "delays", lambda: iter([0.0]))
+    producer, writes = Deposed(), Publisher(TopicSettings.model_validate({"kafka_url": "kafka://broker"}))
+    monkeypatch.setattr(writes, "_producer", producer)
+    with Progress(time.monotonic).stage("publish").work() as work:
+        await writes.publish("posts.dead", [b"1"], work)
+    assert (producer.sent, producer.asked) == (2, 1)

@@ -31,6 +31,6 @@ async def retention(scene: Scene, fault: Fault) -> str:
             raise Unprovable("the feed did not grow")
         # What comes while it begins anew is in its gap, too: the other edge has to live to show that.
         await asyncio.to_thread(
-            edge.until, lambda: edge.metric("edge_feed_offset") >= last and edge.is_ready(), "has begun anew"
+            edge.until, lambda: edge.metric("postcast_edge_feed_offset") >= last and edge.is_ready(), "has begun anew"
         )
     return f"{name} was frozen while records {first} to {last - 1} went"

@@ -171,6 +171,22 @@ def test_a_log_that_begins_anew_leaves_only_those_that_are_held() -> None:
     assert turns(made) == []
 
 
+def test_those_who_stood_in_line_and_were_taken_out_are_counted() -> None:
+    """So that it is known when all were served that stood there at a time. Who has left counts, who lags does not."""
+    leaving, gone = client(5), client(5)
+    of = cohorts(5, client(5), client(5, Form.CURSOR), leaving, client(3), gone, most=1)
+    of.remove(gone)
+    assert not of.advance(Position(5))
+    assert of.advance(Position(6))
+    of.remove(leaving)
+    assert (of.queued, of.taken) == (3, 0)
+    assert of.next() is not None
+    assert (of.queued, of.taken) == (3, 1)
+    of.begin(Position(6))
+    assert (of.queued, of.taken) == (3, 3)
+    assert not of.advance(Position(7))
+
+
 def test_who_is_held_before_the_tail_is_named_once() -> None:
     """Whoever was let go, has gone or has moved since is not; however often they were held."""
     one, two, gone, moved = client(3), client(4), client(3), client(3)

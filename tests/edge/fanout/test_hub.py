@@ -2,6 +2,7 @@
 
 import pytest
 
+from edge.fanout.hub import SLICE_SECONDS
 from edge.fanout.link import Patience
 from edge.fanout.member import Member
 from edge.fanout.session import FELL_BEHIND, INTERRUPTED, SHUTDOWN, Session
@@ -378,3 +379,66 @@ def test_the_silent_are_pinged_and_the_dead_cut_off(
     stage.hub.sweep(PATIENCE)
     stage.hub.sweep(PATIENCE)
     assert (line.pings, line.ends[:1]) == (pings, ends)
+
+
+def test_a_record_is_measured_once_until_the_last_client_at_the_head() -> None:
+    """From the read on, by cohorts (of four here); each write takes half a millisecond here."""
+    stage = Stage(log_of())
+    seconds = stage.hub.delays.seconds
+    stage.publish(1)
+    assert seconds.buckets[-1] == ("+Inf", 0.0)
+    for _ in range(20):
+        stage.join()
+    stage.join(room=0)
+    assert stage.log.next_offset is not None
+    stage.log.append(stage.log.next_offset, record(2))
+    stage.hub.publish(stage.turns.now - 2)
+    assert seconds.buckets[-1] == ("+Inf", 0.0)
+    while stage.turns.due:
+        stage.turns.turn()
+    assert seconds.buckets[-1] == ("+Inf", 1.0)
+    assert seconds.sum == pytest.approx(2 + 21 * SLICE_SECONDS / 10)
+    # The one that is held holds no record.
+    stage.publish(3)
+    while stage.turns.due:
+        stage.turns.turn()
+    assert seconds.buckets[-1] == ("+Inf", 2.0)
+
+
+def test_a_record_before_a_gap_is_not_measured() -> None:
+    """Nobody stands in line for it any more."""
+    stage = Stage(log_of())
+    for _ in range(20):
+        stage.join()
+    stage.publish(1)
+    stage.log.begin(Offset(9), Offset(9))
+    stage.hub.interrupt("interrupted")
+    while stage.turns.due:
+        stage.turns.turn()
+    assert stage.hub.delays.seconds.buckets[-1] == ("+Inf", 0.0)
+    stage.publish(2)
+    while stage.turns.due:
+        stage.turns.turn()
+    assert stage.hub.delays.seconds.buckets[-1] == ("+Inf", 1.0)
+
+
+def test_a_client_that_leaves_before_its_turn_holds_no_measure() -> None:
+    """The record is done when those are who stay; one that nobody is there for is not measured."""
+    stage = Stage(log_of())
+    members = [stage.join()[1] for _ in range(20)]
+    seconds = stage.hub.delays.seconds
+    stage.publish(1)
+    for member in members[12:]:
+        stage.hub.leave(member, GONE)
+    while stage.turns.due:
+        stage.turns.turn()
+    assert seconds.buckets[-1] == ("+Inf", 1.0)
+    assert seconds.sum == pytest.approx(12 * SLICE_SECONDS / 10)
+    for member in members[:12]:
+        stage.hub.leave(member, GONE)
+    stage.publish(2)
+    stage.turns.now += 10
+    stage.join()
+    stage.publish(3)
+    assert seconds.buckets[-1] == ("+Inf", 2.0)
+    assert seconds.sum < 1

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from edge.fanout.session import Session
-from edge.feed import follow
+from edge.feed import follow, quiet
 from edge.feed.follow import Source
 from edge.feed.log import Log
 from edge.feed.position import Position
@@ -35,7 +35,7 @@ class MemoryTopic:
         self.is_away = False
         self.changed = asyncio.Condition()
         self.next = 0
-        self.questions = self.confirmations = 0
+        self.questions = self.confirmations = self.connections = 0
         self.unseen: int | None = 0
         """How many records the broker that is asked does not know of; None when no majority is agreed on that."""
         self.may_answer = asyncio.Event()
@@ -44,6 +44,7 @@ class MemoryTopic:
     @asynccontextmanager
     async def connect(self) -> AsyncIterator["MemoryTopic"]:
         """Connect to it."""
+        self.connections += 1
         self._check()
         yield self
 
@@ -319,9 +320,9 @@ async def test_a_feed_that_is_not_read_to_its_end_is_said(monkeypatch: pytest.Mo
         seen: list[tuple[str | None, int]] = []
         publish = rig.hub.publish
 
-        def note() -> None:
+        def note(read_at: float | None = None) -> None:
             seen.append((rig.source.trouble, rig.source.lag))
-            publish()
+            publish(read_at)
 
         rig.hub.publish = note  # type: ignore[method-assign]
         await topic.change(*(record(number) for number in range(5)))
@@ -331,6 +332,41 @@ async def test_a_feed_that_is_not_read_to_its_end_is_said(monkeypatch: pytest.Mo
         behind = "The feed has records that were not read yet."
         assert seen == [(None, 0), *((behind, lag) for lag in (4, 3, 2, 1))]
         assert rig.source.lag == 0
+
+
+async def test_how_long_the_feed_was_not_read_to_its_end_is_known() -> None:
+    """From the last time that it was, also while Kafka is away; before the first time, from the start."""
+    topic = MemoryTopic(record(0))
+    await topic.change(*topic.values, is_away=True)
+    rig = Rig(topic)
+    assert rig.source.lag_seconds == 0
+    async with following(rig):
+        await until(lambda: rig.source.lag_seconds > 0)
+        await topic.change(*topic.values)
+        await until(lambda: rig.source.trouble is None)
+        assert rig.source.lag_seconds == 0
+        await topic.change(*topic.values, is_away=True)
+        await until(lambda: rig.source.trouble is not None)
+        before = rig.source.lag_seconds
+        assert 0 < before < 5
+        await until(lambda: rig.source.lag_seconds > before)
+
+
+async def test_gaps_and_reconnects_are_counted() -> None:
+    """A hole is a gap, without a reconnect; a topic made anew is both; the first connection is none."""
+    topic = MemoryTopic(record(0))
+    async with following(Rig(topic)) as rig:
+        await until(lambda: rig.source.trouble is None)
+        assert (rig.source.gaps, rig.source.reconnects) == ({}, 0)
+        await topic.change(record(0), None, record(1))
+        await rig.source.reached(Offset(3))
+        assert (rig.source.gaps, rig.source.reconnects) == ({"interrupted": 1}, 0)
+        await topic.change(*topic.values, is_away=True)
+        await until(lambda: rig.source.trouble is not None)
+        await topic.change(record(0), None, record(2))
+        await until(lambda: rig.source.gaps["recreated"] == 1)
+        await until(lambda: rig.source.trouble is None)
+        assert rig.source.reconnects >= 1
 
 
 async def test_an_answer_is_never_older_than_its_question() -> None:
@@ -383,6 +419,32 @@ async def test_an_end_before_what_was_read_is_no_gap_until_it_is_confirmed(
         await topic.change(record(1), record(2), record(3))
         await until(lambda: bool(line.written))
         assert ids(b"".join(line.written)) == [3]
+
+
+async def test_a_feed_that_is_quiet_is_read_from_who_leads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leader that is cut off from the others is silent, and looks well; who is just quiet is read on from."""
+    monkeypatch.setattr(quiet, "SECONDS", 0)
+    monkeypatch.setattr(quiet, "_READ_SECONDS", 0)
+    monkeypatch.setattr(follow, "_CONFIRM_SECONDS", 0)
+    monkeypatch.setattr(follow, "_SHORTEST_PAUSE", 0)
+    topic = MemoryTopic(record(1))
+    async with following(Rig(topic)) as rig:
+        await until(lambda: rig.source.trouble is None)
+        while topic.confirmations < 3:
+            await topic.change(record(1))
+            await asyncio.sleep(0)
+        assert (rig.source.trouble, topic.connections) == (None, 1)
+        topic.unseen = 1
+        while rig.source.trouble is None:
+            await topic.change(record(1))
+            await asyncio.sleep(0)
+        # As long as it comes back to the deposed one.
+        await until(lambda: topic.connections > 3)
+        assert rig.source.trouble is not None
+        topic.unseen = 0
+        await topic.change(record(1), record(2))
+        await rig.source.reached(Offset(2))
+        assert rig.shown == [1, 2]
 
 
 async def test_nobody_confirms_anything_while_the_brokers_disagree_or_are_away(monkeypatch: pytest.MonkeyPatch) -> None:

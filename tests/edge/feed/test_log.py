@@ -329,6 +329,16 @@ def test_forms_have_a_part_of_the_room_and_the_oldest_made_go_first() -> None:
         log.read(Position(log.head - 50 * back), Form.CURSOR_DEFLATED, len(made[-back])).data for back in (1, 2, 3)
     ]
     assert [one is other for one, other in zip(again, reversed(made), strict=False)] == [True] * 3
+    assert log.forms.made == 100
+    assert 50 < log.forms.evicted < 97
+
+
+def test_what_was_made_and_evicted_is_counted_over_a_gap() -> None:
+    """A counter never falls; what goes with its records was not evicted for room."""
+    log = log_of(record(1))
+    log.read(Position(0), Form.CURSOR, 1 << 16)
+    log.begin(Offset(9), Offset(9))
+    assert (log.forms.made, log.forms.evicted, log.size) == (1, 0, 0)
 
 
 # Cursors.

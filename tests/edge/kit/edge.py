@@ -14,6 +14,7 @@ from edge.access.entrance import Gate
 from edge.clients.writing import write_each
 from edge.fanout.hub import Hub
 from edge.feed.log import Log
+from edge.feed.position import Reason
 from edge.page import live_page
 from edge.server import Server
 from edge.telemetry import Metrics, Turns
@@ -33,7 +34,9 @@ class MemoryFeed:
         self.hub = hub
         self.trouble: str | None = None
         self.unready: str | None = None
-        self.records = self.repeats = self.undecodable = self.lag = self.dropped = 0
+        self.records = self.repeats = self.undecodable = self.lag = self.reconnects = self.dropped = 0
+        self.lag_seconds = 0.0
+        self.gaps: dict[Reason, int] = {}
         self.pending: list[bytes] = []
         self.unseen = 0
         """How many records the broker that is asked does not know of: it leads no more."""

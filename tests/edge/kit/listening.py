@@ -27,7 +27,9 @@ async def listening(application: web.Application, through: Gate | None = None) -
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     assert runner.server is not None
-    listener = Listener(through or gate(), handlers(runner.server, keepalive_seconds=75), unsent_bytes=1 << 16)
+    through = through or gate()
+    handler = handlers(runner.server, through.answers, keepalive_seconds=75)
+    listener = Listener(through, handler, unsent_bytes=1 << 16)
     try:
         await listener.open("127.0.0.1", 0)
         yield listener.addresses[0][1]

@@ -206,13 +206,12 @@ def test_a_message_ends_where_a_block_does(payload: bytes) -> None:
         inflated(payload, 1000)
 
 
-@given(message=st.binary(max_size=200), end=st.integers(0))
-def test_a_message_that_is_cut_off_is_no_message(message: bytes, end: int) -> None:
-    (payload,) = deflated([message])
-    cut = payload[: end % len(payload)]
-    if cut:
+def test_a_message_that_is_cut_off_is_no_message() -> None:
+    """Of this one no beginning is whole blocks; of some messages there is one that is, and nobody can tell."""
+    (payload,) = deflated([b"a message of some words, of which some come again in the message"])
+    for end in range(1, len(payload)):
         with pytest.raises(NotDeflate):
-            inflated(cut, 1000)
+            inflated(payload[:end], 1000)
 
 
 def test_an_empty_payload_is_an_empty_message() -> None:

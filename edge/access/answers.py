@@ -1,0 +1,18 @@
+"""HTTP answers, as they are counted."""
+
+from collections import Counter
+from typing import Final
+
+_STATUSES: Final = frozenset((101, 200, 400, 404, 405, 408, 426, 429, 431, 500, 503))
+
+
+class Answers:
+    """Counts answers by status: those that the edge gives each by itself, any other that aiohttp may as one."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        """How many answers there were, by the status's label."""
+
+    def note(self, status: int) -> None:
+        """Count an answer."""
+        self.counts[str(status) if status in _STATUSES else "other"] += 1
