@@ -26,6 +26,8 @@ from streams.contract import Offset
 _REQUEST_MS: Final = 5_000
 # Kafka's own default: a read that finds nothing comes back after this long.
 _FETCH_WAIT_MS: Final = 500
+# Partitions that are added are seen within this time. The question is for one topic, and costs next to nothing.
+_METADATA_MAX_AGE_MS: Final = 30_000
 # So many waits without any answer mean that the broker is gone, though the consumer says nothing of it.
 _SILENCE_SECONDS: Final = 10 * _FETCH_WAIT_MS / 1000
 # Taking in a record of the largest size costs about a millisecond: the loop gets a turn after a few of them.
@@ -130,6 +132,7 @@ async def _consumer(client: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer
         enable_auto_commit=False,
         request_timeout_ms=_REQUEST_MS,
         fetch_max_wait_ms=_FETCH_WAIT_MS,
+        metadata_max_age_ms=_METADATA_MAX_AGE_MS,
     )
     ask_for_tracked_topics_only(consumer)
     try:
