@@ -4,8 +4,7 @@ Two connections, since a broker answers one request of a connection after the ot
 waits there for up to half a second: one reads, without a group and without any rule for where to
 go on when its offset is gone; the other asks where the feed begins and ends.
 
-This is the one place that leans on aiokafka's internals: on the client that a consumer has (see
-``_track_all_topics`` and ``_stop``).
+This leans on aiokafka's internals, as :mod:`edge.feed.metadata` does: on the client of a consumer (see ``_stop``).
 """
 
 import asyncio
@@ -17,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from edge.feed.confirmation import confirmed_end
+from edge.feed.metadata import ask_for_tracked_topics_only, refused_reads, track
 from edge.feed.start import Bounds
 from edge.feed.topic import Read, Unreachable
 from runtime.kafka import obstacle
@@ -26,6 +26,8 @@ from streams.contract import Offset
 _REQUEST_MS: Final = 5_000
 # Kafka's own default: a read that finds nothing comes back after this long.
 _FETCH_WAIT_MS: Final = 500
+# Partitions that are added are seen within this time. The question is for one topic, and costs next to nothing.
+_METADATA_MAX_AGE_MS: Final = 30_000
 # So many waits without any answer mean that the broker is gone, though the consumer says nothing of it.
 _SILENCE_SECONDS: Final = 10 * _FETCH_WAIT_MS / 1000
 # Taking in a record of the largest size costs about a millisecond: the loop gets a turn after a few of them.
@@ -44,13 +46,16 @@ class KafkaTopic:
         self._asker = asker
         self._reader = reader
         self._loop = asyncio.get_running_loop()
+        # What was read last, or where reading began: to be read again when the topic may have become another one.
+        self._newest = self._next = Offset(0)
+        self._refused = 0
         self._answered: int | None = None
         self._answered_at = 0.0
 
     async def partitions(self) -> int:
         """Say how many partitions the topic has; 0 when it does not exist."""
         with _translated():
-            await _track_all_topics(self._asker)
+            await track(self._asker, self._topic)
             return len(self._asker.partitions_for_topic(self._topic) or ())
 
     async def bounds(self) -> Bounds:
@@ -62,7 +67,7 @@ class KafkaTopic:
     async def end(self) -> Offset:
         """Say which offset the next record will get, as of this call or later."""
         if not self._asker.partitions_for_topic(self._topic):
-            # Deleted. Asked for its offsets, the client would ask for the topic by name.
+            # Deleted. Asked for its offsets, the client would wait for it.
             raise Unreachable("the topic is gone")
         with _translated():
             return Offset((await self._asker.end_offsets([self._partition]))[self._partition])
@@ -74,18 +79,30 @@ class KafkaTopic:
     async def seek(self, offset: Offset) -> None:
         """Read on from ``offset``."""
         self._answered_at = self._loop.time()
+        self._newest = self._next = offset
         with _translated():
             self._reader.assign([self._partition])
             self._reader.seek(self._partition, offset)
-            await _track_all_topics(self._reader)
+            await track(self._reader, self._topic)
 
     async def read(self) -> Read:
-        """Return a few records, or none when there was none for a while."""
+        """Return a few records, or none when there was none for a while.
+
+        After a broker has refused a read, the newest record comes once more: the topic may have been made anew.
+        """
         with _translated():
             batch = await self._reader.getmany(self._partition, timeout_ms=_FETCH_WAIT_MS, max_records=_BATCH_RECORDS)
             self._watch(is_silent=not batch)
-            # The markers of transactions take offsets, too, and are passed over.
-            next_offset = Offset(await self._reader.position(self._partition))
+            refused = refused_reads(self._reader)
+            if refused != self._refused:
+                self._refused = refused
+                self._reader.seek(self._partition, self._newest)
+                batch = {}
+            else:
+                # The markers of transactions take offsets, too, and are passed over.
+                self._next = Offset(await self._reader.position(self._partition))
+                self._newest = max(self._newest, Offset(self._next - 1))
+        next_offset = self._next
         # What was fetched already comes without waiting: the loop gets its turn here.
         await asyncio.sleep(0)
         records = [(Offset(record.offset), record.value or b"") for record in batch.get(self._partition, ())]
@@ -115,7 +132,9 @@ async def _consumer(client: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer
         enable_auto_commit=False,
         request_timeout_ms=_REQUEST_MS,
         fetch_max_wait_ms=_FETCH_WAIT_MS,
+        metadata_max_age_ms=_METADATA_MAX_AGE_MS,
     )
+    ask_for_tracked_topics_only(consumer)
     try:
         with _translated():
             try:
@@ -145,12 +164,3 @@ def _translated() -> Iterator[None]:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
         raise Unreachable(repr(error)) from error
-
-
-async def _track_all_topics(consumer: AIOKafkaConsumer) -> None:
-    """Make a consumer ask for the metadata of all topics, now and whenever it asks again.
-
-    Asked for one by name, a broker that may creates it, with a number of partitions of its own:
-    aiokafka leaves "allow auto creation" on and has no setting for it.
-    """
-    await consumer._client.set_topics(())  # noqa: SLF001 - see above

@@ -1,7 +1,7 @@
 """Whether a feed that brings nothing is quiet, or is read from a broker that leads it no more.
 
-A leader that is cut off from the others brings nothing more, and does not say so. aiokafka asks anew who leads every
-five minutes: one broker that it picks by chance, and about all topics there are.
+A leader that is cut off from the others brings nothing more, and does not say so. aiokafka asks anew who leads
+every half minute, and one broker that it picks by chance.
 """
 
 import asyncio

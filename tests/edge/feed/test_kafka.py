@@ -1,0 +1,99 @@
+"""Reading a topic by a consumer in memory."""
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from aiokafka import TopicPartition
+
+from edge.feed.kafka import KafkaTopic
+from edge.feed.log import Log
+from edge.feed.position import Gap
+from streams.contract import Offset
+from tests.edge.kit.records import record
+
+PARTITION = TopicPartition("posts.feed", 0)
+
+
+class Consumer:
+    """One that reads a list, two records at a time; ``refused`` reads have been tried again."""
+
+    def __init__(self, values: Sequence[bytes]) -> None:
+        self.values = list(values)
+        self.at = 0
+        self._client = SimpleNamespace(refused_reads=0, set_topics=list, force_metadata_update=self._update)
+
+    async def _update(self) -> bool:
+        return True
+
+    def refuse(self) -> None:
+        """Have a read fail that is tried again."""
+        self._client.refused_reads += 1
+
+    def assign(self, partitions: Sequence[TopicPartition]) -> None:
+        """Take the partition."""
+        assert list(partitions) == [PARTITION]
+
+    def seek(self, _partition: TopicPartition, offset: int) -> None:
+        """Go there."""
+        self.at = offset
+
+    async def getmany(self, *_: Any, **__: Any) -> Mapping[TopicPartition, Sequence[Any]]:
+        """Return what is there."""
+        begin, self.at = self.at, max(self.at, min(self.at + 2, len(self.values)))
+        found = [SimpleNamespace(offset=offset, value=self.values[offset]) for offset in range(begin, self.at)]
+        return {PARTITION: found} if found else {}
+
+    async def position(self, _partition: TopicPartition) -> int:
+        """Say where the next read begins."""
+        return self.at
+
+    def highwater(self, _partition: TopicPartition) -> int:
+        """Say where the topic ends."""
+        return len(self.values)
+
+    def partitions_for_topic(self, _topic: str) -> set[int]:
+        """Say that there is one."""
+        return {0}
+
+    def last_poll_timestamp(self, _partition: TopicPartition) -> int:
+        """Say when a broker has answered."""
+        return 0
+
+
+async def read_into(log: Log, topic: KafkaTopic) -> list[Gap]:
+    """Read on twice, as a source does; return the gaps."""
+    gaps = []
+    for _ in range(2):
+        for offset, value in (await topic.read()).records:
+            appended = log.append(offset, value)
+            if isinstance(appended, Gap):
+                gaps.append(appended)
+                return gaps
+    return gaps
+
+
+async def test_a_topic_that_is_made_anew_and_refilled_between_two_reads_is_noticed() -> None:
+    """The client has tried again by itself, and has found a record where the next one was to be."""
+    consumer = Consumer([record(1), record(2)])
+    topic, log = KafkaTopic({}, "posts.feed", consumer, consumer), Log(limit=1 << 20, reach=10)
+    log.begin(Offset(0), Offset(0))
+    await topic.seek(Offset(0))
+    assert await read_into(log, topic) == []
+    consumer.values = [record(50), record(60), record(70)]
+    consumer.refuse()
+    assert await read_into(log, topic) == [Gap("recreated")]
+
+
+async def test_a_read_that_was_refused_loses_and_repeats_nothing() -> None:
+    """The newest record comes again, is the same, and the feed goes on; also before anything was read."""
+    consumer = Consumer([record(number) for number in range(9)])
+    topic, log = KafkaTopic({}, "posts.feed", consumer, consumer), Log(limit=1 << 20, reach=10)
+    log.begin(Offset(2), Offset(2))
+    await topic.seek(Offset(2))
+    for _ in range(5):
+        consumer.refuse()
+        assert await read_into(log, topic) == []
+    assert (log.next_offset, log.head) == (8, 6)
+    assert await read_into(log, topic) == []
+    assert (log.next_offset, log.head) == (9, 7)
