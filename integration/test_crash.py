@@ -116,6 +116,7 @@ async def test_killed_between_publishing_and_release_it_shows_nothing_twice(
         await client.until_shown(25, patience=60)
         published += await author.publish(1)
         await client.until_shown(26)
+        await _all_released(system)
         counts = Counter(id_ for id_ in await _feed_ids(system) if id_ in published)
         assert counts == Counter(published) + Counter(once)
         assert sorted(client.ids) == sorted(published)

@@ -140,7 +140,7 @@ def test_its_user_is_nobody_and_owns_nothing(image: str) -> None:
 
 def test_it_holds_only_what_runs(image: str) -> None:
     """No tests, no secrets, no history; and nothing to install more with."""
-    assert docker("run", "--rm", image, "ls", "-A", "/app").split() == ["LICENSE", "edge", "streams"]
+    assert docker("run", "--rm", image, "ls", "-A", "/app").split() == ["LICENSE", "edge", "runtime", "streams"]
     assert "No module named pip" in docker("run", "--rm", image, "python", "-m", "pip", code=1)
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, cast
 
 import pytest
-from aiokafka.errors import CommitFailedError, KafkaConnectionError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
@@ -269,6 +269,18 @@ async def test_a_backlog_of_an_hour_holds_up_no_live_post() -> None:
         assert bench.group.commits == {P0: 20_000, P1: 300}
 
 
+@virtual
+async def test_overdue_records_that_are_still_coming_gather() -> None:
+    """Else each old window is a statement of its own, as fast as they are read."""
+    async with running() as bench:
+        bench.completion.seconds = 0.06
+        for number in range(40):
+            bench.write(P0, *range(100 * number + 1, 100 * number + 101), age=HOUR - 10 * number)
+            await asyncio.sleep(0.05)
+        await bench.until(lambda: bench.group.commits == {P0: 4000})
+        assert len(bench.completion.batches) <= 40 * 0.05 / 0.25 + 3
+
+
 # -- pressure -----------------------------------------------------------------------------------------------
 
 
@@ -290,6 +302,23 @@ async def test_only_what_is_behind_is_paused_and_nothing_of_it_is_lost() -> None
         assert sorted(bench.completion.posts) == [*range(1, 51), *range(1000, 3000)]
         assert [post for post in bench.completion.posts if post >= 1000] == list(range(1000, 3000))
         assert bench.group.paused == frozenset()
+
+
+@virtual
+async def test_what_waits_of_a_paused_partition_is_forgotten_with_it() -> None:
+    async with running(max_held=10) as bench:
+        bench.completion.gate.shut()
+        bench.write(P0, *range(1, 101), age=HOUR)
+        await asyncio.sleep(1)
+        assert bench.group.paused == {P0}
+        await bench.flow.on_revoked()
+        assert bench.group.paused == frozenset()
+        bench.group.partitions = [P1]
+        await bench.rebalance()
+        bench.completion.gate.open()
+        bench.write(P1, 200)
+        await bench.until(lambda: bench.group.commits == {P1: 1})
+        assert not bench.flow.crashed
 
 
 @virtual
@@ -531,6 +560,19 @@ async def test_an_assignment_that_comes_too_late_is_dropped() -> None:
         assert await bench.flow.places() == {}
 
 
+@virtual
+async def test_an_assignment_whose_answer_comes_too_late_is_dropped() -> None:
+    async with running() as bench:
+        bench.group.gates["begin"].shut()
+        assigning = asyncio.create_task(bench.rebalance())
+        await asyncio.sleep(0.05)
+        await bench.flow.on_revoked()
+        bench.group.gates["begin"].open()
+        await assigning
+        assert bench.waiting == ["read: kafka: a rebalance: waiting for partitions"]
+        assert await bench.flow.places() == {}
+
+
 # -- commits --------------------------------------------------------------------------------------------------
 
 
@@ -599,6 +641,30 @@ async def test_a_jump_over_what_the_log_does_not_hold_is_taken_after_a_second_re
         await bench.until(lambda: bench.group.commits == {P0: 20})
         assert bench.completion.posts == list(range(11, 21))
         assert bench.group.seeks == [(P0, 0)]
+
+
+@virtual
+async def test_a_hole_is_said_once_and_in_the_end_also_when_kafka_was_away() -> None:
+    """A23: a question without an answer ends nothing."""
+    with capture_logs() as logs:
+        async with running() as bench:
+            bench.group.failures["earliest"].extend([KafkaConnectionError(), TimeoutError()])
+            bench.write(P0, *range(1, 21))
+            bench.group.expire(P0, 10)
+            await bench.until(lambda: bench.group.commits == {P0: 20})
+            await asyncio.sleep(2)
+            assert not bench.flow.crashed
+    said = [{**entry} for entry in logs if entry["event"].startswith("records.")]
+    assert said == [{"event": "records.gone", "log_level": "warning", "partition": 0, "first": 0, "next": 10}]
+
+
+@virtual
+async def test_a_seek_that_a_rebalance_prevents_ends_nothing() -> None:
+    async with running() as bench:
+        bench.group.failures["seek"].append(IllegalStateError())
+        bench.write(P0, 1, 2, 3)
+        del bench.group.logs[P0][0]
+        await bench.until(lambda: bench.group.commits == {P0: 3})
 
 
 @virtual
