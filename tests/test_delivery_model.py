@@ -92,6 +92,7 @@ class Delivery(RuleBasedStateMachine):
         self.lookup = SlowLookup()
         self.posts = 0
         self.ever_missing: set[int] = set()
+        self.defects = 0
         self.kill_at: str | None = None
         self.killed = False
         self.run(self.begin())
@@ -202,10 +203,9 @@ class Delivery(RuleBasedStateMachine):
             self.ever_missing.add(ids[0])
         self.lookup.found |= {PostId(post): Found(b"{}", None) for post in ids[int(missing) :]}
 
-        async def publish() -> None:
-            self.rabbitmq.publish(*(b"%d" % post for post in ids))
-
-        self.run(publish())
+        # Whatever happens to the worker at this moment: its death does not keep the producer from it.
+        self.loop.call_soon(lambda: self.rabbitmq.publish(*(b"%d" % post for post in ids)))
+        self.run(asyncio.sleep(0))
 
     @rule()
     def insert_what_is_missing(self) -> None:
@@ -232,7 +232,9 @@ class Delivery(RuleBasedStateMachine):
 
     @rule(error=st.sampled_from([Unavailable("away"), TimedOut("slow"), ZeroDivisionError("a defect")]))
     def lookup_fails(self, error: Exception) -> None:
+        """Fail one statement. An error of no known kind that strikes one id alone sets it aside (law 7)."""
         self.lookup.failures.append(error)
+        self.defects += isinstance(error, ZeroDivisionError)
 
     @rule()
     def write_fails(self) -> None:
@@ -306,7 +308,7 @@ class Delivery(RuleBasedStateMachine):
             shown, dead = self.shown(), self.dead()
             assert self.is_done()
             assert set(shown) | dead == set(range(1, self.posts + 1))
-            assert dead <= self.ever_missing
+            assert dead <= self.ever_missing or self.defects
             assert len(shown) == len(set(shown))
             assert self.flow.standing.held_live + self.flow.standing.held_overdue == 0
         finally:
