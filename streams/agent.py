@@ -196,6 +196,7 @@ class Flow(Service):
         """Drop what is held; the batch in work is released first if it can be done soon."""
         self._rebalance.work.waits("kafka", "a rebalance: waiting for partitions")
         self._windows.clear()
+        self._intake.begin()
         self._checkpoint("partitions.revoked")
         await self._settle()
         self._forget()

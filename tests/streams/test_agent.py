@@ -573,6 +573,22 @@ async def test_an_assignment_whose_answer_comes_too_late_is_dropped() -> None:
         assert await bench.flow.places() == {}
 
 
+@virtual
+async def test_what_is_parked_is_not_taken_while_partitions_are_revoked() -> None:
+    async with running(max_held=4, max_batch=4) as bench:
+        bench.completion.gate.shut()
+        bench.write(P0, *range(1, 21), age=HOUR)
+        await asyncio.sleep(1)
+        assert bench.group.paused == {P0}
+        revoking = asyncio.create_task(bench.flow.on_revoked())
+        await asyncio.sleep(0.1)
+        bench.completion.gate.open()
+        await revoking
+        await bench.rebalance()
+        await bench.until(lambda: bench.group.commits == {P0: 20})
+        assert not bench.flow.crashed
+
+
 # -- commits --------------------------------------------------------------------------------------------------
 
 
