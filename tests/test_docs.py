@@ -40,6 +40,7 @@ SOURCES: Final = [
         "streams/*.py",
         "edge/**/*.py",
         "runtime/*.py",
+        "tests/conftest.py",
         "integration/*.py",
         "k8s/*.yaml",
         ".env.example",
