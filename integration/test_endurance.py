@@ -14,6 +14,7 @@ _MIB = 1024 * 1024
 
 
 @pytest.mark.endurance
+@pytest.mark.timeout(1_200)
 async def test_memory_does_not_grow_while_the_database_is_away_and_the_backlog_drains(
     services: Services, tmp_path: Path
 ) -> None:
