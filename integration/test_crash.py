@@ -179,7 +179,11 @@ async def test_killed_between_two_records_of_one_window_it_shows_the_rest_and_no
         published += await author.publish(1)
         await client.until_shown(1001)
         assert client.ids == published
-        assert [id_ for id_ in await _feed_ids(system) if id_ in published] == beginning + published
+        await _all_released(system)
+        again = [id_ for id_ in await _feed_ids(system) if id_ in published][len(beginning) :]
+        # Records that were read when their window had closed are a batch of their own, which may have been released.
+        assert again == published[len(published) - len(again) :]
+        assert len(published) - len(again) < len(beginning)
 
 
 async def test_killed_while_partitions_are_taken_from_it_another_worker_goes_on(

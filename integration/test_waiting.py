@@ -191,5 +191,5 @@ async def test_a_database_url_that_cannot_work_ends_the_worker_with_a_sentence(
     url = product["DATABASE_URL"]
     worker = install(DATABASE_URL=f"{url}{'&' if '?' in url else '?'}{parameter}").worker()
     assert await asyncio.to_thread(worker.until_ended, 60) == 1
-    assert "DATABASE_URL cannot work: " in worker.log.read_text("utf-8")
-    assert worker.log.read_text("utf-8").count("Traceback") <= 1
+    *_, last = worker.log.read_text("utf-8").splitlines()
+    assert last.startswith("DATABASE_URL cannot work: ")
