@@ -125,6 +125,12 @@ class Bench:
         await self.until(self.events.empty)
         await asyncio.sleep(0)
 
+    async def take_window(self) -> None:
+        """Have everything that was written taken, and let its window end."""
+        self.hand_over()
+        await self.taken()
+        await asyncio.sleep(WINDOW)
+
     async def rebalance(self) -> None:
         self.group.generation += 1
         await self.flow.on_assigned()
@@ -214,9 +220,7 @@ async def test_no_window_waits_for_a_partition_without_a_leader() -> None:
 async def test_a_batch_is_never_larger_than_allowed_and_its_parts_keep_their_record() -> None:
     async with running(tasks=False, max_batch=4) as bench:
         bench.write_ids(P0, range(1, 11))
-        bench.hand_over()
-        await bench.taken()
-        await asyncio.sleep(WINDOW)
+        await bench.take_window()
         bench.completion.gate.shut()
         tick = asyncio.create_task(bench.flow.tick())
         await asyncio.sleep(0.1)
@@ -231,9 +235,7 @@ async def test_a_batch_is_never_larger_than_allowed_and_its_parts_keep_their_rec
 async def test_a_part_of_a_record_releases_nothing() -> None:
     async with running(tasks=False, max_batch=4) as bench:
         bench.write_ids(P0, range(1, 6))
-        bench.hand_over()
-        await bench.taken()
-        await asyncio.sleep(WINDOW)
+        await bench.take_window()
         bench.completion.seconds = SETTLE_SECONDS + 1
         tick = asyncio.create_task(bench.flow.tick())
         await asyncio.sleep(SETTLE_SECONDS + 1.5)
@@ -453,9 +455,7 @@ async def test_a_rebalance_lets_the_batch_in_work_be_released_first() -> None:
     """By itself: nothing else commits in this test."""
     async with running(tasks=False) as bench:
         bench.write(P0, 1)
-        bench.hand_over()
-        await bench.taken()
-        await asyncio.sleep(WINDOW)
+        await bench.take_window()
         bench.completion.gate.shut()
         tick = asyncio.create_task(bench.flow.tick())
         await asyncio.sleep(0.1)
@@ -472,9 +472,7 @@ async def test_a_rebalance_lets_the_batch_in_work_be_released_first() -> None:
 async def test_an_orderly_end_releases_the_batch_in_work() -> None:
     async with running(tasks=False) as bench:
         bench.write(P0, 1)
-        bench.hand_over()
-        await bench.taken()
-        await asyncio.sleep(WINDOW)
+        await bench.take_window()
         await bench.flow.tick()
         await bench.flow.on_stop()
         assert bench.group.commits == {P0: 1}

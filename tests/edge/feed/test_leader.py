@@ -37,6 +37,8 @@ NEW = told((1, ALL), knows={1, 2})
         ({1: told(None, knows=ALL), 2: told((-1, ALL), knows=ALL), 3: told((-1, ALL), knows=ALL)}, None),
         # Another set of replicas is another claim: its majority is another one.
         ({1: told((1, {1, 4, 5}), knows=ALL), 2: NEW}, None),
+        # Half of an even number is no majority: the other half may name another one.
+        ({1: told((1, {1, 2, 3, 4}), knows={1, 2}), 2: told((1, {1, 2, 3, 4}), knows={1, 2})}, None),
         # Who keeps no copy may never have heard of what was confirmed.
         ({4: told((3, ALL), knows={3, 4, 5}), 5: told((3, ALL), knows={3, 4, 5}), 3: DEPOSED}, None),
         ({1: told((1, {1}), knows={1})}, 1),
