@@ -13,11 +13,12 @@ A record of ``posts.created`` becomes one :class:`Record` for each of its ids. L
 * A window closes when the clock has passed its end and each other partition has a record past that end or is read to
   its high-water mark. A *live* window waits no longer than :data:`CLOSE_MS`. The partitions close together. For a
   partition behind it nothing is closed: what it brings for the window later is overdue.
-* A window is *live* until :data:`LIVE_MS` after its end, not counting the time between two calls of
-  :meth:`Windows.next_batch`; after that it is *overdue*. What is live goes first. What is overdue is completed
+* A window is *live* until :data:`~streams.event_times.LIVE_MS` after its end, not counting the time between two calls
+  of :meth:`Windows.next_batch`; after that it is *overdue*. What is live goes first. What is overdue is completed
   together, many windows in one batch; while a live window is due or open, such a batch is of at most
   :data:`OVERDUE_IDS` ids.
-* After an assignment each partition has :data:`FIRST_MS` to bring its first record before it counts as behind.
+* After an assignment each partition has :data:`~streams.event_times.FIRST_MS` to bring its first record, before it
+  counts as behind.
 * The records of a batch are in the order of (event time, partition, offset, place in the record).
 
 Time is told, never asked for; when it is set back, what was in the future is now. This module knows neither Kafka nor
@@ -28,15 +29,10 @@ from collections.abc import Container, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from streams.contract import Millis, Offset, Partition, PostId
+from streams.event_times import LIVE_MS, EventTimes
 
 CLOSE_MS: Final = Millis(750)
 """How long a live window waits for a partition: with a look every quarter of a second, it closes within 1 s."""
-
-LIVE_MS: Final = Millis(1000)
-"""Until when after its end a window counts as live: by then it has closed (law 4)."""
-
-FIRST_MS: Final = Millis(2000)
-"""How long a partition of which nothing was read yet is waited for: a first fetch, and its way through Faust."""
 
 OVERDUE_IDS: Final = 5_000
 """How many ids an overdue batch has at most while a live window is due or open: a statement of some 40 ms."""
@@ -61,38 +57,28 @@ class Batch(NamedTuple):
     overdue: bool = False
 
 
-class _Log:
-    """What is known of one partition's log."""
-
-    def __init__(self) -> None:
-        self.largest = Millis(0)
-        # The window of the newest record, retries not counted; None before the first.
-        self.newest: Millis | None = None
-        self.closed_until = Millis(0)
-
-
 class Windows:
     """The records that wait to be completed."""
 
     def __init__(self, size: Millis, max_batch: int) -> None:
         self._size = size
         self._max_batch = max_batch
-        self._logs: dict[Partition, _Log] = {}
+        self._times = EventTimes(size)
         self._waiting: dict[Millis, list[Record]] = {}
         # What is left of the live windows that are closed, in order, and the first of them.
         self._due: list[Record] = []
         self._due_window = Millis(0)
-        self._now = self._since = Millis(0)
+        self._now = Millis(0)
         # When it was last judged which windows are closed.
         self._judged = Millis(0)
 
     @property
     def assigned(self) -> frozenset[Partition]:
         """The partitions whose records are gathered here."""
-        return frozenset(self._logs)
+        return self._times.partitions
 
     def __contains__(self, partition: object) -> bool:
-        return partition in self._logs
+        return partition in self._times
 
     @property
     def held(self) -> int:
@@ -110,12 +96,12 @@ class Windows:
         What is dropped was not released, so it is read again, by whichever worker has its partition then.
         """
         self.clear()
-        self._logs = {partition: _Log() for partition in partitions}
-        self._now = self._judged = self._since = now
+        self._times.assign(partitions, now)
+        self._now = self._judged = now
 
     def clear(self) -> None:
         """Drop everything, and gather for no partition."""
-        self._logs.clear()
+        self._times.assign((), self._now)
         self._waiting.clear()
         self._due.clear()
 
@@ -131,13 +117,10 @@ class Windows:
     ) -> None:
         """Put a record's ids in their window. The offsets of a partition come in growing order."""
         self._tell(now)
-        log = self._logs[partition]
         if attempt:
-            event_time = now
-            window = max(self._window(now), log.closed_until)
+            event_time, window = self._times.place_retry(partition, now)
         else:
-            event_time = log.largest = max(log.largest, min(timestamp, now))
-            window = log.newest = max(self._window(event_time), log.closed_until)
+            event_time, window = self._times.place(partition, timestamp, now)
         self._waiting.setdefault(window, []).extend(
             Record(event_time, partition, offset, place, post, attempt) for place, post in enumerate(ids)
         )
@@ -166,21 +149,15 @@ class Windows:
 
     def behind(self, now: Millis, read: Container[Partition]) -> frozenset[Partition]:
         """Return the partitions that are behind the live flow: not read to their end, their newest record overdue."""
-        return frozenset(
-            partition
-            for partition, log in self._logs.items()
-            if partition not in read and (log.newest is None or log.newest + self._size + LIVE_MS <= now)
-        )
+        return self._times.behind(now, read)
 
     def is_overdue(self, partition: Partition, timestamp: Millis, now: Millis) -> bool:
         """Say whether the next record of a partition would be overdue."""
-        log = self._logs[partition]
-        return self._window(max(log.largest, min(timestamp, now))) + self._size + LIVE_MS <= now
+        return self._times.is_overdue(partition, timestamp, now)
 
     def newest_event(self, partition: Partition) -> Millis | None:
         """Return the largest event time that was read of a partition; None before the first record."""
-        log = self._logs.get(partition)
-        return log.largest if log is not None and log.newest is not None else None
+        return self._times.newest_event(partition)
 
     # -- which windows are over ----------------------------------------------------------------------
 
@@ -188,10 +165,10 @@ class Windows:
         over: list[Millis] = []
         for window in sorted(filter(self._is_live, self._waiting)):
             end = window + self._size
-            if now < end or (now < end + CLOSE_MS and self._is_awaited(window, read, absent)):
+            if now < end or (now < end + CLOSE_MS and self._times.is_awaited(window, now, read, absent)):
                 break
             over.append(window)
-            self._closed(Millis(end), read)
+            self._times.close(Millis(end), read)
         self._judged = now
         # After a statement that took long, windows of a long time are over: the newest go first, as law 5 promises for
         # each live post, and the others are overdue by now.
@@ -208,26 +185,13 @@ class Windows:
         over = [
             window
             for window in sorted(self._waiting)
-            if window + self._size <= now and not self._is_live(window) and not self._is_awaited(window, read, absent)
+            if window + self._size <= now
+            and not self._is_live(window)
+            and not self._times.is_awaited(window, now, read, absent)
         ]
         if over:
-            self._closed(Millis(over[-1] + self._size), read)
+            self._times.close(Millis(over[-1] + self._size), read)
         return over
-
-    def _is_awaited(self, window: Millis, read: Container[Partition], absent: Container[Partition]) -> bool:
-        """Say whether a partition may bring more for the window soon: it is in the middle of it, or has only begun."""
-        beginning = self._now < self._since + FIRST_MS
-        return any(
-            (log.newest == window or (log.newest is None and beginning))
-            and partition not in read
-            and partition not in absent
-            for partition, log in self._logs.items()
-        )
-
-    def _closed(self, end: Millis, read: Container[Partition]) -> None:
-        for partition, log in self._logs.items():
-            if partition in read:
-                log.closed_until = max(log.closed_until, end)
 
     def _is_live(self, window: Millis) -> bool:
         return window + self._size + LIVE_MS > self._judged
@@ -257,19 +221,11 @@ class Windows:
         """Bring to now what is in the future by a clock that was set back, so that it need not wait for it."""
         waiting, self._waiting = self._waiting, {}
         for window, records in waiting.items():
-            self._waiting.setdefault(min(window, self._window(now)), []).extend(
+            self._waiting.setdefault(min(window, self._times.window(now)), []).extend(
                 record._replace(event_time=min(record.event_time, now)) for record in records
             )
-        for log in self._logs.values():
-            log.largest = min(log.largest, now)
-            log.closed_until = min(log.closed_until, self._window(now))
-            if log.newest is not None:
-                log.newest = min(log.newest, self._window(now))
+        self._times.set_back(now)
         self._judged = min(self._judged, now)
-        self._since = min(self._since, now)
-
-    def _window(self, time: Millis) -> Millis:
-        return Millis(time - time % self._size)
 
 
 def _cut(records: list[Record], count: int) -> list[Record]:

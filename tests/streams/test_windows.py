@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.contract import Millis, Offset, Partition, PostId
-from streams.windows import CLOSE_MS, FIRST_MS, LIVE_MS, OVERDUE_IDS, Batch, Record, Windows
+from streams.event_times import FIRST_MS, LIVE_MS
+from streams.windows import CLOSE_MS, OVERDUE_IDS, Batch, Record, Windows
 
 SIZE = 5000
 HOUR = 3_600_000
