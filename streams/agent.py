@@ -22,9 +22,9 @@ from streams.group import Group
 from streams.intake import FlowState, Intake
 from streams.logs import Logs
 from streams.positions import Positions
-from streams.progress import Stage
+from streams.progress import OpenWork, Stage
 from streams.publisher import delays
-from streams.releases import OpenWork, Releases
+from streams.releases import Releases
 from streams.settings import Settings
 from streams.standing import Standing
 from streams.standstill import Place
@@ -85,7 +85,7 @@ class Flow(Service):
         # Counts assignments: what began under another number is not ours any more.
         self._assignment = 0
         self._rebalance = OpenWork(read)
-        self._rebalance.work.waits("kafka", "waiting for partitions of posts.created")
+        self._rebalance.open().waits("kafka", "waiting for partitions of posts.created")
         self._unanswered = OpenWork(read)
         self._idle = asyncio.Event()
         self._idle.set()
@@ -154,7 +154,7 @@ class Flow(Service):
                     if repr(error) != known:
                         known = repr(error)
                         log.exception("batch.failed", ids=len(batch.records))
-                    report.work.waits("worker", f"a batch fails for an unexpected reason, see the log: {known}")
+                    report.open().waits("worker", f"a batch fails for an unexpected reason, see the log: {known}")
                     await self.sleep(next(attempts))
                 else:
                     return True
@@ -187,14 +187,14 @@ class Flow(Service):
             self._unanswered.close()
         else:
             why = "no broker of Kafka that leads the assigned partitions of posts.created answers"
-            self._unanswered.work.waits("leader", why)
+            self._unanswered.open().waits("leader", why)
         return places
 
     # -- what is ours ------------------------------------------------------------------------------
 
     async def on_revoked(self) -> None:
         """Drop what is held; the batch in work is released first if it can be done soon."""
-        self._rebalance.work.waits("kafka", "a rebalance: waiting for partitions")
+        self._rebalance.open().waits("kafka", "a rebalance: waiting for partitions")
         self._windows.clear()
         self._intake.begin()
         self._checkpoint("partitions.revoked")
@@ -211,7 +211,7 @@ class Flow(Service):
             except (KafkaError, TimeoutError) as error:
                 # Faust would end the worker for it.
                 why = f"a rebalance: Kafka does not say where to begin: {type(error).__name__}"
-                self._rebalance.work.waits("kafka", why)
+                self._rebalance.open().waits("kafka", why)
                 await self.sleep(delay)
             else:
                 break

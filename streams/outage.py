@@ -1,8 +1,6 @@
 """What the bridge's stage reports while it has no subscription."""
 
-from contextlib import ExitStack
-
-from streams.progress import Stage, Work
+from streams.progress import OpenWork, Stage
 
 
 class Outage:
@@ -14,26 +12,21 @@ class Outage:
 
     def __init__(self, stage: Stage) -> None:
         self.failing = False
-        self._stage = stage
-        self._report = ExitStack()
-        self._work: Work | None = None
+        self._report = OpenWork(stage)
 
     def waits(self, why: str) -> None:
         """Report that there is no subscription, and why."""
         self.failing = False
-        if self._work is None:
-            self._work = self._report.enter_context(self._stage.work())
-        self._work.waits("rabbitmq", why)
+        self._report.open().waits("rabbitmq", why)
 
     def fails(self) -> None:
         """Report that there is no subscription, and that nothing outside the worker is the reason."""
         if not self.failing:
             self.ends()
             self.failing = True
-            self._work = self._report.enter_context(self._stage.work())
+            self._report.open()
 
     def ends(self) -> None:
         """Report that there is a subscription."""
         self.failing = False
-        self._work = None
         self._report.close()

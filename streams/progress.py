@@ -88,13 +88,22 @@ class Stage:
     @contextmanager
     def work(self) -> Iterator[Work]:
         """Open a piece of work; several may be open at once."""
-        work = Work(self._clock)
-        self._works.append(work)
+        work = self.begin()
         try:
             yield work
         finally:
-            self._works.remove(work)
-            self._ended += work.steps + 1
+            self.end(work)
+
+    def begin(self) -> Work:
+        """Open a piece of work that ends with :meth:`end`; see :class:`OpenWork`."""
+        work = Work(self._clock)
+        self._works.append(work)
+        return work
+
+    def end(self, work: Work) -> None:
+        """End a piece of work, and with it what it reports."""
+        self._works.remove(work)
+        self._ended += work.steps + 1
 
     @property
     def progressed(self) -> int:
@@ -116,6 +125,26 @@ class Stage:
     def silent_seconds(self) -> float:
         """For how long the most silent open work has neither progressed nor waited; 0 without work."""
         return max((work.silent_seconds() for work in self._works), default=0.0)
+
+
+class OpenWork:
+    """One piece of a stage's work that begins and ends in different places."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._work: Work | None = None
+
+    def open(self) -> Work:
+        """Return the open work; it begins here where none is open."""
+        if self._work is None:
+            self._work = self._stage.begin()
+        return self._work
+
+    def close(self) -> None:
+        """End the work, if it is open."""
+        if self._work is not None:
+            self._stage.end(self._work)
+            self._work = None
 
 
 class Progress:

@@ -6,7 +6,6 @@ was committed.
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from typing import Protocol
 
 from aiokafka.errors import KafkaError
@@ -14,7 +13,7 @@ from aiokafka.errors import KafkaError
 from streams.contract import Millis, Offset, Partition
 from streams.frontier import Frontier
 from streams.positions import Positions
-from streams.progress import Stage, Work
+from streams.progress import OpenWork, Stage
 from streams.telemetry import log
 
 
@@ -24,27 +23,6 @@ class Commits(Protocol):
     async def commit(self, offsets: Mapping[Partition, Offset]) -> None:
         """Commit what is to be read next, by partition; raises KafkaError or TimeoutError."""
         ...
-
-
-class OpenWork:
-    """One piece of a stage's work that begins and ends in different places."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._open = ExitStack()
-        self._work: Work | None = None
-
-    @property
-    def work(self) -> Work:
-        """The open work; it is opened here where none is."""
-        if self._work is None:
-            self._work = self._open.enter_context(self._stage.work())
-        return self._work
-
-    def close(self) -> None:
-        """End the work."""
-        self._work = None
-        self._open.close()
 
 
 class Releases:
@@ -90,7 +68,7 @@ class Releases:
         """Have everything committed that can be: what was read before the oldest record that is held."""
         if (released := self._committable(partition)) > self._committed[partition]:
             self._due[partition] = released
-            self._report.work  # noqa: B018 - opens it: something released is not committed
+            self._report.open()
             self._released.set()
 
     def _committable(self, partition: Partition) -> Offset:
@@ -120,7 +98,7 @@ class Releases:
             await self._group.commit(offsets)
         except (KafkaError, TimeoutError) as error:
             if self._due:
-                self._report.work.waits("kafka", f"Kafka does not commit offsets: {type(error).__name__}")
+                self._report.open().waits("kafka", f"Kafka does not commit offsets: {type(error).__name__}")
                 log.warning("commit.failed", error=repr(error))
                 self._released.set()
             # A rebalance in the meantime ends it too: then there is nothing left to commit.
@@ -131,7 +109,7 @@ class Releases:
             if partition in self._committed:
                 self._committed[partition] = max(self._committed[partition], offset)
         if self._due:
-            self._report.work.progressed()
+            self._report.open().progressed()
         else:
             self._report.close()
         return not self._due

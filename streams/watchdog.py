@@ -14,14 +14,13 @@ import asyncio
 import os
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import ExitStack
 from typing import Final, Protocol
 
 from aiokafka.errors import KafkaError
 from mode import Service
 
 from streams.contract import Millis, Partition
-from streams.progress import Progress, Work
+from streams.progress import OpenWork, Progress, Work
 from streams.standstill import Place, Standstill
 from streams.telemetry import log
 
@@ -175,15 +174,14 @@ class Watchdog(Service):
         window: Millis,
     ) -> None:
         super().__init__()
-        self._open = ExitStack()
-        self._work = self._open.enter_context(progress.stage("consumer").work())
-        self._watch = Watch(watched, progress, self._work, answers=answers, clock=clock, window=window)
+        self._report = OpenWork(progress.stage("consumer"))
+        self._watch = Watch(watched, progress, self._report.open(), answers=answers, clock=clock, window=window)
         self._clock = clock
         self._beats = 0
 
     async def on_start(self) -> None:
         """Watch the loop from a thread, which goes on when the loop does not."""
-        self._work.progressed()
+        self._report.open().progressed()
         threading.Thread(target=self._watch_loop, name="watchdog", daemon=True).start()
 
     @Service.task
@@ -191,7 +189,7 @@ class Watchdog(Service):
         while not self.should_stop:
             await self.sleep(LOOK_SECONDS)
             if sentence := await self._watch.look():
-                self._work.waits("watchdog", sentence)
+                self._report.open().waits("watchdog", sentence)
                 raise Stuck(sentence)
 
     @Service.task

@@ -4,7 +4,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from itertools import chain
 from typing import Any, Final, cast
 
@@ -30,7 +29,7 @@ from streams.kafka_consumer import Consumer
 from streams.letters import LetterLog
 from streams.lookup import Lookup
 from streams.probe import Probe
-from streams.progress import Progress, Stage
+from streams.progress import OpenWork, Progress, Stage
 from streams.publisher import Publisher
 from streams.rabbit import RabbitMQ
 from streams.reporter import Reporter
@@ -54,8 +53,8 @@ class Started(Service):
 
     def __init__(self, stage: Stage) -> None:
         super().__init__()
-        self._starting = ExitStack()
-        self._starting.enter_context(stage.work()).waits("start", "the worker has not started yet")
+        self._starting = OpenWork(stage)
+        self._starting.open().waits("start", "the worker has not started yet")
 
     async def on_start(self) -> None:
         """Report that everything has started; what is not connected yet reports that itself."""
