@@ -57,7 +57,11 @@ async def _committed_and_end(system: System) -> tuple[int, int]:
 async def test_the_markers_of_a_transactional_writer_are_holes_and_said_once(
     install: Install, owner: dict[str, str]
 ) -> None:
-    """M10: each takes an offset that no record has, the last one at the end of the log."""
+    """M10: each takes an offset that no record has, the last one at the end of the log.
+
+    A broker can hold back for a fetch's whole wait (1.5 s) what such a writer wrote: a window of 1 s is overdue by
+    then, and is shown after the live one. So each post is counted, and not their order.
+    """
     system = install()
     await topics.create(system.environment["KAFKA_URL"], {system.created: 1, system.feed: 1, system.dead: 1})
     edge, worker = system.edge(), system.worker()
@@ -72,11 +76,11 @@ async def test_the_markers_of_a_transactional_writer_are_holes_and_said_once(
             while (committed := await _committed_and_end(system))[0] != committed[1]:
                 assert time.monotonic() < deadline, committed
             assert committed == (40, 40)
-            assert client.ids == ids
+            assert sorted(client.ids) == ids
             assert len(await asyncio.to_thread(worker.events, "records.hole")) == 1
             ids += await author.publish(1)
             await client.until_shown(21)
-            assert client.ids == ids
+            assert sorted(client.ids) == sorted(ids)
     assert worker.is_alive()
 
 
