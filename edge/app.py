@@ -1,9 +1,11 @@
 """Puts the edge together: the one place that knows all its parts."""
 
 import asyncio
+import math
 import resource
 import signal
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,8 +20,8 @@ from edge.access.http import handlers
 from edge.access.limits import SPARE, Census
 from edge.access.listener import Listener
 from edge.clients.writing import write_each
+from edge.fanout.deadlines import Patience
 from edge.fanout.hub import Hub
-from edge.fanout.link import Patience
 from edge.feed.follow import Source
 from edge.feed.kafka import kafka_topic
 from edge.feed.log import Log
@@ -28,13 +30,12 @@ from edge.server import Server
 from edge.settings import Settings
 from edge.telemetry import Dropping, Metrics, Turns
 from edge.wire.allowance import Traffic
+from edge.wire.closing import By
 
 _logger = structlog.get_logger("edge.app")
 
 # Files that are no client's: the interpreter's own, and a connection or two to each of Kafka's brokers.
 _OWN_FILES: Final = 128
-_SWEEP_SECONDS: Final = 1.0
-_SWEPT: Final = 0.05
 
 
 class CannotListen(OSError):
@@ -49,7 +50,7 @@ async def run(settings: Settings, turns: Turns, output: Dropping) -> None:
     loop = asyncio.get_running_loop()
     stopped = _told_to_stop(loop)
     log = Log(limit=settings.log_bytes, reach=settings.dedup_records)
-    hub = Hub(log, write_bytes=settings.write_bytes, write_each=write_each, clock=loop.time, soon=loop.call_soon)
+    hub = Hub(log, write_bytes=settings.write_bytes, write_each=write_each, patience=_patience(settings), loop=loop)
     source = Source(
         partial(kafka_topic, settings.kafka_client("postcast-edge"), settings.feed_topic),
         name=settings.feed_topic,
@@ -64,7 +65,8 @@ async def run(settings: Settings, turns: Turns, output: Dropping) -> None:
         per_address=settings.max_connections_per_address,
     )
     gate = Gate(_rules(settings), census)
-    metrics = Metrics(log, hub, source, gate, turns, output=output)
+    closes: Counter[tuple[By, str]] = Counter()
+    metrics = Metrics(log, hub, source, gate, turns, closes=closes, output=output)
     server = Server(
         log=log,
         hub=hub,
@@ -74,15 +76,15 @@ async def run(settings: Settings, turns: Turns, output: Dropping) -> None:
         join_seconds=settings.join_seconds,
         compression=settings.compression,
         gate=gate,
+        closes=closes,
     )
-    patience = Patience(settings.ping_seconds, settings.dead_seconds, settings.stalled_seconds)
 
     runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     collector.spare()
     try:
         listener = await _listen(gate, runner, settings)
-        async with _running(source.run(), _sweep(hub, patience)) as fault:
+        async with _running(source.run()) as fault:
             stopping = asyncio.create_task(stopped.wait())
             await asyncio.wait([stopping, fault], return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
@@ -94,7 +96,9 @@ async def run(settings: Settings, turns: Turns, output: Dropping) -> None:
             listener.close()
     finally:
         # aiohttp has let go of these, and ends only what is its own.
-        hub.cut()
+        while len(hub):
+            hub.cut_some()
+            await asyncio.sleep(0)
         await runner.cleanup()
     _logger.info("edge.stopped", clients=len(hub))
 
@@ -169,11 +173,13 @@ def _rules(settings: Settings) -> Rules:
     )
 
 
-async def _sweep(hub: Hub, patience: Patience) -> None:
-    """One timer for all clients, and a few of them at a time: thousands may be due for a ping at once."""
-    while True:
-        await asyncio.sleep(_SWEEP_SECONDS * _SWEPT)
-        hub.sweep(patience, _SWEPT)
+def _patience(settings: Settings) -> Patience:
+    return Patience(
+        ping=settings.ping_seconds,
+        dead=settings.dead_seconds,
+        stalled=settings.stalled_seconds,
+        age=settings.max_age_seconds or math.inf,
+    )
 
 
 def _file_limit() -> int:

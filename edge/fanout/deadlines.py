@@ -5,10 +5,10 @@ Laws:
 * A watched client has one entry, never later than its earliest deadline.
 * What a client says, and what it is sent, moves its deadlines and not its entry: there is no work for a message. When
   the entry comes up the client is looked at, and gets an entry at its earliest deadline as of then.
-* A deadline that is nearer than the entry makes a new entry, and the old one is void. There are never more void entries
-  than others, but for ``_SPARE_ENTRIES``.
+* A deadline that is nearer than the entry makes a new entry, and the old one is gone at once, as that of a client that
+  leaves: nothing is kept of it.
 * Deadlines are rounded up to ``GRAIN_SECONDS``, and clients that are due in the same grain share one element of the
-  heap: the heap is as long as the longest patience, not as there are clients.
+  heap: the heap is at most as long as the longest patience has grains.
 
 Time is told, in seconds of any clock that never runs backwards. This module knows neither clients nor links but by what
 they say of themselves.
@@ -17,13 +17,14 @@ they say of themselves.
 import math
 from dataclasses import dataclass
 from enum import Enum, auto, unique
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from typing import Final, Generic, Protocol, TypeVar
 
 GRAIN_SECONDS: Final = 0.05
 """How much later than its deadline a client may be looked at: a twentieth of the shortest of them."""
-_SPARE_ENTRIES: Final = 64
 _JITTER: Final = 0.1
+_ENDS_A_SECOND: Final = 200.0
+"""Few enough clients for any edge to take in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,22 @@ class Patience:
         So clients that came at once do not leave at once.
         """
         return self.age * (1 + _JITTER * (2 * share - 1))
+
+
+class Pace:
+    """When clients are ended of which all have to be, one after the other, and the last of them after so many seconds.
+
+    They come back, elsewhere, and would all come at once. A few clients are through earlier.
+    """
+
+    def __init__(self, now: float, clients: int, seconds: float) -> None:
+        self._next = now
+        self._apart = min(1 / _ENDS_A_SECOND, seconds / max(1, clients))
+
+    def next(self) -> float:
+        """Return when the next client is ended."""
+        self._next += self._apart
+        return self._next
 
 
 class Link(Protocol):
@@ -74,10 +91,10 @@ class Due(Enum):
     PING = auto()
     END = auto()
     """Its session is to be ended."""
-    CLOSE = auto()
-    """Its connection is to be closed: it has had its time for the closing handshake."""
     DEAD = auto()
+    """Its connection is to be cut: it is silent, or has not answered a close in time."""
     STALLED = auto()
+    """Its connection is to be cut: it takes nothing."""
 
 
 def due(client: Watched, now: float, patience: Patience) -> Due | None:
@@ -88,7 +105,7 @@ def due(client: Watched, now: float, patience: Patience) -> Due | None:
         if now >= link.unsent_since + patience.stalled:
             return Due.STALLED
     elif link.close_by is not None:
-        return Due.CLOSE if now >= link.close_by else None
+        return Due.DEAD if now >= link.close_by else None
     elif now >= link.heard + patience.dead:
         return Due.DEAD
     if now >= client.ends_at:
@@ -123,13 +140,13 @@ class Entry:
 
 
 class _Grain(Entry, Generic[C]):
-    """A grain, and who is watched there. An entry is void when its client is watched elsewhere, or not at all."""
+    """A grain, and the clients that are watched there."""
 
     __slots__ = ("clients",)
 
     def __init__(self, grain: int) -> None:
         super().__init__(grain)
-        self.clients: list[C] = []
+        self.clients: dict[C, None] = {}
 
 
 class Deadlines(Generic[C]):
@@ -138,12 +155,10 @@ class Deadlines(Generic[C]):
     def __init__(self) -> None:
         self._heap: list[int] = []
         self._grains: dict[int, _Grain[C]] = {}
-        self._entries = 0
-        self._watched = 0
 
     def __len__(self) -> int:
-        """Return the number of entries, void ones included."""
-        return self._entries
+        """Return the number of clients that are watched."""
+        return sum(len(grain.clients) for grain in self._grains.values())
 
     @property
     def next(self) -> float | None:
@@ -153,47 +168,33 @@ class Deadlines(Generic[C]):
     def watch(self, client: C, when: float) -> None:
         """See to it that a client is looked at by ``when``; an entry that comes up earlier is enough."""
         number = math.ceil(when / GRAIN_SECONDS)
-        if client.entry is not None and client.entry.grain <= number:
-            return
-        self._watched += client.entry is None
+        if client.entry is not None:
+            if client.entry.grain <= number:
+                return
+            self.forget(client)
         grain = self._grains.get(number)
         if grain is None:
             grain = self._grains[number] = _Grain(number)
             heappush(self._heap, number)
-        grain.clients.append(client)
+        grain.clients[client] = None
         client.entry = grain
-        self._entries += 1
-        self._compact()
 
     def forget(self, client: C) -> None:
         """Watch a client no longer."""
         if client.entry is not None:
+            del self._grains[client.entry.grain].clients[client]
             client.entry = None
-            self._watched -= 1
-            self._compact()
 
     def take(self, now: float, limit: int) -> list[C]:
         """Take out clients whose entries have come up, ``limit`` of them at most; each needs a new one."""
         taken: list[C] = []
-        while len(taken) < limit and self._heap and self._heap[0] * GRAIN_SECONDS <= now:
-            grain = self._grains[self._heap[0]]
-            while grain.clients and len(taken) < limit:
-                client = grain.clients.pop()
-                self._entries -= 1
-                if client.entry is grain:
-                    client.entry = None
-                    self._watched -= 1
-                    taken.append(client)
-            if not grain.clients:
-                del self._grains[heappop(self._heap)]
+        while self._heap and self._heap[0] * GRAIN_SECONDS <= now:
+            clients = self._grains[self._heap[0]].clients
+            while clients:
+                if len(taken) == limit:
+                    return taken
+                client, _ = clients.popitem()
+                client.entry = None
+                taken.append(client)
+            del self._grains[heappop(self._heap)]
         return taken
-
-    def _compact(self) -> None:
-        if self._entries <= 2 * self._watched + _SPARE_ENTRIES:
-            return
-        for grain in self._grains.values():
-            grain.clients = [each for each in dict.fromkeys(grain.clients) if each.entry is grain]
-        self._grains = {number: grain for number, grain in self._grains.items() if grain.clients}
-        self._heap = list(self._grains)
-        heapify(self._heap)
-        self._entries = self._watched
