@@ -15,7 +15,6 @@ CLOSES: Final[Mapping[End, Disconnect]] = {
 """What is said to a client whose session is ended for a reason."""
 
 CUTS: Final[Mapping[End, Disconnect]] = {
-    End.SHUTDOWN: Disconnect(CUT, "was not gone when the server had to be"),
     End.DEAD: Disconnect(CUT, "gave no sign of life"),
     End.STALLED: Disconnect(CUT, "took nothing of what it was sent"),
 }

@@ -147,7 +147,8 @@ class WebSocket(asyncio.Protocol):
 
     def abort(self, end: End) -> None:
         """Cut the connection; the client sees 1006, unless it was sent a close before."""
-        self._disconnect = self._disconnect or CUTS[end]
+        if self._disconnect is None:
+            self._disconnect = CUTS[end]
         self._transport.abort()
 
     def message(self, message: Message) -> None:

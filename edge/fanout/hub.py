@@ -157,8 +157,9 @@ class Hub:
         self._rounds.now()
 
     def cut_some(self) -> None:
-        """Cut ``AT_ONCE`` of the connections that are left; they are gone in a turn of the loop."""
+        """Close and cut ``AT_ONCE`` of the connections that are left; they are gone in a turn of the loop."""
         for member in list(islice(self._members, AT_ONCE)):
+            self._close(member)
             self._cut(member, End.SHUTDOWN)
 
     def _advance(self) -> bool:

@@ -69,5 +69,5 @@ class Link(Protocol):
         ...
 
     def abort(self, end: End) -> None:
-        """Cut the connection; ``end`` says why, unless something has ended the session before."""
+        """Cut the connection; ``end`` says why, unless the session has ended before."""
         ...

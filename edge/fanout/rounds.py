@@ -5,7 +5,7 @@ Laws:
 * Work for the head goes before all other work, and takes ``HEAD_SECONDS`` at a time.
 * All other work takes ``BEHIND_SECONDS`` at a time, or a single piece. Before there is any again the loop turns
   ``TURNS`` times, or for ``PAUSE_SECONDS`` where its turns are long. So many turns a record needs from Kafka's socket
-  to the hub (decision 0019): one on its way waits for one slice of other work at most.
+  to the hub (decision 0018): one on its way waits for one slice of other work at most.
 * While there is other work, a slice of it is done at least every ``PAUSE_SECONDS`` and a turn, but for the time that
   the head takes.
 """

@@ -1,7 +1,7 @@
 """``python -m integration.bench [PART]...``: measure, print a table, and write figures and plots to ``bench-results/``.
 
-The parts: path, window, fanout, compression, cores, latency, slow, storm, idle, attack, outage, rebalance. Unless some
-are named, all but ``slow``, which takes as long as the others together.
+The parts: path, window, fanout, compression, cores, latency, slow, comeback, storm, idle, attack, outage, rebalance.
+Unless some are named, all but ``slow``, which takes as long as the others together.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ import psutil
 
 from integration.bench import (
     attack,
+    comeback,
     compression,
     cores,
     fanout,
@@ -58,6 +59,7 @@ PARTS: Final = {
     cores.PART: Part(lambda stage: cores.measure(stage, cores.Size()), 240),
     latency.PART: Part(lambda stage: latency.measure(stage, latency.Size()), 240),
     slow.PART: Part(lambda stage: slow.measure(stage, slow.Size()), 1200),
+    comeback.PART: Part(lambda stage: comeback.measure(stage, comeback.Size()), 240),
     storm.PART: Part(lambda stage: storm.measure(stage, storm.Size()), 150),
     idle.PART: Part(lambda stage: idle.measure(stage, idle.Size()), 480),
     attack.PART: Part(lambda stage: attack.measure(stage, attack.Size()), 240),

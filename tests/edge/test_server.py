@@ -18,6 +18,7 @@ from edge.access.entrance import Entrance
 from edge.access.http import Http
 from edge.clients import websocket
 from edge.clients.websocket import WebSocket
+from edge.fanout.deadlines import Patience
 from edge.fanout.ending import End
 from edge.fanout.session import Session
 from edge.feed.position import before
@@ -291,6 +292,29 @@ async def test_a_drain_ends_in_its_time() -> None:
         assert len(edge.hub) == 1
         await client.wait_closed()
         assert client.close_code == 1001
+
+
+async def test_all_that_are_left_when_there_is_no_time_are_told() -> None:
+    """And cut at once: the process ends."""
+    async with serving() as edge, edge.connect() as client:
+        await edge.server.drain(0)
+        edge.hub.cut_some()
+        await client.wait_closed()
+        assert client.close_code == 1001
+        assert (len(edge.hub), edge.closes) == (0, {("server", "1001"): 1})
+
+
+async def test_a_connection_of_an_age_is_told_to_come_again() -> None:
+    """1001 to plain clients and to those with cursors, each at its own time."""
+    async with serving(patience=Patience(ping=20, dead=60, stalled=600, age=0.2)) as edge, edge.connect() as one:
+        begun = edge.loop.time()
+        await one.wait_closed()
+        assert edge.loop.time() - begun >= 0.15
+        async with edge.connect("?history=0") as other:
+            assert await other.recv()
+            await other.wait_closed()
+            assert (one.close_code, other.close_code) == (1001, 1001)
+        assert edge.closes == {("server", "1001"): 2}
 
 
 async def test_nobody_is_let_in_during_the_shutdown() -> None:

@@ -201,7 +201,7 @@ async def test_pings_and_messages_behind_our_close_are_dropped() -> None:
 async def test_an_abort_is_the_end() -> None:
     """And nothing is written to a socket whose number is somebody else's by now."""
     async with pair() as (made, peer, _):
-        made.abort(End.SHUTDOWN)
+        made.abort(End.STALLED)
         await made.is_lost.wait()
         made.write(text_frame(b"too late"))
         made.ping()

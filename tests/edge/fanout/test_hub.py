@@ -458,7 +458,7 @@ def test_thousands_that_are_due_at_once_are_looked_at_a_few_in_a_turn() -> None:
 
 
 def test_all_that_are_left_are_cut_a_few_at_a_time() -> None:
-    """When the edge ends, whatever they were told before."""
+    """When the edge ends; each is told, if it was not before."""
     stage = Stage(log_of())
     clients = [stage.join() for _ in range(100)]
     for _ in range(2):
