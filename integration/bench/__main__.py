@@ -1,7 +1,7 @@
 """``python -m integration.bench [PART]...``: measure, print a table, and write figures and plots to ``bench-results/``.
 
-The parts: path, window, fanout, compression, cores, latency, slow, comeback, storm, idle, attack, outage, rebalance.
-Unless some are named, all but ``slow``, which takes as long as the others together.
+The parts: path, window, fanout, compression, cores, latency, slow, comeback, storm, upheaval, idle, attack,
+outage, rebalance. Unless some are named, all but ``slow``, which takes as long as the others together.
 """
 
 import asyncio
@@ -33,6 +33,7 @@ from integration.bench import (
     rebalance,
     slow,
     storm,
+    upheaval,
     window,
 )
 from integration.bench.companion import NoAnswer
@@ -61,6 +62,7 @@ PARTS: Final = {
     slow.PART: Part(lambda stage: slow.measure(stage, slow.Size()), 1200),
     comeback.PART: Part(lambda stage: comeback.measure(stage, comeback.Size()), 240),
     storm.PART: Part(lambda stage: storm.measure(stage, storm.Size()), 150),
+    upheaval.PART: Part(lambda stage: upheaval.measure(stage, upheaval.Size()), 360),
     idle.PART: Part(lambda stage: idle.measure(stage, idle.Size()), 480),
     attack.PART: Part(lambda stage: attack.measure(stage, attack.Size()), 240),
     outage.PART: Part(lambda stage: outage.measure(stage, outage.Size()), 180),

@@ -27,6 +27,7 @@ _MOVES_SECONDS: Final = 0.005
 """The median may move by the larger of the two."""
 _PACE_SECONDS: Final = 0.1
 _PIPELINED: Final = 100
+_MANY: Final = 1_000_000
 _SHARES: Final = (0.5, 0.9, 0.99)
 
 
@@ -61,13 +62,14 @@ async def measure(stage: Stage, size: Size) -> list[Figure]:
             quiet = await _delays(show, size)
             before, process = await turns_of(edge), serving(edge.port)
             begin, cpu = time.monotonic(), cpu_seconds(process)
-            comebacks.tell(seconds=size.windows * _PACE_SECONDS)
+            comebacks.tell(come=_MANY, seconds=size.windows * _PACE_SECONDS)
             busy = await _delays(show, size)
             cpu = (cpu_seconds(process) - cpu) / (time.monotonic() - begin)
             turns = Turns(*(late - early for late, early in zip(await turns_of(edge), before, strict=True)))
             waits = await asyncio.to_thread(_waits, edge)
             come = await comebacks.answer()
-    note = f"{come['clients']:,} came, {come['welcomed']:,} were served, {come['bytes'] / 1e6:,.0f} MB in all; {waits}"
+    note = f"{come['clients']:,} came, {come['served']:,} were served, {come['closed']:,} fell behind; "
+    note += f"{come['bytes'] / 1e6:,.0f} MB in all; {waits}"
     moved = statistics.median(busy) - statistics.median(quiet)
     goal = Goal("at most", max(_MOVES * statistics.median(quiet), _MOVES_SECONDS))
     return [
