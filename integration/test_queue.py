@@ -156,8 +156,11 @@ def _waits_for_rabbitmq(worker: Process) -> bool:
 async def test_a_stop_under_load_announces_nothing_twice(
     install: Install, owner: dict[str, str], services: Services
 ) -> None:
-    """What is in flight at SIGTERM is confirmed and acknowledged before the end; the next worker takes the rest."""
-    system = install()
+    """What is in flight at SIGTERM is confirmed and acknowledged before the end; the next worker takes the rest.
+
+    So many at a time that the queue is not empty before a busy machine has seen that they are forwarded.
+    """
+    system = install(PREFETCH=100)
     announced = range(1, 40_001)
     async with author_of(system, owner) as author:
         await author.announce(*announced)

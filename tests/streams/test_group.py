@@ -125,7 +125,7 @@ async def test_reading_begins_at_what_is_committed_or_at_the_oldest_record_left(
 @virtual
 async def test_only_partitions_of_the_own_topic_are_sought() -> None:
     async with reading() as bench:
-        other = TopicPartition("another", 0)
+        other = TopicPartition("another", 9)
         bench.kafka.assigned(TopicPartition(TOPIC, 0), other)
         bench.kafka.seek(other, 9)
         assert await bench.group.begin() == offsets(p0=0)

@@ -12,7 +12,7 @@ from faust.types import TP
 from mode import Service
 
 from streams.contract import Offset, Partition
-from streams.kafka_consumer import TURN_RECORDS, ConsumerThread
+from streams.kafka_consumer import ConsumerThread
 from streams.positions import Passed
 from tests.streams.doubles import turns
 from tests.streams.memory_kafka import TOPIC, MemoryKafkaConsumer, Reading, reading
@@ -30,21 +30,22 @@ def passed(bench: Reading) -> dict[int, Passed]:
 @virtual
 async def test_a_backlog_leaves_the_other_partitions_their_turn() -> None:
     async with reading(3) as bench:
-        bench.kafka.fetched(0, range(TURN_RECORDS + 700))
-        bench.kafka.fetched(1, range(400))
+        bench.kafka.fetched(0, range(1200))
+        bench.kafka.fetched(1, range(600))
         bench.kafka.fetched(2, range(3))
         everything = [0, 1, 2]
         assert await bench.hand_over(partitions=everything) == {
-            0: list(range(TURN_RECORDS)),
-            1: list(range(400)),
+            0: list(range(500)),
+            1: list(range(500)),
             2: [0, 1, 2],
         }
-        bench.kafka.fetched(1, [400])
+        bench.kafka.fetched(2, [3])
         assert await bench.hand_over(partitions=everything) == {
-            0: list(range(TURN_RECORDS, 2 * TURN_RECORDS)),
-            1: [400],
+            0: list(range(500, 1000)),
+            1: list(range(500, 600)),
+            2: [3],
         }
-        assert await bench.hand_over(partitions=everything) == {0: list(range(2 * TURN_RECORDS, TURN_RECORDS + 700))}
+        assert await bench.hand_over(partitions=everything) == {0: list(range(1000, 1200))}
         assert await bench.hand_over(partitions=everything) == {}
 
 
