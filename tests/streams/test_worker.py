@@ -1,24 +1,27 @@
 """The worker's parts hang together: in which order they start, what they tell each other, and how it ends."""
 
 import asyncio
-import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 import structlog
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
+from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 from mode import Service
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from streams.agent import Flow
+from streams.contract import Partition
 from streams.kafka_consumer import Consumer
 from streams.settings import Settings
+from streams.standstill import Place
 from streams.web import HealthWeb
 from tests.streams import worker_app
 from tests.streams.memory_group import MemoryStream
@@ -232,6 +235,78 @@ async def test_every_part_reports_to_the_same_readiness_and_metrics() -> None:
     assert [labels["kind"] for labels in samples["postcast_held_ids"]] == ["live", "overdue"]
 
 
+class Clock:
+    """A clock that stands until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class ProbeSeen:
+    """A Kafka that answers nobody, and counts how often it is asked."""
+
+    asked: ClassVar[list[Settings]] = []
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def answers(self) -> bool:
+        self.asked.append(self._settings)
+        return False
+
+
+async def test_the_watchdog_looks_at_all_of_it_by_one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that was suspended is not stuck: the clock that tells it is the stages', too."""
+    clock, wrapped = Clock(), list[object]()
+
+    def running(steady: object) -> Clock:
+        wrapped.append(steady)
+        return clock
+
+    async def nowhere() -> dict[Partition, Place]:
+        raise KafkaConnectionError
+
+    monkeypatch.setattr(worker, "RunningClock", running)
+    monkeypatch.setattr(worker, "Probe", ProbeSeen)
+    monkeypatch.setattr(ProbeSeen, "asked", [])
+    app = create(window_seconds=2)
+    assert wrapped == [time.monotonic]
+    monkeypatch.setattr(app.flow, "places", nowhere)
+    watch = cast(Any, app.watchdog)._watch  # noqa: SLF001 - what its task calls
+    assert await watch.look() is None
+    assert [settings.window_ms for settings in ProbeSeen.asked] == [2000]
+    assert "consumer: the consumer gets no answer from Kafka\n" in str((await get(app, "/readyz")).text)
+    with cast(Any, app.flow)._commit_stage.work():  # noqa: SLF001 - a stage that has work
+        clock.now = 20
+        assert await watch.look() == "stage commit has neither progressed nor waited for anything for 20 s"
+    assert watch._standstill._window == 2000  # noqa: SLF001 - how long a window takes is the settings'
+
+
+async def test_each_part_reports_as_the_stage_whose_work_it_does() -> None:
+    app = create()
+    parts: dict[str, Any] = {"database": app.database, "producing": app.producing, "bridge": app.bridge}
+    stages = {name: part._stage.name for name, part in parts.items()}  # noqa: SLF001 - as /readyz will name them
+    assert stages == {"database": "look up", "producing": "publish", "bridge": "bridge"}
+
+
+async def test_logs_of_all_libraries_have_one_form() -> None:
+    logs = structlog.get_config()
+    try:
+        app = worker.create_app(SETTINGS.model_copy(update={"log_level": "debug", "log_format": "json"}))
+        assert isinstance(structlog.get_config()["logger_factory"], structlog.stdlib.LoggerFactory)
+    finally:
+        structlog.configure(**logs)
+    logging_config = cast(Any, app.conf.logging_config)
+    assert logging_config["root"]["level"] == "DEBUG"
+    *_, renderer = logging_config["formatters"]["structlog"]["processors"]
+    assert isinstance(renderer, structlog.processors.JSONRenderer)
+    # Standard output is for the log: Faust would log what is printed.
+    assert app.conf.worker_redirect_stdouts is False
+
+
 async def test_a_point_where_a_promise_changes_hands_is_told() -> None:
     points: list[str] = []
     app = create(points.append)
@@ -282,11 +357,23 @@ async def test_an_orderly_stop_takes_so_long_and_no_longer(limits: list[float]) 
     assert stopped == ["within [15.0]"]
 
 
+def run(*lines: str) -> "subprocess.CompletedProcess[str]":
+    """Run a program in a process of its own."""
+    return subprocess.run([sys.executable, "-c", "\n".join(lines)], check=False, capture_output=True, text=True)
+
+
 def test_when_the_time_is_over_the_process_ends_with_70() -> None:
     """Even while its threads hang."""
-    hangs = "import threading; from streams import worker; worker._end_within(0.01); threading.Event().wait()"
-    ended = subprocess.run([sys.executable, "-c", hangs], check=False, timeout=60, env={**os.environ})
+    ended = run("import threading", "from streams.worker import _end_within", "_end_within(0.01)",
+                "threading.Event().wait()")  # fmt: skip
     assert ended.returncode == 70
+
+
+def test_a_process_whose_end_comes_first_does_not_wait_for_that_time() -> None:
+    """And its event loop is uvloop's, which Faust makes before any code of ours runs."""
+    ended = run("import asyncio", "from streams.worker import _end_within", "_end_within(3600)",
+                "print(type(asyncio.new_event_loop()).__module__)")  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (0, "uvloop\n")
 
 
 async def test_both_ends_count_letters_into_one_warning() -> None:
