@@ -69,7 +69,7 @@ async def program(
     name: str, *command: object, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Companion]:
     """Run any program that can do as companions do."""
-    _raise_file_limit()
+    raise_file_limit()
     process = await asyncio.create_subprocess_exec(
         *map(str, command),
         stdin=asyncio.subprocess.PIPE,
@@ -89,8 +89,8 @@ async def program(
             await process.communicate()
 
 
-def _raise_file_limit() -> None:
-    """Companions inherit it: each client is an open file, and the usual soft limit is 1,024."""
+def raise_file_limit() -> None:
+    """Raise the limit that children inherit: each client is an open file, and the usual soft limit is 1,024."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
