@@ -10,6 +10,8 @@ from integration.bench.companion import Companion, companion
 
 _CLIENTS_A_PROCESS: Final = 16_000
 """A process may open 20,000 files on many machines. As few as possible: two that share a core would each look idle."""
+_CONNECT_SECONDS: Final = 600.0
+"""How long connecting may take: 100,000 clients take a minute on two cores."""
 
 
 class Crowd:
@@ -17,6 +19,7 @@ class Crowd:
 
     def __init__(self, processes: Sequence[Companion], clients: int) -> None:
         self.clients = clients
+        self.pids = [process.pid for process in processes]
         self._processes = processes
         self._cpu = self._seconds = 0.0
 
@@ -92,7 +95,7 @@ async def crowd(
                 fresh = companion("integration.bench.clients", each, min(a_process, share - first), *options)
                 processes.append(await started.enter_async_context(fresh))
         for process in processes:
-            await process.answer()
+            await process.answer(_CONNECT_SECONDS)
         yield Crowd(processes, clients)
 
 
