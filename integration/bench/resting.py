@@ -74,7 +74,7 @@ async def _rest(stage: Stage, size: Size, variables: dict[str, Any]) -> tuple[fl
 
 def _figures(size: Size, now: Sequence[float], before: Sequence[float], pings: str, missing: str) -> list[Figure]:
     name = f"{size.clients:,} clients rest for {size.seconds:g} s"
-    at: dict[str, str | int] = {"clients": size.clients}
+    at: dict[str, str | int] = {"clients": size.clients, "seconds": round(size.seconds)}
     figures = [Figure(PART, f"{name}: CPU time", "s", now, note=missing or pings, at=at)]
     if before:
         figures += [

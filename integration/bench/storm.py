@@ -98,7 +98,8 @@ async def _storm(stage: Stage, size: Size, feed: Feed, followers: Companion, edg
     return [
         Figure(PART, f"{name}: until all are welcomed", "s", [each.welcomed for each in far]),
         Figure(
-            PART, missed, "s", [each.served for each in far], _SERVED_SECONDS, f"clients {busy:.0%} busy"
+            PART, missed, "s", [each.served for each in far], _SERVED_SECONDS, f"clients {busy:.0%} busy",
+            at={"clients": size.clients},
         ),
         Figure(PART, f"{name}: the edge's CPU time", "s", [each.cpu for each in far]),
         *(
