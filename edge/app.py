@@ -1,4 +1,4 @@
-"""Puts the edge together: the one place that knows all its parts."""
+"""The composition root: makes the edge's parts, runs them, and stops them in order."""
 
 import asyncio
 import resource
@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from edge import collector
+from edge import garbage_collection
 from edge.access.entrance import Gate, Rules
 from edge.access.http import handlers
 from edge.access.limits import SPARE, Census
@@ -26,7 +26,7 @@ from edge.feed.log import Log
 from edge.page import live_page
 from edge.server import Server
 from edge.settings import Settings
-from edge.telemetry import Dropping, Metrics, Turns
+from edge.telemetry import LogOutput, Metrics, TurnTimes
 from edge.wire.allowance import Traffic
 
 _logger = structlog.get_logger("edge.app")
@@ -41,7 +41,7 @@ class CannotListen(OSError):
     """The address is taken, or not ours to listen on."""
 
 
-async def run(settings: Settings, turns: Turns, output: Dropping) -> None:
+async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
     """Serve until SIGTERM or SIGINT; raises :class:`CannotListen`.
 
     ``turns`` are those of the running loop, ``output`` is where the log goes.
@@ -79,7 +79,7 @@ async def run(settings: Settings, turns: Turns, output: Dropping) -> None:
 
     runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    collector.spare()
+    garbage_collection.configure()
     try:
         listener = await _listen(gate, runner, settings)
         async with _running(source.run(), _sweep(hub, patience)) as fault:

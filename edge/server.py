@@ -15,7 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from edge.access.entrance import Entrance, Gate
 from edge.access.http import Http, without_server_header
-from edge.access.limits import Standing
+from edge.access.limits import Admission
 from edge.clients.joining import SUBPROTOCOL, Wish, at_end, resumed, resumption, wish_of
 from edge.clients.websocket import Surroundings, WebSocket
 from edge.fanout.hub import Hub
@@ -168,9 +168,9 @@ class Server:
         entrance = transport.get_protocol()
         assert isinstance(entrance, Entrance)  # noqa: S101 - the listener makes no others
         client = entrance.client(request)
-        standing = entrance.standing(client)
-        if standing is not Standing.ADMITTED:
-            return _turn_away(_FULL if standing is Standing.FULL else _CROWDED)
+        admission = entrance.admission_of(client)
+        if admission is not Admission.ADMITTED:
+            return _turn_away(_FULL if admission is Admission.FULL else _CROWDED)
         start = await self._start(request)
         if isinstance(start, Rejected):
             return _refuse(start)
@@ -182,13 +182,13 @@ class Server:
         # Nothing is awaited from here on.
         if entrance.has_refused:
             # It sent more than a head may be; that was answered.
-            http.let_go(entrance)
+            http.hand_over(entrance)
             return web.Response()
         offered = tokens(request.headers, "Sec-WebSocket-Protocol")
         protocol = SUBPROTOCOL if SUBPROTOCOL in offered else None
         reader = Reader(gate.rules.traffic, is_deflated=extension is not None)
-        websocket = self.websocket(self._surroundings, transport, reader, peer=str(client), place=entrance.let_go())
-        is_early = http.let_go(websocket)
+        websocket = self.websocket(self._surroundings, transport, reader, peer=str(client), slot=entrance.hand_over())
+        is_early = http.hand_over(websocket)
         head = answer(request.headers, protocol=protocol, extension=extension)
         websocket.open(head, session, is_early=is_early)
         gate.answers.note(HTTPStatus.SWITCHING_PROTOCOLS)

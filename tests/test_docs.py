@@ -18,7 +18,7 @@ from edge.feed.position import Cursor, Reason, before, stamp_of
 from edge.page import live_page
 from edge.server import Server
 from edge.telemetry import Metrics as EdgeMetrics
-from edge.telemetry import Turns
+from edge.telemetry import TurnTimes
 from edge.wire.closing import Disconnect
 from edge.wire.frames import message, with_cursor
 from streams.announcement import NOT_AN_ID
@@ -164,7 +164,7 @@ def metrics() -> set[str]:
     """Return the metrics' names as a query needs them; a histogram's without its endings."""
     worker = CollectorRegistry()
     StreamsMetrics(worker, Progress(time.monotonic))
-    edge_registry = EdgeMetrics(*parts_of_an_edge(), Feed(), gate(), Turns(), output=Feed()).registry()
+    edge_registry = EdgeMetrics(*parts_of_an_edge(), Feed(), gate(), TurnTimes(), output=Feed()).registry()
     families = [*worker.collect(), *edge_registry.collect()]
     endings = {"counter": "_total", "info": "_info"}
     return {family.name + endings.get(family.type, "") for family in families if not family.name.startswith("process_")}

@@ -111,7 +111,7 @@ class Listener:
         except OSError:
             # It is gone already.
             accepted.close()
-            entrance.dismiss()
+            entrance.free_slot()
 
     def _pause(self, error: OSError) -> None:
         """Have a rest: what waits stays ready, so the loop would spin."""

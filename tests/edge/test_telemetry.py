@@ -11,9 +11,9 @@ import structlog
 from prometheus_client import generate_latest
 
 import streams
-from edge.access.limits import Standing
+from edge.access.limits import Admission
 from edge.feed.position import Position, Reason
-from edge.telemetry import Metrics, Turns, configure_logging
+from edge.telemetry import Metrics, TurnTimes, configure_logging
 from edge.wire.frames import Form
 from tests.edge.kit.lines import Turns as Loop
 from tests.edge.kit.lines import hub_of
@@ -45,14 +45,14 @@ def durations(name: str) -> list[str]:
 
 def test_every_part_is_measured() -> None:
     """The names are what dashboards and alerts are made with."""
-    log, turns = log_of(record(1, 2)), Turns()
+    log, turns = log_of(record(1, 2)), TurnTimes()
     hub = hub_of(log, Loop(), 1)
     hub.closes["server", "1001"] += 3
     hub.delays.seconds.note(0.1)
     log.read(Position(0), Form.CURSOR, 1)
     through = gate(total=500)
     through.breaches["pings"] += 2
-    through.census.turned_away[Standing.FULL] += 4
+    through.census.turned_away[Admission.FULL] += 4
     through.census.arrive("a")
     for status in (101, 503, 101):
         through.answers.note(status)

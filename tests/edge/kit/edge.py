@@ -17,7 +17,7 @@ from edge.feed.log import Log
 from edge.feed.position import Reason
 from edge.page import live_page
 from edge.server import Server
-from edge.telemetry import Metrics, Turns
+from edge.telemetry import Metrics, TurnTimes
 from streams.contract import Offset
 from tests.edge.kit.listening import gate, listening
 from tests.edge.kit.records import record
@@ -103,7 +103,7 @@ class Edge:
             hub=self.hub,
             feed=self.feed,
             page=live_page(),
-            registry=Metrics(self.log, self.hub, self.feed, self.gate, Turns(), output=self.feed).registry(),
+            registry=Metrics(self.log, self.hub, self.feed, self.gate, TurnTimes(), output=self.feed).registry(),
             join_seconds=join_seconds,
             compression=compression,
             gate=self.gate,
