@@ -92,13 +92,14 @@ class Metrics:
     """The edge's metrics, as a Prometheus collector."""
 
     def __init__(
-        self, log: Log, hub: Hub, source: FeedState, gate: Gate, turns: TurnTimes, *, output: LogOutput
+        self, log: Log, hub: Hub, source: FeedState, gate: Gate, turns: TurnTimes, *, admin: Gate, output: LogOutput
     ) -> None:
         self._output = output
         self._log = log
         self._hub = hub
         self._source = source
         self._gate = gate
+        self._admin = admin
         self._turns = turns
 
     def registry(self) -> CollectorRegistry:
@@ -135,6 +136,8 @@ class Metrics:
         yield _gauge("sockets_limit", "How many connections there may be.", census.total)
         about = "Connections refused or ended by a limit."
         yield _counters("limited", about, ["limit"], _single(limited))
+        about = "Connections to ADMIN_PORT refused or ended by a limit."
+        yield _counters("admin_limited", about, ["limit"], _single(self._admin.limited))
         yield _counters("http_answers", "HTTP answers.", ["status"], _single(self._gate.answers.counts))
         yield _counter("takeovers", "Connections taken over for a WebSocket.", self._gate.takeovers)
         about = "From a client's request to its 101 and what was ready for it."

@@ -58,7 +58,9 @@ def test_every_part_is_measured() -> None:
         through.answers.note(status)
     through.takeovers = 2
     through.join_seconds.note(0.1)
-    metrics = Metrics(log, hub, Reading(), through, turns, output=Reading())
+    admin = gate(total=10)
+    admin.census.turned_away[Admission.CROWDED] += 5
+    metrics = Metrics(log, hub, Reading(), through, turns, admin=admin, output=Reading())
     turns.note(0.0005, 0.00025)
     turns.note(0.25, 0.02)
     lines = generate_latest(metrics.registry()).decode().splitlines()
@@ -76,6 +78,7 @@ def test_every_part_is_measured() -> None:
         "postcast_edge_sockets_limit 500.0",
         'postcast_edge_limited_total{limit="connections"} 4.0',
         'postcast_edge_limited_total{limit="pings"} 2.0',
+        'postcast_edge_admin_limited_total{limit="address"} 5.0',
         'postcast_edge_http_answers_total{status="101"} 2.0',
         'postcast_edge_http_answers_total{status="503"} 1.0',
         "postcast_edge_takeovers_total 2.0",
