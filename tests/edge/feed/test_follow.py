@@ -13,7 +13,7 @@ from edge.feed.follow import Source
 from edge.feed.log import Log
 from edge.feed.position import Position
 from edge.feed.start import Bounds
-from edge.feed.topic import Read, Unreachable
+from edge.feed.topic import Read, Unreachable, Unreadable
 from edge.wire.frames import Form
 from streams.contract import Offset
 from tests.edge.kit.lines import Line, Turns, hub_of
@@ -227,6 +227,21 @@ async def test_a_feed_that_was_followed_may_be_lost_for_a_while(patience: float,
         await topic.change(record(1))
         await until(lambda: rig.source.trouble is None)
         assert rig.source.unready is None
+
+
+class Garbled(MemoryTopic):
+    """Has a batch that nobody can decode."""
+
+    async def read(self) -> Read:
+        """Fail, as the client does."""
+        raise Unreadable("invalid block type")
+
+
+async def test_a_batch_that_cannot_be_decoded_is_said_and_tried_again() -> None:
+    """Ended by it, every edge would be started again and again, and lose its clients each time."""
+    async with following(Rig(Garbled(record(1)))) as rig:
+        await until(lambda: rig.source.trouble == "Kafka has sent a batch of the feed that cannot be decoded.")
+        await until(lambda: rig.source.reconnects > 0)
 
 
 async def _recreated_shorter(topic: MemoryTopic) -> None:
