@@ -4,6 +4,7 @@ import asyncio
 import os
 import selectors
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from functools import partial
@@ -97,7 +98,8 @@ def test_a_wait_is_rounded_up_to_milliseconds(
 ) -> None:
     """Cut down to none, it would make the loop spin."""
     queue = Queue()
-    monkeypatch.setattr("edge.turns.select", SimpleNamespace(epoll=queue))
+    epoll = type("epoll", (), {"fromfd": queue.fromfd, "poll": lambda *_: [], "close": lambda _: None})
+    monkeypatch.setattr("edge.turns.select", SimpleNamespace(epoll=epoll))
     with closing(BoundedSelector(ignore)) as selector:
         assert selector.select(timeout) == []
     assert queue.waits == [wait]
@@ -109,8 +111,85 @@ def test_it_waits_until_a_file_is_ready(selector: BoundedSelector, readable: lis
     assert selector.select() == [(key, READ)]
 
 
+def test_a_preferred_file_is_returned_first_each_time(selector: BoundedSelector, readable: list[socket]) -> None:
+    """And the others in turn, as many as without it."""
+    *others, preferred = readable
+    for each in readable:
+        selector.register(each, READ)
+    selector.prefer(preferred.fileno())
+    turns = [[key.fileobj for key, _ in selector.select(0)] for _ in range(8)]
+    assert [turn[0] for turn in turns] == [preferred] * 8
+    assert set(chain(*turns)) == {*others, preferred}
+    assert all(turn.count(preferred) == 1 for turn in turns)
+
+
+def test_a_preferred_file_that_nobody_wants_to_read_is_not_returned(
+    selector: BoundedSelector, readable: list[socket]
+) -> None:
+    """It does not keep the loop from waiting, either; it is preferred again when somebody does."""
+    preferred, other, *_ = readable
+    selector.register(preferred, WRITE)
+    selector.prefer(preferred.fileno())
+    assert [(key.fileobj, events) for key, events in selector.select(0)] == [(preferred, WRITE)]
+    selector.unregister(preferred)
+    begun = time.monotonic()
+    assert selector.select(0.02) == []
+    assert time.monotonic() - begun >= 0.02
+    selector.register(other, READ)
+    selector.register(preferred, READ | WRITE)
+    assert [key.fileobj for key, _ in selector.select(0)] == [preferred, other]
+
+
+def test_a_file_that_has_the_number_of_a_preferred_one_is_like_any_other(selector: BoundedSelector) -> None:
+    """The preference goes with the file, not with its number."""
+    with socket() as gone:
+        number = gone.fileno()
+        selector.prefer(number)
+    with ExitStack() as entered:
+        ends = [entered.enter_context(end) for _ in range(2) for end in socketpair()]
+        assert number in {end.fileno() for end in ends}
+        for end in ends:
+            end.send(b"x")
+            selector.register(end, READ)
+        returned = Counter(key.fileobj for _ in range(4) for key, _ in selector.select(0))
+        assert returned == dict.fromkeys(ends, 2)
+        for end in ends:
+            selector.unregister(end)
+
+
+def test_a_connection_that_the_process_makes_is_read_before_those_that_others_make() -> None:
+    """However many of them have something to be read, it waits for one turn."""
+    reads: list[int] = []
+
+    async def main() -> None:
+        running = asyncio.get_running_loop()
+        with ExitStack() as entered:
+            listening = entered.enter_context(socket())
+            listening.bind(("127.0.0.1", 0))
+            listening.listen()
+            reader, writer = await asyncio.open_connection(*listening.getsockname())
+            theirs, _ = listening.accept()
+            entered.enter_context(theirs)
+            for _ in range(20 * MAX_READY):
+                ours, other = (entered.enter_context(end) for end in socketpair())
+                other.send(b"x")
+                running.add_reader(ours, reads.append, 0)
+            waited = []
+            for _ in range(5):
+                before = len(reads)
+                theirs.send(b"y")
+                assert await reader.read(1) == b"y"
+                waited.append(len(reads) - before)
+            assert max(waited) <= 3 * MAX_READY
+            writer.close()
+
+    with asyncio.Runner(loop_factory=partial(new_event_loop, ignore)) as runner:
+        runner.run(main())
+    assert len(reads) > MAX_READY
+
+
 def test_its_files_are_closed() -> None:
-    """The queue has two ends."""
+    """The queue has two descriptors, and preferred files have a queue of their own."""
     before = sorted(Path("/proc/self/fd").iterdir())
     BoundedSelector(ignore).close()
     assert sorted(Path("/proc/self/fd").iterdir()) == before
