@@ -161,8 +161,10 @@ async def test_a_consumer_that_does_not_stop_holds_nothing_up(
         return call
 
     class Stopping(Consumer):
-        def __init__(self, **_: Any) -> None:
+        def __init__(self, **options: Any) -> None:
             super().__init__([])
+            # No rule for where to go on when an offset is gone: that is a gap, and said.
+            assert (options["auto_offset_reset"], options["enable_auto_commit"]) == ("none", False)
             self.start = _end_well
             self.stop = noting("stop", stop)
             self._client.close = noting("close", close)
