@@ -1,8 +1,9 @@
 """The queue is whatever it is: there or not, durable or not, ours to declare or not, deleted and declared anew."""
 
 import asyncio
+import time
 from collections import Counter
-from typing import Final
+from typing import Any, Final
 
 import aio_pika
 
@@ -17,6 +18,8 @@ MIGRATION_SECONDS: Final = 2.0
 NAMED_SECONDS: Final = 20.0
 """The depth of the queue is asked for every 10 s, an answer is missed after 5 s; and room for a busy machine."""
 AWAY_SECONDS: Final = 12.0
+_FORGOTTEN_SECONDS: Final = 13.0
+"""The queue is asked every 10 s, and a window lasts one; it takes 17 s to wait for two answers."""
 WELL_SECONDS: Final = 10.0
 
 
@@ -107,6 +110,27 @@ async def test_a_producer_has_time_to_declare_a_deleted_queue_durable(install: I
         # Without traffic it is well again, and says how long the queue is.
         await asyncio.to_thread(worker.until_ready)
         await asyncio.to_thread(worker.until, lambda: _depth(worker) == 0, "knows the depth of the queue")
+
+
+async def test_a_quorum_queue_that_is_deleted_and_declared_at_once_is_consumed_again(
+    install: Install, owner: dict[str, str]
+) -> None:
+    """RabbitMQ does not tell the consumer that it has none any more, and here it was heard of a moment before."""
+    system = install()
+    worker, edge = system.worker(), system.edge()
+    arguments: dict[str, Any] = {"x-queue-type": "quorum"}
+    async with await aio_pika.connect(owner["AMQP_URL"]) as broker:
+        channel = await broker.channel(publisher_confirms=False)
+        await channel.declare_queue(system.queue, durable=True, arguments=arguments)
+        await asyncio.to_thread(worker.until_ready)
+        await asyncio.to_thread(edge.until_ready)
+        async with author_of(system, owner) as author, await connect(edge.websocket) as client:
+            await _publish_and_see(author, client)
+            await channel.queue_delete(system.queue)
+            await channel.declare_queue(system.queue, durable=True, arguments=arguments)
+            begun = time.monotonic()
+            await _publish_and_see(author, client)
+            assert time.monotonic() - begun < _FORGOTTEN_SECONDS
 
 
 def _depth(worker: Process) -> float:

@@ -204,6 +204,18 @@ async def test_a_queue_that_is_deleted_is_left_undeclared_for_a_while(url: str) 
             await bench.until_delivered(1)
 
 
+async def test_a_quorum_queue_that_is_gone_without_a_word_is_left_undeclared_too(url: str) -> None:
+    """It tells its consumer on some days and not on others: who asks for its depth learns of it."""
+    bench = Bench(url)
+    async with channel(url) as producer:
+        await producer.declare_queue(bench.queue, durable=True, arguments={"x-queue-type": "quorum"})
+        async with bench.subscribed() as subscription:
+            await producer.queue_delete(bench.queue)
+            with pytest.raises(Lost, match=r"no queue|was deleted"):
+                await subscription.depth()
+        assert "was deleted: it is declared again after 5 s" in await bench.why_not()
+
+
 async def test_operators_see_whose_connection_it_is_and_the_urls_heartbeat_counts(url: str, services: Services) -> None:
     bench = Bench(f"{url}?heartbeat=17", app_id=f"app-{secrets.token_hex(4)}")
     other = Bench(url, app_id=f"app-{secrets.token_hex(4)}")

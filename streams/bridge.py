@@ -130,18 +130,21 @@ class Bridge(Service):
 
     async def _watch(self, subscription: Subscription, consumer: Consumer) -> None:
         """Ask for the queue's depth, and find out whether silence means an empty queue; raises :class:`Lost` if not."""
-        heard = -1
+        heard: int | None = None
         while True:
             with self._stage.work() as work, work.asks("rabbitmq", "RabbitMQ does not answer"):
                 depth = await subscription.depth()
             self._metrics.queue_messages.set(depth.messages)
-            if consumer.heard == heard and not consumer.open:
-                if not depth.consumers or (depth.messages and depth.consumers == 1):
+            # A queue may count its consumer only a moment after it has accepted it, so the first answer says nothing.
+            if heard is not None and not depth.consumers:
+                # A quorum queue that is deleted and declared again at once does not tell its consumers.
+                raise Lost("RabbitMQ has no consumer of the queue any more")
+            if consumer.heard == heard and not consumer.open and depth.messages:
+                if depth.consumers == 1:
                     raise Lost(f"nothing arrives although the queue holds {depth.messages} messages")
-                if depth.messages:
-                    # Another consumer may be the only one that RabbitMQ delivers to, or be preferred. If that is not
-                    # so, RabbitMQ has forgotten ours.
-                    await subscription.renew()
+                # Another consumer may be the only one that RabbitMQ delivers to, or be preferred. If that is not
+                # so, RabbitMQ has forgotten ours.
+                await subscription.renew()
             heard = consumer.heard
             await self._sleep(DEPTH_SECONDS)
             self._outage.ends()

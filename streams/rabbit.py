@@ -188,7 +188,12 @@ class _Subscription:
         """Ask how many messages and consumers the queue has."""
         with _lost():
             async with asyncio.timeout(ANSWER_SECONDS):
-                answer = await self._questions.queue_declare(self._queue, passive=True)
+                try:
+                    answer = await self._questions.queue_declare(self._queue, passive=True)
+                except ChannelNotFoundEntity:
+                    # A quorum queue does not always tell its consumers that it was deleted.
+                    self.queue_was_deleted = True
+                    raise
         return Depth(answer.message_count or 0, answer.consumer_count or 0)
 
     async def renew(self) -> None:
