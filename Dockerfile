@@ -38,12 +38,16 @@ WORKDIR /app
 # A number, so that Kubernetes can see that it is not root's; nothing in the image belongs to it.
 USER 10001:10001
 EXPOSE 8080 6066
-# Asks the one process that runs here, at its own port; slim images have no curl.
+# Asks the one process that runs here, where it serves its probes; slim images have no curl. Linux takes 0.0.0.0 and ::
+# for this machine.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD python -c "\
-import http.client, os; \
+import http.client; from os import getenv; \
 worker = b'faust' in open('/proc/1/cmdline', 'rb').read(); \
-port = os.getenv('WORKER_PORT') or 6066 if worker else os.getenv('EDGE_PORT') or 8080; \
-web = http.client.HTTPConnection('127.0.0.1', int(port), timeout=4); \
+port, host = getenv('WORKER_PORT') or 6066, '127.0.0.1'; \
+admin = int(getenv('ADMIN_PORT') or 0); \
+edge = admin or getenv('EDGE_PORT') or 8080, admin and getenv('ADMIN_HOST') or getenv('EDGE_HOST') or host; \
+port, host = (port, host) if worker else edge; \
+web = http.client.HTTPConnection(host, int(port), timeout=4); \
 web.request('GET', '/livez'); \
 raise SystemExit(web.getresponse().status != 200)"
 # No entry point and no shell: the command is process 1 and gets SIGTERM itself.

@@ -9,8 +9,8 @@ import structlog
 
 from edge.app import CannotListen, run
 from edge.settings import Settings, load
-from edge.telemetry import Turns, configure_logging
-from edge.turns import loop
+from edge.telemetry import TurnTimes, configure_logging
+from edge.turns import new_event_loop
 from runtime.output import Output
 from runtime.settings import BadSettings, unread_variables
 
@@ -26,8 +26,8 @@ def main() -> int:
         configure_logging(settings.log_level or "info", settings.log_format, output)
         for sentence in unread_variables(Settings):
             structlog.get_logger("edge").warning("settings.unread", why=sentence)
-        turns = Turns()
-        with asyncio.Runner(loop_factory=partial(loop, turns.note)) as runner:
+        turns = TurnTimes()
+        with asyncio.Runner(loop_factory=partial(new_event_loop, turns.note)) as runner:
             runner.run(run(settings, turns, output))
     except (BadSettings, CannotListen) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a sentence for whoever started it

@@ -97,7 +97,7 @@ def _interrupt(_number: int, _frame: object) -> NoReturn:
 
 
 def _run(environ: Mapping[str, str]) -> NoReturn:
-    port = _edge_port(environ)
+    port, admin_port = _edge_ports(environ)
     with Services(say=_say, environ=environ) as services:
         shows_posts = asyncio.run(_prepare_tables(services.postgres.url))
         worker_port = free_port()
@@ -105,6 +105,8 @@ def _run(environ: Mapping[str, str]) -> NoReturn:
             **environ,
             **services.environment,
             "EDGE_PORT": str(port),
+            # An edge reads .env, too, which this program does not: the environment wins.
+            "ADMIN_PORT": str(admin_port or 0),
             "PYTHONPATH": str(_ROOT),
             "PYTHONUNBUFFERED": "1",
         }
@@ -126,22 +128,34 @@ def _run(environ: Mapping[str, str]) -> NoReturn:
         parts += [Part(f"the {name}", child) for name, child in children.items()]
         with _started(children):
             _say(f"starting the {', the '.join(children)}; their logs are in {services.scratch} while this runs")
-            _await_ready(parts, {"worker": worker_port, "edge": port})
+            _await_ready(parts, {"worker": worker_port, "edge": admin_port or port})
             if shows_posts:
                 _await_post(parts, port)
-            _say(f"the worker's metrics are at http://127.0.0.1:{worker_port}/metrics; Ctrl-C ends it all")
+            _say(f"the worker's metrics are at http://127.0.0.1:{worker_port}/metrics")
+            _say(f"the edge's metrics are at http://127.0.0.1:{admin_port or port}/metrics; Ctrl-C ends it all")
             _say(f"ready: http://127.0.0.1:{port}/")
             while True:
                 _look_after(parts)
 
 
-def _edge_port(environ: Mapping[str, str]) -> int:
-    """Return the port that the edge is to listen on, which must be free."""
-    host, port = environ.get("EDGE_HOST") or "0.0.0.0", environ.get("EDGE_PORT") or "8080"
+def _edge_ports(environ: Mapping[str, str]) -> tuple[int, int | None]:
+    """Return the ports that the edge is to listen on, for clients and, if it has one, for operators."""
+    host, admin = environ.get("EDGE_HOST") or "0.0.0.0", environ.get("ADMIN_PORT") or "0"
+    port = _free_port_of("EDGE_PORT", environ.get("EDGE_PORT") or "8080", host, example=8081)
+    if admin == "0":
+        return port, None
+    admin_port = _free_port_of("ADMIN_PORT", admin, environ.get("ADMIN_HOST") or host, example=9091)
+    if admin_port == port:
+        raise RunError(f"ADMIN_PORT must be another port than EDGE_PORT, and both are {port}")
+    return port, admin_port
+
+
+def _free_port_of(name: str, port: str, host: str, *, example: int) -> int:
+    """Read a port that must be free."""
     if not (port.isascii() and port.isdigit() and 0 < int(port) <= 65_535):
-        raise RunError(f"EDGE_PORT must be a port from 1 to 65535, and is {port!r}")
+        raise RunError(f"{name} must be a port from 1 to 65535, and is {port!r}")
     if not is_free(host, int(port)):
-        raise RunError(f"port {port} is taken by another program; choose another: make run EDGE_PORT=8081")
+        raise RunError(f"port {port} is taken by another program; choose another: make run {name}={example}")
     return int(port)
 
 

@@ -162,6 +162,22 @@ def test_the_edge_runs_with_a_published_port_and_the_example_environment(image: 
         assert ends_well(edge), edge.tail()
 
 
+def test_its_health_check_asks_where_an_edge_serves_its_probes(image: str, tmp_path: Path) -> None:
+    """With ``ADMIN_PORT`` the clients' port has none; a container that runs is a healthy one."""
+    port, admin_port = free_port(), free_port()
+    options = (
+        f"--publish=127.0.0.1:{port}:8080",
+        f"--publish=127.0.0.1:{admin_port}:8081",
+        "--env-file=.env.example",
+        "--env=ADMIN_PORT=8081",
+    )
+    with running(image, options=options, log=tmp_path / "edge.log") as edge:
+        assert answers(admin_port, "/livez")
+        assert not answers(port, "/livez")
+        assert answers(port, "/")
+        assert ends_well(edge), edge.tail()
+
+
 def test_a_post_reaches_a_client_through_both_processes(
     image: str, services: Services, product: dict[str, str], tmp_path: Path
 ) -> None:

@@ -159,8 +159,10 @@ def gone(processes: list[psutil.Process], within: float = _END_SECONDS) -> bool:
 async def test_two_runs_side_by_side_show_posts_until_a_signal_ends_them_without_a_trace(
     run: Runner, folder: Path, number: signal.Signals
 ) -> None:
-    async with run() as first, run() as second:
-        for each in (first, second):
+    admin_port = free_port()
+    async with run() as first, run(ADMIN_PORT=str(admin_port)) as second:
+        for each, port in ((first, first.port), (second, admin_port)):
+            await each.line(f"the edge's metrics are at http://127.0.0.1:{port}/metrics; ")
             await each.line(f"ready: http://127.0.0.1:{each.port}/$")
         assert set(await some_posts(first.port, 3) + await some_posts(second.port, 3)) <= set(posts_service.USERS)
         families = first.family() + second.family()
@@ -210,11 +212,11 @@ async def test_all_processes_end_when_the_run_is_killed(run: Runner) -> None:
 async def test_a_taken_port_is_one_sentence_and_nothing_is_started(run: Runner, folder: Path) -> None:
     taken = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", free_port())
     port = taken.sockets[0].getsockname()[1]
-    async with run(port=port) as refused:
-        assert await refused.exit_code() == 1
-        assert refused.lines == [
-            f"run: port {port} is taken by another program; choose another: make run EDGE_PORT=8081"
-        ]
+    sentence = f"run: port {port} is taken by another program; choose another: make run "
+    async with run(port=port) as refused, run(ADMIN_PORT=str(port)) as refused_too:
+        assert [await each.exit_code() for each in (refused, refused_too)] == [1, 1]
+        assert refused.lines == [f"{sentence}EDGE_PORT=8081"]
+        assert refused_too.lines == [f"{sentence}ADMIN_PORT=9091"]
     taken.close()
     await taken.wait_closed()
     assert left_in(folder) == []
@@ -225,6 +227,7 @@ async def test_a_taken_port_is_one_sentence_and_nothing_is_started(run: Runner, 
     [
         ("AMQP_URL", "amqp://me:hush@127.0.0.1:{port}/", "run: RabbitMQ at 127.0.0.1:{port} does not answer within "),
         ("DATABASE_URL", "postgres://", "run: DATABASE_URL is not a URL with a host and a port"),
+        ("ADMIN_PORT", "http", "run: ADMIN_PORT must be a port from 1 to 65535, and is 'http'"),
         ("POSTCAST_SERVICES", "magic", "run: POSTCAST_SERVICES must be containers, processes or unset"),
     ],
 )

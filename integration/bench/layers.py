@@ -54,8 +54,8 @@ async def _take(request: web.Request) -> web.Response:
     assert http.transport is not None
     transport, entrance = http.transport, http.transport.get_protocol()
     assert isinstance(entrance, Entrance)
-    entrance.let_go()
-    http.let_go(_Bare())
+    entrance.hand_over()
+    http.hand_over(_Bare())
     transport.write(UPGRADED)
     return web.Response()
 
