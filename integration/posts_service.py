@@ -21,6 +21,7 @@ import asyncpg
 from aio_pika.abc import AbstractChannel
 from aiormq import Channel
 from aiormq.abc import ChannelFrame
+from aiormq.exceptions import ChannelInvalidStateError
 from pamqp import commands
 from pamqp.base import Frame
 from pamqp.body import ContentBody
@@ -185,7 +186,8 @@ async def _post_for_ever(amqp_url: str, database_url: str, queue: str) -> None:
     while True:
         try:
             await _post_while_connected(amqp_url, database_url, queue, chance)
-        except NOT_READY as error:
+        # The last is what a channel raises whose connection RabbitMQ has ended.
+        except (*NOT_READY, ChannelInvalidStateError) as error:
             print(f"posts: lost a connection, will try again: {error}", file=sys.stderr, flush=True)
             await asyncio.sleep(_RETRY_SECONDS)
 
@@ -195,7 +197,7 @@ async def _post_while_connected(amqp_url: str, database_url: str, queue: str, ch
     try:
         users = [int(row["id"]) for row in await connection.fetch("SELECT id FROM users ORDER BY id")]
         async with await aio_pika.connect(amqp_url) as broker:
-            channel = await _channel_to(broker, queue)
+            channel = await channel_to(broker, queue)
             while True:
                 ids = await insert_posts(connection, [demo_post(users, chance)])
                 await announce(channel, [str(id_).encode("ascii") for id_ in ids], queue)
@@ -205,7 +207,7 @@ async def _post_while_connected(amqp_url: str, database_url: str, queue: str, ch
         await connection.close(timeout=_RETRY_SECONDS)
 
 
-async def _channel_to(broker: aio_pika.abc.AbstractConnection, queue: str) -> AbstractChannel:
+async def channel_to(broker: aio_pika.abc.AbstractConnection, queue: str) -> AbstractChannel:
     """Open a channel and declare the queue; one that is there already in another form is used as it is."""
     channel = await broker.channel(publisher_confirms=False)
     try:
