@@ -35,6 +35,11 @@ RABBITMQ_IMAGE: Final = "rabbitmq:4.2.1"
 POSTGRES_IMAGE: Final = "postgres:18.1"
 KAFKA_IMAGE: Final = "apache/kafka:4.1.2"
 
+TRANSIENT_QUEUES: Final = "-rabbit permit_deprecated_features #{transient_nonexcl_queues=>true}"
+"""From 4.3 on RabbitMQ refuses a queue that is neither durable nor exclusive unless permitted, and that is the replaced
+system's queue. An older release does not know the setting: among these arguments it ignores it, while in rabbitmq.conf
+it would refuse to start."""
+
 _ENGINE_SECONDS: Final = 60
 """How long the engine may be silent in one answer, between two steps of a pull too: a registry that cannot be
 reached is noticed by then, and a slow one is still making progress."""
@@ -204,12 +209,7 @@ def rabbitmq(image: str) -> ContainerService:
         environment={
             "RABBITMQ_DEFAULT_USER": USER,
             "RABBITMQ_DEFAULT_PASS": PASSWORD,
-            # From 4.3 on a queue that is neither durable nor exclusive is refused unless permitted, and that is
-            # the replaced system's queue. An older release does not know the setting: given this way it ignores
-            # it, while in rabbitmq.conf it would refuse to start.
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
-                "-rabbit permit_deprecated_features #{transient_nonexcl_queues=>true}"
-            ),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": TRANSIENT_QUEUES,
         },
     )
 

@@ -41,7 +41,6 @@ USERS: Final = (
     "mothandlamp",
 )
 
-_SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _MARK: Final = "Made by the demo of Postcast: free to be written to"
 _FRAME_BYTES: Final = 64 * 1024
 """Into what a long body is cut: half of the largest frame that RabbitMQ agrees to unless it is told otherwise."""
@@ -79,15 +78,8 @@ async def create_tables(connection: asyncpg.Connection) -> None:
 
     ``likes`` refers to ``posts`` by ``user_id`` and to ``users`` by ``post_id`` in the original.
     """
-    await connection.execute(_SCHEMA.read_text("utf-8"))
-    swapped = await connection.fetch(
-        "SELECT conname FROM pg_constraint WHERE conrelid = 'likes'::regclass AND contype = 'f'"
-    )
-    for row in swapped:
-        await connection.execute(f'ALTER TABLE likes DROP CONSTRAINT "{row["conname"]}"')
-    await connection.executemany(
-        "INSERT INTO users (username, password_hash) VALUES ($1, 'nobody logs in here')", [(name,) for name in USERS]
-    )
+    for name in ("schema.sql", "demo.sql"):
+        await connection.execute(Path(__file__).with_name(name).read_text("utf-8"))
 
 
 async def insert_posts(connection: asyncpg.Connection, posts: Sequence[NewPost]) -> list[int]:
