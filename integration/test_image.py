@@ -7,6 +7,7 @@ backing services are found at the same addresses whichever way they are run.
 import asyncio
 import json
 import os
+import re
 import secrets
 import subprocess
 import time
@@ -24,10 +25,11 @@ import pytest
 import websockets
 
 from integration.child import Child
-from integration.image import docker
+from integration.image import ROOT, docker
 from integration.ports import free_port
 from integration.posts_service import NewPost, announce, declare_queue, insert_posts
 from integration.services import Services
+from runtime import __version__
 from tests.strict import StrictConnection
 
 WORKER: Final = ("faust", "-q", "-A", "streams.app", "worker", "-l", "info")
@@ -104,8 +106,22 @@ def test_its_user_is_nobody_and_owns_nothing(image: str) -> None:
 
 def test_it_holds_only_what_runs(image: str) -> None:
     """No tests, no secrets, no history; and nothing to install more with."""
-    assert docker("run", "--rm", image, "ls", "-A", "/app").split() == ["LICENSE", "edge", "runtime", "streams"]
+    assert docker("run", "--rm", image, "ls", "-A", "/app").split() == [
+        *(".env.example", "LICENSE", "edge", "runtime", "streams")
+    ]
     assert "No module named pip" in docker("run", "--rm", image, "python", "-m", "pip", code=1)
+
+
+def test_it_says_which_release_it_is_and_explains_its_settings(image: str) -> None:
+    """The link to the example environment leads to it here, too."""
+    assert re.fullmatch(
+        rf"postcast {__version__} \(image\), Python [\d.]+",
+        docker("run", "--rm", image, "python", "-m", "edge", "--version"),
+    )
+    assert (
+        docker("run", "--rm", image, "python", "-m", "streams", "--settings")
+        == (ROOT / ".env.example").read_text("utf-8").strip()
+    )
 
 
 @pytest.mark.parametrize(("command", "variable"), [((), "KAFKA_URL"), (WORKER, "AMQP_URL")], ids=["edge", "worker"])
