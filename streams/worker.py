@@ -147,6 +147,9 @@ def create_app(settings: Settings, checkpoint: Callable[[str], None] = lambda _:
         broker_session_timeout=6,
         broker_heartbeat_interval=1,
         broker_rebalance_timeout=15,
+        # An answer that got lost, of a new connection for instance, holds up the consumer for so long. Faust's 90 s are
+        # more than the watchdog waits; joining the group takes as long as a rebalance may.
+        broker_request_timeout=20,
         broker_max_poll_interval=3600,
         consumer_auto_offset_reset="earliest",
         # How soon added partitions are read, and a partition's loss of its leader, or of its leader's office, is known.
