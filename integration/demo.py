@@ -3,6 +3,7 @@
 While a demo runs, a file in its scratch folder says where its services are; ``make post`` looks for such files.
 """
 
+import contextlib
 import json
 import os
 import tempfile
@@ -58,9 +59,10 @@ class Demo:
     @classmethod
     def _all(cls) -> Iterator[Self]:
         for file in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*/{_FILE}"):
-            # Anybody may put a file there; and a demo that was killed leaves its folder behind.
-            if file.stat().st_uid == os.geteuid() and psutil.pid_exists((demo := cls._read(file)).pid):
-                yield demo
+            with contextlib.suppress(FileNotFoundError):  # it ends just now
+                # Anybody may put a file there; and a demo that was killed leaves its folder behind.
+                if file.stat().st_uid == os.geteuid() and psutil.pid_exists((demo := cls._read(file)).pid):
+                    yield demo
 
     @classmethod
     def _read(cls, file: Path) -> Self:
