@@ -2,7 +2,7 @@
 #
 #   docker build -t postcast .
 #   docker run -p 8080:8080 --env-file .env postcast
-#   docker run --env-file .env postcast faust -A streams.app worker -l info
+#   docker run --env-file .env postcast faust -q -A streams.app worker -l info
 #
 # Any Debian with `python` 3.11 or newer, its venv module and pip can be the base.
 ARG PYTHON_IMAGE=python:3.13-slim
@@ -19,7 +19,7 @@ RUN python -m venv --without-pip /opt/postcast \
 # since nothing in an image changes.
 RUN find /opt/postcast -name '*.so' -exec strip --strip-unneeded {} + \
     && python -m compileall -q --invalidation-mode unchecked-hash /opt/postcast
-COPY LICENSE /app/
+COPY LICENSE .env.example /app/
 COPY streams /app/streams
 COPY edge /app/edge
 COPY runtime /app/runtime
@@ -28,12 +28,16 @@ RUN python -m compileall -q --invalidation-mode unchecked-hash /app \
     && chmod -R a+rX /app
 
 FROM ${PYTHON_IMAGE}
+# What is built, for the log's first line and for --version: --build-arg REVISION=$(git rev-parse --short HEAD)
+ARG REVISION=
 LABEL org.opencontainers.image.title="postcast" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.description="Events on a queue, shown live to everyone" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/postcast /opt/postcast
 COPY --from=build /app /app
-ENV PATH=/opt/postcast/bin:$PATH PYTHONUNBUFFERED=1
+ENV PATH=/opt/postcast/bin:$PATH PYTHONUNBUFFERED=1 POSTCAST_BUILD="image${REVISION:+ $REVISION}"
 WORKDIR /app
 # A number, so that Kubernetes can see that it is not root's; nothing in the image belongs to it.
 USER 10001:10001

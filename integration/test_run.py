@@ -13,6 +13,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import aio_pika
+import asyncpg
 import psutil
 import pytest
 from websockets.asyncio.client import connect
@@ -198,6 +200,50 @@ async def test_a_part_that_ends_is_started_again_three_times_and_then_all_ends(r
         assert await running.exit_code(within=_END_SECONDS) == 1
         assert gone(families)
     assert left_in(folder) == []
+
+
+async def test_what_is_said_at_the_end_of_the_start_can_be_tried_also_after_a_restart_of_rabbitmq(
+    run: Runner, folder: Path
+) -> None:
+    """With plain processes, of which a test finds RabbitMQ's."""
+    async with run(POSTCAST_SERVICES="processes") as running:
+        await running.line("  end ")
+        told = dict(re.findall(r"^  (\w[\w ]*?) {2,}(.+)$", "\n".join(running.lines), re.MULTILINE))
+        assert re.fullmatch(r"curl (http://[\d.:]+/readyz) .*", told["worker"])
+        assert told["your post"] == f'make post EDGE_PORT={running.port} TEXT="Hello"'
+        connection = await asyncpg.connect(told["PostgreSQL"])
+        await connection.close()
+        broker = await aio_pika.connect(told["RabbitMQ"].split()[0])
+        await broker.close()
+        await post("it's “mine”", running.port, folder)
+        await until_shown("it's “mine”", running.port)
+
+        (rabbitmq,) = (child for child in running.family() if child.name() == "beam.smp")
+        rabbitmq.kill()
+        await running.line(r"RabbitMQ ended by itself and was started again \(1 of 3\)$")
+        await post("after the restart", running.port, folder)
+        await until_shown("after the restart", running.port)
+        assert [line for line in running.lines if re.match("the .* ended", line)] == []
+
+
+async def post(text: str, port: int, folder: Path) -> None:
+    """Publish as ``make post`` does."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "integration.post", text),
+        env={**os.environ, "EDGE_PORT": str(port), "TMPDIR": str(folder)},
+    )
+    assert await process.wait() == 0
+
+
+async def until_shown(text: str, port: int) -> None:
+    """Return when the edge shows a post with this text."""
+    async with (
+        asyncio.timeout(PATIENCE),
+        connect(f"ws://127.0.0.1:{port}/?history=20", create_connection=StrictConnection) as client,
+    ):
+        async for message in client:
+            if json.loads(message)["payload"].get("description") == text:
+                return
 
 
 async def test_all_processes_end_when_the_run_is_killed(run: Runner) -> None:

@@ -274,7 +274,7 @@ def test_both_run_the_contracts_commands_from_one_image() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert KUSTOMIZATION["images"] == [{"name": "postcast", "newTag": version}]
     assert {component: (container(component)["image"], container(component)["args"]) for component in COMPONENTS} == {
-        "streams": ("postcast", ["faust", "-A", "streams.app", "worker", "-l", "info"]),
+        "streams": ("postcast", ["faust", "-q", "-A", "streams.app", "worker", "-l", "info"]),
         "edge": ("postcast", ["python", "-m", "edge"]),
     }
     (command,) = re.findall(r"^CMD (.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)

@@ -45,6 +45,7 @@ def test_ends_well_when_told_to_stop(number: signal.Signals) -> None:
     with start(ENVIRONMENT) as process:
         try:
             assert process.stdout is not None
+            assert json.loads(process.stdout.readline())["event"] == "process.started"
             while "edge.listening" not in process.stdout.readline():
                 pass
             process.send_signal(number)
@@ -61,7 +62,7 @@ def test_says_what_is_wrong_and_does_not_start() -> None:
         output, errors = process.communicate(timeout=10)
     assert (process.returncode, output) == (1, "")
     first, second = errors.splitlines()
-    assert first == "KAFKA_URL is missing; .env.example says what it is."
+    assert first == "KAFKA_URL is missing; python -m edge --settings says what it is."
     assert second.startswith("EDGE_PORT is wrong: ")
 
 

@@ -80,7 +80,7 @@ def test_several_brokers(environment: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "sentence"),
     [
-        ("KAFKA_URL", "", "KAFKA_URL is missing; .env.example says what it is."),
+        ("KAFKA_URL", "", "KAFKA_URL is missing; python -m edge --settings says what it is."),
         *(
             (
                 "KAFKA_URL",
