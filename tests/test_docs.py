@@ -11,6 +11,7 @@ from typing import ClassVar, Final, get_args
 import pytest
 from prometheus_client import CollectorRegistry
 
+from edge.admin import Admin
 from edge.clients.codes import CLOSES, CUTS
 from edge.fanout.hub import Hub
 from edge.feed.log import Log
@@ -18,7 +19,7 @@ from edge.feed.position import Cursor, Reason, before, stamp_of
 from edge.page import live_page
 from edge.server import Server
 from edge.telemetry import Metrics as EdgeMetrics
-from edge.telemetry import Turns
+from edge.telemetry import TurnTimes
 from edge.wire.messages import message, with_cursor
 from streams.announcement import NOT_AN_ID
 from streams.contract import Millis, Offset, Partition, PostId, dead_letter, decode_feed, encode_dead
@@ -165,7 +166,9 @@ def metrics() -> set[str]:
     """Return the metrics' names as a query needs them; a histogram's without its endings."""
     worker = CollectorRegistry()
     StreamsMetrics(worker, Progress(time.monotonic))
-    edge_registry = EdgeMetrics(*parts_of_an_edge(), Feed(), gate(), Turns(), closes={}, output=Feed()).registry()
+    edge_registry = EdgeMetrics(
+        *parts_of_an_edge(), Feed(), gate(), TurnTimes(), admin=gate(), closes={}, output=Feed()
+    ).registry()
     families = [*worker.collect(), *edge_registry.collect()]
     endings = {"counter": "_total", "info": "_info"}
     return {family.name + endings.get(family.type, "") for family in families if not family.name.startswith("process_")}
@@ -221,13 +224,13 @@ def test_every_path_that_is_named_is_served(page: Path) -> None:
         hub=hub,
         feed=Feed(),
         page=live_page(),
-        registry=CollectorRegistry(),
         join_seconds=1,
         compression=True,
         gate=gate(),
         closes=Counter(),
     )
-    served = {resource.canonical for resource in server.application().router.resources()}
+    admin = Admin(server.readiness, CollectorRegistry())
+    served = {resource.canonical for resource in server.application(admin.routes()).router.resources()}
     assert {span for span in spans(prose(page)) if re.fullmatch(r"/[a-z]*", span)} <= served
 
 

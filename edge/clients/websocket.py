@@ -18,7 +18,7 @@ from typing import Final
 import structlog
 
 from edge.access.entrance import Gate
-from edge.access.limits import Place
+from edge.access.limits import Slot
 from edge.clients.codes import CLOSES, CUTS
 from edge.fanout.ending import End
 from edge.fanout.hub import Hub
@@ -61,10 +61,10 @@ class WebSocket(asyncio.Protocol):
         "_has_failed",
         "_loop",
         "_peer",
-        "_place",
         "_pong",
         "_reader",
         "_session",
+        "_slot",
         "_started",
         "_transport",
         "close_by",
@@ -74,14 +74,14 @@ class WebSocket(asyncio.Protocol):
     )
 
     def __init__(
-        self, around: Surroundings, transport: asyncio.Transport, reader: Reader, *, peer: str, place: Place
+        self, around: Surroundings, transport: asyncio.Transport, reader: Reader, *, peer: str, slot: Slot
     ) -> None:
         self._around = around
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._reader = reader
         self._peer = peer
-        self._place = place
+        self._slot = slot
         self._has_closed = False
         """Whether a close was written, or the connection is lost: nothing more is written."""
         self._has_failed = False
@@ -199,7 +199,7 @@ class WebSocket(asyncio.Protocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         """Forget the client; write no more, since the socket's number is somebody else's soon."""
         self._has_closed = self._has_failed = True
-        self._around.gate.census.leave(self._place)
+        self._around.gate.census.leave(self._slot)
         client, self._client = self._client, None
         if client is not None:
             client.leave()

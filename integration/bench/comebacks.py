@@ -1,9 +1,10 @@
 """Clients that come, so many a second, and take what they are sent; many of them at random places of a full log.
 
 ``python -m integration.bench.comebacks PORT RATE POSTS`` offers compression for each client, and asks for the last
-posts, a random number of them up to ``POSTS``; clients are plain where that is 0. Told ``{"come": n, "seconds": s}`` so many
-come, and all read until those seconds are over. The answer has ``clients``, how many have come in all, ``served``, how
-many have got anything behind their 101, ``closed``, how many the server has closed, and ``bytes``, what all have got.
+posts, a random number of them up to ``POSTS``; clients are plain where that is 0. Told ``{"come": n, "seconds": s}`` so
+many come, and all read until those seconds are over. The answer has ``clients``, how many have come in all, ``served``,
+how many have got anything behind their 101, ``closed``, how many the server has closed, and ``bytes``, what all have
+got.
 """
 
 import os

@@ -12,6 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from edge.access.entrance import Gate
+from edge.admin import Admin
 from edge.clients.writing import write_each
 from edge.fanout.deadlines import Patience
 from edge.fanout.hub import Hub
@@ -19,7 +20,7 @@ from edge.feed.log import Log
 from edge.feed.position import Reason
 from edge.page import live_page
 from edge.server import Server
-from edge.telemetry import Metrics, Turns
+from edge.telemetry import Metrics, TurnTimes
 from edge.wire.closing import By
 from streams.contract import Offset
 from tests.edge.kit.listening import gate, listening
@@ -97,6 +98,7 @@ class Edge:
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.gate = through or gate()
+        self.admin_gate = gate()
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
         self.hub = Hub(self.log, write_bytes=1 << 16, write_each=write_each, patience=patience, loop=self.loop)
@@ -107,14 +109,22 @@ class Edge:
             hub=self.hub,
             feed=self.feed,
             page=live_page(),
-            registry=Metrics(
-                self.log, self.hub, self.feed, self.gate, Turns(), closes=self.closes, output=self.feed
-            ).registry(),
             join_seconds=join_seconds,
             compression=compression,
             gate=self.gate,
             closes=self.closes,
         )
+        metrics = Metrics(
+            self.log,
+            self.hub,
+            self.feed,
+            self.gate,
+            TurnTimes(),
+            admin=self.admin_gate,
+            closes=self.closes,
+            output=self.feed,
+        )
+        self.admin = Admin(self.server.readiness, metrics.registry())
         self.port = 0
 
     def connect(
@@ -156,7 +166,7 @@ async def serving(
 ) -> AsyncIterator[Edge]:
     """Serve meanwhile."""
     edge = Edge(join_seconds, compression=compression, through=through, patience=patience)
-    async with listening(edge.server.application(), edge.gate) as edge.port, asyncio.timeout(5):
+    async with listening(edge.server.application(edge.admin.routes()), edge.gate) as edge.port, asyncio.timeout(5):
         yield edge
         await edge.server.drain(5)
 
