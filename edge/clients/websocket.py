@@ -21,6 +21,7 @@ from edge.fanout.hub import Hub
 from edge.fanout.link import Client
 from edge.fanout.member import Member
 from edge.fanout.session import Session
+from edge.feed.position import place_of
 from edge.wire.allowance import EARLY, Violation
 from edge.wire.closing import CUT, NO_CODE, Disconnect, answer_to
 from edge.wire.events import Close, Message, Ping
@@ -102,7 +103,9 @@ class WebSocket(asyncio.Protocol):
         if not transport.is_reading():
             transport.resume_reading()
         transport.write(answer)
-        _logger.info("session.opened", peer=self._peer, encoding=session.encoding.name, position=session.position)
+        _logger.info(
+            "session.opened", peer=self._peer, encoding=session.encoding.name, offset=place_of(session.position)[0]
+        )
         try:
             self._member = self._around.hub.join(session, self)
         except Exception:

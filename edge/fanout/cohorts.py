@@ -99,8 +99,8 @@ class Cohorts(Generic[C]):
     @property
     def waiting(self) -> int:
         """How many have not been sent all that there is."""
-        held = sum(1 for client in self._held if client.session.position < self.head)
-        return held + len(self._greeted) + sum(map(len, chain(self._line, *self._lagging.values())))
+        held = {entry[2] for entry in self._held_at if entry[0] < self.head and self._is_held_at(entry)}
+        return len(held) + len(self._greeted) + sum(map(len, chain(self._line, *self._lagging.values())))
 
     def begin(self, head: Position) -> None:
         """Forget everybody but those that are held, and where these were; the head is here from now on."""
@@ -143,10 +143,15 @@ class Cohorts(Generic[C]):
         else:
             there.append(cohort)
 
-    def hold(self, client: C) -> None:
-        """Keep a client apart until it is placed again, or, if it is held already, where it is now."""
+    def hold(self, client: C, *, is_comparable: bool = True) -> None:
+        """Keep a client apart until it is placed again, or, if it is held already, where it is now.
+
+        Its position says nothing about the log as it is now unless it ``is_comparable``.
+        """
         self.remove(client)
         self._held.add(client)
+        if not is_comparable:
+            return
         heappush(self._held_at, (client.session.position, next(self._entries), client))
         if len(self._held_at) > 2 * len(self._held) + self._most:
             self._held_at = list({entry[2]: entry for entry in self._held_at if self._is_held_at(entry)}.values())

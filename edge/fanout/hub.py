@@ -116,7 +116,7 @@ class Hub:
     def hold(self, member: Member) -> None:
         """Send a client nothing until :meth:`release`."""
         if member.session.disconnect is None:
-            self._cohorts.hold(member)
+            self._cohorts.hold(member, is_comparable=member.gap is self._gap)
 
     def release(self, member: Member) -> None:
         """Go on with a client whose unsent bytes are gone."""
@@ -180,7 +180,8 @@ class Hub:
         """Whether the newest gap can be told: with a cursor by which a topic that is made anew later is noticed."""
         gap, log = self._gap, self._log
         if gap is not None and not gap.cursor and log.shows_what_comes:
-            gap.cursor = str(log.cursor_at(max(gap.position, log.tail)))
+            gap.position = log.start
+            gap.cursor = str(log.cursor_at(max(log.start, log.tail)))
         return gap is None or bool(gap.cursor)
 
     def _move(self, member: Member) -> None:
@@ -259,6 +260,10 @@ class Hub:
             return
         chunk = self._log.read(cohort.position, cohort.encoding, self._write_bytes)
         cohort.move_on(chunk)
+        if not chunk.data:
+            # The records behind it show nothing.
+            self._cohorts.settle(cohort)
+            return
         sent = len(clients)
         for key, rest in self._write_each(cohort.keys, chunk.data):
             # Its link keeps the rest, and has the client held: it is in the cohort no longer. A lost one keeps nothing.

@@ -15,6 +15,7 @@ class Gap:
     """Where everybody goes on after a gap in the feed, why, and what tells of it: once for each encoding."""
 
     position: Position
+    """Final once there is a cursor."""
     reason: Reason
     cursor: str = ""
     """Empty until there is a cursor to go on from."""

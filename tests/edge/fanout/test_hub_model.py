@@ -13,13 +13,12 @@ from edge.fanout.link import Patience
 from edge.fanout.member import Member
 from edge.fanout.session import FELL_BEHIND, INTERRUPTED, SHUTDOWN, Session
 from edge.feed.log import Log
-from edge.feed.position import Position
 from edge.wire.closing import Disconnect
 from edge.wire.encoding import Encoding
 from edge.wire.websocket_encodings import ENCODINGS, PLAIN
 from streams.contract import Offset
 from tests.edge.kit.lines import Line, Turns, hub_of
-from tests.edge.kit.records import messages, record
+from tests.edge.kit.records import everything, ids, messages, record
 
 # A log that holds some five records of a post, and a client that is sent two posts at a time.
 LOG_BYTES = 5_000
@@ -57,17 +56,21 @@ class Clients(RuleBasedStateMachine):
         self.log.begin(Offset(0), Offset(0))
         self.turns = Turns()
         self.hub = hub_of(self.log, self.turns, WRITE_BYTES)
-        self.shown: list[int] = []
+        self.posts = 0
+        """How many posts there have been; each has its number."""
+        self.known: list[int] = []
+        """One that the newest record of the log had; none where there is no record."""
         self.clients: list[Client] = []
         self.gone: list[Client] = []
 
     @rule(encoding=st.sampled_from(ENCODINGS), back=st.integers(0, 8), room=st.sampled_from([0, 200, float("inf")]))
     def comes(self, encoding: Encoding, back: int, room: float) -> None:
         """Join somewhere between the tail and the head; who asks for cursors is greeted."""
-        position = Position(max(self.log.tail, self.log.head - back))
+        position = self.log.back(self.log.head, back)
         greeting = encoding.welcome("c") if encoding.has_cursor else b""
         line = Line(self.turns, room)
-        self.clients.append(Client(self.hub, Session(position, encoding, greeting), line, self.shown[position:]))
+        due = ids(everything(self.log, position))
+        self.clients.append(Client(self.hub, Session(position, encoding, greeting), line, due))
 
     @rule(back=st.integers(0, 8))
     def crowd_comes(self, back: int) -> None:
@@ -77,14 +80,15 @@ class Clients(RuleBasedStateMachine):
 
     @rule(count=st.integers(0, 4))
     def record(self, count: int) -> None:
-        """Append a record, perhaps one that shows nothing."""
+        """Append a record, perhaps one that shows nothing: none of it is new, or it is only read."""
         assert self.log.next_offset is not None
-        posts = range(len(self.shown) + 1, len(self.shown) + count + 1)
-        self.shown += posts
+        posts = range(self.posts + 1, self.posts + count + 1)
+        self.posts += count
         for client in self.clients:
-            if client.session.disconnect is None:
+            if client.session.disconnect is None and self.log.shows_what_comes:
                 client.due += posts
-        self.log.append(self.log.next_offset, record(*posts))
+        self.log.append(self.log.next_offset, record(*posts, *self.known))
+        self.known = list(posts)[-1:] or self.known
         self.hub.publish()
 
     @precondition(lambda self: self.clients)
@@ -127,12 +131,20 @@ class Clients(RuleBasedStateMachine):
         """Have the loop go round."""
         self.turns.turn()
 
-    @rule()
-    def gap(self) -> None:
-        """Interrupt the feed: what was due is due no more, also to who cannot be told."""
+    @rule(offer_from=st.one_of(st.none(), st.integers(0, 2)))
+    def gap(self, offer_from: int | None) -> None:
+        """Interrupt the feed: what was due is due no more, also to who cannot be told.
+
+        Offsets go on behind a hole, or are those of a topic that was made anew and has fewer records; of these some may
+        have to be read before any is shown.
+        """
         assert self.log.next_offset is not None
-        again = Offset(self.log.next_offset + 5)
-        self.log.begin(again, again)
+        if offer_from is None:
+            again = Offset(self.log.next_offset + 5)
+            self.log.begin(again, again)
+        else:
+            self.log.begin(Offset(0), Offset(offer_from))
+        self.known = []
         for client in self.clients:
             client.due = list(client.got)
         self.hub.interrupt("interrupted")
@@ -160,6 +172,8 @@ class Clients(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """In the end all sockets drain, the loop turns, and everybody has all that is due, or was closed."""
+        while not self.log.shows_what_comes:
+            self.record(1)
         for client in self.clients:
             client.line.room = float("inf")
             if client.line.unsent_since is not None:
