@@ -6,6 +6,7 @@ close code. Between them there is no third way to fail.
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Final, Protocol
 
@@ -22,7 +23,7 @@ from edge.fanout.hub import Hub
 from edge.fanout.session import SHUTDOWN, Session
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Gap, Resume
-from edge.page import Page
+from edge.page import File, Page
 from edge.wire.deflate import BadHeader, agreement
 from edge.wire.handshake import VERSION, Rejected, answer, fault_in, is_asked_for, tokens
 from edge.wire.websocket import Reader
@@ -114,6 +115,7 @@ class Server:
                 web.get("/livez", self._livez),
                 web.get("/readyz", self._readyz),
                 web.get("/metrics", self._metrics),
+                *(web.get(path, partial(_send, file)) for path, file in self._page.items() if path != "/"),
             ]
         )
         return application
@@ -137,8 +139,7 @@ class Server:
     async def _root(self, request: web.Request) -> web.StreamResponse:
         """Give a browser the page, and a client its WebSocket."""
         if not is_asked_for(request.method, request.version, request.headers):
-            page = self._page
-            return web.Response(body=page.body, content_type="text/html", charset="utf-8", headers=page.headers)
+            return await _send(self._page["/"], request)
         fault = fault_in(request.headers)
         return await self._let_in(request) if fault is None else _refuse(fault)
 
@@ -242,6 +243,15 @@ class Server:
         if isinstance(found, Resume):
             return resumed(wish, self._log, found)
         return at_end(wish, self._log, end, found if isinstance(found, Gap) else None)
+
+
+async def _send(file: File, request: web.Request) -> web.Response:
+    """Send a file of the page, or say that the browser has it."""
+    known = {each.value for each in request.if_none_match or ()}
+    headers = {**file.headers, "ETag": f'"{file.etag}"'}
+    if not known.isdisjoint(("*", file.etag)):
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return web.Response(body=file.body, content_type=file.media_type, charset="utf-8", headers=headers)
 
 
 def _refuse(rejected: Rejected) -> web.Response:

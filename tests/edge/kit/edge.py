@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -133,9 +133,10 @@ class Edge:
             create_connection=StrictConnection,
         )
 
-    async def get(self, path: str) -> tuple[int, str, Any]:
+    async def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, str, Any]:
         """Ask as a browser does."""
-        async with aiohttp.ClientSession() as browser, browser.get(f"http://127.0.0.1:{self.port}{path}") as response:
+        url = f"http://127.0.0.1:{self.port}{path}"
+        async with aiohttp.ClientSession() as browser, browser.get(url, headers=headers) as response:
             return response.status, await response.text(), response.headers
 
 
