@@ -1,7 +1,8 @@
 """The demo's other half: takes a post that is written on the page, and draws the pictures of all demo posts.
 
 ``python -m integration.composer`` serves both on loopback, to the page of one edge alone. A post goes the real way: it
-is inserted into the database and announced on the queue. None of this is part of the product.
+is inserted into the database and announced on the queue. None of this is part of the product. (In a container
+``DEMO_HOST`` must be 0.0.0.0, and the port be published on loopback.)
 """
 
 import asyncio
@@ -156,8 +157,9 @@ async def _main(environ: Mapping[str, str]) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     runner = web.AppRunner(application(origins(int(environ["EDGE_PORT"])), publishing), access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", int(environ["DEMO_PORT"])).start()
-    print(f"composer: listening on 127.0.0.1:{environ['DEMO_PORT']}", flush=True)
+    host, port = environ.get("DEMO_HOST", "127.0.0.1"), int(environ["DEMO_PORT"])
+    await web.TCPSite(runner, host, port).start()
+    print(f"composer: listening on {host}:{port}", flush=True)
     await stopped.wait()
     await runner.cleanup()
 
