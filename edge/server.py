@@ -17,7 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from edge.access.entrance import Entrance, Gate
 from edge.access.http import Http, without_server_header
 from edge.access.limits import Standing
-from edge.clients.joining import SUBPROTOCOL, Wish, at_end, resumed, resumption, wish_of
+from edge.clients.joining import SUBPROTOCOL, JoinRequest, at_end, join_request, resumed, resumption
 from edge.clients.websocket import Surroundings, WebSocket
 from edge.fanout.hub import Hub
 from edge.fanout.session import SHUTDOWN, Session
@@ -203,15 +203,15 @@ class Server:
             extension = self._agreement(request)
         except BadHeader:
             return Rejected(400, "The header Sec-WebSocket-Extensions cannot be read.")
-        wish = wish_of(request.query, offered, deflated=extension is not None)
-        if isinstance(wish, Rejected):
-            return wish
-        found = resumption(wish, self._log)
+        asked = join_request(request.query, offered, deflated=extension is not None)
+        if isinstance(asked, Rejected):
+            return asked
+        found = resumption(asked, self._log)
         if isinstance(found, Resume):
             # Nobody is asked, and no timer set for an answer.
-            session: Session | None = resumed(wish, self._log, found)
+            session: Session | None = resumed(asked, self._log, found)
         else:
-            session = await self._follow(wish, found)
+            session = await self._follow(asked, found)
         if self._stopping:
             return Rejected(503, _STOPPING)
         trouble = self._feed.trouble or "Try again."
@@ -221,14 +221,14 @@ class Server:
         offers = request.headers.getall("Sec-WebSocket-Extensions", ())
         return agreement(",".join(offers)) if self._compression else None
 
-    async def _follow(self, wish: Wish, found: Ahead | Gap | None) -> Session | None:
+    async def _follow(self, asked: JoinRequest, found: Ahead | Gap | None) -> Session | None:
         """Find a client's place as soon as the log has read that far."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._join_seconds):
-                return await self._place(wish, found)
+                return await self._place(asked, found)
         return None
 
-    async def _place(self, wish: Wish, cursor: Ahead | Gap | None) -> Session | None:
+    async def _place(self, asked: JoinRequest, cursor: Ahead | Gap | None) -> Session | None:
         found: Resume | Ahead | Gap | None = cursor
         end = await self._feed.end()
         if end is not None and isinstance(found, Ahead) and found.offset > end:
@@ -239,10 +239,10 @@ class Server:
         await self._feed.reached(end)
         if isinstance(found, Ahead):
             # Another edge was quicker, or there is no such record.
-            found = Gap("unknown") if found.offset > end else resumption(wish, self._log)
+            found = Gap("unknown") if found.offset > end else resumption(asked, self._log)
         if isinstance(found, Resume):
-            return resumed(wish, self._log, found)
-        return at_end(wish, self._log, end, found if isinstance(found, Gap) else None)
+            return resumed(asked, self._log, found)
+        return at_end(asked, self._log, end, found if isinstance(found, Gap) else None)
 
 
 async def _send(file: File, request: web.Request) -> web.Response:

@@ -20,7 +20,7 @@ from edge.server import Server
 from edge.telemetry import Metrics as EdgeMetrics
 from edge.telemetry import Turns
 from edge.wire.closing import Disconnect
-from edge.wire.frames import message, with_cursor
+from edge.wire.messages import message, with_cursor
 from streams.announcement import NOT_AN_ID
 from streams.contract import Millis, Offset, Partition, PostId, dead_letter, decode_feed, encode_dead
 from streams.dead import DISMISSED, FOREIGN, REQUEUED

@@ -27,7 +27,7 @@ from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, before, sta
 from edge.feed.reads import Chunk, Reads, Wanted
 from edge.feed.record import Record, publications_of
 from edge.feed.repeats import Repeats
-from edge.wire.frames import Form
+from edge.wire.encoding import Encoding
 from streams.contract import Offset
 
 # Records leave this part of the room to their other forms. A catch-up needs one form of what it reads, compressed
@@ -148,15 +148,15 @@ class Log:
         self._trim()
         return Appended(len(fresh), repeats, error)
 
-    def read(self, position: Position, form: Form, limit: int) -> Chunk:
+    def read(self, position: Position, encoding: Encoding, limit: int) -> Chunk:
         """Join what follows ``position``: up to ``limit`` bytes, but at least one frame when there is one.
 
         ``position`` is not before :attr:`tail`.
         """
-        wanted = Wanted(position, form, limit)
+        wanted = Wanted(position, encoding, limit)
         chunk = self._reads.get(wanted)
         if chunk is None:
-            chunk = self._join(position, form, limit)
+            chunk = self._join(position, encoding, limit)
             self._reads.keep(wanted, chunk)
         return chunk
 
@@ -208,17 +208,17 @@ class Log:
         # The last of those that begin there: the others show nothing.
         return self._records[bisect_right(self._records, position, key=_first) - 1]
 
-    def _join(self, position: Position, form: Form, limit: int) -> Chunk:
+    def _join(self, position: Position, encoding: Encoding, limit: int) -> Chunk:
         pieces: list[bytes] = []
-        room, covered = limit, 0
+        room, covered, posts = limit, 0, 0
         while position < self.head and room > 0:
             record = self._record_of(position)
             index = position - record.first
-            begin, end = record.stream_of(index) if form.is_deflated else (index, index)
+            begin, end = record.stream_of(index, encoding.stream_bytes) if encoding.stream_bytes else (index, index)
             covered += record.plain.ends[end] - record.plain.ends[begin]
             if pieces and covered > _COVERED * limit:
                 break
-            run = self.forms.run(record, form, index, (begin, end))
+            run = self.forms.run(record, encoding, index, (begin, end))
             ends = run.frames.ends
             stop = min(bisect_right(ends, ends[run.start] + room) - 1, run.stop)
             if pieces and (stop == run.start or (run.is_stream and stop < run.stop)):
@@ -229,10 +229,11 @@ class Log:
             piece = run.frames.joined[ends[run.start] : ends[stop]]
             pieces.append(piece)
             position = Position(position + stop - run.start)
+            posts += stop - run.start
             room -= len(piece)
             if stop < run.stop:
                 break
-        return Chunk(b"".join(pieces) if len(pieces) != 1 else pieces[0], position)
+        return Chunk(b"".join(pieces) if len(pieces) != 1 else pieces[0], position, posts)
 
     def _trim(self) -> None:
         gone = 0

@@ -13,18 +13,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from edge.feed.position import Cursor, Position
-from edge.wire.deflate import deflated
-from edge.wire.frames import Form, deflated_frame, message, message_of, text_frame, with_cursor
+from edge.wire.encoding import Encoding, Message
+from edge.wire.frames import message_of, text_frame
+from edge.wire.messages import message
 from streams.contract import BadRecord, Offset, Publication, decode_feed
 
 # What a record costs beside its frames: its object, tables and integers, by sys.getsizeof on CPython 3.11.
 _RECORD_BYTES: Final = 800
-# How many bytes of plain frames are in a stream, but for the one that a message is begun in. As far as deflate can
-# refer back (RFC 1951 §2): twice as long would save 1 % of the plain size (decision 0011), and be twice as long to
-# compress at a time, and dearer for who comes in its middle.
-_STREAM_BYTES: Final = 32 * 1024
-# Compressed that is not smaller than this part of plain is not worth the time that the clients take to inflate it.
-_GAIN: Final = 0.9
 
 
 class Frames:
@@ -73,48 +68,35 @@ class Record:
         """Return the cursor of what follows ``place`` publications."""
         return Cursor(self.offset, place, self.stamp)
 
-    def stream_of(self, index: int) -> tuple[int, int]:
-        """Return where the stream begins and ends that post ``index`` is in.
+    def stream_of(self, index: int, size: int) -> tuple[int, int]:
+        """Return where the stream of some ``size`` bytes begins and ends that post ``index`` is in.
 
         The record's bytes are divided evenly, so that the last stream is not too short to gain anything.
         A post belongs to the stream in whose part it begins.
         """
         ends = self.plain.ends
         total = ends[-1]
-        streams = -(-total // _STREAM_BYTES)
+        streams = -(-total // size)
         number = ends[index] * streams // total
         begin, end = -(-number * total // streams), -(-(number + 1) * total // streams)
         return bisect_left(ends, begin), bisect_left(ends, end)
 
-    def texts(self, form: Form) -> Frames:
-        """Make all frames of a form that is not compressed."""
-        return Frames(text_frame(text) for text in self._messages(form, 0, len(self.plain)))
+    def stream(self, encoding: Encoding, begin: int, end: int) -> Frames:
+        """Make the frames of a stream."""
+        return Frames(encoding.stream(self._messages(encoding, begin, end)))
 
-    def stream(self, form: Form, begin: int, end: int) -> Frames | None:
-        """Make the compressed frames of a stream; None when that gains too little: it is sent as text then."""
-        texts = self._messages(form.text, begin, end)
-        payloads = list(deflated(texts))
-        if sum(map(len, payloads)) >= _GAIN * sum(map(len, texts)):
-            return None
-        return Frames(map(deflated_frame, payloads))
+    def alone(self, encoding: Encoding, begin: int, end: int) -> Frames:
+        """Make frames for who has not got what is before them: each one refers to nothing before it."""
+        return Frames(encoding.each(self._messages(encoding, begin, end)))
 
-    def alone(self, form: Form, begin: int, end: int) -> Frames:
-        """Make the frames of a stream for who has not got its beginning: each one refers to nothing before it."""
-        return Frames(map(_smallest_frame, self._messages(form.text, begin, end)))
-
-    def _messages(self, form: Form, begin: int, end: int) -> list[bytes]:
+    def _messages(self, encoding: Encoding, begin: int, end: int) -> list[Message]:
         messages = [message_of(self.plain[index]) for index in range(begin, end)]
-        if not form.has_cursor:
-            return messages
+        if not encoding.has_cursor:
+            return [Message(text) for text in messages]
         return [
-            with_cursor(text, str(self.cursor(place + 1)))
+            Message(text, str(self.cursor(place + 1)))
             for text, place in zip(messages, self.places[begin:end], strict=True)
         ]
-
-
-def _smallest_frame(text: bytes) -> bytes:
-    (payload,) = deflated([text])
-    return deflated_frame(payload) if len(payload) < _GAIN * len(text) else text_frame(text)
 
 
 def publications_of(value: bytes) -> tuple[list[Publication], str | None]:
