@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from edge import collector
+from edge import __version__, collector
 from edge.access.entrance import Gate, Rules
 from edge.access.http import handlers
 from edge.access.limits import SPARE, Census
@@ -26,6 +26,7 @@ from edge.feed.log import Log
 from edge.page import live_page
 from edge.server import Server
 from edge.settings import Settings
+from edge.status import Facts, Status
 from edge.telemetry import Dropping, Metrics, Turns
 from edge.wire.allowance import Traffic
 
@@ -69,7 +70,8 @@ async def run(settings: Settings, turns: Turns, output: Dropping) -> None:
         log=log,
         hub=hub,
         feed=source,
-        page=live_page(),
+        page=live_page(settings.compose_url),
+        status=Status(Facts(__version__, settings.window_ms, settings.compose_url)),
         registry=metrics.registry(),
         join_seconds=settings.join_seconds,
         compression=settings.compression,

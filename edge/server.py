@@ -5,6 +5,7 @@ close code. Between them there is no third way to fail.
 """
 
 import asyncio
+import time
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -24,10 +25,11 @@ from edge.fanout.session import SHUTDOWN, Session
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Gap, Resume
 from edge.page import File, Page
+from edge.status import SHOWN_SECONDS, Status
 from edge.wire.deflate import BadHeader, agreement
 from edge.wire.handshake import VERSION, Rejected, answer, fault_in, is_asked_for, tokens
 from edge.wire.websocket import Reader
-from streams.contract import Offset
+from streams.contract import Millis, Offset
 
 _REFUSAL_HEADERS: Final = {
     # RFC 9110 §15.5.22 and RFC 6455 §4.4: what to upgrade to, and to which version of it.
@@ -90,6 +92,7 @@ class Server:
         hub: Hub,
         feed: Feed,
         page: Page,
+        status: Status,
         registry: CollectorRegistry,
         join_seconds: float,
         compression: bool,
@@ -99,6 +102,7 @@ class Server:
         self._hub = hub
         self._feed = feed
         self._page = page
+        self._status = status
         self._registry = registry
         self._join_seconds = join_seconds
         self._compression = compression
@@ -115,6 +119,7 @@ class Server:
                 web.get("/livez", self._livez),
                 web.get("/readyz", self._readyz),
                 web.get("/metrics", self._metrics),
+                web.get("/status.json", self._tell),
                 *(web.get(path, partial(_send, file)) for path, file in self._page.items() if path != "/"),
             ]
         )
@@ -147,6 +152,12 @@ class Server:
         """Count an answer, unless nobody gets it."""
         if request.transport is not None and not request.transport.is_closing():
             self._surroundings.gate.answers.note(response.status)
+
+    async def _tell(self, _request: web.Request) -> web.Response:
+        now = Millis(time.time_ns() // 1_000_000)
+        body = self._status.body(self._log.shown(), viewers=len(self._hub), now=now)
+        headers = {"Cache-Control": f"max-age={SHOWN_SECONDS}", "X-Content-Type-Options": "nosniff"}
+        return web.Response(body=body, content_type="application/json", headers=headers)
 
     async def _livez(self, _request: web.Request) -> web.Response:
         return web.Response(text="The event loop answers.\n")

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from edge.feed.log import Shown
 from streams.contract import Millis
 
 SHOWN_SECONDS: Final = 1
@@ -22,13 +23,6 @@ class Facts(NamedTuple):
     version: str
     window: Millis
     compose_url: str = ""
-
-
-class Shown(NamedTuple):
-    """How many posts a record of the feed shows, and when its window began."""
-
-    window: Millis
-    posts: int
 
 
 def posts_per_second(newest_first: Iterable[Shown], window: Millis, now: Millis) -> float:

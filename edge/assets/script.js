@@ -7,7 +7,9 @@ const HISTORY = 30;
 const SHOWN = 200;
 // How many ids to remember, to be able to say that none came twice.
 const REMEMBERED = 5000;
+// How often the edge is asked for its figures: each page this often, and all pages together at most so often a second.
 const STATUS_SECONDS = 5;
+const STATUS_A_SECOND = 50;
 // How many windows the small chart shows.
 const COLUMNS = 24;
 // What follows a welcome without a pause of so long is what the page has missed.
@@ -84,9 +86,21 @@ function now() {
   return Date.now() + clock.offset;
 }
 
-async function askStatus() {
+let statusTimer = null;
+let askedAt = 0;
+let statusSeconds = STATUS_SECONDS;
+
+/** Ask now where that is due, and again when it is due. */
+function keepAsking() {
+  clearTimeout(statusTimer);
   if (document.hidden) return;
-  const asked = Date.now();
+  const due = askedAt + 1000 * statusSeconds - Date.now();
+  if (due <= 0) askStatus();
+  statusTimer = setTimeout(keepAsking, due > 0 ? due : 1000 * statusSeconds * (0.9 + 0.2 * Math.random()));
+}
+
+async function askStatus() {
+  const asked = (askedAt = Date.now());
   try {
     const response = await fetch("status.json");
     if (!response.ok) return;
@@ -95,6 +109,7 @@ async function askStatus() {
     if (trip <= clock.trip) Object.assign(clock, { trip, offset: status.time - (asked + trip / 2) });
     page.rate.textContent = status.posts_per_second.toFixed(1);
     page.viewers.textContent = status.viewers.toLocaleString();
+    statusSeconds = Math.max(STATUS_SECONDS, status.viewers / STATUS_A_SECOND);
     windowMs = 1000 * status.window_seconds;
     page.columnsAbout.textContent = `posts by window, the last ${duration(COLUMNS * windowMs)}`;
     page.window.hidden = false;
@@ -319,7 +334,6 @@ function showPause() {
 // --- The connection ---
 
 let state = { name: "connecting" };
-let lostAt = null;
 
 function onState(entered) {
   state = entered;
@@ -334,10 +348,8 @@ function onState(entered) {
   page.state.className = state.name;
   page.now.hidden = !isAway;
   page.drop.disabled = state.name !== "live";
-  if (isAway) lostAt ??= now();
   if (state.name === "live") {
-    lostAt = null;
-    askStatus();
+    keepAsking();
   }
   showCountdown();
   showCursor();
@@ -453,7 +465,7 @@ addEventListener("online", () => onState(state));
 addEventListener("offline", () => onState(state));
 document.addEventListener("visibilitychange", () => {
   readAll();
-  askStatus();
+  keepAsking();
 });
 setInterval(drawWindow, 100);
 setInterval(() => {
@@ -462,5 +474,4 @@ setInterval(() => {
   announce();
   for (const time of page.posts.querySelectorAll(".by time")) time.textContent = ago(now() - Date.parse(time.dateTime));
 }, 1000);
-setInterval(askStatus, 1000 * STATUS_SECONDS);
 connection.start();

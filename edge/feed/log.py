@@ -18,14 +18,15 @@ This module knows neither clients nor Kafka, and no time.
 """
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from edge.feed.forms import Forms
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, before, stamp_of
 from edge.feed.reads import Chunk, Reads, Wanted
-from edge.feed.record import Record, publications_of
+from edge.feed.record import Record, decoded
 from edge.feed.repeats import Repeats
 from edge.wire.encoding import Encoding
 from streams.contract import Offset
@@ -46,6 +47,13 @@ class Appended:
     shown: int = 0
     repeats: int = 0
     error: str | None = None
+
+
+class Shown(NamedTuple):
+    """How many posts a record shows, and when their window began (ms)."""
+
+    window: int
+    posts: int
 
 
 _first = attrgetter("first")
@@ -81,6 +89,10 @@ class Log:
     def size(self) -> int:
         """What the log costs in memory, all forms and joined reads counted."""
         return self._records_bytes + self.forms.size + self._reads.size
+
+    def shown(self) -> Iterator[Shown]:
+        """Yield what the records show, the newest first; nothing may be appended meanwhile."""
+        return (Shown(record.window, len(record.places)) for record in reversed(self._records))
 
     @property
     def shows_what_comes(self) -> bool:
@@ -129,12 +141,14 @@ class Log:
             return Appended() if stamp == self._newest[1] else Gap("recreated")
         if offset != self.next_offset:
             return Gap("interrupted")
-        publications, error = publications_of(value)
+        decoded_record, error = decoded(value)
+        publications = decoded_record.publications
         fresh = self._repeats.first_seen(offset, publications)
         self._newest = (offset, stamp)
         self.next_offset = Offset(offset + 1)
         repeats = len(publications) - len(fresh)
-        record = Record(offset, stamp, self.head, publications, fresh if offset >= self.offer_from else [])
+        shown = fresh if offset >= self.offer_from else []
+        record = Record(offset, stamp, self.head, publications, shown, window=decoded_record.window)
         if offset < self.offer_from:
             if offset == self.offer_from - 1:
                 self._before = record.cursor(record.count)

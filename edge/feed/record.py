@@ -16,7 +16,7 @@ from edge.feed.position import Cursor, Position
 from edge.wire.encoding import Encoding, Message
 from edge.wire.frames import message_of, text_frame
 from edge.wire.messages import message
-from streams.contract import BadRecord, Offset, Publication, decode_feed
+from streams.contract import BadRecord, FeedRecord, Offset, Publication, decode_feed
 
 # What a record costs beside its frames: its object, tables and integers, by sys.getsizeof on CPython 3.11.
 _RECORD_BYTES: Final = 800
@@ -46,13 +46,22 @@ class Frames:
 class Record:
     """The posts that a record shows (``shown``: which of its publications they are)."""
 
-    __slots__ = ("count", "first", "offset", "places", "plain", "stamp")
+    __slots__ = ("count", "first", "offset", "places", "plain", "stamp", "window")
 
     def __init__(
-        self, offset: Offset, stamp: bytes, first: Position, publications: list[Publication], shown: list[int]
+        self,
+        offset: Offset,
+        stamp: bytes,
+        first: Position,
+        publications: list[Publication],
+        shown: list[int],
+        *,
+        window: int = 0,
     ) -> None:
         self.offset = offset
         self.stamp = stamp
+        self.window = window
+        """When the window of its posts began, in ms."""
         self.first = first
         """The position of its first post."""
         self.count = len(publications)
@@ -94,17 +103,17 @@ class Record:
         if not encoding.has_cursor:
             return [Message(text) for text in messages]
         return [
-            Message(text, str(self.cursor(place + 1)))
+            Message(text, str(self.cursor(place + 1)), self.window)
             for text, place in zip(messages, self.places[begin:end], strict=True)
         ]
 
 
-def publications_of(value: bytes) -> tuple[list[Publication], str | None]:
-    """Decode a raw record; return its publications, and why there are none if it is no record."""
+def decoded(value: bytes) -> tuple[FeedRecord, str | None]:
+    """Decode a raw record; return it, or one without publications and why, if it is none."""
     try:
         # The payloads stay encoded, so their characters are nobody's business until a browser
         # closes the connection over them (RFC 6455 §8.1).
         value.decode()
-        return decode_feed(value).publications, None
+        return decode_feed(value), None
     except (BadRecord, UnicodeDecodeError) as error:
-        return [], str(error)
+        return FeedRecord(window=0, publications=[]), str(error)

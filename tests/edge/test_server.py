@@ -5,6 +5,7 @@ import gc
 import json
 import socket
 import struct
+import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -417,6 +418,21 @@ async def test_a_browser_that_has_the_page_is_not_sent_it_again() -> None:
             answer, text, headers = await edge.get("/", {"If-None-Match": known})
             assert (answer, headers["ETag"], bool(text)) == (status, etag, status == 200)
         assert edge.gate.answers.counts == {"200": 2, "304": 2}
+
+
+async def test_the_page_is_told_about_the_edge() -> None:
+    async with serving() as edge, edge.connect():
+        status, text, headers = await edge.get("/status.json")
+        told = json.loads(text)
+        assert (status, headers["Content-Type"], headers["Cache-Control"]) == (
+            200,
+            "application/json",
+            "max-age=1",
+        )
+        assert abs(told.pop("time") - 1000 * time.time()) < 5000
+        assert told == {
+            "version": "0", "viewers": 1, "posts_per_second": 0.0, "window_seconds": 5.0, "compose_url": None
+        }  # fmt: skip
 
 
 async def test_there_is_nothing_beside_the_page() -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.status import Facts, Shown, Status, posts_per_second
+from edge.feed.log import Shown
+from edge.status import Facts, Status, posts_per_second
 from streams.contract import Millis
 
 WINDOW = Millis(5000)

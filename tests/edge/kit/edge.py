@@ -17,8 +17,9 @@ from edge.feed.log import Log
 from edge.feed.position import Reason
 from edge.page import live_page
 from edge.server import Server
+from edge.status import Facts, Status
 from edge.telemetry import Metrics, Turns
-from streams.contract import Offset
+from streams.contract import Millis, Offset
 from tests.edge.kit.listening import gate, listening
 from tests.edge.kit.records import record
 from tests.strict import StrictConnection
@@ -103,6 +104,7 @@ class Edge:
             hub=self.hub,
             feed=self.feed,
             page=live_page(),
+            status=Status(Facts("0", Millis(5000))),
             registry=Metrics(self.log, self.hub, self.feed, self.gate, Turns(), output=self.feed).registry(),
             join_seconds=join_seconds,
             compression=compression,
