@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import AsyncIterator
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -101,11 +102,14 @@ async def test_posts_stand_by_window_with_what_their_way_was_like(edge: PretendE
     socket.send(edge.created(window - WINDOW_MS))
     await expect(page.locator(".group .count")).to_have_text(["2 posts"])
     await expect(page.locator(".delay, .age")).to_have_count(0)
+    end = datetime.fromtimestamp(window / 1000).astimezone().strftime("%H:%M:%S")
+    await expect(page.locator(".divider time")).to_have_text(end)
     await settled(page)
     socket.send(edge.created(window, likes_count=1))
     await expect(page.locator(".group .count")).to_have_text(["1 post", "2 posts"])
     divider = await page.locator(".divider").first.inner_text()
-    assert re.fullmatch(r"\d\d:\d\d:\d\d\s+1 post\s+on your screen \d+(\.\d)? s after the window", divider)
+    end = datetime.fromtimestamp((window + WINDOW_MS) / 1000).astimezone().strftime("%H:%M:%S")
+    assert re.fullmatch(end + r"\s+1 post\s+on your screen \d+(\.\d)? s after the window", divider)
     newest = page.locator(".post").first
     await expect(newest.locator(".age")).to_have_text(re.compile(r"^\d+(\.\d)? s to your screen$"))
     await expect(newest.locator(".likes")).to_have_text("1 like")

@@ -10,6 +10,7 @@ const REMEMBERED = 5000;
 // How often the edge is asked for its figures: each page this often, and all pages together at most so often a second.
 const STATUS_SECONDS = 5;
 const STATUS_A_SECOND = 50;
+const STATUS_PATIENCE_MS = 2000;
 // How many windows the small chart shows.
 const COLUMNS = 24;
 // What follows a welcome without a pause of so long is what the page has missed.
@@ -102,7 +103,7 @@ function keepAsking() {
 async function askStatus() {
   const asked = (askedAt = Date.now());
   try {
-    const response = await fetch("status.json");
+    const response = await fetch("status.json", { signal: AbortSignal.timeout(STATUS_PATIENCE_MS) });
     if (!response.ok) return;
     const status = await response.json();
     const trip = Date.now() - asked;
@@ -349,6 +350,8 @@ function onState(entered) {
   page.now.hidden = !isAway;
   page.drop.disabled = state.name !== "live";
   if (state.name === "live") {
+    // Another edge, or one viewer more: where few ask, ask again.
+    if (statusSeconds === STATUS_SECONDS && Date.now() - askedAt > 1000) askedAt = 0;
     keepAsking();
   }
   showCountdown();
@@ -474,4 +477,8 @@ setInterval(() => {
   announce();
   for (const time of page.posts.querySelectorAll(".by time")) time.textContent = ago(now() - Date.parse(time.dateTime));
 }, 1000);
-connection.start();
+// The first answer says how long a window is, by which posts are told apart; without it the page goes on all the same.
+askStatus().finally(() => {
+  keepAsking();
+  connection.start();
+});
