@@ -75,18 +75,7 @@ _SENTENCES: Final = (
     "I dag blåste det så mye at måkene gikk til fots.",
     "صباح هادئ، وفنجان قهوة على الشرفة.",
 )
-_ASIDES: Final = (
-    "",
-    "",
-    "",
-    "",
-    "",
-    " 🌿",
-    " More tomorrow.",
-    " Wish you were here.",
-    " ☕",
-    " Small wonders count double.",
-)
+_ASIDES: Final = (*("",) * 8, " 🌿", " ☕", " ✨")
 
 
 class Texts:

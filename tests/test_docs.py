@@ -105,6 +105,13 @@ def test_every_link_to_a_file_or_a_heading_leads_there(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+def test_the_readmes_pictures_are_there_and_small() -> None:
+    named = re.findall(r'(?:src|srcset)="([^"]+)"', (ROOT / "README.md").read_text("utf-8"))
+    pictures = list((ROOT / "docs/images").iterdir())
+    assert {ROOT / name for name in named} == set(pictures)
+    assert sum(picture.stat().st_size for picture in pictures) <= 200 * 1024
+
+
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_every_make_target_that_is_named_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
