@@ -45,8 +45,8 @@ def _file(body: bytes, media_type: str, headers: Mapping[str, str]) -> File:
 def _headers(compose_url: str) -> Mapping[str, str]:
     """Make the headers of all files: only the edge's own scripts and styles count, and pictures may be anywhere.
 
-    The policy is CSP level 3. It allows nothing inline, and makes no HTML of text (Trusted Types). ``connect-src 'self'``
-    includes the WebSocket of the same host. Safari before 15.4 has level 2, and does not connect: to name a host there,
+    The policy is CSP level 3. It allows nothing inline, and makes no HTML of text (Trusted Types). That a connection to
+    ``'self'`` may be a WebSocket is new in it: Safari before 15.4 has level 2, and does not connect. To name a host,
     the policy would have to believe the request's ``Host``.
     """
     connect = "'self'"

@@ -30,6 +30,8 @@ class PretendEdge:
         """The URLs of the WebSockets that the page has asked for, oldest first."""
         self.published: list[dict[str, Any]] = []
         """What the page's form has sent."""
+        self.asked = 0
+        """How often the page has asked for the status."""
         self.is_away = False
         """Whether connections are refused."""
         self._compose_url = compose_url
@@ -93,6 +95,7 @@ class PretendEdge:
         elif url == self._compose_url:
             await self._publish(route)
         elif path == "/status.json":
+            self.asked += 1
             await route.fulfill(json=self._status())
         elif path in self._files:
             file = self._files[path]

@@ -159,6 +159,9 @@ async def test_it_says_when_it_tries_again_and_comes_back_with_the_network(edge:
         await page.get_by_role("button", name="now", exact=True).click()
         await expect(page.locator("#now")).to_be_visible()
         assert len(edge.requests) > attempts
+    asked = edge.asked
+    await page.wait_for_timeout(6000)
+    assert edge.asked == asked
     edge.is_away = False
     await page.evaluate("dispatchEvent(new Event('online'))")
     (await edge.connection()).send(edge.welcome(START))

@@ -91,10 +91,10 @@ let statusTimer = null;
 let askedAt = 0;
 let statusSeconds = STATUS_SECONDS;
 
-/** Ask now where that is due, and again when it is due. */
+/** Ask now where that is due, and again when it is due; not while nobody looks, or the edge is away. */
 function keepAsking() {
   clearTimeout(statusTimer);
-  if (document.hidden) return;
+  if (document.hidden || state.name !== "live") return;
   const due = askedAt + 1000 * statusSeconds - Date.now();
   if (due <= 0) askStatus();
   statusTimer = setTimeout(keepAsking, due > 0 ? due : 1000 * statusSeconds * (0.9 + 0.2 * Math.random()));
@@ -478,7 +478,4 @@ setInterval(() => {
   for (const time of page.posts.querySelectorAll(".by time")) time.textContent = ago(now() - Date.parse(time.dateTime));
 }, 1000);
 // The first answer says how long a window is, by which posts are told apart; without it the page goes on all the same.
-askStatus().finally(() => {
-  keepAsking();
-  connection.start();
-});
+askStatus().finally(() => connection.start());
