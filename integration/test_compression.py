@@ -21,7 +21,7 @@ from typing import Final
 import pytest
 from playwright.async_api import Page
 
-from edge.wire.frames import message
+from edge.wire.messages import message
 from integration import browser, clients, topics
 from integration.bench.usage import serving
 from integration.clients import PATIENCE_SECONDS

@@ -11,8 +11,9 @@ from typing import Final
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, parse
-from edge.wire.frames import Form, welcome
+from edge.wire.encoding import Encoding
 from edge.wire.handshake import Rejected
+from edge.wire.websocket_encodings import PLAIN, encoding_for
 from streams.contract import Offset
 
 SUBPROTOCOL: Final = "postcast.v1"
@@ -22,39 +23,37 @@ _HISTORY_DIGITS: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class JoinRequest:
     """What a client wants: how it gets posts, and from where on."""
 
-    form: Form = Form.PLAIN
+    encoding: Encoding = PLAIN
     history: int = 0
     cursor: Cursor | Gap | None = None
     """Where it was; a :class:`Gap` when what it sent is no cursor."""
 
 
-def wish_of(query: Mapping[str, str], offered: Iterable[str], *, deflated: bool = False) -> Wish | Rejected:
+def join_request(query: Mapping[str, str], offered: Iterable[str], *, deflated: bool = False) -> JoinRequest | Rejected:
     """Read a request's query and the subprotocols that it offers; ``deflated`` when compression was agreed."""
     token, history = query.get("cursor"), query.get("history")
     asks = token is not None or history is not None or SUBPROTOCOL in offered
-    form = Form.CURSOR if asks else Form.PLAIN
-    if deflated:
-        form = form.deflated
+    encoding = encoding_for(has_cursor=asks, is_deflated=deflated)
     if token is not None and history is not None:
         return Rejected(400, "Ask for either a cursor or a history: a cursor already says where to begin.")
     if token is not None:
-        return Wish(form, cursor=parse(token))
+        return JoinRequest(encoding, cursor=parse(token))
     if history is not None:
         if not (history.isascii() and history.isdigit() and len(history) <= _HISTORY_DIGITS):
             return Rejected(400, "The history is a number of posts, such as 20.")
-        return Wish(form, history=int(history))
-    return Wish(form)
+        return JoinRequest(encoding, history=int(history))
+    return JoinRequest(encoding)
 
 
-def resumption(wish: Wish, log: Log) -> Resume | Ahead | Gap | None:
-    """Say what becomes of the wish's cursor; None when it has none."""
-    return log.resume(wish.cursor) if isinstance(wish.cursor, Cursor) else wish.cursor
+def resumption(request: JoinRequest, log: Log) -> Resume | Ahead | Gap | None:
+    """Say what becomes of the request's cursor; None when it has none."""
+    return log.resume(request.cursor) if isinstance(request.cursor, Cursor) else request.cursor
 
 
-def at_end(wish: Wish, log: Log, end: Offset, gap: Gap | None = None) -> Session:
+def at_end(request: JoinRequest, log: Log, end: Offset, gap: Gap | None = None) -> Session:
     """Start a client at the feed's ``end``, as far back from there as it wants and the log has.
 
     ``gap`` says why it does not start at its cursor. The log has read up to ``end``, or begun anew
@@ -62,16 +61,18 @@ def at_end(wish: Wish, log: Log, end: Offset, gap: Gap | None = None) -> Session
     """
     if gap is None and end < log.offer_from:
         gap = Gap("interrupted")
-    position = Position(max(log.position_at(end) - wish.history, log.tail))
-    return _session(wish, log, position, gap)
+    position = Position(max(log.position_at(end) - request.history, log.tail))
+    return _session(request, log, position, gap)
 
 
-def resumed(wish: Wish, log: Log, resume: Resume) -> Session:
+def resumed(request: JoinRequest, log: Log, resume: Resume) -> Session:
     """Start a client where it was."""
-    return _session(wish, log, resume.position, None)
+    return _session(request, log, resume.position, None)
 
 
-def _session(wish: Wish, log: Log, position: Position, gap: Gap | None) -> Session:
-    if not wish.form.has_cursor:
-        return Session(position, wish.form)
-    return Session(position, wish.form, welcome(str(log.cursor_at(position)), None if gap is None else gap.reason))
+def _session(request: JoinRequest, log: Log, position: Position, gap: Gap | None) -> Session:
+    encoding = request.encoding
+    if not encoding.has_cursor:
+        return Session(position, encoding)
+    reason = None if gap is None else gap.reason
+    return Session(position, encoding, encoding.welcome(str(log.cursor_at(position)), reason))

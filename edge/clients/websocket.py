@@ -102,7 +102,7 @@ class WebSocket(asyncio.Protocol):
         if not transport.is_reading():
             transport.resume_reading()
         transport.write(answer)
-        _logger.info("session.opened", peer=self._peer, form=session.form.name.lower(), position=session.position)
+        _logger.info("session.opened", peer=self._peer, encoding=session.encoding.name, position=session.position)
         try:
             self._member = self._around.hub.join(session, self)
         except Exception:

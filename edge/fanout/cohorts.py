@@ -1,4 +1,4 @@
-"""Who is where in the log: clients at the same position, in the same form, go on together, in *cohorts*.
+"""Who is where in the log: clients at the same position, in the same encoding, go on together, in *cohorts*.
 
 One read of the log serves a whole cohort, each client of it costs one write, and then the cohort as a whole is
 elsewhere: nothing is done about a single client, unless it cannot take what it is sent. Laws:
@@ -22,7 +22,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from edge.fanout.session import Place, Session
 from edge.feed.position import Position
-from edge.wire.frames import Form
+from edge.wire.encoding import Encoding
 
 MOST: Final = 64
 """How many clients a cohort has at most: serving them takes 0.5 ms for one post, and 2.5 ms for 64 KiB."""
@@ -39,13 +39,13 @@ C = TypeVar("C", bound=Placed)
 
 
 class Cohort(Place, Generic[C]):
-    """Clients by their keys that are sent the same: what follows ``position``, where they all are, in ``form``."""
+    """Clients by their keys that are sent the same: what follows ``position``, where they all are, in ``encoding``."""
 
-    __slots__ = ("_keys", "clients", "form")
+    __slots__ = ("_keys", "clients", "encoding")
 
-    def __init__(self, position: Position, form: Form) -> None:
+    def __init__(self, position: Position, encoding: Encoding) -> None:
         super().__init__(position)
-        self.form = form
+        self.encoding = encoding
         self.clients: dict[int, C] = {}
         self._keys: array[int] | None = None
 
@@ -63,13 +63,13 @@ class Cohort(Place, Generic[C]):
         """Have a client go on with the others."""
         self.clients[client.key] = client
         self._keys = None
-        client.session.place = self
+        client.session.go_on_at(self)
 
     def let_go(self, client: C) -> None:
         """Have it go on by itself."""
         del self.clients[client.key]
         self._keys = None
-        client.session.place = Place(self.position)
+        client.session.go_on_at(Place(self.position))
 
 
 class Cohorts(Generic[C]):
@@ -79,9 +79,9 @@ class Cohorts(Generic[C]):
         self.head = head
         self._most = most
         self._greeted: dict[C, None] = {}
-        self._resting: defaultdict[Form, list[Cohort[C]]] = defaultdict(list)
+        self._resting: defaultdict[Encoding, list[Cohort[C]]] = defaultdict(list)
         self._line: deque[Cohort[C]] = deque()
-        self._lagging: dict[tuple[Position, Form], list[Cohort[C]]] = {}
+        self._lagging: dict[tuple[Position, Encoding], list[Cohort[C]]] = {}
         self._held: set[C] = set()
         self.queued = 0
         """How many cohorts have ever stood in line."""
@@ -127,16 +127,16 @@ class Cohorts(Generic[C]):
         if session.is_greeted:
             self._greeted[client] = None
         else:
-            alone: Cohort[C] = Cohort(session.position, session.form)
+            alone: Cohort[C] = Cohort(session.position, session.encoding)
             alone.take_in(client)
             self.settle(alone)
 
     def settle(self, cohort: Cohort[C]) -> None:
         """Give a cohort its place, by its position; it is one with another that has room for all of it."""
         if cohort.position == self.head:
-            there = self._resting[cohort.form]
+            there = self._resting[cohort.encoding]
         else:
-            there = self._lagging.setdefault((cohort.position, cohort.form), [])
+            there = self._lagging.setdefault((cohort.position, cohort.encoding), [])
         if there and len(there[-1]) + len(cohort) <= self._most:
             for client in cohort.clients.values():
                 there[-1].take_in(client)

@@ -21,7 +21,6 @@ from edge.fanout.session import INTERRUPTED, SHUTDOWN, Session
 from edge.feed.log import Log
 from edge.feed.position import Reason
 from edge.wire.closing import By, Disconnect
-from edge.wire.frames import welcome
 
 # Some 800 small writes: long enough that going round the loop costs nothing beside them, short
 # beside the time that a post takes from a window's end to a client anyway.
@@ -180,9 +179,9 @@ class Hub:
     def _can_tell(self) -> bool:
         """Whether the newest gap can be told: with a cursor by which a topic that is made anew later is noticed."""
         gap, log = self._gap, self._log
-        if gap is not None and not gap.greeting and log.shows_what_comes:
-            gap.greeting = welcome(str(log.cursor_at(max(gap.position, log.tail))), gap.reason)
-        return gap is None or bool(gap.greeting)
+        if gap is not None and not gap.cursor and log.shows_what_comes:
+            gap.cursor = str(log.cursor_at(max(gap.position, log.tail)))
+        return gap is None or bool(gap.cursor)
 
     def _move(self, member: Member) -> None:
         """Have a client go on behind the newest gap, unless it does already."""
@@ -190,8 +189,9 @@ class Hub:
         if gap is None or member.gap is gap or member.session.disconnect is not None or member not in self._members:
             return
         member.gap = gap
-        member.session.miss(gap.position, gap.greeting)
-        if not member.session.form.has_cursor:
+        encoding = member.session.encoding
+        member.session.miss(gap.position, gap.welcome(encoding) if encoding.has_cursor else b"")
+        if not encoding.has_cursor:
             self._partings.add(member)
         if member in self._cohorts.held:
             self._cohorts.hold(member)
@@ -240,29 +240,30 @@ class Hub:
 
     def _greet(self, member: Member) -> None:
         session = member.session
-        before = session.position
+        before = session.sent
         data = session.take(self._log, self._write_bytes)
         if not data:
             self._close(member)
             return
         self._cohorts.place(member)
         if member.link.write(data):
-            self._count(1, session.position - before, len(data))
+            self._count(1, session.sent - before, len(data))
 
     def _serve(self, cohort: Cohort[Member]) -> None:
         """Send a cohort what follows its position."""
-        position, clients = cohort.position, cohort.clients
-        if position < self._log.tail:
+        clients = cohort.clients
+        if cohort.position < self._log.tail:
             for member in list(clients.values()):
                 member.session.keeps_up(self._log)
                 self._close(member)
             return
-        data, cohort.position = self._log.read(position, cohort.form, self._write_bytes)
+        chunk = self._log.read(cohort.position, cohort.encoding, self._write_bytes)
+        cohort.move_on(chunk)
         sent = len(clients)
-        for key, rest in self._write_each(cohort.keys, data):
+        for key, rest in self._write_each(cohort.keys, chunk.data):
             # Its link keeps the rest, and has the client held: it is in the cohort no longer. A lost one keeps nothing.
             sent -= not clients[key].link.write(rest)
-        self._count(sent, cohort.position - position, len(data))
+        self._count(sent, chunk.posts, len(chunk.data))
         self._cohorts.settle(cohort)
 
     def _count(self, clients: int, posts: int, size: int) -> None:

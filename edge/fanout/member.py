@@ -1,22 +1,30 @@
 """A client as the hub keeps it: its session, its link, and what the hub has to know of it besides."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from edge.fanout.link import Link, Patience
 from edge.fanout.session import DEAD, STALLED, Session
 from edge.feed.position import Position, Reason
 from edge.wire.closing import Disconnect
+from edge.wire.encoding import Encoding
 
 
 @dataclass(eq=False, slots=True)
 class Gap:
-    """Where everybody goes on after a gap in the feed, why, and the frame that tells of it: the same for all."""
+    """Where everybody goes on after a gap in the feed, why, and what tells of it: once for each encoding."""
 
     position: Position
     reason: Reason
-    greeting: bytes = b""
+    cursor: str = ""
     """Empty until there is a cursor to go on from."""
+    _welcomes: dict[Encoding, bytes] = field(default_factory=dict)
+
+    def welcome(self, encoding: Encoding) -> bytes:
+        """Return what tells of it."""
+        if (made := self._welcomes.get(encoding)) is None:
+            made = self._welcomes[encoding] = encoding.welcome(self.cursor, self.reason)
+        return made
 
 
 class Holds(Protocol):

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from edge.feed.record import Frames, Record
-from edge.wire.frames import Form
+from edge.wire.encoding import Encoding
+from edge.wire.websocket_encodings import PLAIN
 from streams.contract import Offset
 
 # What a kept form costs beside its frames, counted as for a record.
@@ -34,7 +35,7 @@ class _Key(NamedTuple):
     """What frames are kept under: all of a record as text, or a stream's, which are a stream or stand alone."""
 
     offset: Offset
-    form: Form
+    encoding: Encoding
     begin: int = 0
     is_stream: bool = False
 
@@ -44,8 +45,8 @@ class Forms:
 
     def __init__(self, room: int) -> None:
         self._room = room
-        # None for a stream that is sent as text. In the order of making.
-        self._kept: dict[_Key, Frames | None] = {}
+        # In the order of making.
+        self._kept: dict[_Key, Frames] = {}
         self.size = 0
         """What it costs in memory."""
         self.made = 0
@@ -66,36 +67,26 @@ class Forms:
             self.size -= _cost(self._kept.pop(next(iter(self._kept))))
             self.evicted += 1
 
-    def run(self, record: Record, form: Form, index: int, stream: tuple[int, int]) -> Run:
+    def run(self, record: Record, encoding: Encoding, index: int, stream: tuple[int, int]) -> Run:
         """Return the frames from post ``index`` on, to the end of the stream that it is in or of the record."""
-        if not form.is_deflated:
-            return Run(self._texts(record, form), index, len(record.places), is_stream=False)
+        if not encoding.stream_bytes:
+            key = _Key(record.offset, encoding)
+            frames = record.plain if encoding is PLAIN else self._made(key, record.alone, len(record.places))
+            return Run(frames, index, len(record.places), is_stream=False)
         begin, end = stream
         is_stream = index == begin
         make = record.stream if is_stream else record.alone
-        frames = self._compressed(_Key(record.offset, form, begin, is_stream), make, end)
-        if frames is None:
-            return Run(self._texts(record, form.text), index, end, is_stream=False)
+        frames = self._made(_Key(record.offset, encoding, begin, is_stream), make, end)
         return Run(frames, index - begin, end - begin, is_stream)
 
-    def _texts(self, record: Record, form: Form) -> Frames:
-        if form is Form.PLAIN:
-            return record.plain
-        key = _Key(record.offset, form)
+    def _made(self, key: _Key, make: Callable[[Encoding, int, int], Frames], end: int) -> Frames:
         frames = self._kept.get(key)
         if frames is None:
-            frames = record.texts(form)
+            frames = make(key.encoding, key.begin, end)
             self._keep(key, frames)
         return frames
 
-    def _compressed(self, key: _Key, make: Callable[[Form, int, int], Frames | None], end: int) -> Frames | None:
-        if key in self._kept:
-            return self._kept[key]
-        frames = make(key.form, key.begin, end)
-        self._keep(key, frames)
-        return frames
-
-    def _keep(self, key: _Key, frames: Frames | None) -> None:
+    def _keep(self, key: _Key, frames: Frames) -> None:
         self.made += 1
         if _cost(frames) <= self._room:
             self._kept[key] = frames
@@ -103,5 +94,5 @@ class Forms:
             self.fit(self._room)
 
 
-def _cost(frames: Frames | None) -> int:
-    return _FORM_BYTES + (frames.size if frames else 0)
+def _cost(frames: Frames) -> int:
+    return _FORM_BYTES + frames.size

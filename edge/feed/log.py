@@ -18,16 +18,17 @@ This module knows neither clients nor Kafka, and no time.
 """
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from edge.feed.forms import Forms
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, before, stamp_of
 from edge.feed.reads import Chunk, Reads, Wanted
-from edge.feed.record import Record, publications_of
+from edge.feed.record import Record, decoded
 from edge.feed.repeats import Repeats
-from edge.wire.frames import Form
+from edge.wire.encoding import Encoding
 from streams.contract import Offset
 
 # Records leave this part of the room to their other forms. A catch-up needs one form of what it reads, compressed
@@ -46,6 +47,13 @@ class Appended:
     shown: int = 0
     repeats: int = 0
     error: str | None = None
+
+
+class Shown(NamedTuple):
+    """How many posts a record shows, and when their window began (ms)."""
+
+    window: int
+    posts: int
 
 
 _first = attrgetter("first")
@@ -81,6 +89,10 @@ class Log:
     def size(self) -> int:
         """What the log costs in memory, all forms and joined reads counted."""
         return self._records_bytes + self.forms.size + self._reads.size
+
+    def shown(self) -> Iterator[Shown]:
+        """Yield what the records show, the newest first; nothing may be appended meanwhile."""
+        return (Shown(record.window, len(record.places)) for record in reversed(self._records))
 
     @property
     def shows_what_comes(self) -> bool:
@@ -129,12 +141,14 @@ class Log:
             return Appended() if stamp == self._newest[1] else Gap("recreated")
         if offset != self.next_offset:
             return Gap("interrupted")
-        publications, error = publications_of(value)
+        decoded_record, error = decoded(value)
+        publications = decoded_record.publications
         fresh = self._repeats.first_seen(offset, publications)
         self._newest = (offset, stamp)
         self.next_offset = Offset(offset + 1)
         repeats = len(publications) - len(fresh)
-        record = Record(offset, stamp, self.head, publications, fresh if offset >= self.offer_from else [])
+        shown = fresh if offset >= self.offer_from else []
+        record = Record(offset, stamp, self.head, publications, shown, window=decoded_record.window)
         if offset < self.offer_from:
             if offset == self.offer_from - 1:
                 self._before = record.cursor(record.count)
@@ -148,15 +162,15 @@ class Log:
         self._trim()
         return Appended(len(fresh), repeats, error)
 
-    def read(self, position: Position, form: Form, limit: int) -> Chunk:
+    def read(self, position: Position, encoding: Encoding, limit: int) -> Chunk:
         """Join what follows ``position``: up to ``limit`` bytes, but at least one frame when there is one.
 
         ``position`` is not before :attr:`tail`.
         """
-        wanted = Wanted(position, form, limit)
+        wanted = Wanted(position, encoding, limit)
         chunk = self._reads.get(wanted)
         if chunk is None:
-            chunk = self._join(position, form, limit)
+            chunk = self._join(position, encoding, limit)
             self._reads.keep(wanted, chunk)
         return chunk
 
@@ -208,17 +222,17 @@ class Log:
         # The last of those that begin there: the others show nothing.
         return self._records[bisect_right(self._records, position, key=_first) - 1]
 
-    def _join(self, position: Position, form: Form, limit: int) -> Chunk:
+    def _join(self, position: Position, encoding: Encoding, limit: int) -> Chunk:
         pieces: list[bytes] = []
-        room, covered = limit, 0
+        room, covered, posts = limit, 0, 0
         while position < self.head and room > 0:
             record = self._record_of(position)
             index = position - record.first
-            begin, end = record.stream_of(index) if form.is_deflated else (index, index)
+            begin, end = record.stream_of(index, encoding.stream_bytes) if encoding.stream_bytes else (index, index)
             covered += record.plain.ends[end] - record.plain.ends[begin]
             if pieces and covered > _COVERED * limit:
                 break
-            run = self.forms.run(record, form, index, (begin, end))
+            run = self.forms.run(record, encoding, index, (begin, end))
             ends = run.frames.ends
             stop = min(bisect_right(ends, ends[run.start] + room) - 1, run.stop)
             if pieces and (stop == run.start or (run.is_stream and stop < run.stop)):
@@ -229,10 +243,11 @@ class Log:
             piece = run.frames.joined[ends[run.start] : ends[stop]]
             pieces.append(piece)
             position = Position(position + stop - run.start)
+            posts += stop - run.start
             room -= len(piece)
             if stop < run.stop:
                 break
-        return Chunk(b"".join(pieces) if len(pieces) != 1 else pieces[0], position)
+        return Chunk(b"".join(pieces) if len(pieces) != 1 else pieces[0], position, posts)
 
     def _trim(self) -> None:
         gone = 0

@@ -7,24 +7,25 @@ but also where a record or a form of one has it too: who keeps it may let go of 
 from typing import Final, NamedTuple
 
 from edge.feed.position import Position
-from edge.wire.frames import Form
+from edge.wire.encoding import Encoding
 
 # Clients at the head read the same, those that lag are spread.
 _MOST: Final = 16
 
 
 class Chunk(NamedTuple):
-    """Whole frames, joined, and the position after them."""
+    """Whole messages, joined, the position after them, and how many posts they are."""
 
     data: bytes
     position: Position
+    posts: int
 
 
 class Wanted(NamedTuple):
     """What a read is decided by, while the log stays as it is."""
 
     position: Position
-    form: Form
+    encoding: Encoding
     limit: int
 
 

@@ -13,18 +13,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from edge.feed.position import Cursor, Position
-from edge.wire.deflate import deflated
-from edge.wire.frames import Form, deflated_frame, message, message_of, text_frame, with_cursor
-from streams.contract import BadRecord, Offset, Publication, decode_feed
+from edge.wire.encoding import Encoding, Message
+from edge.wire.frames import message_of, text_frame
+from edge.wire.messages import message
+from streams.contract import BadRecord, FeedRecord, Offset, Publication, decode_feed
 
 # What a record costs beside its frames: its object, tables and integers, by sys.getsizeof on CPython 3.11.
 _RECORD_BYTES: Final = 800
-# How many bytes of plain frames are in a stream, but for the one that a message is begun in. As far as deflate can
-# refer back (RFC 1951 §2): twice as long would save 1 % of the plain size (decision 0011), and be twice as long to
-# compress at a time, and dearer for who comes in its middle.
-_STREAM_BYTES: Final = 32 * 1024
-# Compressed that is not smaller than this part of plain is not worth the time that the clients take to inflate it.
-_GAIN: Final = 0.9
 
 
 class Frames:
@@ -51,13 +46,22 @@ class Frames:
 class Record:
     """The posts that a record shows (``shown``: which of its publications they are)."""
 
-    __slots__ = ("count", "first", "offset", "places", "plain", "stamp")
+    __slots__ = ("count", "first", "offset", "places", "plain", "stamp", "window")
 
     def __init__(
-        self, offset: Offset, stamp: bytes, first: Position, publications: list[Publication], shown: list[int]
+        self,
+        offset: Offset,
+        stamp: bytes,
+        first: Position,
+        publications: list[Publication],
+        shown: list[int],
+        *,
+        window: int = 0,
     ) -> None:
         self.offset = offset
         self.stamp = stamp
+        self.window = window
+        """When the window of its posts began, in ms."""
         self.first = first
         """The position of its first post."""
         self.count = len(publications)
@@ -73,56 +77,43 @@ class Record:
         """Return the cursor of what follows ``place`` publications."""
         return Cursor(self.offset, place, self.stamp)
 
-    def stream_of(self, index: int) -> tuple[int, int]:
-        """Return where the stream begins and ends that post ``index`` is in.
+    def stream_of(self, index: int, size: int) -> tuple[int, int]:
+        """Return where the stream of some ``size`` bytes begins and ends that post ``index`` is in.
 
         The record's bytes are divided evenly, so that the last stream is not too short to gain anything.
         A post belongs to the stream in whose part it begins.
         """
         ends = self.plain.ends
         total = ends[-1]
-        streams = -(-total // _STREAM_BYTES)
+        streams = -(-total // size)
         number = ends[index] * streams // total
         begin, end = -(-number * total // streams), -(-(number + 1) * total // streams)
         return bisect_left(ends, begin), bisect_left(ends, end)
 
-    def texts(self, form: Form) -> Frames:
-        """Make all frames of a form that is not compressed."""
-        return Frames(text_frame(text) for text in self._messages(form, 0, len(self.plain)))
+    def stream(self, encoding: Encoding, begin: int, end: int) -> Frames:
+        """Make the frames of a stream."""
+        return Frames(encoding.stream(self._messages(encoding, begin, end)))
 
-    def stream(self, form: Form, begin: int, end: int) -> Frames | None:
-        """Make the compressed frames of a stream; None when that gains too little: it is sent as text then."""
-        texts = self._messages(form.text, begin, end)
-        payloads = list(deflated(texts))
-        if sum(map(len, payloads)) >= _GAIN * sum(map(len, texts)):
-            return None
-        return Frames(map(deflated_frame, payloads))
+    def alone(self, encoding: Encoding, begin: int, end: int) -> Frames:
+        """Make frames for who has not got what is before them: each one refers to nothing before it."""
+        return Frames(encoding.each(self._messages(encoding, begin, end)))
 
-    def alone(self, form: Form, begin: int, end: int) -> Frames:
-        """Make the frames of a stream for who has not got its beginning: each one refers to nothing before it."""
-        return Frames(map(_smallest_frame, self._messages(form.text, begin, end)))
-
-    def _messages(self, form: Form, begin: int, end: int) -> list[bytes]:
+    def _messages(self, encoding: Encoding, begin: int, end: int) -> list[Message]:
         messages = [message_of(self.plain[index]) for index in range(begin, end)]
-        if not form.has_cursor:
-            return messages
+        if not encoding.has_cursor:
+            return [Message(text) for text in messages]
         return [
-            with_cursor(text, str(self.cursor(place + 1)))
+            Message(text, str(self.cursor(place + 1)), self.window)
             for text, place in zip(messages, self.places[begin:end], strict=True)
         ]
 
 
-def _smallest_frame(text: bytes) -> bytes:
-    (payload,) = deflated([text])
-    return deflated_frame(payload) if len(payload) < _GAIN * len(text) else text_frame(text)
-
-
-def publications_of(value: bytes) -> tuple[list[Publication], str | None]:
-    """Decode a raw record; return its publications, and why there are none if it is no record."""
+def decoded(value: bytes) -> tuple[FeedRecord, str | None]:
+    """Decode a raw record; return it, or one without publications and why, if it is none."""
     try:
         # The payloads stay encoded, so their characters are nobody's business until a browser
         # closes the connection over them (RFC 6455 §8.1).
         value.decode()
-        return decode_feed(value).publications, None
+        return decode_feed(value), None
     except (BadRecord, UnicodeDecodeError) as error:
-        return [], str(error)
+        return FeedRecord(window=0, publications=[]), str(error)

@@ -1,54 +1,11 @@
-"""A post as bytes on the wire: WebSocket frames as a server sends them.
+"""WebSocket frames as a server sends them.
 
 A server's frame is never masked (RFC 6455 §5.1), ours is never fragmented, and so it is the
-same bytes for every client: it is made once and shared. A *form* is one of the ways in which a
-post can be sent; each client has one for its whole life. This module knows neither clients nor
-the log.
+same bytes for every client: it is made once and shared. This module knows neither clients nor the log.
 """
 
-from enum import IntEnum, unique
 from struct import Struct
 from typing import Final
-
-import msgspec
-
-from streams.contract import Publication
-
-
-@unique
-class Form(IntEnum):
-    """How a client gets its posts: what the message is, and whether it is compressed on the wire.
-
-    An integer, since it is part of a key that is hashed for each write.
-    """
-
-    PLAIN = 0
-    """The message alone, as the replaced service sent it."""
-    CURSOR = 1
-    """With a ``cursor`` beside ``action`` and ``payload``."""
-    PLAIN_DEFLATED = 2
-    CURSOR_DEFLATED = 3
-
-    @property
-    def has_cursor(self) -> bool:
-        """Whether its messages have a cursor."""
-        return self in {Form.CURSOR, Form.CURSOR_DEFLATED}
-
-    @property
-    def is_deflated(self) -> bool:
-        """Whether its messages are compressed where that gains something."""
-        return self >= Form.PLAIN_DEFLATED
-
-    @property
-    def text(self) -> "Form":
-        """The form with the same messages, not compressed."""
-        return Form.CURSOR if self.has_cursor else Form.PLAIN
-
-    @property
-    def deflated(self) -> "Form":
-        """The form with the same messages, compressed."""
-        return Form.CURSOR_DEFLATED if self.has_cursor else Form.PLAIN_DEFLATED
-
 
 # RFC 6455 §5.2: the first byte is FIN and the opcode, the second the length or where to find it.
 _TEXT: Final = 0x81
@@ -66,8 +23,6 @@ _MEDIUM_LIMIT: Final = 1 << 16
 
 PING: Final = _SHORT.pack(_PING, 0)
 """A ping without a payload: whoever answers is alive, and we need to know no more."""
-
-_encode = msgspec.json.Encoder().encode
 
 
 def close_frame(code: int | None, reason: str = "") -> bytes:
@@ -106,21 +61,3 @@ def message_of(frame: bytes) -> bytes:
     if mark < _MEDIUM_MARK:
         return frame[_SHORT.size :]
     return frame[_MEDIUM.size :] if mark == _MEDIUM_MARK else frame[_LONG.size :]
-
-
-def message(publication: Publication) -> bytes:
-    """Encode what a client gets for ``publication``: its payload is taken over as it is."""
-    return b'{"action":%b,"payload":%b}' % (_encode(publication.action), bytes(publication.payload))
-
-
-def with_cursor(plain: bytes, cursor: str) -> bytes:
-    """Add a cursor to a message made by :func:`message`; tokens need no escaping in JSON."""
-    return b'%b,"cursor":"%b"}' % (plain[:-1], cursor.encode())
-
-
-def welcome(cursor: str, gap: str | None = None) -> bytes:
-    """Frame the message that says where a client stands, and why not where it wanted to be."""
-    payload: dict[str, object] = {"recovered": gap is None, "cursor": cursor}
-    if gap is not None:
-        payload["reason"] = gap
-    return text_frame(_encode({"action": "welcome", "payload": payload}))

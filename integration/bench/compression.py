@@ -17,8 +17,8 @@ from aiokafka import AIOKafkaProducer
 from msgspec.structs import replace
 
 from edge.feed.log import Log
-from edge.feed.position import Position
-from edge.wire.frames import Form
+from edge.wire.encoding import Encoding
+from edge.wire.websocket_encodings import PLAIN, PLAIN_DEFLATED
 from integration.bench.crowd import Crowd, crowd
 from integration.bench.figures import Figure, Goal, ratio
 from integration.bench.posts import FIRST_ID, IMAGE_BASE_URL, post
@@ -55,11 +55,11 @@ class Size:
 class _Feed:
     """A topic that only we write to, and a log of our own, which says how many bytes each client is to get."""
 
-    def __init__(self, producer: AIOKafkaProducer, topic: str, clients: Crowd, form: Form) -> None:
+    def __init__(self, producer: AIOKafkaProducer, topic: str, clients: Crowd, encoding: Encoding) -> None:
         self.clients = clients
         self._producer = producer
         self._topic = topic
-        self._form = form
+        self._encoding = encoding
         self._dice = Random(topic)  # noqa: S311 - any words will do
         self._words = ["".join(self._dice.choices("etaoinshrdlu", k=self._dice.randint(2, 9))) for _ in range(_WORDS)]
         self._ids = count(FIRST_ID)
@@ -74,8 +74,9 @@ class _Feed:
         position = self._log.head
         self._log.append(self._log.next_offset, record)
         while position < self._log.head:
-            data, position = self._log.read(Position(position), self._form, 1 << 16)
-            self.bytes += len(data)
+            chunk = self._log.read(position, self._encoding, 1 << 16)
+            position = chunk.position
+            self.bytes += len(chunk.data)
         self.clients.expect(self.bytes)
         await self._producer.send_and_wait(self._topic, record, partition=0)
         await self.clients.satisfied()
@@ -94,7 +95,7 @@ async def measure(stage: Stage, size: Size) -> list[Figure]:
     """Let the two take turns, with windows of each size."""
     figures: list[Figure] = []
     for clients in size.clients:
-        async with _edge(stage, clients, Form.PLAIN) as plain, _edge(stage, clients, Form.PLAIN_DEFLATED) as deflated:
+        async with _edge(stage, clients, PLAIN) as plain, _edge(stage, clients, PLAIN_DEFLATED) as deflated:
             for posts in size.posts:
                 figures += await _compare(stage, clients, posts, size, (plain, deflated))
     return figures
@@ -121,13 +122,13 @@ class _Edge:
 
 
 @asynccontextmanager
-async def _edge(stage: Stage, clients: int, form: Form) -> AsyncIterator[_Edge]:
+async def _edge(stage: Stage, clients: int, encoding: Encoding) -> AsyncIterator[_Edge]:
     async with (
         stage.producer() as producer,
         stage.installation() as (system, edge),
-        crowd(edge.port, clients, deflated=form.is_deflated) as connected,
+        crowd(edge.port, clients, deflated=encoding.stream_bytes > 0) as connected,
     ):
-        yield _Edge(serving(edge.port).pid, clients, _Feed(producer, system.feed, connected, form))
+        yield _Edge(serving(edge.port).pid, clients, _Feed(producer, system.feed, connected, encoding))
 
 
 async def _compare(stage: Stage, clients: int, posts: int, size: Size, edges: tuple[_Edge, _Edge]) -> list[Figure]:

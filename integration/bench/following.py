@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiokafka import AIOKafkaConsumer
 
-from edge.wire.frames import message
+from edge.wire.messages import message
 from integration.bench.companion import reply
 from streams.contract import decode_feed
 

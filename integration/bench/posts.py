@@ -7,7 +7,8 @@ from typing import Final
 
 import asyncpg
 
-from edge.wire.frames import message, text_frame
+from edge.wire.frames import text_frame
+from edge.wire.messages import message
 from integration.posts_service import USERS
 from streams.contract import FeedRecord, Millis, Post, PostId, Publication, User, encode_feed, encode_post, publication
 

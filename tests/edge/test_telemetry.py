@@ -14,7 +14,7 @@ import streams
 from edge.access.limits import Admission
 from edge.feed.position import Position, Reason
 from edge.telemetry import Metrics, TurnTimes, configure_logging
-from edge.wire.frames import Form
+from edge.wire.websocket_encodings import CURSOR
 from tests.edge.kit.lines import Turns as Loop
 from tests.edge.kit.lines import hub_of
 from tests.edge.kit.listening import gate
@@ -49,7 +49,7 @@ def test_every_part_is_measured() -> None:
     hub = hub_of(log, Loop(), 1)
     hub.closes["server", "1001"] += 3
     hub.delays.seconds.note(0.1)
-    log.read(Position(0), Form.CURSOR, 1)
+    log.read(Position(0), CURSOR, 1)
     through = gate(total=500)
     through.breaches["pings"] += 2
     through.census.turned_away[Admission.FULL] += 4

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Resume, parse
-from edge.wire.frames import Form
+from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.announcement import NotAnId, announced_post
 from streams.contract import (
     MAX_ATTEMPT,
@@ -69,10 +69,11 @@ def feed_record_is_read(value: bytes) -> None:
     appended = log.append(Offset(0), value)
     assert not isinstance(appended, Gap)
     log.append(Offset(1), record(2**40))
-    plain, with_cursor = (messages(everything(log, 0, form)) for form in (Form.PLAIN, Form.CURSOR))
+    plain, with_cursor = (messages(everything(log, 0, encoding)) for encoding in (PLAIN, CURSOR))
     assert len(plain) == len(with_cursor) == appended.shown + 1
     for told, bare in zip(with_cursor, plain, strict=True):
         cursor = parse(told.pop("cursor"))
+        assert isinstance(told.pop("window"), int)
         assert told == bare
         assert isinstance(cursor, Cursor)
         assert isinstance(log.resume(cursor), Resume)

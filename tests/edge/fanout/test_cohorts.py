@@ -6,7 +6,8 @@ from itertools import count
 from edge.fanout.cohorts import Cohort, Cohorts
 from edge.fanout.session import Session
 from edge.feed.position import Position
-from edge.wire.frames import Form, welcome
+from edge.wire.encoding import Encoding
+from edge.wire.websocket_encodings import CURSOR, PLAIN
 
 keys = count()
 
@@ -19,9 +20,9 @@ class Client:
     key: int = field(default_factory=lambda: next(keys))
 
 
-def client(position: int, form: Form = Form.PLAIN, greeting: bytes = b"") -> Client:
+def client(position: int, encoding: Encoding = PLAIN, greeting: bytes = b"") -> Client:
     """Make one."""
-    return Client(Session(Position(position), form, greeting))
+    return Client(Session(Position(position), encoding, greeting))
 
 
 def cohorts(head: int, *clients: Client, most: int = 128) -> Cohorts[Client]:
@@ -53,8 +54,8 @@ def clients_of(some: list[Cohort[Client]]) -> list[list[Client]]:
 
 
 def test_who_is_at_the_head_rests_until_it_moves() -> None:
-    """Then they stand in line as a whole, one cohort a form, in the order in which they came."""
-    one, two, three = client(5), client(5), client(5, Form.CURSOR)
+    """Then they stand in line as a whole, one cohort a encoding, in the order in which they came."""
+    one, two, three = client(5), client(5), client(5, CURSOR)
     made = cohorts(5, one, two, three)
     made.advance(Position(5))
     assert (turns(made), made.waiting) == ([], 0)
@@ -62,7 +63,7 @@ def test_who_is_at_the_head_rests_until_it_moves() -> None:
     assert made.waiting == 3
     plain, knowing = turns(made)
     assert clients_of([plain, knowing]) == [[one, two], [three]]
-    assert [(each.position, each.form) for each in (plain, knowing)] == [(5, Form.PLAIN), (5, Form.CURSOR)]
+    assert [(each.position, each.encoding) for each in (plain, knowing)] == [(5, PLAIN), (5, CURSOR)]
 
 
 def test_a_cohort_moves_with_all_its_clients() -> None:
@@ -119,8 +120,8 @@ def test_a_cohort_has_at_most_so_many_clients() -> None:
 
 
 def test_who_lags_goes_on_with_who_is_at_the_same_place() -> None:
-    """Also when they come there later; but never with those of another form."""
-    one, two, other = client(1), client(1), client(1, Form.CURSOR)
+    """Also when they come there later; but never with those of another encoding."""
+    one, two, other = client(1), client(1), client(1, CURSOR)
     made = cohorts(5, one, other)
     made.place(two)
     assert clients_of(turns(made)) == [[one, two], [other]]
@@ -128,7 +129,7 @@ def test_who_lags_goes_on_with_who_is_at_the_same_place() -> None:
 
 def test_who_is_to_be_greeted_is_alone() -> None:
     """And has a place among the others once it was."""
-    greeted = client(5, Form.CURSOR, welcome("c"))
+    greeted = client(5, CURSOR, CURSOR.welcome("c"))
     made = cohorts(5, greeted)
     assert (made.waiting, made.next(), made.next_greeted()) == (1, None, greeted)
     assert (made.waiting, made.next_greeted()) == (0, None)
@@ -136,7 +137,7 @@ def test_who_is_to_be_greeted_is_alone() -> None:
 
 def test_who_is_held_is_in_no_cohort_until_it_is_placed_again() -> None:
     """Wherever it was; it waits when there is something that it has not been sent."""
-    clients = [client(5), client(3), client(5, Form.CURSOR, welcome("c")), client(6)]
+    clients = [client(5), client(3), client(5, CURSOR, CURSOR.welcome("c")), client(6)]
     made = cohorts(5, *clients[:3])
     made.advance(Position(6))
     made.place(clients[3])
@@ -161,7 +162,7 @@ def test_who_was_removed_has_no_turn() -> None:
 
 def test_a_log_that_begins_anew_leaves_only_those_that_are_held() -> None:
     """All others are placed again, where they are then."""
-    one, late, greeted, held = client(5), client(3), client(5, Form.CURSOR, welcome("c")), client(5)
+    one, late, greeted, held = client(5), client(3), client(5, CURSOR, CURSOR.welcome("c")), client(5)
     made = cohorts(5, one, late, greeted)
     made.hold(held)
     made.advance(Position(6))
@@ -174,7 +175,7 @@ def test_a_log_that_begins_anew_leaves_only_those_that_are_held() -> None:
 def test_those_who_stood_in_line_and_were_taken_out_are_counted() -> None:
     """So that it is known when all were served that stood there at a time. Who has left counts, who lags does not."""
     leaving, gone = client(5), client(5)
-    of = cohorts(5, client(5), client(5, Form.CURSOR), leaving, client(3), gone, most=1)
+    of = cohorts(5, client(5), client(5, CURSOR), leaving, client(3), gone, most=1)
     of.remove(gone)
     assert not of.advance(Position(5))
     assert of.advance(Position(6))

@@ -9,7 +9,8 @@ from edge.fanout.session import FELL_BEHIND, INTERRUPTED, SHUTDOWN, Session
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Gap, Position, stamp_of
 from edge.wire.closing import Disconnect
-from edge.wire.frames import Form, welcome
+from edge.wire.encoding import Encoding
+from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import Offset
 from tests.edge.kit.lines import Line, Turns, hub_of
 from tests.edge.kit.records import log_of, messages, record
@@ -27,11 +28,11 @@ class Stage:
         self.hub = hub_of(log, self.turns, write_bytes)
 
     def join(
-        self, position: int | None = None, form: Form = Form.PLAIN, room: float = float("inf")
+        self, position: int | None = None, encoding: Encoding = PLAIN, room: float = float("inf")
     ) -> tuple[Line, Member]:
         """Take a client in, at the head unless told."""
         line = Line(self.turns, room)
-        return line, self.hub.join(Session(Position(self.log.head if position is None else position), form), line)
+        return line, self.hub.join(Session(Position(self.log.head if position is None else position), encoding), line)
 
     def publish(self, *posts: int) -> None:
         """Append a record and fan it out."""
@@ -52,19 +53,19 @@ def test_all_are_sent_a_record_in_one_write_each() -> None:
     assert stage.hub.lagging == 0
 
 
-@pytest.mark.parametrize("form", [Form.PLAIN, Form.CURSOR])
-def test_what_a_lost_connection_refuses_does_not_count_as_sent(form: Form) -> None:
+@pytest.mark.parametrize("encoding", [PLAIN, CURSOR])
+def test_what_a_lost_connection_refuses_does_not_count_as_sent(encoding: Encoding) -> None:
     """What is kept for a slow one does: it is still to be sent."""
     stage = Stage(log_of(record(1)))
-    stage.join(form=form, room=0)
-    lost, _ = stage.join(form=form)
+    stage.join(encoding=encoding, room=0)
+    lost, _ = stage.join(encoding=encoding)
     lost.is_lost = True
     stage.publish(2, 3)
     assert stage.hub.posts_sent == 2
     greeted = Line(stage.turns)
     greeted.is_lost = True
     sent = stage.hub.posts_sent, stage.hub.bytes_sent
-    stage.hub.join(Session(Position(0), Form.CURSOR, welcome("c")), greeted)
+    stage.hub.join(Session(Position(0), CURSOR, CURSOR.welcome("c")), greeted)
     assert (stage.hub.posts_sent, stage.hub.bytes_sent) == sent
 
 
@@ -72,7 +73,7 @@ def test_who_joins_behind_the_head_catches_up_at_once() -> None:
     """History, resuming and live delivery are the same; the greeting comes first."""
     stage = Stage(log_of(record(1), record(2)))
     line = Line(stage.turns)
-    stage.hub.join(Session(Position(1), Form.CURSOR, welcome("c")), line)
+    stage.hub.join(Session(Position(1), CURSOR, CURSOR.welcome("c")), line)
     assert [one["action"] for one in messages(b"".join(line.written))] == ["welcome", "created"]
 
 
@@ -145,7 +146,7 @@ def test_who_joins_with_unsent_bytes_waits_for_its_socket() -> None:
     stage = Stage(log_of(record(1)))
     line = Line(stage.turns)
     line.unsent_since = stage.turns.now
-    stage.hub.join(Session(Position(0), Form.CURSOR, welcome("c")), line)
+    stage.hub.join(Session(Position(0), CURSOR, CURSOR.welcome("c")), line)
     assert line.written == []
     line.drain()
     stage.turns.turn()
@@ -193,7 +194,7 @@ def test_a_gap_is_told_or_ends() -> None:
     """Law 12: cursor clients are told and go on, plain ones are closed."""
     stage = Stage(log_of(record(1)))
     plain, _ = stage.join()
-    knowing, _ = stage.join(form=Form.CURSOR)
+    knowing, _ = stage.join(encoding=CURSOR)
     stage.log.begin(Offset(5), Offset(5))
     stage.hub.interrupt("interrupted")
     stage.publish(9)
@@ -209,7 +210,7 @@ def test_after_a_gap_nobody_is_told_in_the_same_turn_as_all_others() -> None:
     """The frame is the same for all. Who cannot be told goes on until its turn comes, 200 a second."""
     stage = Stage(log_of())
     plain = [stage.join()[0] for _ in range(50)]
-    knowing = [stage.join(form=Form.CURSOR)[0] for _ in range(50)]
+    knowing = [stage.join(encoding=CURSOR)[0] for _ in range(50)]
     stage.log.begin(Offset(5), Offset(5))
     stage.hub.interrupt("interrupted")
     assert 0 < sum(bool(line.written) for line in knowing) < 20
@@ -252,7 +253,7 @@ def test_who_is_held_is_looked_at_only_when_the_log_has_moved_past_it(monkeypatc
 def test_a_client_that_was_held_during_a_gap_goes_on_behind_it() -> None:
     """Also when two gaps come one after the other: it is told once, of the last one."""
     stage = Stage(log_of(record(1)))
-    line, member = stage.join(form=Form.CURSOR, room=0)
+    line, member = stage.join(encoding=CURSOR, room=0)
     stage.publish(2)
     assert line.unsent_since is not None
     for again in (10, 20):
@@ -270,8 +271,8 @@ def test_a_client_that_was_held_during_a_gap_goes_on_behind_it() -> None:
 def test_a_gap_is_told_with_the_cursor_of_a_record_that_was_read() -> None:
     """A cursor of nothing would be good for whatever stands there in a topic that is made anew."""
     stage = Stage(log_of(record(1)))
-    told, _ = stage.join(form=Form.CURSOR)
-    held, _ = stage.join(form=Form.CURSOR, room=0)
+    told, _ = stage.join(encoding=CURSOR)
+    held, _ = stage.join(encoding=CURSOR, room=0)
     plain, _ = stage.join()
     still_held, _ = stage.join(room=0)
     stage.publish(2)
@@ -299,7 +300,7 @@ def test_who_comes_while_a_gap_cannot_be_told_yet_is_not_told_of_it() -> None:
     stage = Stage(log_of(record(1)))
     stage.log.begin(Offset(10), Offset(11))
     stage.hub.interrupt("interrupted")
-    line, _ = stage.join(form=Form.CURSOR)
+    line, _ = stage.join(encoding=CURSOR)
     line.unsent_since = stage.turns.now
     assert line.client is not None
     line.client.held()

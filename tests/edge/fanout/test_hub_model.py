@@ -15,7 +15,8 @@ from edge.fanout.session import FELL_BEHIND, INTERRUPTED, SHUTDOWN, Session
 from edge.feed.log import Log
 from edge.feed.position import Position
 from edge.wire.closing import Disconnect
-from edge.wire.frames import Form, welcome
+from edge.wire.encoding import Encoding
+from edge.wire.websocket_encodings import ENCODINGS, PLAIN
 from streams.contract import Offset
 from tests.edge.kit.lines import Line, Turns, hub_of
 from tests.edge.kit.records import messages, record
@@ -41,7 +42,7 @@ class Client:
     def got(self) -> list[int]:
         """The posts that it was sent; each write is whole frames, and is read once."""
         for written in self.line.written[self._read :]:
-            read = messages(written, self.session.form)
+            read = messages(written, self.session.encoding)
             self._got += [one["payload"]["id"] for one in read if one["action"] == "created"]
         self._read = len(self.line.written)
         return self._got
@@ -60,19 +61,19 @@ class Clients(RuleBasedStateMachine):
         self.clients: list[Client] = []
         self.gone: list[Client] = []
 
-    @rule(form=st.sampled_from(Form), back=st.integers(0, 8), room=st.sampled_from([0, 200, float("inf")]))
-    def comes(self, form: Form, back: int, room: float) -> None:
+    @rule(encoding=st.sampled_from(ENCODINGS), back=st.integers(0, 8), room=st.sampled_from([0, 200, float("inf")]))
+    def comes(self, encoding: Encoding, back: int, room: float) -> None:
         """Join somewhere between the tail and the head; who asks for cursors is greeted."""
         position = Position(max(self.log.tail, self.log.head - back))
-        greeting = welcome("c") if form.has_cursor else b""
+        greeting = encoding.welcome("c") if encoding.has_cursor else b""
         line = Line(self.turns, room)
-        self.clients.append(Client(self.hub, Session(position, form, greeting), line, self.shown[position:]))
+        self.clients.append(Client(self.hub, Session(position, encoding, greeting), line, self.shown[position:]))
 
     @rule(back=st.integers(0, 8))
     def crowd_comes(self, back: int) -> None:
         """Join with more than are served before the loop gets a turn."""
         for _ in range(12):
-            self.comes(Form.PLAIN, back, float("inf"))
+            self.comes(PLAIN, back, float("inf"))
 
     @rule(count=st.integers(0, 4))
     def record(self, count: int) -> None:
@@ -155,7 +156,7 @@ class Clients(RuleBasedStateMachine):
         """Only who fell behind or cannot be told of a gap is closed."""
         for client in self.clients:
             assert client.line.ends in ([], [FELL_BEHIND], [INTERRUPTED], [SHUTDOWN])
-            assert client.line.ends != [INTERRUPTED] or not client.session.form.has_cursor
+            assert client.line.ends != [INTERRUPTED] or not client.session.encoding.has_cursor
 
     def teardown(self) -> None:
         """In the end all sockets drain, the loop turns, and everybody has all that is due, or was closed."""

@@ -11,12 +11,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from edge.clients.joining import Wish, at_end, resumed, resumption
+from edge.clients.joining import JoinRequest, at_end, resumed, resumption
 from edge.fanout.session import FELL_BEHIND, Session
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Resume, parse
 from edge.feed.start import Bounds, continues, start
-from edge.wire.frames import Form
+from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import Offset
 from tests.edge.kit.records import messages, record
 
@@ -140,7 +140,7 @@ class Feed(RuleBasedStateMachine):
         client, edge = self.clients[which], data.draw(st.sampled_from(self.edges))
         cursor = None if client.cursor is None else parse(client.cursor)
         assert not isinstance(cursor, Gap)
-        wish = Wish(Form.CURSOR, cursor=cursor)
+        wish = JoinRequest(CURSOR, cursor=cursor)
         found = resumption(wish, edge.log)
         if not isinstance(found, Resume):
             self.read(edge)
@@ -198,7 +198,7 @@ class Feed(RuleBasedStateMachine):
             end = self.shown_before[log.next_offset]
             count = log.head - log.tail
             got = []
-            session = Session(log.tail, Form.PLAIN)
+            session = Session(log.tail, PLAIN)
             while session.position < log.head:
                 got += [message["payload"]["id"] for message in messages(session.take(log, WRITE_BYTES))]
             assert got == self.shown[end - count : end]

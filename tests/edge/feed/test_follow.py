@@ -14,7 +14,7 @@ from edge.feed.log import Log
 from edge.feed.position import Position
 from edge.feed.start import Bounds
 from edge.feed.topic import Read, Unreachable, Unreadable
-from edge.wire.frames import Form
+from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import Offset
 from tests.edge.kit.lines import Line, Turns, hub_of
 from tests.edge.kit.records import everything, ids, messages, record
@@ -204,7 +204,7 @@ async def test_goes_on_after_kafka_was_away() -> None:
     async with following(Rig(topic)) as rig:
         await rig.source.reached(Offset(1))
         line = Line(rig.turns)
-        rig.hub.join(Session(rig.log.head, Form.PLAIN), line)
+        rig.hub.join(Session(rig.log.head, PLAIN), line)
         await topic.change(record(1), is_away=True)
         await until(lambda: rig.source.trouble == "Kafka does not answer.")
         assert await rig.source.end() is None
@@ -305,7 +305,7 @@ async def test_a_gap_is_told_and_the_feed_goes_on(change: Callable[[MemoryTopic]
     async with following(Rig(topic)) as rig:
         await rig.source.reached(Offset(2))
         line = Line(rig.turns)
-        rig.hub.join(Session(Position(rig.log.head), Form.CURSOR), line)
+        rig.hub.join(Session(Position(rig.log.head), CURSOR), line)
         await change(topic)
         if topic.is_away:
             await until(lambda: rig.source.trouble is not None)
@@ -336,7 +336,7 @@ async def test_a_hole_is_said_and_the_feed_goes_on_behind_it(hole: int, at_once:
             await until(lambda: rig.source.trouble is None)
             assert rig.shown == ([9] if hole == 7 else [] if hole in {8, 9} else [8, 9])
             line = Line(rig.turns)
-            rig.hub.join(Session(rig.log.head, Form.CURSOR), line)
+            rig.hub.join(Session(rig.log.head, CURSOR), line)
             await topic.change(*values)
             await rig.source.reached(Offset(len(values)))
             await until(lambda: rig.source.trouble is None)
@@ -465,7 +465,7 @@ async def test_an_end_before_what_was_read_is_no_gap_until_it_is_confirmed(
     async with following(Rig(topic)) as rig:
         await until(lambda: rig.source.trouble is None)
         line = Line(rig.turns)
-        rig.hub.join(Session(rig.log.head, Form.CURSOR), line)
+        rig.hub.join(Session(rig.log.head, CURSOR), line)
         topic.unseen = unseen
         await topic.change(record(1))
         await until(lambda: topic.confirmations > 0)

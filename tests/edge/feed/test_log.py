@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from edge.feed.log import Appended, Log
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, before, parse, stamp_of
-from edge.wire.frames import Form
+from edge.wire.encoding import Encoding
+from edge.wire.websocket_encodings import CURSOR, CURSOR_DEFLATED, ENCODINGS, PLAIN, PLAIN_DEFLATED
 from streams.contract import Offset
-from tests.edge.kit.records import everything, ids, log_of, messages, publication, record
+from tests.edge.kit.records import everything, ids, log_of, messages, publication, record, text_of
 
-EACH = pytest.mark.parametrize("form", list(Form))
+EACH = pytest.mark.parametrize("encoding", list(ENCODINGS))
 
 posts = st.lists(st.builds(publication, st.integers(1, 8), text=st.text(max_size=40)), max_size=4)
 values = st.one_of(posts.map(lambda some: record(*some)), st.just(b"no record"))
@@ -96,7 +97,7 @@ def test_every_log_decides_alike(feed: list[bytes], reach: int, first: int) -> N
     late.begin(read_from, offer_from)
     for offset in range(read_from, len(feed)):
         late.append(Offset(offset), feed[offset])
-    assert everything(late, late.tail, Form.CURSOR) == everything(full, full.position_at(offer_from), Form.CURSOR)
+    assert everything(late, late.tail, CURSOR) == everything(full, full.position_at(offer_from), CURSOR)
 
 
 # Reading.
@@ -104,51 +105,51 @@ def test_every_log_decides_alike(feed: list[bytes], reach: int, first: int) -> N
 
 @EACH
 @given(feed=feeds, limit=st.integers(1, 400))
-def test_any_limit_gives_the_same_feed(feed: list[bytes], limit: int, form: Form) -> None:
+def test_any_limit_gives_the_same_feed(feed: list[bytes], limit: int, encoding: Encoding) -> None:
     """However little is taken at a time, it is the same feed, and every piece is whole frames within the limit."""
     log = log_of(*feed)
-    whole = everything(log, 0, form.text)
+    whole = everything(log, 0, text_of(encoding))
     pieces, at = [], Position(0)
     while at < log.head:
-        chunk = log.read(at, form, limit)
-        assert len(messages(chunk.data, form)) == chunk.position - at
+        chunk = log.read(at, encoding, limit)
+        assert len(messages(chunk.data, encoding)) == chunk.position - at
         assert len(chunk.data) <= limit or chunk.position == at + 1
         pieces.append(chunk.data)
         at = chunk.position
-    assert messages(b"".join(pieces), form) == messages(whole)
-    assert form.is_deflated or b"".join(pieces) == whole
+    assert messages(b"".join(pieces), encoding) == messages(whole)
+    assert encoding.stream_bytes or b"".join(pieces) == whole
 
 
 def test_a_read_takes_as_much_as_fits() -> None:
     """Whole records are joined, the last one in part; one frame more would be too much."""
     log = log_of(record(1, 2), record(3, 4), record(5))
-    length = len(log.read(Position(0), Form.PLAIN, 1).data)
-    assert [ids(log.read(Position(0), Form.PLAIN, length * n + 1).data) for n in (1, 3, 4, 9)] == [
+    length = len(log.read(Position(0), PLAIN, 1).data)
+    assert [ids(log.read(Position(0), PLAIN, length * n + 1).data) for n in (1, 3, 4, 9)] == [
         [1],
         [1, 2, 3],
         [1, 2, 3, 4],
         [1, 2, 3, 4, 5],
     ]
-    assert ids(log.read(Position(1), Form.PLAIN, length * 2).data) == [2, 3]
-    assert log.read(log.head, Form.PLAIN, 100).data == b""
+    assert ids(log.read(Position(1), PLAIN, length * 2).data) == [2, 3]
+    assert log.read(log.head, PLAIN, 100).data == b""
 
 
 def test_a_record_that_does_not_fit_any_more_waits() -> None:
     """The limit holds across records of different sizes."""
     log = log_of(record(1), record(publication(2, text="x" * 500)))
-    assert [ids(log.read(Position(at), Form.PLAIN, 300).data) for at in (0, 1)] == [[1], [2]]
+    assert [ids(log.read(Position(at), PLAIN, 300).data) for at in (0, 1)] == [[1], [2]]
 
 
 def test_a_read_at_the_head_is_joined_once_for_all() -> None:
     """Law 10: clients at one position are sent the same object; a new record is seen at once all the same."""
     log = log_of(record(1), record(2))
-    first = log.read(Position(0), Form.PLAIN, 1000)
-    assert log.read(Position(0), Form.PLAIN, 1000) is first
+    first = log.read(Position(0), PLAIN, 1000)
+    assert log.read(Position(0), PLAIN, 1000) is first
     for limit in range(100):
-        log.read(Position(0), Form.PLAIN, limit)
-    assert log.read(Position(0), Form.PLAIN, 1000) == first
+        log.read(Position(0), PLAIN, limit)
+    assert log.read(Position(0), PLAIN, 1000) == first
     log.append(Offset(2), record(3))
-    assert ids(log.read(Position(0), Form.PLAIN, 1000).data) == [1, 2, 3]
+    assert ids(log.read(Position(0), PLAIN, 1000).data) == [1, 2, 3]
 
 
 # Compressed.
@@ -180,9 +181,9 @@ class Receiver:
 
 
 @settings(max_examples=50)
-@given(feed=lengths, form=st.sampled_from([Form.PLAIN_DEFLATED, Form.CURSOR_DEFLATED]), data=st.data())
+@given(feed=lengths, encoding=st.sampled_from([PLAIN_DEFLATED, CURSOR_DEFLATED]), data=st.data())
 def test_whoever_joins_anywhere_and_is_cut_anywhere_reads_what_plain_clients_read(
-    feed: list[list[int]], form: Form, data: st.DataObject
+    feed: list[list[int]], encoding: Encoding, data: st.DataObject
 ) -> None:
     """Every byte, by receivers that keep their context: at any position, in the middle of a record, behind or not."""
     log, made, clients = log_of(limit=1 << 24), count(1), list[tuple[Position, Receiver, list[Position]]]()
@@ -197,22 +198,22 @@ def test_whoever_joins_anywhere_and_is_cut_anywhere_reads_what_plain_clients_rea
             reads = data.draw(st.integers(0, 3))
             limit = data.draw(st.sampled_from([1, 1000, 5000, 20_000, 65_536]))
             while at[0] < log.head and (is_last or reads > 0):
-                chunk = log.read(at[0], form, limit)
+                chunk = log.read(at[0], encoding, limit)
                 receiver.receive(chunk.data)
                 at[0], reads = chunk.position, reads - 1
     for joined, receiver, _ in clients:
         plain = Receiver()
-        plain.receive(everything(log, joined, form.text))
+        plain.receive(everything(log, joined, text_of(encoding)))
         assert receiver.texts == plain.texts
 
 
 def test_who_begins_in_the_middle_of_a_stream_gets_the_rest_of_it_as_messages_that_stand_alone() -> None:
     """It has not seen what the rest refers to; from the next stream on it gets what everybody gets."""
     log = log_of(*(record(*(publication(n, text=WORDS[:200]) for n in range(k, k + 20))) for k in (0, 20)))
-    shared, rest = everything(log, 20, Form.PLAIN_DEFLATED), everything(log, 7, Form.PLAIN_DEFLATED)
+    shared, rest = everything(log, 20, PLAIN_DEFLATED), everything(log, 7, PLAIN_DEFLATED)
     assert rest.endswith(shared)
     alone = rest.removesuffix(shared)
-    assert [number for frame in raw_frames(alone) for number in ids(frame, Form.PLAIN_DEFLATED)] == list(range(7, 20))
+    assert [number for frame in raw_frames(alone) for number in ids(frame, PLAIN_DEFLATED)] == list(range(7, 20))
     assert len(shared) * 13 / 20 < len(alone) < 0.8 * len(everything(log, 7)) * 13 / 33
 
 
@@ -227,11 +228,11 @@ def raw_frames(data: bytes) -> Iterator[bytes]:
 def test_a_stream_is_not_cut_where_something_else_can_be_sent_first() -> None:
     """The rest would be dearer; where it does not fit into any write its beginning is compressed all the same."""
     log = log_of(*(record(*range(20 * n, 20 * n + 20)) for n in range(3)))
-    streams = [log.read(Position(20 * n), Form.PLAIN_DEFLATED, 1).position for n in range(3)]
+    streams = [log.read(Position(20 * n), PLAIN_DEFLATED, 1).position for n in range(3)]
     assert streams == [1, 21, 41]
-    length = len(log.read(Position(40), Form.PLAIN_DEFLATED, 1 << 16).data)
-    assert log.read(Position(0), Form.PLAIN_DEFLATED, length * 2 + length // 2).position == 40
-    cut = log.read(Position(0), Form.PLAIN_DEFLATED, length // 2)
+    length = len(log.read(Position(40), PLAIN_DEFLATED, 1 << 16).data)
+    assert log.read(Position(0), PLAIN_DEFLATED, length * 2 + length // 2).position == 40
+    cut = log.read(Position(0), PLAIN_DEFLATED, length // 2)
     receiver = Receiver()
     receiver.receive(cut.data)
     assert 0 < receiver.compressed == cut.position < 20
@@ -240,15 +241,15 @@ def test_a_stream_is_not_cut_where_something_else_can_be_sent_first() -> None:
 def test_a_read_compresses_no_more_than_a_bounded_stretch() -> None:
     """However well it can be compressed: the loop waits meanwhile."""
     log = log_of(*(record(publication(n, text="x" * 30_000)) for n in range(100)), limit=1 << 24)
-    chunk = log.read(Position(0), Form.PLAIN_DEFLATED, 1 << 16)
+    chunk = log.read(Position(0), PLAIN_DEFLATED, 1 << 16)
     assert 0 < chunk.position <= 4 * (1 << 16) // 30_000
-    assert len(everything(log, 0, Form.PLAIN_DEFLATED)) < 30_000
+    assert len(everything(log, 0, PLAIN_DEFLATED)) < 30_000
 
 
 def test_what_gains_nothing_is_the_plain_bytes() -> None:
     """The same object: it takes no room a second time."""
     log = log_of(record(1))
-    assert log.read(Position(0), Form.PLAIN_DEFLATED, 1000).data is log.read(Position(0), Form.PLAIN, 1000).data
+    assert log.read(Position(0), PLAIN_DEFLATED, 1000).data == log.read(Position(0), PLAIN, 1000).data
 
 
 # The bound.
@@ -271,7 +272,7 @@ def test_the_newest_record_stays_however_large() -> None:
 
 @given(feeds, st.integers(1, 8000), st.data())
 def test_the_bound_holds_whatever_is_read(feed: list[bytes], limit: int, data: st.DataObject) -> None:
-    """Every form counts, none pushes out a record, and what is read is right all the same."""
+    """Every encoding counts, none pushes out a record, and what is read is right all the same."""
     log, free = log_of(limit=limit), log_of(limit=1 << 20)
     newest = 0
     for offset, value in enumerate(feed):
@@ -281,22 +282,24 @@ def test_the_bound_holds_whatever_is_read(feed: list[bytes], limit: int, data: s
         newest = max(newest, log.size - empty)
         tail = log.tail
         at = Position(data.draw(st.integers(tail, log.head)))
-        for form in Form:
-            assert messages(everything(log, at, form, 200), form) == messages(everything(free, at, form.text))
+        for encoding in ENCODINGS:
+            assert messages(everything(log, at, encoding, 200), encoding) == messages(
+                everything(free, at, text_of(encoding))
+            )
         assert log.tail == tail
         assert log.size <= limit or log.tail >= log.position_at(Offset(offset))
 
 
-@pytest.mark.parametrize("form", [Form.CURSOR, Form.PLAIN_DEFLATED, Form.CURSOR_DEFLATED])
-def test_a_form_is_made_once_for_all(form: Form) -> None:
+@pytest.mark.parametrize("encoding", [CURSOR, PLAIN_DEFLATED, CURSOR_DEFLATED])
+def test_a_form_is_made_once_for_all(encoding: Encoding) -> None:
     """Law 9: it is kept and counted, and what is read of it is the same object for everybody."""
     log = log_of(record(*range(1, 20)))
     plain = log.size
-    first = log.read(Position(0), form, 1 << 16).data
+    first = log.read(Position(0), encoding, 1 << 16).data
     kept = log.size
     assert kept > plain + len(first)
     for limit in range(1 << 16, (1 << 16) + 50):
-        assert log.read(Position(0), form, limit).data is first
+        assert log.read(Position(0), encoding, limit).data is first
     assert log.size == kept
 
 
@@ -304,12 +307,12 @@ def test_joined_reads_count() -> None:
     """They are copies of what records and forms have, and large where posts are."""
     log = log_of(*(record(publication(n, text="x" * 1000)) for n in range(100)), limit=400_000)
     plain = log.size
-    one = log.read(Position(0), Form.PLAIN, 3000).data
+    one = log.read(Position(0), PLAIN, 3000).data
     assert log.size == plain + len(one)
-    other = log.read(Position(2), Form.PLAIN, 3000).data
+    other = log.read(Position(2), PLAIN, 3000).data
     assert log.size == plain + len(one) + len(other)
     for position in range(90):
-        log.read(Position(position), Form.PLAIN, 5000)
+        log.read(Position(position), PLAIN, 5000)
         assert plain < log.size <= plain + 400_000 // 32
     log.append(Offset(100), record(100))
     assert log.size < plain + 2000
@@ -321,13 +324,11 @@ def test_forms_have_a_part_of_the_room_and_the_oldest_made_go_first() -> None:
     for offset in range(100):
         log.append(Offset(offset), record(*range(100 * offset, 100 * offset + 50)))
         tail = log.tail
-        made.append(log.read(Position(log.head - 50), Form.CURSOR_DEFLATED, 1 << 16).data)
+        made.append(log.read(Position(log.head - 50), CURSOR_DEFLATED, 1 << 16).data)
         assert (log.tail, log.size <= 40_000) == (tail, True)
     assert log.tail < log.head - 300
     # Nothing is made again: what is read is what was made then.
-    again = [
-        log.read(Position(log.head - 50 * back), Form.CURSOR_DEFLATED, len(made[-back])).data for back in (1, 2, 3)
-    ]
+    again = [log.read(Position(log.head - 50 * back), CURSOR_DEFLATED, len(made[-back])).data for back in (1, 2, 3)]
     assert [one is other for one, other in zip(again, reversed(made), strict=False)] == [True] * 3
     assert log.forms.made == 100
     assert 50 < log.forms.evicted < 97
@@ -336,7 +337,7 @@ def test_forms_have_a_part_of_the_room_and_the_oldest_made_go_first() -> None:
 def test_what_was_made_and_evicted_is_counted_over_a_gap() -> None:
     """A counter never falls; what goes with its records was not evicted for room."""
     log = log_of(record(1))
-    log.read(Position(0), Form.CURSOR, 1 << 16)
+    log.read(Position(0), CURSOR, 1 << 16)
     log.begin(Offset(9), Offset(9))
     assert (log.forms.made, log.forms.evicted, log.size) == (1, 0, 0)
 
@@ -345,13 +346,13 @@ def test_what_was_made_and_evicted_is_counted_over_a_gap() -> None:
 
 
 @EACH
-def test_every_cursor_form_post_names_the_place_after_it(form: Form) -> None:
+def test_every_cursor_form_post_names_the_place_after_it(encoding: Encoding) -> None:
     """A client that resumes from a post's cursor gets what follows that post."""
     log = log_of(record(1, 2), record(2), record(1, 3))
-    tokens = [message["cursor"] for message in messages(everything(log, 0, Form.CURSOR))]
+    tokens = [message["cursor"] for message in messages(everything(log, 0, CURSOR))]
     found = [resumed(log, token) for token in tokens]
     assert found == [Resume(Position(1)), Resume(Position(2)), Resume(Position(3))]
-    assert ids(everything(log, 1, form), form) == [2, 3]
+    assert ids(everything(log, 1, encoding), encoding) == [2, 3]
 
 
 @given(feeds, st.data())
@@ -452,7 +453,7 @@ def test_a_log_that_has_not_begun_knows_no_cursor() -> None:
 def test_positions_go_on_when_the_log_begins_anew() -> None:
     """After a gap nobody is sent what came before it, and cursors from then on are good."""
     log = log_of(record(1), record(2))
-    log.read(Position(0), Form.CURSOR, 100)
+    log.read(Position(0), CURSOR, 100)
     log.begin(Offset(0), Offset(1))
     assert (log.tail, log.head, log.next_offset, log.size) == (2, 2, 0, 0)
     assert log.resume(log.cursor_at(log.head)) == Resume(log.head)

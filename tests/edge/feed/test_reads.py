@@ -2,17 +2,17 @@
 
 from edge.feed.position import Position
 from edge.feed.reads import Chunk, Reads, Wanted
-from edge.wire.frames import Form
+from edge.wire.websocket_encodings import PLAIN
 
 
 def wanted(position: int) -> Wanted:
     """Name a read from there."""
-    return Wanted(Position(position), Form.PLAIN, 100)
+    return Wanted(Position(position), PLAIN, 100)
 
 
 def chunk(data: bytes) -> Chunk:
     """Make one."""
-    return Chunk(data, Position(9))
+    return Chunk(data, Position(9), 1)
 
 
 def test_what_is_remembered_costs_at_most_the_room() -> None:

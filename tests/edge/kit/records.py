@@ -10,7 +10,8 @@ from websockets.frames import Frame, Opcode
 
 from edge.feed.log import Log
 from edge.feed.position import Position
-from edge.wire.frames import Form
+from edge.wire.encoding import Encoding
+from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import CREATED, FeedRecord, Offset, Publication, encode_feed
 from tests.strict import Reader
 
@@ -29,25 +30,25 @@ def record(*publications: int | Publication) -> bytes:
     return encode_feed(FeedRecord(window=0, publications=made))
 
 
-def frames(data: bytes, form: Form = Form.PLAIN) -> list[Frame]:
-    """Parse what a server sent to a client of this form: whole frames, to the letter."""
+def frames(data: bytes, encoding: Encoding = PLAIN) -> list[Frame]:
+    """Parse what a server sent to a client of this encoding: whole frames, to the letter."""
     # As our answer to an offer says it: the server may refer back, the client does not.
-    reader = Reader([PerMessageDeflate(False, True, 15, 15)] if form.is_deflated else [])
+    reader = Reader([PerMessageDeflate(False, True, 15, 15)] if encoding.stream_bytes else [])
     received = reader.feed(data)
     reader.end()
     return received
 
 
-def messages(data: bytes, form: Form = Form.PLAIN) -> list[Any]:
+def messages(data: bytes, encoding: Encoding = PLAIN) -> list[Any]:
     """Parse text messages."""
-    received = frames(data, form)
+    received = frames(data, encoding)
     assert all(frame.opcode is Opcode.TEXT for frame in received)
     return [json.loads(bytes(frame.data)) for frame in received]
 
 
-def ids(data: bytes, form: Form = Form.PLAIN) -> list[int]:
+def ids(data: bytes, encoding: Encoding = PLAIN) -> list[int]:
     """Name the posts that were sent."""
-    return [message["payload"]["id"] for message in messages(data, form)]
+    return [message["payload"]["id"] for message in messages(data, encoding)]
 
 
 def log_of(*records: bytes, first: int = 0, limit: int = 1 << 20, reach: int = 1000) -> Log:
@@ -59,11 +60,16 @@ def log_of(*records: bytes, first: int = 0, limit: int = 1 << 20, reach: int = 1
     return log
 
 
-def everything(log: Log, position: int, form: Form = Form.PLAIN, limit: int = 1 << 16) -> bytes:
+def text_of(encoding: Encoding) -> Encoding:
+    """Return the encoding with the same messages, not compressed."""
+    return CURSOR if encoding.has_cursor else PLAIN
+
+
+def everything(log: Log, position: int, encoding: Encoding = PLAIN, limit: int = 1 << 16) -> bytes:
     """Read from ``position`` to the head, as a client does that takes whatever comes."""
     data, at = b"", Position(position)
     while at < log.head:
-        chunk = log.read(at, form, limit)
+        chunk = log.read(at, encoding, limit)
         assert chunk.position > at
         data, at = data + chunk.data, chunk.position
     return data

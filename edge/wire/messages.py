@@ -1,0 +1,27 @@
+"""What the edge says, as JSON text, whatever the transport."""
+
+from typing import Final
+
+import msgspec
+
+from streams.contract import Publication
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def message(publication: Publication) -> bytes:
+    """Encode what a client gets for ``publication``: its payload is taken over as it is."""
+    return b'{"action":%b,"payload":%b}' % (_encode(publication.action), bytes(publication.payload))
+
+
+def with_cursor(plain: bytes, cursor: str, window: int) -> bytes:
+    """Add a cursor and the start of the window (ms) to a message made by :func:`message`; tokens need no escaping."""
+    return b'%b,"cursor":"%b","window":%d}' % (plain[:-1], cursor.encode(), window)
+
+
+def welcome(cursor: str, gap: str | None = None) -> bytes:
+    """Encode the message that says where a client stands, and why not where it wanted to be."""
+    payload: dict[str, object] = {"recovered": gap is None, "cursor": cursor}
+    if gap is not None:
+        payload["reason"] = gap
+    return _encode({"action": "welcome", "payload": payload})
