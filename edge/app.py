@@ -1,9 +1,11 @@
 """The composition root: makes the edge's parts, runs them, and stops them in order."""
 
 import asyncio
+import math
 import resource
 import signal
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -20,8 +22,8 @@ from edge.access.listener import Listener
 from edge.access.serving import serving
 from edge.admin import Admin
 from edge.clients.writing import write_each
+from edge.fanout.deadlines import Patience
 from edge.fanout.hub import Hub
-from edge.fanout.link import Patience
 from edge.feed.follow import Source
 from edge.feed.kafka import kafka_topic
 from edge.feed.log import Log
@@ -31,6 +33,7 @@ from edge.settings import Settings
 from edge.status import Facts, Status
 from edge.telemetry import LogOutput, Metrics, TurnTimes
 from edge.wire.allowance import Traffic
+from edge.wire.closing import By
 
 _logger = structlog.get_logger("edge.app")
 
@@ -39,8 +42,6 @@ _OWN_FILES: Final = 128
 # Probes and scrapers need a few connections each. One address cannot take all of them, whatever runs there.
 _ADMIN_CONNECTIONS: Final = 64
 _ADMIN_CONNECTIONS_PER_ADDRESS: Final = 16
-_SWEEP_SECONDS: Final = 1.0
-_SWEPT: Final = 0.05
 
 
 class CannotListen(OSError):
@@ -55,7 +56,7 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
     loop = asyncio.get_running_loop()
     stopped = _told_to_stop(loop)
     log = Log(limit=settings.log_bytes, reach=settings.dedup_records)
-    hub = Hub(log, write_bytes=settings.write_bytes, write_each=write_each, clock=loop.time, soon=loop.call_soon)
+    hub = Hub(log, write_bytes=settings.write_bytes, write_each=write_each, patience=_patience(settings), loop=loop)
     source = Source(
         partial(kafka_topic, settings.kafka_client("postcast-edge"), settings.feed_topic),
         name=settings.feed_topic,
@@ -66,7 +67,8 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         patience=settings.unready_seconds,
     )
     gate, admin_gate = _gates(settings)
-    metrics = Metrics(log, hub, source, gate, turns, admin=admin_gate, output=output)
+    closes: Counter[tuple[By, str]] = Counter()
+    metrics = Metrics(log, hub, source, gate, turns, admin=admin_gate, closes=closes, output=output)
     server = Server(
         log=log,
         hub=hub,
@@ -76,9 +78,9 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         join_seconds=settings.join_seconds,
         compression=settings.compression,
         gate=gate,
+        closes=closes,
     )
     admin = Admin(server.readiness, metrics.registry())
-    patience = Patience(settings.ping_seconds, settings.dead_seconds, settings.stalled_seconds)
 
     garbage_collection.configure()
     async with AsyncExitStack() as stack:
@@ -88,8 +90,8 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         application = server.application(() if settings.admin_port else admin.routes())
         listener = await stack.enter_async_context(_serving("EDGE", application, gate, settings))
         # aiohttp ends only its own connections; the hub's were handed over.
-        stack.callback(hub.cut)
-        fault = await stack.enter_async_context(_running(source.run(), _sweep(hub, patience)))
+        stack.push_async_callback(_cut_all, hub)
+        fault = await stack.enter_async_context(_running(source.run()))
         stopping = asyncio.create_task(stopped.wait())
         await asyncio.wait([stopping, fault], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -197,11 +199,19 @@ def _gates(settings: Settings) -> tuple[Gate, Gate]:
     return Gate(rules, clients), Gate(replace(rules, trusted=()), operators)
 
 
-async def _sweep(hub: Hub, patience: Patience) -> None:
-    """One timer for all clients, and a few of them at a time: thousands may be due for a ping at once."""
-    while True:
-        await asyncio.sleep(_SWEEP_SECONDS * _SWEPT)
-        hub.sweep(patience, _SWEPT)
+async def _cut_all(hub: Hub) -> None:
+    while len(hub):
+        hub.cut_some()
+        await asyncio.sleep(0)
+
+
+def _patience(settings: Settings) -> Patience:
+    return Patience(
+        ping=settings.ping_seconds,
+        dead=settings.dead_seconds,
+        stalled=settings.stalled_seconds,
+        age=settings.max_age_seconds or math.inf,
+    )
 
 
 def _file_limit() -> int:

@@ -6,6 +6,7 @@ no third way to fail.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
@@ -20,12 +21,14 @@ from edge.access.limits import Admission
 from edge.admin import Readiness
 from edge.clients.joining import SUBPROTOCOL, JoinRequest, at_end, join_request, resumed, resumption
 from edge.clients.websocket import Surroundings, WebSocket
+from edge.fanout.ending import End
 from edge.fanout.hub import Hub
-from edge.fanout.session import SHUTDOWN, Session
+from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Gap, Resume
 from edge.page import File, Page
 from edge.status import SHOWN_SECONDS, Status
+from edge.wire.closing import By
 from edge.wire.deflate import BadHeader, agreement
 from edge.wire.handshake import VERSION, Rejected, answer, fault_in, is_asked_for, tokens
 from edge.wire.websocket import Reader
@@ -46,9 +49,6 @@ _FULL: Final = Rejected(503, "The server has as many connections as it takes. Tr
 _CROWDED: Final = Rejected(429, "There are too many connections from your address. Close one first.")
 # The last to be told have the rest of the time for their answer.
 _SPREAD: Final = 0.8
-# Few clients need no spreading: any edge takes in as many at once.
-_CLOSES_A_SECOND: Final = 200.0
-_STEP_SECONDS: Final = 0.05
 _STOPPING: Final = "The server is shutting down."
 
 
@@ -96,6 +96,7 @@ class Server:
         join_seconds: float,
         compression: bool,
         gate: Gate,
+        closes: Counter[tuple[By, str]],
     ) -> None:
         self._log = log
         self._hub = hub
@@ -104,7 +105,7 @@ class Server:
         self._status = status
         self._join_seconds = join_seconds
         self._compression = compression
-        self._surroundings = Surroundings(hub, gate)
+        self._surroundings = Surroundings(hub, gate, closes)
         self._stopping = False
 
     def application(self, others: Iterable[web.RouteDef] = ()) -> web.Application:
@@ -132,14 +133,9 @@ class Server:
         One after the other: they come back, elsewhere, and would all come at once.
         """
         self._stopping = True
-        clock, clients = asyncio.get_running_loop().time, len(self._hub)
-        begun, spread = clock(), min(_SPREAD * seconds, clients / _CLOSES_A_SECOND)
+        self._hub.end_all(End.SHUTDOWN, _SPREAD * seconds)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while (passed := clock() - begun) < spread:
-                    self._hub.end(SHUTDOWN, but=round(clients * (1 - passed / spread)))
-                    await asyncio.sleep(_STEP_SECONDS)
-                self._hub.end(SHUTDOWN)
                 await self._hub.deserted.wait()
 
     async def _root(self, request: web.Request) -> web.StreamResponse:

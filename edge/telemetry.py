@@ -16,6 +16,7 @@ from edge.fanout.hub import Hub
 from edge.feed.log import Log
 from edge.feed.position import Reason
 from edge.histogram import Histogram
+from edge.wire.closing import By
 from runtime.logs import Format, Level, Stream, configure_directly
 
 # Loggers of libraries for events that the edge logs itself, once each:
@@ -92,8 +93,18 @@ class Metrics:
     """The edge's metrics, as a Prometheus collector."""
 
     def __init__(
-        self, log: Log, hub: Hub, source: FeedState, gate: Gate, turns: TurnTimes, *, admin: Gate, output: LogOutput
+        self,
+        log: Log,
+        hub: Hub,
+        source: FeedState,
+        gate: Gate,
+        turns: TurnTimes,
+        *,
+        admin: Gate,
+        closes: Mapping[tuple[By, str], int],
+        output: LogOutput,
     ) -> None:
+        self._closes = closes
         self._output = output
         self._log = log
         self._hub = hub
@@ -123,12 +134,17 @@ class Metrics:
         hub = self._hub
         yield _gauge("connections", "Open WebSocket connections.", len(hub))
         yield _gauge("lagging", "Clients that have not been sent all that there is.", hub.lagging)
-        yield _counter("posts_sent", "Posts sent, each to each client.", hub.posts_sent)
-        yield _counter("bytes_sent", "Bytes of posts and greetings sent.", hub.bytes_sent)
+        yield _counter("posts_sent", "Posts sent, each to each client.", hub.delivery.posts)
+        yield _counter("bytes_sent", "Bytes of posts and greetings sent.", hub.delivery.bytes)
         about = "From the read of a record to the last client at the head having been written it."
         yield _histogram("fanout_seconds", about, hub.delays.seconds)
+        waits = hub.waits()
+        depths = {kind.value: wait.clients for kind, wait in waits.items()}
+        yield _gauges("agenda_clients", "Clients that wait for their turn, by kind.", "kind", depths)
+        ages = {kind.value: wait.oldest for kind, wait in waits.items()}
+        yield _gauges("agenda_oldest_seconds", "For how long the first of them has waited.", "kind", ages)
         about = "Connections that ended, by who closed and the close code."
-        yield _counters("closes", about, ["by", "code"], hub.closes.items())
+        yield _counters("closes", about, ["by", "code"], self._closes.items())
 
     def _connections(self) -> Iterable[Metric]:
         census, limited = self._gate.census, self._gate.limited
@@ -164,6 +180,13 @@ class Metrics:
 
 def _gauge(name: str, about: str, value: float) -> Metric:
     return GaugeMetricFamily(f"postcast_edge_{name}", about, value)
+
+
+def _gauges(name: str, about: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(f"postcast_edge_{name}", about, labels=[label])
+    for each, value in values.items():
+        family.add_metric([each], value)
+    return family
 
 
 def _counter(name: str, about: str, value: float) -> Metric:

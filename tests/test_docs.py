@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -10,9 +11,8 @@ from typing import ClassVar, Final, get_args
 import pytest
 from prometheus_client import CollectorRegistry
 
-import edge.fanout.session
 from edge.admin import Admin
-from edge.clients.writing import write_each
+from edge.clients.codes import CLOSES, CUTS
 from edge.fanout.hub import Hub
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Reason, before, stamp_of
@@ -21,7 +21,6 @@ from edge.server import Server
 from edge.status import Facts, Status
 from edge.telemetry import Metrics as EdgeMetrics
 from edge.telemetry import TurnTimes
-from edge.wire.closing import Disconnect
 from edge.wire.messages import message, with_cursor
 from streams.announcement import NOT_AN_ID
 from streams.contract import Millis, Offset, Partition, PostId, dead_letter, decode_feed, encode_dead
@@ -30,6 +29,8 @@ from streams.dead_arguments import parse
 from streams.progress import Progress
 from streams.telemetry import Metrics as StreamsMetrics
 from streams.windows import Windows
+from tests.edge.kit.lines import Turns as Loop
+from tests.edge.kit.lines import hub_of
 from tests.edge.kit.listening import gate
 
 ROOT: Final = Path(__file__).parents[1]
@@ -147,7 +148,7 @@ def test_the_readme_says_the_defaults() -> None:
 
 def parts_of_an_edge() -> tuple[Log, Hub]:
     log = Log(limit=1 << 20, reach=0)
-    return log, Hub(log, write_bytes=1, write_each=write_each, clock=time.monotonic, soon=lambda _: None)
+    return log, hub_of(log, Loop())
 
 
 class Feed:
@@ -174,7 +175,7 @@ def metrics() -> set[str]:
     worker = CollectorRegistry()
     StreamsMetrics(worker, Progress(time.monotonic))
     edge_registry = EdgeMetrics(
-        *parts_of_an_edge(), Feed(), gate(), TurnTimes(), admin=gate(), output=Feed()
+        *parts_of_an_edge(), Feed(), gate(), TurnTimes(), admin=gate(), closes={}, output=Feed()
     ).registry()
     families = [*worker.collect(), *edge_registry.collect()]
     endings = {"counter": "_total", "info": "_info"}
@@ -235,6 +236,7 @@ def test_every_path_that_is_named_is_served(page: Path) -> None:
         join_seconds=1,
         compression=True,
         gate=gate(),
+        closes=Counter(),
     )
     admin = Admin(server.readiness, CollectorRegistry())
     served = {resource.canonical for resource in server.application(admin.routes()).router.resources()}
@@ -244,7 +246,7 @@ def test_every_path_that_is_named_is_served(page: Path) -> None:
 def test_the_table_of_close_codes_has_all_that_the_edge_sends_and_the_ranges_rule() -> None:
     table = {cells[0]: cells[2] for cells in rows(section(PROTOCOL, "## Close codes"))}
     codes = {int(name): reconnect for name, reconnect in table.items() if name.isdigit()}
-    sent = {each.code for each in vars(edge.fanout.session).values() if isinstance(each, Disconnect)}
+    sent = {each.code for each in (*CLOSES.values(), *CUTS.values())}
     assert sent <= codes.keys()
     assert {code for code, reconnect in codes.items() if reconnect == "**no**"} == {1002, 1008, 1009}
     assert table["4500–4999"] == "**no**"  # noqa: RUF001 - a range is set with an en dash

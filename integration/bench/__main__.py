@@ -1,7 +1,7 @@
 """``python -m integration.bench [PART]...``: measure, print a table, and write figures and plots to ``bench-results/``.
 
-The parts: path, window, fanout, compression, cores, latency, slow, storm, idle, resting, scale, attack, outage,
-rebalance. Unless some are named, all but ``slow``, which takes as long as many others together.
+The parts: path, window, fanout, compression, cores, latency, slow, comeback, storm, upheaval, idle, resting, scale,
+attack, outage, rebalance. Unless some are named, all but ``slow``, which takes as long as many others together.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ import psutil
 
 from integration.bench import (
     attack,
+    comeback,
     compression,
     cores,
     fanout,
@@ -34,6 +35,7 @@ from integration.bench import (
     scale,
     slow,
     storm,
+    upheaval,
     window,
 )
 from integration.bench.companion import NoAnswer
@@ -60,7 +62,9 @@ PARTS: Final = {
     cores.PART: Part(lambda stage: cores.measure(stage, cores.Size()), 240),
     latency.PART: Part(lambda stage: latency.measure(stage, latency.Size()), 240),
     slow.PART: Part(lambda stage: slow.measure(stage, slow.Size()), 1200),
+    comeback.PART: Part(lambda stage: comeback.measure(stage, comeback.Size()), 240),
     storm.PART: Part(lambda stage: storm.measure(stage, storm.Size()), 300),
+    upheaval.PART: Part(lambda stage: upheaval.measure(stage, upheaval.Size()), 360),
     idle.PART: Part(lambda stage: idle.measure(stage, idle.Size()), 1500),
     resting.PART: Part(lambda stage: resting.measure(stage, resting.Size()), 700),
     scale.PART: Part(lambda stage: scale.measure(stage, scale.Size()), 600),

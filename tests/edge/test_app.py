@@ -1,5 +1,6 @@
-"""What the composition decides itself: how the process is told to stop, and what it makes of a part that ends."""
+"""What the composition decides itself: how it is told to stop, how patient it is, and what parts that end are to it."""
 
+import math
 import os
 import signal
 import subprocess
@@ -8,6 +9,9 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+
+from edge.app import _patience
+from edge.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -39,6 +43,13 @@ def test_a_second_signal_ends_at_once(first: signal.Signals, second: signal.Sign
             assert process.wait(10) == -second
         finally:
             process.kill()
+
+
+@pytest.mark.parametrize(("told", "age"), [(0, math.inf), (3600, 3600)])
+def test_a_connection_has_an_age_only_where_one_is_set(told: float, age: float) -> None:
+    """No limit is spelled 0, as for connections of one address."""
+    patience = _patience(Settings(kafka_url="kafka://kafka:9092", max_age_seconds=told))
+    assert (patience.ping, patience.dead, patience.stalled, patience.age) == (20, 60, 600, age)
 
 
 FAULTY = """

@@ -19,7 +19,9 @@ from edge.access.entrance import Entrance
 from edge.access.http import Http
 from edge.clients import websocket
 from edge.clients.websocket import WebSocket
-from edge.fanout.session import SHUTDOWN, Session
+from edge.fanout.deadlines import Patience
+from edge.fanout.ending import End
+from edge.fanout.session import Session
 from edge.feed.position import before
 from edge.page import File, live_page
 from edge.wire.websocket import Reader
@@ -245,7 +247,7 @@ async def test_a_message_that_is_too_large_ends_the_session() -> None:
             await client.recv()
         assert client.close_code == 1009
         await edge.hub.deserted.wait()
-        assert edge.hub.closes == {("server", "1009"): 1}
+        assert edge.closes == {("server", "1009"): 1}
 
 
 async def test_a_broken_frame_ends_the_session() -> None:
@@ -267,7 +269,7 @@ async def test_shutdown_says_goodbye_to_all() -> None:
         await other.wait_closed()
         assert (one.close_code, other.close_code) == (1001, 1001)
         await draining
-        assert edge.hub.closes == {("server", "1001"): 2}
+        assert edge.closes == {("server", "1001"): 2}
 
 
 async def test_a_drain_is_spread_and_whoever_is_still_there_gets_posts() -> None:
@@ -275,7 +277,7 @@ async def test_a_drain_is_spread_and_whoever_is_still_there_gets_posts() -> None
     async with serving() as edge, AsyncExitStack() as connected:
         clients = [await connected.enter_async_context(edge.connect()) for _ in range(100)]
         draining = asyncio.create_task(edge.server.drain(5))
-        while edge.hub.closes.total() < 10:
+        while edge.closes.total() < 10:
             await asyncio.sleep(0.001)
         edge.feed.publish(1)
         await draining
@@ -291,6 +293,29 @@ async def test_a_drain_ends_in_its_time() -> None:
         assert len(edge.hub) == 1
         await client.wait_closed()
         assert client.close_code == 1001
+
+
+async def test_all_that_are_left_when_there_is_no_time_are_told() -> None:
+    """And cut at once: the process ends."""
+    async with serving() as edge, edge.connect() as client:
+        await edge.server.drain(0)
+        edge.hub.cut_some()
+        await client.wait_closed()
+        assert client.close_code == 1001
+        assert (len(edge.hub), edge.closes) == (0, {("server", "1001"): 1})
+
+
+async def test_a_connection_of_an_age_is_told_to_come_again() -> None:
+    """1001 to plain clients and to those with cursors, each at its own time."""
+    async with serving(patience=Patience(ping=20, dead=60, stalled=600, age=0.2)) as edge, edge.connect() as one:
+        begun = edge.loop.time()
+        await one.wait_closed()
+        assert edge.loop.time() - begun >= 0.15
+        async with edge.connect("?history=0") as other:
+            assert await other.recv()
+            await other.wait_closed()
+            assert (one.close_code, other.close_code) == (1001, 1001)
+        assert edge.closes == {("server", "1001"): 2}
 
 
 async def test_nobody_is_let_in_during_the_shutdown() -> None:
@@ -347,7 +372,7 @@ async def test_what_an_ended_client_consisted_of_is_freed_without_the_collector(
                     case "client breaks a limit":
                         await edge.loop.sock_sendall(plain, b"\x89\x80\0\0\0\0" * 1000)
                     case "server closes":
-                        edge.hub.end(SHUTDOWN)
+                        edge.hub.end_all(End.SHUTDOWN, 0)
                         await edge.loop.sock_sendall(plain, b"\x88\x82\0\0\0\0\x03\xe9")
                 # Until then; the test's timeout is the limit.
                 while _kept() > earlier:

@@ -47,7 +47,6 @@ def test_every_part_is_measured() -> None:
     """The names are what dashboards and alerts are made with."""
     log, turns = log_of(record(1, 2)), TurnTimes()
     hub = hub_of(log, Loop(), 1)
-    hub.closes["server", "1001"] += 3
     hub.delays.seconds.note(0.1)
     log.read(Position(0), CURSOR, 1)
     through = gate(total=500)
@@ -60,9 +59,12 @@ def test_every_part_is_measured() -> None:
     through.join_seconds.note(0.1)
     admin = gate(total=10)
     admin.census.turned_away[Admission.CROWDED] += 5
-    metrics = Metrics(log, hub, Reading(), through, turns, admin=admin, output=Reading())
+    metrics = Metrics(
+        log, hub, Reading(), through, turns, admin=admin, closes={("server", "1001"): 3}, output=Reading()
+    )
     turns.note(0.0005, 0.00025)
     turns.note(0.25, 0.02)
+    kinds = ("head", "newcomers", "laggards", "closings")
     lines = generate_latest(metrics.registry()).decode().splitlines()
     assert {"process_resident_memory_bytes", "process_open_fds", "process_cpu_seconds_total"} <= {
         line.split()[0] for line in lines
@@ -73,6 +75,8 @@ def test_every_part_is_measured() -> None:
         "postcast_edge_posts_sent_total 0.0",
         "postcast_edge_bytes_sent_total 0.0",
         *durations("postcast_edge_fanout_seconds"),
+        *(f'postcast_edge_agenda_clients{{kind="{kind}"}} 0.0' for kind in kinds),
+        *(f'postcast_edge_agenda_oldest_seconds{{kind="{kind}"}} 0.0' for kind in kinds),
         'postcast_edge_closes_total{by="server",code="1001"} 3.0',
         "postcast_edge_sockets 1.0",
         "postcast_edge_sockets_limit 500.0",

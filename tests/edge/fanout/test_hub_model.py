@@ -1,29 +1,39 @@
 """All that can befall clients of a hub, in any order: each gets what follows its position, in order and once.
 
 A model beside it knows for each client which posts it is due. Links hold bytes whenever they like, clients come at any
-position and go at any moment, the log forgets, the feed is interrupted, and the loop turns when it turns.
+position and go at any moment, the log forgets, the feed has holes and gaps and is read anew, time passes, and the loop
+turns when it turns. Nobody starves, and no turn is long, whatever happens.
 """
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from edge.fanout.agenda import Kind
+from edge.fanout.deadlines import Patience
+from edge.fanout.ending import End
+from edge.fanout.everybody import AT_ONCE
 from edge.fanout.hub import Hub
-from edge.fanout.link import Patience
 from edge.fanout.member import Member
-from edge.fanout.session import FELL_BEHIND, INTERRUPTED, SHUTDOWN, Session
+from edge.fanout.rounds import HEAD_SECONDS, TURNS
+from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Position
-from edge.wire.closing import Disconnect
 from edge.wire.encoding import Encoding
 from edge.wire.websocket_encodings import ENCODINGS, PLAIN
 from streams.contract import Offset
-from tests.edge.kit.lines import Line, Turns, hub_of
+from tests.edge.kit.lines import WRITE_SECONDS, Line, Turns, hub_of
 from tests.edge.kit.records import messages, record
 
 # A log that holds some five records of a post, and a client that is sent two posts at a time.
 LOG_BYTES = 5_000
 WRITE_BYTES = 90
+# Ages are reached within a run, and nobody is pinged in vain.
+PATIENCE = Patience(ping=1e9, dead=2e9, stalled=1e9, age=300)
+# A slice of the head, one for each record since the last turn; a slice behind it; and a cohort's writes beyond either.
+COHORT = 4
+UNSHOWN = 10**6
+TURN_WRITES = round(HEAD_SECONDS / WRITE_SECONDS) + 2 * COHORT
 
 
 class Client:
@@ -36,6 +46,8 @@ class Client:
         """The posts from its position to the head."""
         self._got: list[int] = []
         self._read = 0
+        self.greeted = 0
+        """How many welcomes it was sent."""
         self.member: Member = hub.join(session, line)
 
     @property
@@ -44,6 +56,7 @@ class Client:
         for written in self.line.written[self._read :]:
             read = messages(written, self.session.encoding)
             self._got += [one["payload"]["id"] for one in read if one["action"] == "created"]
+            self.greeted += sum(one["action"] == "welcome" for one in read)
         self._read = len(self.line.written)
         return self._got
 
@@ -56,14 +69,14 @@ class Clients(RuleBasedStateMachine):
         self.log = Log(limit=LOG_BYTES, reach=3)
         self.log.begin(Offset(0), Offset(0))
         self.turns = Turns()
-        self.hub = hub_of(self.log, self.turns, WRITE_BYTES)
+        self.hub = hub_of(self.log, self.turns, WRITE_BYTES, PATIENCE)
         self.shown: list[int] = []
         self.clients: list[Client] = []
         self.gone: list[Client] = []
 
     @rule(encoding=st.sampled_from(ENCODINGS), back=st.integers(0, 8), room=st.sampled_from([0, 200, float("inf")]))
     def comes(self, encoding: Encoding, back: int, room: float) -> None:
-        """Join somewhere between the tail and the head; who asks for cursors is greeted."""
+        """Join somewhere between the tail and the head; a client that asks for cursors is greeted."""
         position = Position(max(self.log.tail, self.log.head - back))
         greeting = encoding.welcome("c") if encoding.has_cursor else b""
         line = Line(self.turns, room)
@@ -80,10 +93,14 @@ class Clients(RuleBasedStateMachine):
         """Append a record, perhaps one that shows nothing."""
         assert self.log.next_offset is not None
         posts = range(len(self.shown) + 1, len(self.shown) + count + 1)
-        self.shown += posts
-        for client in self.clients:
-            if client.session.disconnect is None:
-                client.due += posts
+        if self.log.next_offset >= self.log.offer_from:
+            self.shown += posts
+            for client in self.clients:
+                if not client.member.is_over:
+                    client.due += posts
+        else:
+            # Not shown: it only lets a gap be told.
+            posts = range(UNSHOWN, UNSHOWN + count)
         self.log.append(self.log.next_offset, record(*posts))
         self.hub.publish()
 
@@ -102,47 +119,72 @@ class Clients(RuleBasedStateMachine):
         client = data.draw(st.sampled_from(self.clients))
         if client.line.unsent_since is None:
             client.line.unsent_since = self.turns.now
-            client.member.held()
+            client.member.pause_writing()
 
     @precondition(lambda self: self.clients)
-    @rule(data=st.data())
-    def goes(self, data: st.DataObject) -> None:
-        """End a connection."""
+    @rule(data=st.data(), closes=st.booleans())
+    def goes(self, data: st.DataObject, closes: bool) -> None:
+        """End a connection, or have its client close it first."""
         client = data.draw(st.sampled_from(self.clients))
+        if closes:
+            client.member.stop()
+            self.nothing_more_is_due()
+            return
         self.clients.remove(client)
         self.gone.append(client)
-        self.hub.leave(client.member, Disconnect(1006, "the connection ended", "client"))
+        client.member.leave()
         client.due = list(client.got)
 
-    @rule(but=st.integers(0, 20))
-    def ends(self, but: int) -> None:
-        """End the sessions of some."""
-        self.hub.end(SHUTDOWN, but=but)
-        for client in self.clients:
-            if client.session.disconnect is not None:
-                client.due = list(client.got)
+    @rule(seconds=st.sampled_from([0, 1, 60]))
+    def all_end(self, seconds: float) -> None:
+        """Tell the hub to end all, over some time."""
+        self.hub.end_all(End.SHUTDOWN, seconds)
+        self.nothing_more_is_due()
+
+    @rule(seconds=st.sampled_from([0.01, 1, 200]))
+    def time_passes(self, seconds: float) -> None:
+        """Have closings that are due then come up, and turn whenever something is due."""
+        self.turns.sleep(seconds)
+        self.nothing_more_is_due()
 
     @rule()
     def turn(self) -> None:
-        """Have the loop go round."""
+        """Have the loop go round once: no turn is long."""
+        before = len(self.turns.written)
+        ended = sum(bool(client.line.ends) for client in self.clients)
         self.turns.turn()
+        assert len(self.turns.written) - before <= TURN_WRITES
+        assert sum(bool(client.line.ends) for client in self.clients) - ended <= 2 * AT_ONCE
+        self.nothing_more_is_due()
 
-    @rule()
-    def gap(self) -> None:
-        """Interrupt the feed: what was due is due no more, also to who cannot be told."""
+    @rule(missing=st.integers(1, 3))
+    def hole(self, missing: int) -> None:
+        """Have offsets missing: the feed goes on behind them, and it is a gap where they would have been shown."""
+        assert self.log.next_offset is not None
+        offset = Offset(self.log.next_offset + missing)
+        is_gap = self.log.is_hole_before(offset)
+        self.log.skip_to(offset)
+        if is_gap:
+            self.interrupt()
+
+    @rule(unread=st.integers(0, 2))
+    def gap(self, unread: int) -> None:
+        """Read the feed anew, ``unread`` records before what is shown: until these are read the gap cannot be told."""
         assert self.log.next_offset is not None
         again = Offset(self.log.next_offset + 5)
-        self.log.begin(again, again)
+        self.log.begin(again, Offset(again + unread))
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """Have the hub told: what was due is due no more, also to clients that cannot be told."""
         for client in self.clients:
             client.due = list(client.got)
         self.hub.interrupt("interrupted")
 
-    @rule(share=st.sampled_from([0.005, 1.0]))
-    def parts(self, share: float) -> None:
-        """Close those that a gap could not be told to, or one of them."""
-        self.hub.sweep(Patience(1e9, 1e9, 1e9), share)
+    def nothing_more_is_due(self) -> None:
+        """Note that sessions that have ended are due what they got."""
         for client in self.clients:
-            if client.session.disconnect is not None:
+            if client.member.is_over:
                 client.due = list(client.got)
 
     @invariant()
@@ -153,23 +195,39 @@ class Clients(RuleBasedStateMachine):
 
     @invariant()
     def ends_have_reasons(self) -> None:
-        """Only who fell behind or cannot be told of a gap is closed."""
+        """Only a client that fell behind, is old, or cannot be told of a gap is ended, and each once."""
         for client in self.clients:
-            assert client.line.ends in ([], [FELL_BEHIND], [INTERRUPTED], [SHUTDOWN])
-            assert client.line.ends != [INTERRUPTED] or not client.session.encoding.has_cursor
+            assert client.line.ends[1:] in ([], ["aborted"])
+            assert set(client.line.ends[:1]) <= {End.FELL_BEHIND, End.INTERRUPTED, End.SHUTDOWN, End.AGED}
+            assert client.line.ends[:1] != [End.INTERRUPTED] or not client.session.encoding.has_cursor
+
+    @invariant()
+    def the_agenda_knows_who_waits(self) -> None:
+        """Every client that goes on, is not paused and lacks something is on it, but for those before a gap."""
+        waits = self.hub.waits()
+        assert all(wait.oldest >= 0 for wait in waits.values())
+        on_it = sum(wait.clients for kind, wait in waits.items() if kind is not Kind.CLOSINGS)
+        assert on_it <= self.hub.lagging <= len(self.hub) + len(self.clients)
 
     def teardown(self) -> None:
-        """In the end all sockets drain, the loop turns, and everybody has all that is due, or was closed."""
+        """In the end all sockets drain, the loop turns a bounded number of times, and everybody has all that is due."""
+        assert self.log.next_offset is not None
+        while not self.log.shows_what_comes:
+            self.record(1)
         for client in self.clients:
             client.line.room = float("inf")
             if client.line.unsent_since is not None:
                 client.line.drain()
-        while self.turns.due:
-            self.turns.turn()
+        pieces = 3 * sum(3 + len(client.due) for client in self.clients) + 10
+        for _ in range(pieces * (TURNS + 1)):
+            if not self.turns.due:
+                break
+            self.turn()
+        assert not self.turns.due
         for client in self.clients:
-            assert client.line.ends or client.got == client.due
+            assert client.member.is_over or client.got == client.due
         assert self.hub.lagging == 0
-        assert self.hub.posts_sent == sum(len(client.got) for client in (*self.clients, *self.gone))
+        assert self.hub.delivery.posts == sum(len(client.got) for client in (*self.clients, *self.gone))
         assert [client.session.sent for client in self.clients] == [len(client.got) for client in self.clients]
 
 

@@ -340,6 +340,7 @@ async def test_a_hole_is_said_and_the_feed_goes_on_behind_it(hole: int, at_once:
             await topic.change(*values)
             await rig.source.reached(Offset(len(values)))
             await until(lambda: rig.source.trouble is None)
+            rig.turns.rest()
             heard = messages(b"".join(line.written))
             told = [message["payload"]["reason"] for message in heard if message["action"] == "welcome"]
             assert set(told) == ({"interrupted"} if hole >= 9 else set())
