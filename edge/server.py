@@ -1,21 +1,21 @@
-"""The edge's HTTP: the upgrade, the page, health and metrics.
+"""Answers clients: the upgrade to a WebSocket, and the live page.
 
-A request is refused before the 101, with a status and a sentence; after it, a session ends with a
-close code. Between them there is no third way to fail.
+A request is refused before the 101, with a status and a sentence; after it, a session ends with a close code. There is
+no third way to fail.
 """
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Final, Protocol
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from edge.access.entrance import Entrance, Gate
 from edge.access.http import Http, without_server_header
-from edge.access.limits import Standing
+from edge.access.limits import Admission
+from edge.admin import Readiness
 from edge.clients.joining import SUBPROTOCOL, Wish, at_end, resumed, resumption, wish_of
 from edge.clients.websocket import Surroundings, WebSocket
 from edge.fanout.hub import Hub
@@ -89,7 +89,6 @@ class Server:
         hub: Hub,
         feed: Feed,
         page: Page,
-        registry: CollectorRegistry,
         join_seconds: float,
         compression: bool,
         gate: Gate,
@@ -98,25 +97,22 @@ class Server:
         self._hub = hub
         self._feed = feed
         self._page = page
-        self._registry = registry
         self._join_seconds = join_seconds
         self._compression = compression
         self._surroundings = Surroundings(hub, gate)
         self._stopping = False
 
-    def application(self) -> web.Application:
-        """Make the routes."""
+    def application(self, others: Iterable[web.RouteDef] = ()) -> web.Application:
+        """Make the application of the clients' port, with ``others`` of its routes if operators ask there, too."""
         application = web.Application()
         application.on_response_prepare.extend((without_server_header, self._note))
-        application.add_routes(
-            [
-                web.get("/", self._root),
-                web.get("/livez", self._livez),
-                web.get("/readyz", self._readyz),
-                web.get("/metrics", self._metrics),
-            ]
-        )
+        application.add_routes([web.get("/", self._root), *others])
         return application
+
+    def readiness(self) -> Readiness:
+        """Say whether new clients should come here, and why."""
+        lacking = _STOPPING if self._stopping else self._feed.unready
+        return Readiness(lacking is None, lacking or self._feed.trouble or "The feed is followed to its end.")
 
     async def drain(self, seconds: float) -> None:
         """Be ready for nobody any more, tell everybody, and return when all are gone, in that time at most.
@@ -147,18 +143,6 @@ class Server:
         if request.transport is not None and not request.transport.is_closing():
             self._surroundings.gate.answers.note(response.status)
 
-    async def _livez(self, _request: web.Request) -> web.Response:
-        return web.Response(text="The event loop answers.\n")
-
-    async def _readyz(self, _request: web.Request) -> web.Response:
-        lacking = _STOPPING if self._stopping else self._feed.unready
-        if lacking is not None:
-            return web.Response(status=503, text=f"{lacking}\n")
-        return web.Response(text=f"{self._feed.trouble or 'The feed is followed to its end.'}\n")
-
-    async def _metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
     async def _let_in(self, request: web.Request) -> web.Response:
         """Shake hands with a client that asks for a WebSocket, or answer why not."""
         clock = asyncio.get_running_loop().time
@@ -168,9 +152,9 @@ class Server:
         entrance = transport.get_protocol()
         assert isinstance(entrance, Entrance)  # noqa: S101 - the listener makes no others
         client = entrance.client(request)
-        standing = entrance.standing(client)
-        if standing is not Standing.ADMITTED:
-            return _turn_away(_FULL if standing is Standing.FULL else _CROWDED)
+        admission = entrance.admission_of(client)
+        if admission is not Admission.ADMITTED:
+            return _turn_away(_FULL if admission is Admission.FULL else _CROWDED)
         start = await self._start(request)
         if isinstance(start, Rejected):
             return _refuse(start)
@@ -182,13 +166,13 @@ class Server:
         # Nothing is awaited from here on.
         if entrance.has_refused:
             # It sent more than a head may be; that was answered.
-            http.let_go(entrance)
+            http.hand_over(entrance)
             return web.Response()
         offered = tokens(request.headers, "Sec-WebSocket-Protocol")
         protocol = SUBPROTOCOL if SUBPROTOCOL in offered else None
         reader = Reader(gate.rules.traffic, is_deflated=extension is not None)
-        websocket = self.websocket(self._surroundings, transport, reader, peer=str(client), place=entrance.let_go())
-        is_early = http.let_go(websocket)
+        websocket = self.websocket(self._surroundings, transport, reader, peer=str(client), slot=entrance.hand_over())
+        is_early = http.hand_over(websocket)
         head = answer(request.headers, protocol=protocol, extension=extension)
         websocket.open(head, session, is_early=is_early)
         gate.answers.note(HTTPStatus.SWITCHING_PROTOCOLS)

@@ -21,6 +21,10 @@ class Settings(ProcessSettings):
     edge_port: int = Field(8080, ge=0, le=65535)
     reuse_port: bool = False
     """Whether several edges may listen on one port of one machine; the kernel deals connections among them."""
+    admin_port: int = Field(0, ge=0, le=65535)
+    """Where the probes and metrics are served instead of on the clients' port; 0 for there."""
+    admin_host: str = ""
+    """On which addresses; those of ``edge_host`` when it is empty."""
     feed_topic: TopicName = "posts.feed"
 
     dedup_records: int = Field(1000, ge=0)
@@ -81,6 +85,8 @@ class Settings(ProcessSettings):
 
     @model_validator(mode="after")
     def _orders(self) -> Self:
+        if self.admin_port and self.admin_port == self.edge_port:
+            raise ValueError("ADMIN_PORT must be another port than EDGE_PORT: clients are served there")
         if self.dead_seconds <= self.ping_seconds:
             raise ValueError("DEAD_SECONDS must be more than PING_SECONDS: a client needs time for its pong")
         if self.bytes_per_second * BURST_SECONDS < 2 * self.max_message_bytes:

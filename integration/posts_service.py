@@ -21,6 +21,7 @@ import asyncpg
 from aio_pika.abc import AbstractChannel
 from aiormq import Channel
 from aiormq.abc import ChannelFrame
+from aiormq.exceptions import ChannelInvalidStateError
 from pamqp import commands
 from pamqp.base import Frame
 from pamqp.body import ContentBody
@@ -40,7 +41,6 @@ USERS: Final = (
     "mothandlamp",
 )
 
-_SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _MARK: Final = "Made by the demo of Postcast: free to be written to"
 _FRAME_BYTES: Final = 64 * 1024
 """Into what a long body is cut: half of the largest frame that RabbitMQ agrees to unless it is told otherwise."""
@@ -78,15 +78,8 @@ async def create_tables(connection: asyncpg.Connection) -> None:
 
     ``likes`` refers to ``posts`` by ``user_id`` and to ``users`` by ``post_id`` in the original.
     """
-    await connection.execute(_SCHEMA.read_text("utf-8"))
-    swapped = await connection.fetch(
-        "SELECT conname FROM pg_constraint WHERE conrelid = 'likes'::regclass AND contype = 'f'"
-    )
-    for row in swapped:
-        await connection.execute(f'ALTER TABLE likes DROP CONSTRAINT "{row["conname"]}"')
-    await connection.executemany(
-        "INSERT INTO users (username, password_hash) VALUES ($1, 'nobody logs in here')", [(name,) for name in USERS]
-    )
+    for name in ("schema.sql", "demo.sql"):
+        await connection.execute(Path(__file__).with_name(name).read_text("utf-8"))
 
 
 async def insert_posts(connection: asyncpg.Connection, posts: Sequence[NewPost]) -> list[int]:
@@ -185,7 +178,8 @@ async def _post_for_ever(amqp_url: str, database_url: str, queue: str) -> None:
     while True:
         try:
             await _post_while_connected(amqp_url, database_url, queue, chance)
-        except NOT_READY as error:
+        # The last is what a channel raises whose connection RabbitMQ has ended.
+        except (*NOT_READY, ChannelInvalidStateError) as error:
             print(f"posts: lost a connection, will try again: {error}", file=sys.stderr, flush=True)
             await asyncio.sleep(_RETRY_SECONDS)
 
@@ -195,7 +189,7 @@ async def _post_while_connected(amqp_url: str, database_url: str, queue: str, ch
     try:
         users = [int(row["id"]) for row in await connection.fetch("SELECT id FROM users ORDER BY id")]
         async with await aio_pika.connect(amqp_url) as broker:
-            channel = await _channel_to(broker, queue)
+            channel = await channel_to(broker, queue)
             while True:
                 ids = await insert_posts(connection, [demo_post(users, chance)])
                 await announce(channel, [str(id_).encode("ascii") for id_ in ids], queue)
@@ -205,7 +199,7 @@ async def _post_while_connected(amqp_url: str, database_url: str, queue: str, ch
         await connection.close(timeout=_RETRY_SECONDS)
 
 
-async def _channel_to(broker: aio_pika.abc.AbstractConnection, queue: str) -> AbstractChannel:
+async def channel_to(broker: aio_pika.abc.AbstractConnection, queue: str) -> AbstractChannel:
     """Open a channel and declare the queue; one that is there already in another form is used as it is."""
     channel = await broker.channel(publisher_confirms=False)
     try:

@@ -1,9 +1,15 @@
 """The demo Posts service does what the replaced system's does, to the byte."""
 
+import asyncio
+import contextlib
+import os
 import random
+import sys
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import aio_pika
 import asyncpg
@@ -11,6 +17,7 @@ import pytest
 from pamqp import commands
 
 from integration import posts_service
+from integration.child import Child
 from integration.posts_service import USERS, NewPost
 from integration.services import Services
 
@@ -82,6 +89,44 @@ async def test_an_announcement_is_a_bare_body_without_any_property(services: Ser
             assert (delivery.delivery.exchange, delivery.delivery.routing_key) == ("", "announced")
             assert delivery.body == body
             assert dict(delivery.header.properties) == dict(commands.Basic.Properties())
+
+
+async def test_the_demo_goes_on_when_rabbitmq_was_restarted(
+    services: Services, connection: asyncpg.Connection, tmp_path: Path
+) -> None:
+    """The producer's queue is not durable: it is declared again."""
+    await posts_service.create_tables(connection)
+    parts = urlsplit(services.postgres.url)
+    environment = {
+        **os.environ,
+        **services.environment,
+        "DATABASE_URL": urlunsplit(parts._replace(path=f"/{await connection.fetchval('SELECT current_database()')}")),
+        "QUEUE_NAME": "restarted",
+    }
+    demo = Child(
+        [sys.executable, "-m", "integration.posts_service"], log=tmp_path / "demo.log", environment=environment
+    )
+    demo.start()
+    try:
+        await announced(services, "restarted")
+        await asyncio.to_thread(services.rabbitmq.restart)
+        await announced(services, "restarted")
+        assert demo.is_alive(), demo.tail()
+    finally:
+        demo.stop()
+
+
+async def announced(services: Services, queue: str) -> None:
+    """Return when there is something in a queue, and take it."""
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(aio_pika.exceptions.AMQPError, ConnectionError):
+                async with await aio_pika.connect(services.rabbitmq.url) as broker:
+                    channel = await broker.channel()
+                    found = await channel.declare_queue(queue, passive=True)
+                    if await found.get(no_ack=True, fail=False):
+                        return
+            await asyncio.sleep(0.1)
 
 
 def test_demo_posts_are_varied_and_some_are_liked_twice_by_one_user() -> None:

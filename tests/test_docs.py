@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import edge.fanout.session
+from edge.admin import Admin
 from edge.clients.writing import write_each
 from edge.fanout.hub import Hub
 from edge.feed.log import Log
@@ -18,7 +19,7 @@ from edge.feed.position import Cursor, Reason, before, stamp_of
 from edge.page import live_page
 from edge.server import Server
 from edge.telemetry import Metrics as EdgeMetrics
-from edge.telemetry import Turns
+from edge.telemetry import TurnTimes
 from edge.wire.closing import Disconnect
 from edge.wire.frames import message, with_cursor
 from streams.announcement import NOT_AN_ID
@@ -164,7 +165,9 @@ def metrics() -> set[str]:
     """Return the metrics' names as a query needs them; a histogram's without its endings."""
     worker = CollectorRegistry()
     StreamsMetrics(worker, Progress(time.monotonic))
-    edge_registry = EdgeMetrics(*parts_of_an_edge(), Feed(), gate(), Turns(), output=Feed()).registry()
+    edge_registry = EdgeMetrics(
+        *parts_of_an_edge(), Feed(), gate(), TurnTimes(), admin=gate(), output=Feed()
+    ).registry()
     families = [*worker.collect(), *edge_registry.collect()]
     endings = {"counter": "_total", "info": "_info"}
     return {family.name + endings.get(family.type, "") for family in families if not family.name.startswith("process_")}
@@ -220,12 +223,12 @@ def test_every_path_that_is_named_is_served(page: Path) -> None:
         hub=hub,
         feed=Feed(),
         page=live_page(),
-        registry=CollectorRegistry(),
         join_seconds=1,
         compression=True,
         gate=gate(),
     )
-    served = {resource.canonical for resource in server.application().router.resources()}
+    admin = Admin(server.readiness, CollectorRegistry())
+    served = {resource.canonical for resource in server.application(admin.routes()).router.resources()}
     assert {span for span in spans(prose(page)) if re.fullmatch(r"/[a-z]*", span)} <= served
 
 

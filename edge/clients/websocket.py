@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from edge.access.entrance import Gate
-from edge.access.limits import Place
+from edge.access.limits import Slot
 from edge.fanout.hub import Hub
 from edge.fanout.link import Client
 from edge.fanout.member import Member
@@ -56,9 +56,9 @@ class WebSocket(asyncio.Protocol):
         "_loop",
         "_member",
         "_peer",
-        "_place",
         "_pong",
         "_reader",
+        "_slot",
         "_started",
         "_timer",
         "_transport",
@@ -68,14 +68,14 @@ class WebSocket(asyncio.Protocol):
     )
 
     def __init__(
-        self, around: Surroundings, transport: asyncio.Transport, reader: Reader, *, peer: str, place: Place
+        self, around: Surroundings, transport: asyncio.Transport, reader: Reader, *, peer: str, slot: Slot
     ) -> None:
         self._around = around
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._reader = reader
         self._peer = peer
-        self._place = place
+        self._slot = slot
         self._has_closed = False
         """Whether a close was written, or the connection is lost: nothing more is written."""
         self._has_failed = False
@@ -192,7 +192,7 @@ class WebSocket(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._around.gate.census.leave(self._place)
+        self._around.gate.census.leave(self._slot)
         member, self._member = self._member, None
         self._client = None
         if member is not None:

@@ -35,6 +35,8 @@ def test_all_but_kafka_has_a_default() -> None:
         "log_format": "auto",
         "edge_host": "0.0.0.0",
         "edge_port": 8080,
+        "admin_port": 0,
+        "admin_host": "",
         "reuse_port": False,
         "feed_topic": "posts.feed",
         "dedup_records": 1000,
@@ -78,7 +80,7 @@ def test_several_brokers(environment: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "sentence"),
     [
-        ("KAFKA_URL", "", "KAFKA_URL is missing; .env.example says what it is."),
+        ("KAFKA_URL", "", "KAFKA_URL is missing; python -m edge --settings says what it is."),
         *(
             (
                 "KAFKA_URL",
@@ -91,6 +93,8 @@ def test_several_brokers(environment: pytest.MonkeyPatch) -> None:
         ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL", "KAFKA_SECURITY_PROTOCOL=SASL_SSL needs KAFKA_SASL_MECHANISM, "),
         ("EDGE_PORT", "http", "EDGE_PORT is wrong: input should be a valid integer"),
         ("EDGE_PORT", "65536", "EDGE_PORT is wrong: input should be less than or equal to 65535."),
+        ("ADMIN_PORT", "8080", "ADMIN_PORT must be another port than EDGE_PORT: clients are served there."),
+        ("ADMIN_PORT", "65536", "ADMIN_PORT is wrong: input should be less than or equal to 65535."),
         ("LOG_BYTES", "1", "LOG_BYTES is wrong: input should be greater than or equal to 1048576."),
         ("FEED_TOPIC", "a b", "FEED_TOPIC is wrong: must be 1 to 249 letters, digits, dots, underscores or dashes"),
         ("TRUSTED_PROXIES", "secret.example", "TRUSTED_PROXIES is wrong: must be networks such as 10.0.0.0/8, "),

@@ -11,13 +11,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from edge.access.entrance import Gate
+from edge.admin import Admin
 from edge.clients.writing import write_each
 from edge.fanout.hub import Hub
 from edge.feed.log import Log
 from edge.feed.position import Reason
 from edge.page import live_page
 from edge.server import Server
-from edge.telemetry import Metrics, Turns
+from edge.telemetry import Metrics, TurnTimes
 from streams.contract import Offset
 from tests.edge.kit.listening import gate, listening
 from tests.edge.kit.records import record
@@ -92,6 +93,7 @@ class Edge:
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.gate = through or gate()
+        self.admin_gate = gate()
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
         self.hub = Hub(
@@ -103,11 +105,14 @@ class Edge:
             hub=self.hub,
             feed=self.feed,
             page=live_page(),
-            registry=Metrics(self.log, self.hub, self.feed, self.gate, Turns(), output=self.feed).registry(),
             join_seconds=join_seconds,
             compression=compression,
             gate=self.gate,
         )
+        metrics = Metrics(
+            self.log, self.hub, self.feed, self.gate, TurnTimes(), admin=self.admin_gate, output=self.feed
+        )
+        self.admin = Admin(self.server.readiness, metrics.registry())
         self.port = 0
 
     def connect(
@@ -145,7 +150,7 @@ async def serving(
 ) -> AsyncIterator[Edge]:
     """Serve meanwhile."""
     edge = Edge(join_seconds, compression=compression, through=through)
-    async with listening(edge.server.application(), edge.gate) as edge.port, asyncio.timeout(5):
+    async with listening(edge.server.application(edge.admin.routes()), edge.gate) as edge.port, asyncio.timeout(5):
         yield edge
         await edge.server.drain(5)
 
