@@ -123,9 +123,10 @@ async def test_a_worker_without_partitions_is_not_ready() -> None:
 
 
 async def test_the_consumer_and_the_web_server_are_ours() -> None:
-    app = create()
+    app = create(worker_port=7007)
     assert isinstance(app.consumer, Consumer)
     assert isinstance(app.web, HealthWeb)
+    assert app.conf.web_port == 7007
 
 
 async def test_aiokafka_is_told_how_soon_a_dead_worker_is_noticed_and_to_commit_nothing_by_itself() -> None:
