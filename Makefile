@@ -5,16 +5,25 @@ BIN := .venv/bin
 .PHONY: run setup packages requirements check bench test test-processes endurance coverage
 
 # Everything on this machine, with posts arriving by themselves; Ctrl-C ends it.
-run: setup
+run: .venv/.run
 	@$(BIN)/python -m integration.run
 
-# The stamp is newer than the requirements once they are all in, so setup costs nothing the second time.
+# Publishes a post in the demo that `make run` keeps going: make post TEXT="Hello". With EDGE_PORT: in that one of several.
+.PHONY: post
+post: .venv/.run
+	@$(BIN)/python -m integration.post '$(subst ','\'',$(value TEXT))'
+
+# What running needs is installed first, and what tests and checks need beside it on top. The stamps are newer than the
+# requirements once they are all in, so both cost nothing the second time.
+.venv/.run: requirements/run.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	    "setup: Python 3.11 or newer is needed, and $(PYTHON) is older; name another: make run PYTHON=python3.13")'
+	@$(PYTHON) -m integration.setup $<
+	@touch $@
+
 setup: .venv/.installed
-.venv/.installed: requirements/dev.txt
-	@echo "setup: installing the pinned requirements into .venv"
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(PYTHON) -m integration.packages python3-venv
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+.venv/.installed: requirements/dev.txt .venv/.run
+	@$(PYTHON) -m integration.setup --compile $<
 	@touch $@
 
 # Debian's packages for what no container provides: brokers and database as plain processes, a browser for the tests.
@@ -27,7 +36,9 @@ requirements:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	    --upgrade pyproject.toml --output-file requirements/runtime.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	    --upgrade --extra dev --constraints requirements/runtime.txt pyproject.toml --output-file requirements/dev.txt
+	    --upgrade --extra run --constraints requirements/runtime.txt pyproject.toml --output-file requirements/run.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	    --upgrade --extra dev --constraints requirements/run.txt pyproject.toml --output-file requirements/dev.txt
 
 # All tests, on containers where a Docker engine answers and else on plain processes. Three at a time: most of
 # what they do is wait, and the files of one worker share its services.
@@ -59,8 +70,9 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-# Measures the worker and the edge against baselines of the same run, in some twenty minutes; PART=fanout measures that
-# part alone (path, window, fanout, compression, cores, latency, slow, storm, idle, attack, outage, rebalance),
+# Measures the worker and the edge against baselines of the same run, in some 45 minutes; PART=fanout measures that part
+# alone (path, window, fanout, compression, cores, latency, slow, comeback, storm, upheaval, idle, resting, scale, attack,
+# outage, rebalance),
 # PART="latency slow" these two. All but slow, which takes ten minutes by itself, are measured when none is named.
 # Figures and plots are written to bench-results/; `.venv/bin/python -m integration.bench.page RESULT.json...` makes
 # docs/performance.md of them.

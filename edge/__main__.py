@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -9,8 +10,9 @@ import structlog
 
 from edge.app import CannotListen, run
 from edge.settings import Settings, load
-from edge.telemetry import Turns, configure_logging
-from edge.turns import loop
+from edge.telemetry import TurnTimes, configure_logging
+from edge.turns import new_event_loop
+from runtime import command
 from runtime.output import Output
 from runtime.settings import BadSettings, unread_variables
 
@@ -18,16 +20,20 @@ _LAST_LINES_SECONDS: Final = 1.0
 """How long the log's last lines may take."""
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Run the edge; return the exit code: 1 with a sentence for what stands in the way, 0 when told to stop."""
+    command.parser("python -m edge", "Serve the feed to WebSocket clients, until a signal ends it.").parse_args(
+        arguments
+    )
     output = Output(sys.stdout.fileno())
     try:
         settings = load()
         configure_logging(settings.log_level or "info", settings.log_format, output)
+        structlog.get_logger("edge").info("process.started", **command.release())
         for sentence in unread_variables(Settings):
             structlog.get_logger("edge").warning("settings.unread", why=sentence)
-        turns = Turns()
-        with asyncio.Runner(loop_factory=partial(loop, turns.note)) as runner:
+        turns = TurnTimes()
+        with asyncio.Runner(loop_factory=partial(new_event_loop, turns.note)) as runner:
             runner.run(run(settings, turns, output))
     except (BadSettings, CannotListen) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a sentence for whoever started it
@@ -38,4 +44,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

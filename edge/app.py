@@ -1,47 +1,54 @@
-"""Puts the edge together: the one place that knows all its parts."""
+"""The composition root: makes the edge's parts, runs them, and stops them in order."""
 
 import asyncio
+import math
 import resource
 import signal
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 from aiohttp import web
 
-from edge import collector
+from edge import __version__, garbage_collection
 from edge.access.entrance import Gate, Rules
-from edge.access.http import handlers
 from edge.access.limits import SPARE, Census
 from edge.access.listener import Listener
+from edge.access.serving import serving
+from edge.admin import Admin
 from edge.clients.writing import write_each
+from edge.fanout.deadlines import Patience
 from edge.fanout.hub import Hub
-from edge.fanout.link import Patience
 from edge.feed.follow import Source
 from edge.feed.kafka import kafka_topic
 from edge.feed.log import Log
 from edge.page import live_page
 from edge.server import Server
 from edge.settings import Settings
-from edge.telemetry import Dropping, Metrics, Turns
+from edge.status import Facts, Status
+from edge.telemetry import LogOutput, Metrics, TurnTimes
 from edge.wire.allowance import Traffic
+from edge.wire.closing import By
 
 _logger = structlog.get_logger("edge.app")
 
 # Files that are no client's: the interpreter's own, and a connection or two to each of Kafka's brokers.
 _OWN_FILES: Final = 128
-_SWEEP_SECONDS: Final = 1.0
-_SWEPT: Final = 0.05
+# Probes and scrapers need a few connections each. One address cannot take all of them, whatever runs there.
+_ADMIN_CONNECTIONS: Final = 64
+_ADMIN_CONNECTIONS_PER_ADDRESS: Final = 16
 
 
 class CannotListen(OSError):
     """The address is taken, or not ours to listen on."""
 
 
-async def run(settings: Settings, turns: Turns, output: Dropping) -> None:
+async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
     """Serve until SIGTERM or SIGINT; raises :class:`CannotListen`.
 
     ``turns`` are those of the running loop, ``output`` is where the log goes.
@@ -49,7 +56,7 @@ async def run(settings: Settings, turns: Turns, output: Dropping) -> None:
     loop = asyncio.get_running_loop()
     stopped = _told_to_stop(loop)
     log = Log(limit=settings.log_bytes, reach=settings.dedup_records)
-    hub = Hub(log, write_bytes=settings.write_bytes, write_each=write_each, clock=loop.time, soon=loop.call_soon)
+    hub = Hub(log, write_bytes=settings.write_bytes, write_each=write_each, patience=_patience(settings), loop=loop)
     source = Source(
         partial(kafka_topic, settings.kafka_client("postcast-edge"), settings.feed_topic),
         name=settings.feed_topic,
@@ -59,43 +66,41 @@ async def run(settings: Settings, turns: Turns, output: Dropping) -> None:
         reach=settings.dedup_records,
         patience=settings.unready_seconds,
     )
-    census = Census(
-        total=max(1, min(settings.max_connections, _file_limit() - _OWN_FILES - SPARE)),
-        per_address=settings.max_connections_per_address,
-    )
-    gate = Gate(_rules(settings), census)
-    metrics = Metrics(log, hub, source, gate, turns, output=output)
+    gate, admin_gate = _gates(settings)
+    closes: Counter[tuple[By, str]] = Counter()
+    metrics = Metrics(log, hub, source, gate, turns, admin=admin_gate, closes=closes, output=output)
     server = Server(
         log=log,
         hub=hub,
         feed=source,
-        page=live_page(),
-        registry=metrics.registry(),
+        page=live_page(settings.compose_url),
+        status=Status(Facts(__version__, settings.window_ms, settings.compose_url)),
         join_seconds=settings.join_seconds,
         compression=settings.compression,
         gate=gate,
+        closes=closes,
     )
-    patience = Patience(settings.ping_seconds, settings.dead_seconds, settings.stalled_seconds)
+    admin = Admin(server.readiness, metrics.registry())
 
-    runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    collector.spare()
-    try:
-        listener = await _listen(gate, runner, settings)
-        async with _running(source.run(), _sweep(hub, patience)) as fault:
-            stopping = asyncio.create_task(stopped.wait())
-            await asyncio.wait([stopping, fault], return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
-            _logger.info("edge.stopping", clients=len(hub))
-            if settings.reuse_port:
-                # Others listen there, too: who comes now is theirs.
-                listener.close()
-            await server.drain(settings.drain_seconds)
+    garbage_collection.configure()
+    async with AsyncExitStack() as stack:
+        # What is entered first ends last: operators are answered to the end.
+        if settings.admin_port:
+            await stack.enter_async_context(_serving("ADMIN", admin.application(), admin_gate, settings))
+        application = server.application(() if settings.admin_port else admin.routes())
+        listener = await stack.enter_async_context(_serving("EDGE", application, gate, settings))
+        # aiohttp ends only its own connections; the hub's were handed over.
+        stack.push_async_callback(_cut_all, hub)
+        fault = await stack.enter_async_context(_running(source.run()))
+        stopping = asyncio.create_task(stopped.wait())
+        await asyncio.wait([stopping, fault], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        _logger.info("edge.stopping", clients=len(hub))
+        if settings.reuse_port:
+            # Other edges listen there, too, and take in the clients that come now.
             listener.close()
-    finally:
-        # aiohttp has let go of these, and ends only what is its own.
-        hub.cut()
-        await runner.cleanup()
+        await server.drain(settings.drain_seconds)
+        listener.close()
     _logger.info("edge.stopped", clients=len(hub))
 
 
@@ -139,22 +144,38 @@ async def _first(tasks: Sequence[asyncio.Task[None]]) -> BaseException | None:
     return None if task.cancelled() else task.exception()
 
 
-async def _listen(gate: Gate, runner: web.AppRunner, settings: Settings) -> Listener:
-    assert runner.server is not None  # noqa: S101 - it was set up
-    handler = handlers(runner.server, gate.answers, keepalive_seconds=settings.keepalive_seconds)
-    listener = Listener(gate, handler, unsent_bytes=settings.write_bytes)
-    try:
-        await listener.open(settings.edge_host, settings.edge_port, reuse_port=settings.reuse_port)
-    except OSError as error:
-        where = f"EDGE_HOST {settings.edge_host}, EDGE_PORT {settings.edge_port}"
-        raise CannotListen(f"The edge cannot listen on {where}: {error.strerror}.") from error
-    for host, port in listener.addresses:
-        _logger.info("edge.listening", host=host, port=port)
-    return listener
+@asynccontextmanager
+async def _serving(
+    name: Literal["EDGE", "ADMIN"], application: web.Application, gate: Gate, settings: Settings
+) -> AsyncIterator[Listener]:
+    """Serve on the address that the settings of this name say; raise :class:`CannotListen`, which names them."""
+    host, port = settings.edge_host, settings.edge_port
+    if name == "ADMIN":
+        host, port = settings.admin_host or host, settings.admin_port
+    async with AsyncExitStack() as stack:
+        opening = serving(
+            application,
+            gate,
+            host=host,
+            port=port,
+            # Which of several edges answers is the same to clients, and not to operators.
+            reuse_port=settings.reuse_port and name == "EDGE",
+            keepalive_seconds=settings.keepalive_seconds,
+            unsent_bytes=settings.write_bytes,
+        )
+        try:
+            listener = await stack.enter_async_context(opening)
+        except OSError as error:
+            where = f"{name}_HOST {host}, {name}_PORT {port}"
+            raise CannotListen(f"The edge cannot listen on {where}: {error.strerror}.") from error
+        for address in listener.addresses:
+            _logger.info("edge.listening" if name == "EDGE" else "admin.listening", host=address[0], port=address[1])
+        yield listener
 
 
-def _rules(settings: Settings) -> Rules:
-    return Rules(
+def _gates(settings: Settings) -> tuple[Gate, Gate]:
+    """Make the gates of the clients' and of the operators' port: they count apart, so that neither fills the other."""
+    rules = Rules(
         handshake_seconds=settings.handshake_seconds,
         head_bytes=settings.max_head_bytes,
         traffic=Traffic(
@@ -167,13 +188,30 @@ def _rules(settings: Settings) -> Rules:
         trusted=settings.trusted_proxies,
         header=settings.proxy_header,
     )
+    files = _file_limit() - _OWN_FILES - SPARE
+    if settings.admin_port:
+        files -= _ADMIN_CONNECTIONS + SPARE
+    clients = Census(
+        total=max(1, min(settings.max_connections, files)), per_address=settings.max_connections_per_address
+    )
+    operators = Census(total=_ADMIN_CONNECTIONS, per_address=_ADMIN_CONNECTIONS_PER_ADDRESS)
+    # No proxy stands before the operators' port: each peer counts by its own address.
+    return Gate(rules, clients), Gate(replace(rules, trusted=()), operators)
 
 
-async def _sweep(hub: Hub, patience: Patience) -> None:
-    """One timer for all clients, and a few of them at a time: thousands may be due for a ping at once."""
-    while True:
-        await asyncio.sleep(_SWEEP_SECONDS * _SWEPT)
-        hub.sweep(patience, _SWEPT)
+async def _cut_all(hub: Hub) -> None:
+    while len(hub):
+        hub.cut_some()
+        await asyncio.sleep(0)
+
+
+def _patience(settings: Settings) -> Patience:
+    return Patience(
+        ping=settings.ping_seconds,
+        dead=settings.dead_seconds,
+        stalled=settings.stalled_seconds,
+        age=settings.max_age_seconds or math.inf,
+    )
 
 
 def _file_limit() -> int:

@@ -1,5 +1,6 @@
 """The edge's environment, validated once, before anything is connected."""
 
+import re
 from typing import Annotated, Final, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -9,6 +10,7 @@ from edge.access.addresses import Header, Network, parse_networks
 from edge.wire.allowance import BURST_SECONDS
 from runtime.kafka import TopicName
 from runtime.settings import ProcessSettings, read
+from streams.contract import Millis
 
 _MIB: Final = 1024 * 1024
 _KIB: Final = 1024
@@ -21,7 +23,16 @@ class Settings(ProcessSettings):
     edge_port: int = Field(8080, ge=0, le=65535)
     reuse_port: bool = False
     """Whether several edges may listen on one port of one machine; the kernel deals connections among them."""
+    admin_port: int = Field(0, ge=0, le=65535)
+    """Where the probes and metrics are served instead of on the clients' port; 0 for there."""
+    admin_host: str = ""
+    """On which addresses; those of ``edge_host`` when it is empty."""
     feed_topic: TopicName = "posts.feed"
+
+    window_seconds: float = Field(5, ge=0.1, le=3600)
+    """The length of the worker's windows: the page shows how far the current one has come."""
+    compose_url: str = ""
+    """Where the page sends a post that is written on it, as the demo's does; without one it has no form."""
 
     dedup_records: int = Field(1000, ge=0)
     """How many records of the feed back a post counts as a repeat; the same for all edges."""
@@ -40,6 +51,8 @@ class Settings(ProcessSettings):
     """After this long a silence a client is taken for dead."""
     stalled_seconds: float = Field(600, gt=0)
     """How long a client may take nothing of what it was sent."""
+    max_age_seconds: float = Field(0, ge=0)
+    """How old a connection may be, give or take a tenth, before its client is told to connect again; 0 for no limit."""
     join_seconds: float = Field(5, gt=0)
     """How long a client waits for Kafka to say where the feed ends, before it gets a 503."""
     unready_seconds: float = Field(10, ge=0)
@@ -79,8 +92,23 @@ class Settings(ProcessSettings):
         except ValueError:
             raise ValueError("must be networks such as 10.0.0.0/8, or addresses, with commas between them") from None
 
+    @field_validator("compose_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        # Its origin becomes a part of the page's policy, where spaces, commas and semicolons mean something.
+        if value and not re.fullmatch(r"https?://[\w.:\[\]-]+(/[^\s,;'\"]*)?", value, re.ASCII):
+            raise ValueError("must be a URL such as https://posts.example.org/new")
+        return value
+
+    @property
+    def window_ms(self) -> Millis:
+        """A window's length in milliseconds."""
+        return Millis(round(self.window_seconds * 1000))
+
     @model_validator(mode="after")
     def _orders(self) -> Self:
+        if self.admin_port and self.admin_port == self.edge_port:
+            raise ValueError("ADMIN_PORT must be another port than EDGE_PORT: clients are served there")
         if self.dead_seconds <= self.ping_seconds:
             raise ValueError("DEAD_SECONDS must be more than PING_SECONDS: a client needs time for its pong")
         if self.bytes_per_second * BURST_SECONDS < 2 * self.max_message_bytes:

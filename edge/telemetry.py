@@ -1,7 +1,7 @@
-"""Logs and metrics of the edge.
+"""Configures the edge's log, and exports its metrics.
 
-Logs are events with fields, for people on a terminal and as JSON elsewhere; what libraries log
-goes the same way. Metrics are read from the parts when somebody asks: counting costs an integer.
+Logs are events with fields, as lines for people at a terminal and as JSON elsewhere; libraries log through the same
+output. Metrics are read from the parts at each scrape: counting costs an increment.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,13 +16,14 @@ from edge.fanout.hub import Hub
 from edge.feed.log import Log
 from edge.feed.position import Reason
 from edge.histogram import Histogram
+from edge.wire.closing import By
 from runtime.logs import Format, Level, Stream, configure_directly
 
-# Libraries that say at a lower level what we say ourselves, and once:
+# Loggers of libraries for events that the edge logs itself, once each:
 _LEVELS: Final[dict[str, Level]] = {
     # each attempt to reach a broker that is away
     "aiokafka": "critical",
-    # each client that offers a subprotocol which is not ours
+    # each client that offers an unknown subprotocol
     "aiohttp.websocket": "error",
 }
 
@@ -33,12 +34,12 @@ _TURN_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.
 
 
 def configure_logging(level: Level, form: Format, output: Stream | None = None) -> None:
-    """Send everything that is logged to ``output``, or to standard output."""
+    """Write everything that is logged to ``output``, or to standard output."""
     configure_directly(level, form, levels=_LEVELS, stream=output)
 
 
-class Reading(Protocol):
-    """What the metrics need of the source."""
+class FeedState(Protocol):
+    """What the metrics read of the source."""
 
     records: int
     repeats: int
@@ -70,16 +71,16 @@ class Reading(Protocol):
         ...
 
 
-class Dropping(Protocol):
-    """What the metrics need of the log's output."""
+class LogOutput(Protocol):
+    """What the metrics read of the log's output."""
 
     dropped: int
 
 
-class Turns:
-    """The event loop's turns: while one lasts, nobody else is served.
+class TurnTimes:
+    """Histograms of the event loop's turns: while one lasts, nothing else is served.
 
-    By the clock and by CPU time: on a machine that others use as well, the rest is theirs.
+    By the clock and by CPU time: the difference is time in which other processes had the core.
     """
 
     def __init__(self) -> None:
@@ -91,24 +92,37 @@ class Turns:
         self._cpu_seconds.note(cpu_seconds)
 
     def metrics(self) -> Iterable[Metric]:
-        """Return them for Prometheus."""
+        """Return both as Prometheus metrics."""
         yield _histogram("turn_seconds", "How long a turn of the event loop was.", self._seconds)
         yield _histogram("turn_cpu_seconds", "CPU time of a turn of the event loop.", self._cpu_seconds)
 
 
 class Metrics:
-    """The edge in numbers, as a Prometheus collector."""
+    """The edge's metrics, as a Prometheus collector."""
 
-    def __init__(self, log: Log, hub: Hub, source: Reading, gate: Gate, turns: Turns, *, output: Dropping) -> None:
+    def __init__(
+        self,
+        log: Log,
+        hub: Hub,
+        source: FeedState,
+        gate: Gate,
+        turns: TurnTimes,
+        *,
+        admin: Gate,
+        closes: Mapping[tuple[By, str], int],
+        output: LogOutput,
+    ) -> None:
+        self._closes = closes
         self._output = output
         self._log = log
         self._hub = hub
         self._source = source
         self._gate = gate
+        self._admin = admin
         self._turns = turns
 
     def registry(self) -> CollectorRegistry:
-        """Make a registry of these metrics, the process's own and what runs here."""
+        """Make a registry of these metrics, the process's own and the build's."""
         registry = CollectorRegistry()
         registry.register(self)
         Info("postcast_build", "What runs here", registry=registry).info({"version": __version__})
@@ -128,12 +142,17 @@ class Metrics:
         hub = self._hub
         yield _gauge("connections", "Open WebSocket connections.", len(hub))
         yield _gauge("lagging", "Clients that have not been sent all that there is.", hub.lagging)
-        yield _counter("posts_sent", "Posts sent, each to each client.", hub.posts_sent)
-        yield _counter("bytes_sent", "Bytes of posts and greetings sent.", hub.bytes_sent)
+        yield _counter("posts_sent", "Posts sent, each to each client.", hub.delivery.posts)
+        yield _counter("bytes_sent", "Bytes of posts and greetings sent.", hub.delivery.bytes)
         about = "From the read of a record to the last client at the head having been written it."
         yield _histogram("fanout_seconds", about, hub.delays.seconds)
+        waits = hub.waits()
+        depths = {kind.value: wait.clients for kind, wait in waits.items()}
+        yield _gauges("agenda_clients", "Clients that wait for their turn, by kind.", "kind", depths)
+        ages = {kind.value: wait.oldest for kind, wait in waits.items()}
+        yield _gauges("agenda_oldest_seconds", "For how long the first of them has waited.", "kind", ages)
         about = "Connections that ended, by who closed and the close code."
-        yield _counters("closes", about, ["by", "code"], hub.closes.items())
+        yield _counters("closes", about, ["by", "code"], self._closes.items())
 
     def _connections(self) -> Iterable[Metric]:
         census, limited = self._gate.census, self._gate.limited
@@ -141,6 +160,8 @@ class Metrics:
         yield _gauge("sockets_limit", "How many connections there may be.", census.total)
         about = "Connections refused or ended by a limit."
         yield _counters("limited", about, ["limit"], _single(limited))
+        about = "Connections to ADMIN_PORT refused or ended by a limit."
+        yield _counters("admin_limited", about, ["limit"], _single(self._admin.limited))
         yield _counters("http_answers", "HTTP answers.", ["status"], _single(self._gate.answers.counts))
         yield _counter("takeovers", "Connections taken over for a WebSocket.", self._gate.takeovers)
         about = "From a client's request to its 101 and what was ready for it."
@@ -167,6 +188,13 @@ class Metrics:
 
 def _gauge(name: str, about: str, value: float) -> Metric:
     return GaugeMetricFamily(f"postcast_edge_{name}", about, value)
+
+
+def _gauges(name: str, about: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(f"postcast_edge_{name}", about, labels=[label])
+    for each, value in values.items():
+        family.add_metric([each], value)
+    return family
 
 
 def _counter(name: str, about: str, value: float) -> Metric:

@@ -1,12 +1,15 @@
-"""The event loop's turns, kept short.
+"""An event loop whose turns are short: at most a few ready files a turn, the feed's first, each turn's length reported.
 
-asyncio has everybody who is ready served before anything else: timers, and what was put off to the next turn, as the
-fan-out is. Ten thousand clients that are cut off at once, or answer a ping, are a single turn, of a second. So the
-loop's selector here names a few of them at a time. The kernel keeps the others in the order in which they became
-ready, and puts those that were named behind them (epoll(7)), so that nobody is passed over.
+asyncio serves every ready file before it looks at its timers, and at what was put off to the next turn, as the fan-out
+is. Ten thousand clients that are cut off at once, or answer a ping, would be a single turn of a second. So this loop's
+selector returns a few ready files at a time. The kernel keeps the others in the order in which they became ready, and
+puts those that were returned behind them (epoll(7)): no file is passed over.
 
-The selector is also who knows how long a turn was: from the end of one look at who is ready until the next look. A
-timer that sees how late it comes would tell less, and wake an idle edge a hundred times a second.
+Connections that the process makes itself, which are those to Kafka, are returned before all others: when thousands of
+clients send something at once, the feed does not wait until each of them has been read.
+
+The selector also knows how long a turn was: from the end of one ``select`` to the beginning of the next. A timer that
+measures its own delay would tell less, and wake an idle edge a hundred times a second.
 """
 
 import asyncio
@@ -16,37 +19,48 @@ import select
 import selectors
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
-Note = Callable[[float, float], None]
-"""Told of each turn how long it was, and how much CPU time the thread used for it, both in seconds."""
+NoteTurn = Callable[[float, float], None]
+"""Is called after each turn with its length and with the CPU time that the thread used for it, both in seconds."""
 
-AT_ONCE: Final = 16
-"""What costs most is a handshake, 0.4 ms: that makes 7 ms a turn. With 8 or 32 at a time a join costs no less."""
+MAX_READY: Final = 16
+"""The most expensive one is a handshake, 0.4 ms: 16 make 7 ms a turn (docs/decisions/0012-short-turns.md)."""
 
 
-class Few(selectors.EpollSelector):
-    """Selects at most ``most`` files at a time, and has each turn of the loop noted."""
+class BoundedSelector(selectors.EpollSelector):
+    """Returns preferred files and at most ``max_ready`` others a call; reports each turn of the loop to ``note``."""
 
-    def __init__(self, note: Note, most: int = AT_ONCE) -> None:
+    def __init__(self, note: NoteTurn, max_ready: int = MAX_READY) -> None:
         super().__init__()
         self._note = note
-        self._most = most
+        self._max_ready = max_ready
         self._begun, self._used = time.monotonic(), time.thread_time()
-        # The parent asks for as many as there are. This is the same queue.
+        # The parent asks for all ready files. This is a second descriptor of the same queue, to ask for fewer.
         self._queue = select.epoll.fromfd(os.dup(self.fileno()))
+        # A queue of the preferred files: which of them can be read. The kernel removes closed ones by itself.
+        self._preferred = select.epoll()
+
+    def prefer(self, fd: int) -> None:
+        """Return this file before others when it can be read, until it is closed."""
+        self._preferred.register(fd, select.EPOLLIN)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait for ``timeout`` seconds at most, for ever if it is None; a part of a millisecond counts as a whole."""
+        """Wait for ready files, at most ``timeout`` seconds rounded up to milliseconds; for ever if it is None."""
         used = time.thread_time() - self._used
         self._note(time.monotonic() - self._begun, used)
         wait = -1 if timeout is None else max(0, math.ceil(timeout * 1000) / 1000)
         keys = self.get_map()
+        # A preferred file may be registered for writing alone, or not at all, while nobody wants to read it.
+        events = {
+            fd: event for fd, event in self._preferred.poll(0) if fd in keys and keys[fd].events & selectors.EVENT_READ
+        }
+        events |= self._queue.poll(0 if events else wait, self._max_ready)
         ready = []
-        for fd, event in self._queue.poll(wait, self._most):
+        for fd, event in events.items():
             key = keys.get(fd)
             if key is not None:
-                # What is neither is an error or an end: told to whoever waits for anything.
+                # An event that is neither is an error or an end: it is reported for whatever the file is registered.
                 reading = selectors.EVENT_READ if event & ~select.EPOLLOUT else 0
                 writing = selectors.EVENT_WRITE if event & ~select.EPOLLIN else 0
                 ready.append((key, key.events & (reading | writing)))
@@ -54,11 +68,24 @@ class Few(selectors.EpollSelector):
         return ready
 
     def close(self) -> None:
-        """Close both ends of the queue."""
+        """Close all descriptors."""
+        self._preferred.close()
         self._queue.close()
         super().close()
 
 
-def loop(note: Note) -> asyncio.SelectorEventLoop:
-    """Make an event loop of short turns, each of which is noted."""
-    return asyncio.SelectorEventLoop(Few(note))
+class _ShortTurns(asyncio.SelectorEventLoop):
+    def __init__(self, note: NoteTurn) -> None:
+        self._bounded = BoundedSelector(note)
+        super().__init__(self._bounded)
+
+    async def create_connection(self, *arguments: Any, **options: Any) -> Any:
+        """Connect as asyncio does, and prefer the connection."""
+        transport, protocol = await super().create_connection(*arguments, **options)
+        self._bounded.prefer(transport.get_extra_info("socket").fileno())
+        return transport, protocol
+
+
+def new_event_loop(note: NoteTurn) -> asyncio.SelectorEventLoop:
+    """Make an event loop of short turns; ``note`` is called after each."""
+    return _ShortTurns(note)

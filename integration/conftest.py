@@ -17,7 +17,9 @@ import asyncpg
 import psutil
 import pytest
 
+from integration.containers import why_no_engine, why_no_image
 from integration.database import Database, fresh_database
+from integration.image import built, python_image
 from integration.posts_service import create_tables
 from integration.service import ServiceError
 from integration.services import Services
@@ -89,6 +91,22 @@ def services() -> Iterator[Services]:
         running.rabbitmqctl("add_user", _READER, _SECRET)
         running.rabbitmqctl("set_permissions", _READER, ".*", ".*", ".*")
         yield running
+
+
+@pytest.fixture(scope="session")
+def base() -> str:
+    """Choose the image to build on, and have the engine pull it where it must."""
+    name = python_image(os.environ)
+    if obstacle := why_no_engine() or why_no_image(name):
+        lacking(obstacle)
+    return name
+
+
+@pytest.fixture(scope="session")
+def image(base: str) -> Iterator[str]:
+    """Build the product's image."""
+    with built(base) as tag:
+        yield tag
 
 
 @pytest.fixture

@@ -27,11 +27,18 @@ from integration import probes
 from integration.ports import free_port
 from integration.probes import Probe
 from integration.processes import PASSWORD, USER
+from integration.pull import Pull
 from integration.service import Service, ServiceError
+from integration.waiting import Say, Waiting
 
 RABBITMQ_IMAGE: Final = "rabbitmq:4.2.1"
 POSTGRES_IMAGE: Final = "postgres:18.1"
 KAFKA_IMAGE: Final = "apache/kafka:4.1.2"
+
+TRANSIENT_QUEUES: Final = "-rabbit permit_deprecated_features #{transient_nonexcl_queues=>true}"
+"""From 4.3 on RabbitMQ refuses a queue that is neither durable nor exclusive unless permitted, and that is the replaced
+system's queue. An older release does not know the setting: among these arguments it ignores it, while in rabbitmq.conf
+it would refuse to start."""
 
 _ENGINE_SECONDS: Final = 60
 """How long the engine may be silent in one answer, between two steps of a pull too: a registry that cannot be
@@ -63,20 +70,24 @@ def why_no_engine() -> str | None:
     return None
 
 
-def why_no_image(image: str) -> str | None:
+def why_no_image(image: str, say: Say = print) -> str | None:
     """Pull the image if the engine lacks it; say why it cannot be had, or None when it is there."""
     with contextlib.closing(DockerClient(timeout=_ENGINE_SECONDS).client) as client:
         try:
             client.images.get(image)
         except docker.errors.ImageNotFound:
+            pull, reason = Pull(image), ""
             try:
-                for step in client.api.pull(*_name_and_tag(image), stream=True, decode=True):
-                    if "error" in step:
-                        return f"the image {image} is not here and cannot be pulled: {step['error']}"
+                with Waiting(pull.text, say) as waiting:
+                    for step in client.api.pull(*_name_and_tag(image), stream=True, decode=True):
+                        reason = reason or step.get("error", "")
+                        waiting.text = pull.read(step)
             except docker.errors.APIError as error:
-                return f"the image {image} is not here and cannot be pulled: {error.explanation}"
+                reason = error.explanation
             except ENGINE_ERRORS as error:
-                return f"the image {image} is not here and cannot be pulled: {error}"
+                reason = str(error)
+            if reason:
+                return f"the image {image} is not here and cannot be pulled: {reason}"
     return None
 
 
@@ -198,12 +209,7 @@ def rabbitmq(image: str) -> ContainerService:
         environment={
             "RABBITMQ_DEFAULT_USER": USER,
             "RABBITMQ_DEFAULT_PASS": PASSWORD,
-            # From 4.3 on a queue that is neither durable nor exclusive is refused unless permitted, and that is
-            # the replaced system's queue. An older release does not know the setting: given this way it ignores
-            # it, while in rabbitmq.conf it would refuse to start.
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
-                "-rabbit permit_deprecated_features #{transient_nonexcl_queues=>true}"
-            ),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": TRANSIENT_QUEUES,
         },
     )
 

@@ -7,6 +7,7 @@ Makefile runs this before anything is installed.
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,10 +16,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from integration.waiting import Waiting
+
 _POLICY: Final = Path("/usr/sbin/policy-rc.d")
 """Debian asks this program before a package may start its server (init-system-helpers, README.policy-rc.d)."""
 _KEPT: Final = _POLICY.with_name("policy-rc.d.kept-by-postcast")
 FORBID: Final = b"#!/bin/sh\n# Postcast installs packages: no server is started meanwhile.\nexit 101\n"
+_STATUS: Final = re.compile(r"(dl|pm)status:[^:]*:([\d.]+):")
+"""What apt-get says of its progress when it is asked to: fetching or installing, the package, and a percentage."""
 _LOCK_SECONDS: Final = 300
 """How long to wait for another apt-get: the time that a large installation takes."""
 
@@ -37,10 +42,10 @@ def install(*names: str) -> None:
         raise MissingPackagesError(f"install the equivalent of Debian's {wanted}: this machine has no apt-get")
     if os.geteuid() != 0:
         raise MissingPackagesError(f"install what is missing: sudo apt-get install {wanted}")
-    print(f"packages: installing {wanted} from Debian", flush=True)
-    with no_server_started():
-        _apt_get("update", "-qq")
-        _apt_get("install", "-y", "-qq", "--no-install-recommends", *missing)
+    _say(f"packages: installing {wanted} from Debian")
+    with no_server_started(), Waiting("packages: asking Debian what there is", _say) as waiting:
+        _apt_get(waiting, "update", "-qq")
+        _apt_get(waiting, "install", "-y", "-qq", "--no-install-recommends", *missing)
     if Path("/run/systemd/system").is_dir():
         for unit in missing:
             # Most packages have no unit of their own name: that answer is as good.
@@ -54,13 +59,27 @@ def _is_installed(name: str) -> bool:
     return subprocess.run(query, check=False, capture_output=True).stdout == b"installed"
 
 
-def _apt_get(*arguments: str) -> None:
+def _apt_get(waiting: Waiting, *arguments: str) -> None:
     command = ["apt-get", "-o", f"DPkg::Lock::Timeout={_LOCK_SECONDS}", *arguments]
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-        raise MissingPackagesError(f"{' '.join(command)} failed: {' '.join(reason)}")
+    said = ""
+    with subprocess.Popen(
+        [*command, "-o", "APT::Status-Fd=1"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if status := _STATUS.match(line):
+                what = "fetching" if status[1] == "dl" else "installing"
+                waiting.text = f"packages: {what}, {float(status[2]):.0f} %"
+            elif line.strip():
+                said = line.strip()
+    if process.returncode:
+        raise MissingPackagesError(f"{' '.join(command)} failed: {said}")
 
 
 @contextmanager
@@ -86,6 +105,10 @@ def no_server_started() -> Iterator[None]:
                 _POLICY.unlink()
     finally:
         os.close(directory)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _main() -> int:

@@ -21,11 +21,13 @@ import asyncpg
 from aio_pika.abc import AbstractChannel
 from aiormq import Channel
 from aiormq.abc import ChannelFrame
+from aiormq.exceptions import ChannelInvalidStateError
 from pamqp import commands
 from pamqp.base import Frame
 from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
+from integration.demo_posts import Texts
 from integration.probes import NOT_READY
 
 QUEUE_NAME: Final = "created-posts"
@@ -40,7 +42,6 @@ USERS: Final = (
     "mothandlamp",
 )
 
-_SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _MARK: Final = "Made by the demo of Postcast: free to be written to"
 _FRAME_BYTES: Final = 64 * 1024
 """Into what a long body is cut: half of the largest frame that RabbitMQ agrees to unless it is told otherwise."""
@@ -78,15 +79,8 @@ async def create_tables(connection: asyncpg.Connection) -> None:
 
     ``likes`` refers to ``posts`` by ``user_id`` and to ``users`` by ``post_id`` in the original.
     """
-    await connection.execute(_SCHEMA.read_text("utf-8"))
-    swapped = await connection.fetch(
-        "SELECT conname FROM pg_constraint WHERE conrelid = 'likes'::regclass AND contype = 'f'"
-    )
-    for row in swapped:
-        await connection.execute(f'ALTER TABLE likes DROP CONSTRAINT "{row["conname"]}"')
-    await connection.executemany(
-        "INSERT INTO users (username, password_hash) VALUES ($1, 'nobody logs in here')", [(name,) for name in USERS]
-    )
+    for name in ("schema.sql", "demo.sql"):
+        await connection.execute(Path(__file__).with_name(name).read_text("utf-8"))
 
 
 async def insert_posts(connection: asyncpg.Connection, posts: Sequence[NewPost]) -> list[int]:
@@ -143,61 +137,46 @@ def _body_frames(body: bytes) -> Iterator[ContentBody]:
         yield ContentBody(body[start : start + _FRAME_BYTES])
 
 
-_OPENINGS: Final = (
-    "First light over the harbour, and the gulls have opinions already.",
-    "Baked the rye loaf again. This time it forgave me.",
-    "The night train smells of oranges and wet umbrellas.",
-    "Found a handwritten recipe inside a second-hand atlas.",
-    "Rain on a tin roof is the best metronome there is.",
-    "Repaired the old radio; it only plays songs that I had forgotten.",
-    "Our tomato plant is taller than the door now. Negotiations continue.",
-    "Three foxes crossed the tram line as if they had tickets.",
-    "The library moved the poetry shelf to the window. Good.",
-    "Learned to say 'thank you' in the language of the next valley.",
-    "Someone chalked a chessboard on the pavement and left the pieces.",
-    "Snow in the pass, tea in the flask, nobody in a hurry.",
-)
-_CLOSINGS: Final = (
-    "",
-    " 🌿",
-    " More tomorrow.",
-    " Wish you were here.",
-    " Small wonders count double.",
-    " Ça suffit pour être heureux.",
-    " お茶の時間です。",
-)
+def picture_key(chance: random.Random) -> str:
+    """Make up the key of a picture that the demo draws."""
+    return f"pictures/{uuid.UUID(int=chance.getrandbits(128))}.svg"
 
 
-def demo_post(users: Sequence[int], chance: random.Random) -> NewPost:
+def demo_post(users: Sequence[int], chance: random.Random, texts: Texts) -> NewPost:
     """Make up a pleasant post with up to three images and some likes, one of them twice now and then."""
     liked_by = chance.sample(users, k=chance.randrange(len(users)))
     return NewPost(
-        description=chance.choice(_OPENINGS) + chance.choice(_CLOSINGS),
+        description=texts.next(),
         created_at=datetime.now(UTC).replace(tzinfo=None),
         owner_id=chance.choice(users),
-        image_keys=tuple(f"posts/{uuid.UUID(int=chance.getrandbits(128))}.jpg" for _ in range(chance.randrange(4))),
+        # Most have none: a page of nothing but pictures shows no posts.
+        image_keys=tuple(picture_key(chance) for _ in range(chance.choice((0, 0, 0, 1, 2, 3)))),
         liked_by=(*liked_by, *liked_by[: chance.randrange(2)]),
     )
 
 
 async def _post_for_ever(amqp_url: str, database_url: str, queue: str) -> None:
     chance = random.Random()  # noqa: S311 - it makes up posts, not secrets
+    texts = Texts(chance)
     while True:
         try:
-            await _post_while_connected(amqp_url, database_url, queue, chance)
-        except NOT_READY as error:
+            await _post_while_connected(amqp_url, database_url, queue, chance, texts)
+        # The last is what a channel raises whose connection RabbitMQ has ended.
+        except (*NOT_READY, ChannelInvalidStateError) as error:
             print(f"posts: lost a connection, will try again: {error}", file=sys.stderr, flush=True)
             await asyncio.sleep(_RETRY_SECONDS)
 
 
-async def _post_while_connected(amqp_url: str, database_url: str, queue: str, chance: random.Random) -> None:
+async def _post_while_connected(
+    amqp_url: str, database_url: str, queue: str, chance: random.Random, texts: Texts
+) -> None:
     connection = await asyncpg.connect(database_url)
     try:
         users = [int(row["id"]) for row in await connection.fetch("SELECT id FROM users ORDER BY id")]
         async with await aio_pika.connect(amqp_url) as broker:
-            channel = await _channel_to(broker, queue)
+            channel = await channel_to(broker, queue)
             while True:
-                ids = await insert_posts(connection, [demo_post(users, chance)])
+                ids = await insert_posts(connection, [demo_post(users, chance, texts)])
                 await announce(channel, [str(id_).encode("ascii") for id_ in ids], queue)
                 print(f"posts: inserted and announced post {ids[0]}", flush=True)
                 await asyncio.sleep(chance.uniform(*_PAUSE_SECONDS))
@@ -205,7 +184,7 @@ async def _post_while_connected(amqp_url: str, database_url: str, queue: str, ch
         await connection.close(timeout=_RETRY_SECONDS)
 
 
-async def _channel_to(broker: aio_pika.abc.AbstractConnection, queue: str) -> AbstractChannel:
+async def channel_to(broker: aio_pika.abc.AbstractConnection, queue: str) -> AbstractChannel:
     """Open a channel and declare the queue; one that is there already in another form is used as it is."""
     channel = await broker.channel(publisher_confirms=False)
     try:

@@ -20,11 +20,13 @@ import asyncpg
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from integration import posts_service
+from integration import composer, posts_service
 from integration.child import STOP_SECONDS, Child
+from integration.demo import Demo, block
 from integration.ports import free_port, is_free
 from integration.service import ServiceError
 from integration.services import Services
+from integration.waiting import Waiting
 
 RESTARTS: Final = 3
 """How often a part that ended by itself is started again. More would hide what is wrong with it."""
@@ -97,7 +99,7 @@ def _interrupt(_number: int, _frame: object) -> NoReturn:
 
 
 def _run(environ: Mapping[str, str]) -> NoReturn:
-    port = _edge_port(environ)
+    port, admin_port = _edge_ports(environ)
     with Services(say=_say, environ=environ) as services:
         shows_posts = asyncio.run(_prepare_tables(services.postgres.url))
         worker_port = free_port()
@@ -105,15 +107,18 @@ def _run(environ: Mapping[str, str]) -> NoReturn:
             **environ,
             **services.environment,
             "EDGE_PORT": str(port),
+            # An edge reads .env, too, which this program does not: the environment wins.
+            "ADMIN_PORT": str(admin_port or 0),
             "PYTHONPATH": str(_ROOT),
             "PYTHONUNBUFFERED": "1",
         }
         commands = {
-            "worker": ["faust", "-A", "streams.app", "worker", "-l", "info", f"--web-port={worker_port}"],
+            "worker": ["faust", "-q", "-A", "streams.app", "worker", "-l", "info", f"--web-port={worker_port}"],
             "edge": ["edge"],
         }
         if shows_posts:
-            commands["demo"] = ["integration.posts_service"]
+            commands |= {"demo": ["integration.posts_service"], "composer": ["integration.composer"]}
+            environment |= composer.variables(free_port(), environ)
         else:
             _say(
                 "demo: not started, since the tables in the database are somebody's own: their service makes the posts"
@@ -125,23 +130,43 @@ def _run(environ: Mapping[str, str]) -> NoReturn:
         parts = [Part(service.name, service) for service in services]
         parts += [Part(f"the {name}", child) for name, child in children.items()]
         with _started(children):
-            _say(f"starting the {', the '.join(children)}; their logs are in {services.scratch} while this runs")
-            _await_ready(parts, {"worker": worker_port, "edge": port})
+            _say(f"starting the {', the '.join(children)}")
+            _await_ready(parts, {"worker": worker_port, "edge": admin_port or port})
             if shows_posts:
                 _await_post(parts, port)
-            _say(f"the worker's metrics are at http://127.0.0.1:{worker_port}/metrics; Ctrl-C ends it all")
-            _say(f"ready: http://127.0.0.1:{port}/")
+            demo = Demo(
+                pid=os.getpid(),
+                edge_port=port,
+                worker_port=worker_port,
+                amqp_url=services.rabbitmq.url,
+                database_url=services.postgres.url,
+                queue=environ.get("QUEUE_NAME") or posts_service.QUEUE_NAME,
+                shows_posts=shows_posts,
+            )
+            demo.write(services.scratch)
+            _say("\n".join([f"ready: http://127.0.0.1:{port}/", *block(demo, services)]))
             while True:
                 _look_after(parts)
 
 
-def _edge_port(environ: Mapping[str, str]) -> int:
-    """Return the port that the edge is to listen on, which must be free."""
-    host, port = environ.get("EDGE_HOST") or "0.0.0.0", environ.get("EDGE_PORT") or "8080"
+def _edge_ports(environ: Mapping[str, str]) -> tuple[int, int | None]:
+    """Return the ports that the edge is to listen on, for clients and, if it has one, for operators."""
+    host, admin = environ.get("EDGE_HOST") or "0.0.0.0", environ.get("ADMIN_PORT") or "0"
+    port = _free_port_of("EDGE_PORT", environ.get("EDGE_PORT") or "8080", host, example=8081)
+    if admin == "0":
+        return port, None
+    admin_port = _free_port_of("ADMIN_PORT", admin, environ.get("ADMIN_HOST") or host, example=9091)
+    if admin_port == port:
+        raise RunError(f"ADMIN_PORT must be another port than EDGE_PORT, and both are {port}")
+    return port, admin_port
+
+
+def _free_port_of(name: str, port: str, host: str, *, example: int) -> int:
+    """Read a port that must be free."""
     if not (port.isascii() and port.isdigit() and 0 < int(port) <= 65_535):
-        raise RunError(f"EDGE_PORT must be a port from 1 to 65535, and is {port!r}")
+        raise RunError(f"{name} must be a port from 1 to 65535, and is {port!r}")
     if not is_free(host, int(port)):
-        raise RunError(f"port {port} is taken by another program; choose another: make run EDGE_PORT=8081")
+        raise RunError(f"port {port} is taken by another program; choose another: make run {name}={example}")
     return int(port)
 
 
@@ -154,10 +179,6 @@ async def _prepare_tables(database_url: str) -> bool:
         raise RunError(f"the demo's tables could not be made: {error}") from error
     finally:
         await connection.close()
-    if may_write:
-        _say(
-            "demo: tables and users are there; the swapped foreign keys of likes were dropped, since no like fits them"
-        )
     return may_write
 
 
@@ -177,28 +198,27 @@ def _started(children: Mapping[str, Child]) -> Iterator[None]:
 
 
 def _await_ready(parts: Sequence[Part], ports: Mapping[str, int]) -> None:
-    """Return when each answers 200 on /readyz; until then pass on what they say is missing."""
+    """Return when each answers 200 on /readyz; until then pass on, now and then, what they say is missing."""
     deadline = time.monotonic() + _READY_SECONDS
     for name, port in ports.items():
-        said = None
-        while (missing := _what_is_missing(port)) is not None:
-            if missing and missing != said:
-                said = missing
-                _say(f"{name}: {missing}")
-            if time.monotonic() > deadline:
-                part = next(part for part in parts if part.name == f"the {name}")
-                raise RunError(f"the {name} was not ready within {_READY_SECONDS:.0f} s; {part.last_words()}")
-            _look_after(parts)
+        with Waiting(f"waiting for the {name}", _say) as waiting:
+            while (missing := _what_is_missing(port)) is not None:
+                if missing:
+                    waiting.text = f"waiting for the {name} ({missing})"
+                if time.monotonic() > deadline:
+                    part = next(part for part in parts if part.name == f"the {name}")
+                    raise RunError(f"the {name} was not ready within {_READY_SECONDS:.0f} s; {part.last_words()}")
+                _look_after(parts)
         _say(f"{name}: ready")
 
 
 def _what_is_missing(port: int) -> str | None:
-    """Return what /readyz says is missing, empty while nothing answers there; None when it is ready."""
+    """Return what /readyz says is missing, in one line, empty while nothing answers; None when it is ready."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ANSWER_SECONDS)
     try:
         connection.request("GET", "/readyz")
         answer = connection.getresponse()
-        body = answer.read().decode("utf-8", "replace").strip()
+        body = "; ".join(answer.read().decode("utf-8", "replace").splitlines())
     except (OSError, http.client.HTTPException):
         return ""
     finally:
@@ -208,15 +228,19 @@ def _what_is_missing(port: int) -> str | None:
 
 def _await_post(parts: Sequence[Part], port: int) -> None:
     """Return when a client of the edge was shown a post."""
-    _say("waiting for the first post to be shown: a window is 5 seconds unless WINDOW_SECONDS says otherwise")
+    _say("waiting for the first post: the posts of 5 seconds are shown together (WINDOW_SECONDS)")
     deadline = time.monotonic() + _READY_SECONDS
-    while time.monotonic() < deadline:
-        # The welcome comes first; history, so that no post is missed between two connections.
-        with contextlib.suppress(OSError, WebSocketException), connect(f"ws://127.0.0.1:{port}/?history=1") as client:
-            client.recv(timeout=_ANSWER_SECONDS)
-            client.recv(timeout=_ANSWER_SECONDS)
-            return
-        _look_after(parts)
+    with Waiting("waiting for the first post", _say):
+        while time.monotonic() < deadline:
+            # The welcome comes first; history, so that no post is missed between two connections.
+            with (
+                contextlib.suppress(OSError, WebSocketException),
+                connect(f"ws://127.0.0.1:{port}/?history=1") as client,
+            ):
+                client.recv(timeout=_ANSWER_SECONDS)
+                client.recv(timeout=_ANSWER_SECONDS)
+                return
+            _look_after(parts)
     raise RunError(f"no post was shown within {_READY_SECONDS:.0f} s; " + "\n".join(p.last_words() for p in parts))
 
 

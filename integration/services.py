@@ -18,10 +18,11 @@ from integration import containers, probes, processes
 from integration.packages import MissingPackagesError
 from integration.probes import Probe
 from integration.service import GivenService, Service, ServiceError
+from integration.waiting import Say, Waiting
 
 WAY: Final = "POSTCAST_SERVICES"
-
-Say = Callable[[str], None]
+SCRATCH: Final = "postcast-"
+"""How the names of scratch folders begin."""
 
 
 class _Kind(NamedTuple):
@@ -74,7 +75,7 @@ class Services:
 
     def __enter__(self) -> Self:
         with ExitStack() as begun:
-            self.scratch = Path(tempfile.mkdtemp(prefix="postcast-"))
+            self.scratch = Path(tempfile.mkdtemp(prefix=SCRATCH))
             begun.callback(shutil.rmtree, self.scratch, ignore_errors=True)
             self.scratch.chmod(0o711)  # other accounts pass through to the folders that are theirs
             try:
@@ -86,7 +87,8 @@ class Services:
                     begun.callback(service.close)
                     service.launch()
                 for service in self:
-                    service.wait_until_ready()
+                    with Waiting(f"waiting for {service.name}", self._say):
+                        service.wait_until_ready()
                     self._say(f"{service.name} is ready at {service.address}")
             except MissingPackagesError as error:
                 raise ServiceError(str(error)) from error
@@ -134,7 +136,7 @@ class Services:
             raise ServiceError(f"{WAY} must be containers, processes or unset, and is {way!r}")
         if way == "processes":
             return f"{WAY} asks for processes"
-        obstacle = containers.why_no_engine() or containers.why_no_image(image)
+        obstacle = containers.why_no_engine() or containers.why_no_image(image, self._say)
         if obstacle and way == "containers":
             raise ServiceError(f"{WAY} asks for containers, but {obstacle}")
         return obstacle

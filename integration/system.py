@@ -34,13 +34,25 @@ _EDGE: Final = "edge"
 
 
 class Process:
-    """One process of the product. ``port`` is that of its HTTP server; ``log`` is the file with its output."""
+    """One process of the product.
+
+    ``port`` is that of its HTTP server, ``admin_port`` where it answers operators if that is another; ``log`` is the
+    file with its output.
+    """
 
     def __init__(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str], *, port: int, log: Path
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        port: int,
+        admin_port: int | None = None,
+        log: Path,
     ) -> None:
         self.name = name
         self.port = port
+        self.admin_port = admin_port or port
         self.log = log
         self._child = Child([sys.executable, "-m", *command], log=log, environment=environment)
 
@@ -105,9 +117,9 @@ class Process:
         """The exit code when it has ended (negative: the signal that ended it), else None."""
         return self._child.exit_code
 
-    def ask(self, path: str) -> tuple[int, str]:
-        """Return the status and the text of a page; status 0 while nobody answers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_ANSWER_SECONDS)
+    def ask(self, path: str, port: int | None = None) -> tuple[int, str]:
+        """Return the status and the text of a page, where operators ask for it; status 0 while nobody answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.admin_port, timeout=_ANSWER_SECONDS)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -188,17 +200,36 @@ class System:
         return self._start("worker", command, port, variables)
 
     def edge(self, module: str = _EDGE, /, **variables: object) -> Process:
-        """Start an edge, on a port of its own unless ``EDGE_PORT`` is among its variables; do not wait for it."""
-        given = variables.get("EDGE_PORT")
-        port = given if isinstance(given, int) else free_port()
-        return self._start("edge", [module], port, {"EDGE_PORT": port, **variables})
+        """Start an edge, on a port of its own unless ``EDGE_PORT`` is among its variables; do not wait for it.
 
-    def _start(self, kind: str, command: Sequence[str], port: int, variables: Mapping[str, object]) -> Process:
+        Operators ask at ``ADMIN_PORT``, if that is among its variables.
+        """
+        given, admin = variables.get("EDGE_PORT"), variables.get("ADMIN_PORT")
+        port = given if isinstance(given, int) else free_port()
+        admin_port = admin if isinstance(admin, int) else None
+        return self._start("edge", [module], port, {"EDGE_PORT": port, **variables}, admin_port=admin_port)
+
+    def _start(
+        self,
+        kind: str,
+        command: Sequence[str],
+        port: int,
+        variables: Mapping[str, object],
+        *,
+        admin_port: int | None = None,
+    ) -> Process:
         name = f"{kind}-{len(self.processes) + 1}"
         environment = {**self.environment, **{key: str(value) for key, value in variables.items() if value is not None}}
         for key in [key for key, value in variables.items() if value is None]:
             environment.pop(key, None)
-        process = Process(name, command, environment, port=port, log=self._logs / f"{self.name}-{name}.log")
+        process = Process(
+            name,
+            command,
+            environment,
+            port=port,
+            admin_port=admin_port,
+            log=self._logs / f"{self.name}-{name}.log",
+        )
         self.processes.append(process)
         return process.start()
 

@@ -25,54 +25,20 @@ import pytest
 import websockets
 
 from integration.child import Child
-from integration.conftest import lacking
-from integration.containers import why_no_engine, why_no_image
+from integration.image import ROOT, docker
 from integration.ports import free_port
 from integration.posts_service import NewPost, announce, declare_queue, insert_posts
 from integration.services import Services
+from runtime import __version__
 from tests.strict import StrictConnection
 
-ROOT: Final = Path(__file__).parent.parent
-WORKER: Final = ("faust", "-A", "streams.app", "worker", "-l", "info")
+WORKER: Final = ("faust", "-q", "-A", "streams.app", "worker", "-l", "info")
 MOST_BYTES: Final = 100_000_000
 """How much the image may add to its base."""
 READY_SECONDS: Final = 60.0
 """How long a process may take to become ready: the health check's own start period."""
 NO_RIGHTS: Final = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
 """What the Kubernetes base takes away, too."""
-
-
-def docker(*arguments: str, code: int = 0) -> str:
-    """Run the engine's client to its end, expect its exit code, and return all that it printed."""
-    done = subprocess.run(
-        ["docker", *arguments],
-        cwd=ROOT,
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert done.returncode == code, done.stdout
-    return done.stdout.strip()
-
-
-@pytest.fixture(scope="module")
-def base() -> str:
-    """Choose the image to build on, and have the engine pull it where it must."""
-    (default,) = re.findall(r"^ARG PYTHON_IMAGE=(.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    name = os.environ.get("PYTHON_IMAGE") or str(default)
-    if obstacle := why_no_engine() or why_no_image(name):
-        lacking(obstacle)
-    return name
-
-
-@pytest.fixture(scope="module")
-def image(base: str) -> Iterator[str]:
-    """Build the image, with the host's network: on some machines a build has no other way to the packages."""
-    tag = f"postcast-test:{secrets.token_hex(4)}"
-    docker("build", "--network=host", f"--build-arg=PYTHON_IMAGE={base}", f"--tag={tag}", ".")
-    yield tag
-    docker("image", "rm", "--force", tag)
 
 
 @contextmanager
@@ -140,8 +106,22 @@ def test_its_user_is_nobody_and_owns_nothing(image: str) -> None:
 
 def test_it_holds_only_what_runs(image: str) -> None:
     """No tests, no secrets, no history; and nothing to install more with."""
-    assert docker("run", "--rm", image, "ls", "-A", "/app").split() == ["LICENSE", "edge", "runtime", "streams"]
+    assert docker("run", "--rm", image, "ls", "-A", "/app").split() == [
+        *(".env.example", "LICENSE", "edge", "runtime", "streams")
+    ]
     assert "No module named pip" in docker("run", "--rm", image, "python", "-m", "pip", code=1)
+
+
+def test_it_says_which_release_it_is_and_explains_its_settings(image: str) -> None:
+    """The link to the example environment leads to it here, too."""
+    assert re.fullmatch(
+        rf"postcast {__version__} \(image\), Python [\d.]+",
+        docker("run", "--rm", image, "python", "-m", "edge", "--version"),
+    )
+    assert (
+        docker("run", "--rm", image, "python", "-m", "streams", "--settings")
+        == (ROOT / ".env.example").read_text("utf-8").strip()
+    )
 
 
 @pytest.mark.parametrize(("command", "variable"), [((), "KAFKA_URL"), (WORKER, "AMQP_URL")], ids=["edge", "worker"])
@@ -159,6 +139,22 @@ def test_the_edge_runs_with_a_published_port_and_the_example_environment(image: 
     with running(image, options=options, log=tmp_path / "edge.log") as edge:
         assert answers(port, "/livez")
         assert not answers(port, "/readyz")
+        assert ends_well(edge), edge.tail()
+
+
+def test_its_health_check_asks_where_an_edge_serves_its_probes(image: str, tmp_path: Path) -> None:
+    """With ``ADMIN_PORT`` the clients' port has none; a container that runs is a healthy one."""
+    port, admin_port = free_port(), free_port()
+    options = (
+        f"--publish=127.0.0.1:{port}:8080",
+        f"--publish=127.0.0.1:{admin_port}:8081",
+        "--env-file=.env.example",
+        "--env=ADMIN_PORT=8081",
+    )
+    with running(image, options=options, log=tmp_path / "edge.log") as edge:
+        assert answers(admin_port, "/livez")
+        assert not answers(port, "/livez")
+        assert answers(port, "/")
         assert ends_well(edge), edge.tail()
 
 

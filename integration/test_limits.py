@@ -1,6 +1,7 @@
 """Whoever means harm gets what the limits say, and who is connected gets every post meanwhile."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,8 +21,8 @@ from integration.system import Process, System
 _POSTS: Final = 30
 _ATTACKERS: Final = 20
 """At a time; each begins anew when it has got what it gets."""
-_HANDSHAKE_SECONDS: Final = 1
-"""Shorter than a request of one byte a second takes, by far."""
+_HANDSHAKE_SECONDS: Final = 3
+"""Shorter than a request of one byte a second takes, by far, and longer than a busy machine takes for a whole one."""
 
 
 async def _edge(system: System, **variables: object) -> Process:
@@ -194,3 +195,40 @@ async def test_behind_a_trusted_proxy_each_client_has_its_own_limit(install: Ins
 
     async with AsyncExitStack() as opened:
         assert [await come(client) for client in ("192.0.2.1", "192.0.2.2", "192.0.2.1")] == ["101", "101", "429"]
+
+
+_AGE_SECONDS: Final = 3
+
+
+async def test_a_connection_ends_at_its_age_and_a_client_with_a_cursor_misses_nothing(install: Install) -> None:
+    """1001, a tenth earlier or later, so that clients that came at once do not leave at once."""
+    system = install()
+    edge = await _edge(system, MAX_AGE_SECONDS=_AGE_SECONDS)
+    kafka, begin = system.environment["KAFKA_URL"], time.monotonic()
+    shown: list[int] = []
+    over = asyncio.Event()
+
+    async def show() -> None:
+        while not over.is_set():
+            number = FIRST_ID + len(shown)
+            await topics.write(kafka, system.feed, [feed_record([number])])
+            shown.append(number)
+            await asyncio.sleep(0.05)
+
+    async with AsyncExitStack() as opened, asyncio.TaskGroup() as tasks:
+        plain = [await opened.enter_async_context(await connect(edge.websocket)) for _ in range(30)]
+        one = await opened.enter_async_context(await connect(edge.websocket, asks=True))
+        await one.until_welcome()
+        tasks.create_task(show())
+        assert await one.until_closed() == 1001
+        assert time.monotonic() - begin > 0.85 * _AGE_SECONDS
+        again = await opened.enter_async_context(await connect(edge.websocket, query=f"?cursor={one.cursor}"))
+        assert [await client.until_closed() for client in plain] == [1001] * 30
+        over.set()
+        await again.until_last(shown[-1])
+        assert again.welcome["recovered"]
+        assert one.ids + again.ids == shown
+    seconds = [event["seconds"] for event in edge.events("session.closed") if event["code"] == 1001]
+    assert len(seconds) == 31
+    assert max(seconds) - min(seconds) > 0.05 * _AGE_SECONDS
+    assert edge.metric("postcast_edge_closes_total", by="server", code="1001") == 31

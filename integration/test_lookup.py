@@ -59,7 +59,7 @@ async def test_the_statement_cannot_write(database: Database, tmp_path: Path) ->
 
 
 async def test_a_locked_table_times_out(database: Database) -> None:
-    lookup = database.lookup(statement_timeout_seconds=0.3)
+    lookup = database.lookup(statement_timeout_seconds=2)
     async with database.connection.transaction():
         await database.connection.execute("LOCK TABLE posts IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(TimedOut, match="statement timeout"):

@@ -134,7 +134,7 @@ def test_a_plot_is_drawn_of_each_part_that_was_measured() -> None:
 
 def test_names_beside_lines_never_hide_each_other() -> None:
     """However near the lines end; they stay in the order of the ends, and on the page."""
-    names = [f"line {number}" for number in range(7)]
+    names = [f"line {number}" for number in range(9)]
     data = [Line(name, [(1, 1.0), (50, 1.0 + number / 100)]) for number, name in enumerate(names)]
     placed = heights(lines("Near", x="x", y="y", data=data, log=True), names)
     assert placed == sorted(placed, reverse=True)

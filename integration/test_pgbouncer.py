@@ -68,7 +68,7 @@ async def test_the_limit_and_the_promise_to_read_only_hold_for_our_transactions_
         "WITH gone AS (DELETE FROM likes RETURNING 1) SELECT id, '1'::json AS payload FROM posts WHERE id = ANY(:ids)"
     )
     url = through(pooler, database)
-    lookup, writer = lookup_of(url, statement_timeout_seconds=0.3), lookup_of(url, lookup_sql=str(writing))
+    lookup, writer = lookup_of(url, statement_timeout_seconds=2), lookup_of(url, lookup_sql=str(writing))
     async with database.connection.transaction():
         await database.connection.execute("LOCK TABLE posts IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(TimedOut, match="statement timeout"):
@@ -90,7 +90,7 @@ async def test_the_limit_and_the_promise_to_read_only_hold_for_our_transactions_
 async def test_a_pooler_without_a_connection_to_spare_is_waited_for(database: Database, pooler: PgBouncer) -> None:
     """Another user of the pooler holds the only connection: no id is to blame for that."""
     url = through(pooler, database)
-    lookup = lookup_of(url, statement_timeout_seconds=0.5)
+    lookup = lookup_of(url, statement_timeout_seconds=2)
     await lookup.check()
     holder = await asyncpg.connect(url, statement_cache_size=0)
     async with holder.transaction():

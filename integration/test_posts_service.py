@@ -1,9 +1,15 @@
 """The demo Posts service does what the replaced system's does, to the byte."""
 
+import asyncio
+import contextlib
+import os
 import random
+import sys
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import aio_pika
 import asyncpg
@@ -11,6 +17,8 @@ import pytest
 from pamqp import commands
 
 from integration import posts_service
+from integration.child import Child
+from integration.demo_posts import Texts
 from integration.posts_service import USERS, NewPost
 from integration.services import Services
 
@@ -84,11 +92,53 @@ async def test_an_announcement_is_a_bare_body_without_any_property(services: Ser
             assert dict(delivery.header.properties) == dict(commands.Basic.Properties())
 
 
+async def test_the_demo_goes_on_when_rabbitmq_was_restarted(
+    services: Services, connection: asyncpg.Connection, tmp_path: Path
+) -> None:
+    """The producer's queue is not durable: it is declared again."""
+    await posts_service.create_tables(connection)
+    parts = urlsplit(services.postgres.url)
+    environment = {
+        **os.environ,
+        **services.environment,
+        "DATABASE_URL": urlunsplit(parts._replace(path=f"/{await connection.fetchval('SELECT current_database()')}")),
+        "QUEUE_NAME": "restarted",
+    }
+    demo = Child(
+        [sys.executable, "-m", "integration.posts_service"], log=tmp_path / "demo.log", environment=environment
+    )
+    demo.start()
+    try:
+        await announced(services, "restarted")
+        await asyncio.to_thread(services.rabbitmq.restart)
+        await announced(services, "restarted")
+        assert demo.is_alive(), demo.tail()
+    finally:
+        demo.stop()
+
+
+async def announced(services: Services, queue: str) -> None:
+    """Return when there is something in a queue, and take it."""
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(aio_pika.exceptions.AMQPError, ConnectionError):
+                async with await aio_pika.connect(services.rabbitmq.url) as broker:
+                    channel = await broker.channel()
+                    found = await channel.declare_queue(queue, passive=True)
+                    if await found.get(no_ack=True, fail=False):
+                        return
+            await asyncio.sleep(0.1)
+
+
 def test_demo_posts_are_varied_and_some_are_liked_twice_by_one_user() -> None:
     users = [1, 2, 3, 4, 5]
-    posts = [posts_service.demo_post(users, random.Random(seed)) for seed in range(200)]  # noqa: S311 - posts, not secrets
+    chance = random.Random(1)  # noqa: S311 - posts, not secrets
+    texts = Texts(chance)
+    posts = [posts_service.demo_post(users, chance, texts) for _ in range(200)]
     assert {len(post.image_keys) for post in posts} == {0, 1, 2, 3}
     assert {post.owner_id for post in posts} == set(users)
     assert {len(post.liked_by) - len(set(post.liked_by)) for post in posts} == {0, 1}
     keys = [key for post in posts for key in post.image_keys]
     assert len(set(keys)) == len(keys)
+    assert len({post.description for post in posts[:60]}) == 60
+    assert max(len(post.description) for post in posts) <= 500

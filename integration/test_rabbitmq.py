@@ -204,6 +204,28 @@ async def test_a_queue_that_is_deleted_is_left_undeclared_for_a_while(url: str) 
             await bench.until_delivered(1)
 
 
+async def test_a_consumer_whose_quorum_queue_was_declared_anew_at_once_goes_on_on_a_new_channel(url: str) -> None:
+    """RabbitMQ does not always say that it was deleted, and then holds what it takes for delivered."""
+    bench = Bench(url)
+    arguments: dict[str, Any] = {"x-queue-type": "quorum"}
+    async with channel(url) as producer:
+        await producer.declare_queue(bench.queue, durable=True, arguments=arguments)
+        async with bench.subscribed() as subscription:
+            await publish(producer, bench.queue, b"11")
+            await bench.until_delivered(1)
+            await subscription.acknowledge(ack(1))
+            await producer.queue_delete(bench.queue)
+            await producer.declare_queue(bench.queue, durable=True, arguments=arguments)
+            await publish(producer, bench.queue, b"12")
+            if not subscription.ended.done():
+                await subscription.cancel()
+                await subscription.renew()
+                await bench.until_delivered(2)
+                assert bench.delivered[1] == (1, 12)
+                await subscription.acknowledge(ack(1))
+                assert not subscription.ended.done()
+
+
 async def test_operators_see_whose_connection_it_is_and_the_urls_heartbeat_counts(url: str, services: Services) -> None:
     bench = Bench(f"{url}?heartbeat=17", app_id=f"app-{secrets.token_hex(4)}")
     other = Bench(url, app_id=f"app-{secrets.token_hex(4)}")

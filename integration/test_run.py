@@ -13,6 +13,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import aio_pika
+import asyncpg
 import psutil
 import pytest
 from websockets.asyncio.client import connect
@@ -24,6 +26,8 @@ from tests.strict import StrictConnection
 
 PATIENCE = 120.0
 """All starts in 20 s on a quiet machine; two at once on busy cores take longer."""
+_END_SECONDS = 30.0
+"""All has ended in 5 s on a quiet machine."""
 
 
 class Run:
@@ -148,7 +152,7 @@ def left_in(folder: Path) -> list[Path]:
     return list(folder.iterdir())
 
 
-def gone(processes: list[psutil.Process], within: float = 10) -> bool:
+def gone(processes: list[psutil.Process], within: float = _END_SECONDS) -> bool:
     """Tell whether all of them end in time."""
     return not psutil.wait_procs(processes, timeout=within)[1]
 
@@ -157,14 +161,16 @@ def gone(processes: list[psutil.Process], within: float = 10) -> bool:
 async def test_two_runs_side_by_side_show_posts_until_a_signal_ends_them_without_a_trace(
     run: Runner, folder: Path, number: signal.Signals
 ) -> None:
-    async with run() as first, run() as second:
-        for each in (first, second):
+    admin_port = free_port()
+    async with run() as first, run(ADMIN_PORT=str(admin_port)) as second:
+        for each, port in ((first, first.port), (second, admin_port)):
+            await each.line(f"the edge's metrics are at http://127.0.0.1:{port}/metrics; ")
             await each.line(f"ready: http://127.0.0.1:{each.port}/$")
         assert set(await some_posts(first.port, 3) + await some_posts(second.port, 3)) <= set(posts_service.USERS)
         families = first.family() + second.family()
         for each in (first, second):
             each.send(number)
-        assert [await each.exit_code(within=10) for each in (first, second)] == [0, 0]
+        assert [await each.exit_code(within=_END_SECONDS) for each in (first, second)] == [0, 0]
         assert gone(families)
         assert all("stopped: nothing was left behind" in each.lines for each in (first, second))
         assert [address for each in (first, second) for address in each.services() if not is_free(*address)] == []
@@ -176,7 +182,7 @@ async def test_a_signal_while_the_services_start_ends_them_too(run: Runner, fold
         await early.line("PostgreSQL: ")
         families = early.family()
         early.send(signal.SIGINT)
-        assert await early.exit_code(within=10) == 0
+        assert await early.exit_code(within=_END_SECONDS) == 0
         assert gone(families)
     assert left_in(folder) == []
 
@@ -191,9 +197,53 @@ async def test_a_part_that_ends_is_started_again_three_times_and_then_all_ends(r
         families = running.family()
         running.child("-m", "edge").kill()
         await running.line("run: the edge ended 4 times; its log ends with:$")
-        assert await running.exit_code(within=10) == 1
+        assert await running.exit_code(within=_END_SECONDS) == 1
         assert gone(families)
     assert left_in(folder) == []
+
+
+async def test_what_is_said_at_the_end_of_the_start_can_be_tried_also_after_a_restart_of_rabbitmq(
+    run: Runner, folder: Path
+) -> None:
+    """With plain processes, of which a test finds RabbitMQ's."""
+    async with run(POSTCAST_SERVICES="processes") as running:
+        await running.line("  end ")
+        told = dict(re.findall(r"^  (\w[\w ]*?) {2,}(.+)$", "\n".join(running.lines), re.MULTILINE))
+        assert re.fullmatch(r"curl (http://[\d.:]+/readyz) .*", told["worker"])
+        assert told["your post"] == f'make post EDGE_PORT={running.port} TEXT="Hello"'
+        connection = await asyncpg.connect(told["PostgreSQL"])
+        await connection.close()
+        broker = await aio_pika.connect(told["RabbitMQ"].split()[0])
+        await broker.close()
+        await post("it's “mine”", running.port, folder)
+        await until_shown("it's “mine”", running.port)
+
+        (rabbitmq,) = (child for child in running.family() if child.name() == "beam.smp")
+        rabbitmq.kill()
+        await running.line(r"RabbitMQ ended by itself and was started again \(1 of 3\)$")
+        await post("after the restart", running.port, folder)
+        await until_shown("after the restart", running.port)
+        assert [line for line in running.lines if re.match("the .* ended", line)] == []
+
+
+async def post(text: str, port: int, folder: Path) -> None:
+    """Publish as ``make post`` does."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "integration.post", text),
+        env={**os.environ, "EDGE_PORT": str(port), "TMPDIR": str(folder)},
+    )
+    assert await process.wait() == 0
+
+
+async def until_shown(text: str, port: int) -> None:
+    """Return when the edge shows a post with this text."""
+    async with (
+        asyncio.timeout(PATIENCE),
+        connect(f"ws://127.0.0.1:{port}/?history=20", create_connection=StrictConnection) as client,
+    ):
+        async for message in client:
+            if json.loads(message)["payload"].get("description") == text:
+                return
 
 
 async def test_all_processes_end_when_the_run_is_killed(run: Runner) -> None:
@@ -202,17 +252,17 @@ async def test_all_processes_end_when_the_run_is_killed(run: Runner) -> None:
         families = running.family()
         running.send(signal.SIGKILL)
         assert await running.exit_code() == -signal.SIGKILL
-        assert gone(families, within=20)
+        assert gone(families)
 
 
 async def test_a_taken_port_is_one_sentence_and_nothing_is_started(run: Runner, folder: Path) -> None:
     taken = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", free_port())
     port = taken.sockets[0].getsockname()[1]
-    async with run(port=port) as refused:
-        assert await refused.exit_code() == 1
-        assert refused.lines == [
-            f"run: port {port} is taken by another program; choose another: make run EDGE_PORT=8081"
-        ]
+    sentence = f"run: port {port} is taken by another program; choose another: make run "
+    async with run(port=port) as refused, run(ADMIN_PORT=str(port)) as refused_too:
+        assert [await each.exit_code() for each in (refused, refused_too)] == [1, 1]
+        assert refused.lines == [f"{sentence}EDGE_PORT=8081"]
+        assert refused_too.lines == [f"{sentence}ADMIN_PORT=9091"]
     taken.close()
     await taken.wait_closed()
     assert left_in(folder) == []
@@ -223,6 +273,7 @@ async def test_a_taken_port_is_one_sentence_and_nothing_is_started(run: Runner, 
     [
         ("AMQP_URL", "amqp://me:hush@127.0.0.1:{port}/", "run: RabbitMQ at 127.0.0.1:{port} does not answer within "),
         ("DATABASE_URL", "postgres://", "run: DATABASE_URL is not a URL with a host and a port"),
+        ("ADMIN_PORT", "http", "run: ADMIN_PORT must be a port from 1 to 65535, and is 'http'"),
         ("POSTCAST_SERVICES", "magic", "run: POSTCAST_SERVICES must be containers, processes or unset"),
     ],
 )

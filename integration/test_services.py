@@ -122,7 +122,7 @@ def test_a_given_service_is_used_as_it_is_and_is_not_ours_to_stop(services: Serv
                 service.stop()
     assert said[0] == f"RabbitMQ: {services.rabbitmq.address}, as AMQP_URL says"
     for service in services:
-        service.wait_until_ready(1)
+        service.wait_until_ready()
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ _WINDOW: Final = 50
 _FEW: Final = 10
 _CLIENTS: Final = 100
 _PING_SECONDS: Final = 1
-_DEAD_SECONDS: Final = 4
+_DEAD_SECONDS: Final = 8
 _STALLED_SECONDS: Final = 20
 """Longer than any client here does not read that is to get all it was sent."""
 

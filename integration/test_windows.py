@@ -115,10 +115,12 @@ async def test_live_posts_do_not_wait_for_a_backlog_of_an_hour_and_that_is_compl
             await asyncio.to_thread(worker.until_ready)
             shown = asyncio.create_task(_shown_at(client, len(backlog) + len(live)))
             announced: dict[int, float] = {}
+            held_up = 0.0
             for id_ in live:
                 announced[id_] = time.monotonic()
                 await author.announce(id_)
                 await asyncio.sleep(0.1)
+                held_up = max(held_up, time.monotonic() - announced[id_] - 0.1)
             at = await shown
             batches = await asyncio.to_thread(worker.metric, "postcast_batches_total")
             until_released = time.monotonic() + 30
@@ -129,8 +131,8 @@ async def test_live_posts_do_not_wait_for_a_backlog_of_an_hour_and_that_is_compl
     shown_ids, old = client.ids, set(backlog)
     assert sorted(shown_ids) == sorted(backlog + live)
     assert [id_ for id_ in shown_ids if id_ in old] == backlog
-    # Statements of a busy machine included.
-    assert late[-1] <= WINDOW_SECONDS + 1 + STATEMENTS_SECONDS
+    # Statements of a busy machine included, and what held this test up holds up the worker beside it.
+    assert late[-1] <= WINDOW_SECONDS + 1 + STATEMENTS_SECONDS + 2 * held_up
     # One for each of the old windows would be hundreds.
     assert batches <= LIVE / 10 / WINDOW_SECONDS + BACKLOG / 500
     assert worker.is_alive()

@@ -106,7 +106,7 @@ def _sentence(error: ErrorDetails, variables: Variables) -> str:
     name = str(error["loc"][0]).upper()
     if error["type"] == "missing":
         aliases = aliases_of(name, variables)
-        why = f"{aliases[0]} is set, and is not read" if aliases else ".env.example says what it is"
+        why = f"{aliases[0]} is set, and is not read" if aliases else "python -m edge --settings says what it is"
         return f"{name} is missing; {why}."
     # pydantic begins with a capital.
     return f"{name} is wrong: {text if error['type'] == 'value_error' else text[:1].lower() + text[1:]}."

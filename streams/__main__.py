@@ -1,4 +1,4 @@
-"""``python -m streams dead list|requeue|dismiss``."""
+"""``python -m streams dead list|requeue|dismiss``, ``--version`` and ``--settings``."""
 
 import asyncio
 import logging

@@ -8,9 +8,13 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
+from yarl import URL
+
 _FORM: Final = "must look like amqp://user:password@host:port/, or amqps://"
 # What ends the authority of a URL, or begins an IPv6 address; a user name or password holds these only escaped.
 _RESERVED: Final = re.compile(r"[/?#\[\]]")
+# A URL's own `heartbeat` wins. RabbitMQ ends a connection after two that are missing.
+_HEARTBEAT_SECONDS: Final = 10
 
 
 def amqp_urls(text: str) -> list[str]:
@@ -30,6 +34,14 @@ def amqp_urls(text: str) -> list[str]:
         raise ValueError("holds a # behind its host; write %23 instead")
     login = user.replace("@", "%40") + at
     return [f"{scheme}://{login}{_checked(host)}{path}" for host in hosts.split(",")]
+
+
+def completed(url: URL, name: str) -> URL:
+    """Add what a URL does not say itself: the port, the connection's name, the heartbeat."""
+    if url.port is None:
+        url = url.with_port(5671 if url.scheme == "amqps" else 5672)
+    defaults = {"name": name, "heartbeat": str(_HEARTBEAT_SECONDS)}
+    return url.update_query({key: value for key, value in defaults.items() if key not in url.query})
 
 
 def _checked(host: str) -> str:

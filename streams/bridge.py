@@ -29,6 +29,8 @@ DRAIN_SECONDS: Final = 5.0
 PAUSES: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 2.0)
 """Seconds before each new attempt after a failure, the last for ever: RabbitMQ is found again within 10 s."""
 _FLUSH_SECONDS: Final = 1.0
+# How many looks in a row a consumer hears nothing of, on a queue that seems to be empty, until it is made anew.
+_SILENT_LOOKS: Final = 3
 
 
 class Bridge(Service):
@@ -130,18 +132,25 @@ class Bridge(Service):
 
     async def _watch(self, subscription: Subscription, consumer: Consumer) -> None:
         """Ask for the queue's depth, and find out whether silence means an empty queue; raises :class:`Lost` if not."""
-        heard = -1
+        heard: int | None = None
+        silent = 0
         while True:
             with self._stage.work() as work, work.asks("rabbitmq", "RabbitMQ does not answer"):
                 depth = await subscription.depth()
             self._metrics.queue_messages.set(depth.messages)
-            if consumer.heard == heard and not consumer.open:
-                if not depth.consumers or (depth.messages and depth.consumers == 1):
-                    raise Lost(f"nothing arrives although the queue holds {depth.messages} messages")
-                if depth.messages:
-                    # Another consumer may be the only one that RabbitMQ delivers to, or be preferred. If that is not
-                    # so, RabbitMQ has forgotten ours.
-                    await subscription.renew()
+            # A queue may count its consumer only a moment after it has accepted it, so the first answer says nothing.
+            if heard is not None and not depth.consumers:
+                raise Lost("RabbitMQ has no consumer of the queue any more")
+            silent = silent + 1 if consumer.heard == heard and not consumer.open else 0
+            if silent and depth.messages and depth.consumers == 1:
+                raise Lost(f"nothing arrives although the queue holds {depth.messages} messages")
+            if silent and (depth.messages or silent % _SILENT_LOOKS == 0):
+                # Another consumer may be the only one that RabbitMQ delivers to, or be preferred. If that is not so,
+                # RabbitMQ has forgotten ours, or takes for delivered what it did not send: where a quorum queue is
+                # deleted and declared again at once, RabbitMQ 3.10 does that for as long as the channel lasts.
+                await subscription.cancel()
+                await consumer.drained()
+                await subscription.renew()
             heard = consumer.heard
             await self._sleep(DEPTH_SECONDS)
             self._outage.ends()

@@ -6,9 +6,12 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, NamedTuple
 
+from runtime.command import parser as command_parser
 from streams.contract import MAX_ID, Millis, PostId
 from streams.dead import DISMISSED, REQUEUED, Action, Place, Selection, parse_place
 
+WORKER: Final = "faust -q -A streams.app worker -l info"
+"""The command of a worker; ``-q`` keeps Faust from printing a banner."""
 NOT_ALL: Final = 3
 """The exit code when a selected letter names no post and was left as it is."""
 
@@ -36,7 +39,7 @@ class Request(NamedTuple):
 
 def parse(arguments: list[str] | None, now: Millis) -> Request:
     """Parse a command line, or end the process with what is wrong with it; durations count back from ``now``."""
-    parser = argparse.ArgumentParser(prog="python -m streams", description="Look after a worker.")
+    parser = command_parser("python -m streams", "Look after workers.", f"A worker itself is started by: {WORKER}")
     subjects = parser.add_subparsers(required=True, metavar="dead")
     dead = subjects.add_parser("dead", help="the letters of posts.dead: what could not be delivered")
     commands = dead.add_subparsers(dest="command", required=True, metavar="list|requeue|dismiss")

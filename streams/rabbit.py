@@ -8,14 +8,17 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 import aio_pika
 from aio_pika.abc import AbstractConnection
 from aiormq.abc import AbstractChannel
+from aiormq.abc import AbstractConnection as AbstractAMQPConnection
 from aiormq.exceptions import AMQPError, ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
 from yarl import URL
 
+from streams.amqp_urls import completed
 from streams.contract import DeadLetter, PostId
 from streams.deliveries import Acknowledgement
 from streams.delivery_channel import DeliveryChannel
@@ -27,9 +30,6 @@ ANSWER_SECONDS: Final = 10.0
 """How long RabbitMQ may take to answer on a connection that is open."""
 GRACE_SECONDS: Final = 5.0
 """How long a queue that was deleted is left undeclared, so that somebody can declare it otherwise."""
-# A URL's own `heartbeat` wins. RabbitMQ ends a connection after two that are missing.
-_HEARTBEAT_SECONDS: Final = 10
-
 # What ends a connection: the protocol's errors, the socket's, what a late call on a closed channel raises, and what
 # aio-pika lets through when the peer hangs up in the middle of the handshake.
 _CONNECTION_ERRORS: Final = (AMQPError, OSError, TimeoutError, RuntimeError, StopAsyncIteration)
@@ -64,7 +64,7 @@ class Subscription(Protocol):
         ...
 
     async def renew(self) -> None:
-        """Register the consumer anew, on the same channel."""
+        """Consume anew, on a new channel whose tags begin anew, after :meth:`cancel` and the last acknowledgement."""
         ...
 
     async def cancel(self) -> None:
@@ -166,17 +166,12 @@ class _Subscription:
         self._channel: DeliveryChannel
         self._questions: AbstractChannel
         self._consumer_tag = ""
+        self._prefetch = 0
 
     async def begin(self, prefetch: int) -> None:
         """Open the channels and consume."""
-        transport = self._connection.transport
-        assert transport is not None  # noqa: S101 - the connection is open
-        self._questions = await transport.connection.channel(publisher_confirms=False)
-        self._channel = await DeliveryChannel.opened(transport.connection, self._deliver, self._end)
-        # RabbitMQ cancels the consumer of a queue that is deleted, and says so on the channel alone.
-        self._channel.on_consumer_cancel_callbacks.add(self._on_cancel)
-        self._channel.closing.add_done_callback(self._on_closed)
-        await self._channel.basic_qos(prefetch_count=prefetch)
+        self._prefetch = prefetch
+        self._questions = await self._opened.channel(publisher_confirms=False)
         await self._consume()
 
     async def acknowledge(self, acknowledgement: Acknowledgement) -> None:
@@ -188,23 +183,40 @@ class _Subscription:
         """Ask how many messages and consumers the queue has."""
         with _lost():
             async with asyncio.timeout(ANSWER_SECONDS):
-                answer = await self._questions.queue_declare(self._queue, passive=True)
+                try:
+                    answer = await self._questions.queue_declare(self._queue, passive=True)
+                except ChannelNotFoundEntity:
+                    # It was deleted, of which the consumer's channel was not told, or not yet.
+                    self.queue_was_deleted = True
+                    raise
         return Depth(answer.message_count or 0, answer.consumer_count or 0)
 
     async def renew(self) -> None:
-        """Register the consumer anew, on the same channel."""
+        """Consume anew, on a new channel; with the old one RabbitMQ forgets what it takes for delivered."""
         with _lost():
             async with asyncio.timeout(ANSWER_SECONDS):
-                await self._channel.basic_cancel(self._consumer_tag)
+                old = self._channel
                 await self._consume()
+                await old.close()
 
     async def cancel(self) -> None:
         """Take no more deliveries; those that were taken can still be acknowledged."""
         with _lost():
             await self._channel.basic_cancel(self._consumer_tag)
 
+    @property
+    def _opened(self) -> AbstractAMQPConnection:
+        transport = self._connection.transport
+        assert transport is not None  # noqa: S101 - the connection is open
+        return transport.connection
+
     async def _consume(self) -> None:
-        answer = await self._channel.basic_consume(self._queue, DeliveryChannel.unused)
+        channel = self._channel = await DeliveryChannel.opened(self._opened, self._deliver, self._end)
+        # RabbitMQ cancels the consumer of a queue that is deleted, and says so on the channel alone.
+        channel.on_consumer_cancel_callbacks.add(self._on_cancel)
+        channel.closing.add_done_callback(partial(self._on_closed, channel))
+        await channel.basic_qos(prefetch_count=self._prefetch)
+        answer = await channel.basic_consume(self._queue, DeliveryChannel.unused)
         self._consumer_tag = answer.consumer_tag or ""
 
     def _end(self, why: str) -> None:
@@ -215,17 +227,11 @@ class _Subscription:
         self.queue_was_deleted = True
         self._end(f"RabbitMQ ended the consumer of queue {self._queue!r}: the queue was deleted, or its node stopped")
 
-    def _on_closed(self, closing: asyncio.Future[object]) -> None:
+    def _on_closed(self, channel: DeliveryChannel, closing: asyncio.Future[object]) -> None:
+        if channel is not self._channel:
+            return
         error = None if closing.cancelled() else closing.exception()
         self._end("RabbitMQ closed the channel" if error is None else f"waiting for RabbitMQ: {explanation(error)}")
-
-
-def completed(url: URL, name: str) -> URL:
-    """Add what a URL does not say itself: the port, the connection's name, the heartbeat."""
-    if url.port is None:
-        url = url.with_port(5671 if url.scheme == "amqps" else 5672)
-    defaults = {"name": name, "heartbeat": str(_HEARTBEAT_SECONDS)}
-    return url.update_query({key: value for key, value in defaults.items() if key not in url.query})
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from streams.kafka_consumer import Consumer
 from streams.letters import LetterLog
 from streams.lookup import Lookup
 from streams.probe import Probe
+from streams.process import Process
 from streams.progress import OpenWork, Progress, Stage
 from streams.publisher import Publisher
 from streams.rabbit import RabbitMQ
@@ -138,6 +139,7 @@ def create_app(settings: Settings, checkpoint: Callable[[str], None] = lambda _:
         broker=[f"kafka://{server}" for server in settings.kafka_servers],
         broker_credentials=credentials(settings),
         broker_client_id="postcast-worker",
+        Worker=Process,
         logging_config=logging_config(settings.log_level or None, settings.log_format),
         # Held events would keep a rebalance waiting for themselves.
         stream_wait_empty=False,
@@ -145,6 +147,9 @@ def create_app(settings: Settings, checkpoint: Callable[[str], None] = lambda _:
         broker_session_timeout=6,
         broker_heartbeat_interval=1,
         broker_rebalance_timeout=15,
+        # An answer that got lost, of a new connection for instance, holds up the consumer for so long. Faust's 90 s are
+        # more than the watchdog waits; joining the group takes as long as a rebalance may.
+        broker_request_timeout=20,
         broker_max_poll_interval=3600,
         consumer_auto_offset_reset="earliest",
         # How soon added partitions are read, and a partition's loss of its leader, or of its leader's office, is known.

@@ -20,7 +20,16 @@ from edge.feed.repeats import Repeats
 from streams.agent import Flow
 from streams.bridge import Bridge
 from streams.completion import Completion
-from streams.contract import Offset, Partition, PostId, decode_created, decode_dead, decode_feed
+from streams.contract import (
+    Created,
+    Offset,
+    Partition,
+    PostId,
+    decode_created,
+    decode_dead,
+    decode_feed,
+    encode_created,
+)
 from streams.enrichment import Found
 from streams.group import Group
 from streams.letters import LetterLog
@@ -207,6 +216,15 @@ class Delivery(RuleBasedStateMachine):
         self.loop.call_soon(lambda: self.rabbitmq.publish(*(b"%d" % post for post in ids)))
         self.run(asyncio.sleep(0))
 
+    @rule(partition=st.sampled_from(range(PARTITIONS)), sizes=st.lists(st.integers(1, 9), min_size=1, max_size=3))
+    def another_worker_announces(self, partition: int, sizes: list[int]) -> None:
+        """Write records of several ids, as another worker's bridge does: MAX_BATCH cuts within them and across them."""
+        for size in sizes:
+            ids = [PostId(post) for post in range(self.posts + 1, self.posts + size + 1)]
+            self.posts += size
+            self.lookup.found |= dict.fromkeys(ids, Found(b"{}", None))
+            self.group.write(Partition(partition), self.wall(), encode_created(Created(ids, 0)))
+
     @rule()
     def insert_what_is_missing(self) -> None:
         self.lookup.found |= {PostId(post): Found(b"{}", None) for post in self.ever_missing}
@@ -277,6 +295,10 @@ class Delivery(RuleBasedStateMachine):
         }
 
     @invariant()
+    def no_statement_is_larger_than_allowed(self) -> None:
+        assert all(len(ids) <= SETTINGS.max_batch for ids in self.lookup.asked)
+
+    @invariant()
     def the_worker_lives(self) -> None:
         assert not self.flow.crashed
         assert not self.bridge.crashed
@@ -335,6 +357,22 @@ class Delivery(RuleBasedStateMachine):
     def is_done(self) -> bool:
         ends = {partition: end for partition, end in self.group.end.items() if end}
         return self.group.commits == ends and not self.rabbitmq.ready and not self.rabbitmq.unacknowledged
+
+
+def test_the_models_batches_are_cut_within_records_and_across_them() -> None:
+    """A worker that is killed between two of them shows the rest of each record, and nothing twice."""
+    model = Delivery()
+    model.another_worker_announces(0, [3, 3, 3])
+    model.time_passes(3.0)
+    assert model.lookup.asked == [[1, 2, 3, 4], [5, 6, 7, 8], [9]]
+    model.another_worker_announces(1, [3, 3])
+    model.kill_at_checkpoint("feed.confirmed")
+    model.time_passes(3.0)
+    assert model.lookup.asked[3] == [10, 11, 12, 13]
+    assert model.group.commits == {Partition(0): Offset(3)}
+    model.teardown()
+    assert model.group.commits == {Partition(0): Offset(3), Partition(1): Offset(2)}
+    assert model.lookup.asked[4] == [10, 11, 12, 13]
 
 
 TestDelivery = Delivery.TestCase

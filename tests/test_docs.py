@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -10,16 +11,16 @@ from typing import ClassVar, Final, get_args
 import pytest
 from prometheus_client import CollectorRegistry
 
-import edge.fanout.session
-from edge.clients.writing import write_each
+from edge.admin import Admin
+from edge.clients.codes import CLOSES, CUTS
 from edge.fanout.hub import Hub
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Reason, before, position_of, stamp_of
 from edge.page import live_page
 from edge.server import Server
+from edge.status import Facts, Status
 from edge.telemetry import Metrics as EdgeMetrics
-from edge.telemetry import Turns
-from edge.wire.closing import Disconnect
+from edge.telemetry import TurnTimes
 from edge.wire.messages import message, with_cursor
 from streams.announcement import NOT_AN_ID
 from streams.contract import Millis, Offset, Partition, PostId, dead_letter, decode_feed, encode_dead
@@ -28,6 +29,8 @@ from streams.dead_arguments import parse
 from streams.progress import Progress
 from streams.telemetry import Metrics as StreamsMetrics
 from streams.windows import Windows
+from tests.edge.kit.lines import Turns as Loop
+from tests.edge.kit.lines import hub_of
 from tests.edge.kit.listening import gate
 
 ROOT: Final = Path(__file__).parents[1]
@@ -104,6 +107,13 @@ def test_every_link_to_a_file_or_a_heading_leads_there(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+def test_the_readmes_pictures_are_there_and_small() -> None:
+    named = re.findall(r'(?:src|srcset)="([^"]+)"', (ROOT / "README.md").read_text("utf-8"))
+    pictures = list((ROOT / "docs/images").iterdir())
+    assert {ROOT / name for name in named} == set(pictures)
+    assert sum(picture.stat().st_size for picture in pictures) <= 200 * 1024
+
+
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_every_make_target_that_is_named_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
@@ -138,7 +148,7 @@ def test_the_readme_says_the_defaults() -> None:
 
 def parts_of_an_edge() -> tuple[Log, Hub]:
     log = Log(limit=1 << 20, reach=0)
-    return log, Hub(log, write_bytes=1, write_each=write_each, clock=time.monotonic, soon=lambda _: None)
+    return log, hub_of(log, Loop())
 
 
 class Feed:
@@ -164,7 +174,9 @@ def metrics() -> set[str]:
     """Return the metrics' names as a query needs them; a histogram's without its endings."""
     worker = CollectorRegistry()
     StreamsMetrics(worker, Progress(time.monotonic))
-    edge_registry = EdgeMetrics(*parts_of_an_edge(), Feed(), gate(), Turns(), output=Feed()).registry()
+    edge_registry = EdgeMetrics(
+        *parts_of_an_edge(), Feed(), gate(), TurnTimes(), admin=gate(), closes={}, output=Feed()
+    ).registry()
     families = [*worker.collect(), *edge_registry.collect()]
     endings = {"counter": "_total", "info": "_info"}
     return {family.name + endings.get(family.type, "") for family in families if not family.name.startswith("process_")}
@@ -220,19 +232,21 @@ def test_every_path_that_is_named_is_served(page: Path) -> None:
         hub=hub,
         feed=Feed(),
         page=live_page(),
-        registry=CollectorRegistry(),
+        status=Status(Facts("0", Millis(5000))),
         join_seconds=1,
         compression=True,
         gate=gate(),
+        closes=Counter(),
     )
-    served = {resource.canonical for resource in server.application().router.resources()}
+    admin = Admin(server.readiness, CollectorRegistry())
+    served = {resource.canonical for resource in server.application(admin.routes()).router.resources()}
     assert {span for span in spans(prose(page)) if re.fullmatch(r"/[a-z]*", span)} <= served
 
 
 def test_the_table_of_close_codes_has_all_that_the_edge_sends_and_the_ranges_rule() -> None:
     table = {cells[0]: cells[2] for cells in rows(section(PROTOCOL, "## Close codes"))}
     codes = {int(name): reconnect for name, reconnect in table.items() if name.isdigit()}
-    sent = {each.code for each in vars(edge.fanout.session).values() if isinstance(each, Disconnect)}
+    sent = {each.code for each in (*CLOSES.values(), *CUTS.values())}
     assert sent <= codes.keys()
     assert {code for code, reconnect in codes.items() if reconnect == "**no**"} == {1002, 1008, 1009}
     assert table["4500–4999"] == "**no**"  # noqa: RUF001 - a range is set with an en dash
@@ -270,12 +284,13 @@ def test_the_options_of_dead_letters_are_those_of_the_command(capsys: pytest.Cap
 
 def test_the_protocols_examples_are_what_the_code_makes() -> None:
     record = (GOLDEN / "feed_record.json").read_bytes()
-    [publication] = decode_feed(record).publications
+    decoded = decode_feed(record)
+    [publication] = decoded.publications
     token = str(Cursor(position_of(Offset(0), 1), stamp_of(record)))
     plain = message(publication)
     assert plain == (GOLDEN / "client_message.json").read_bytes()
     letter = dead_letter("not_an_id", "the body is neither 1 to 19 ASCII digits nor a JSON object", b"abc")
-    for example in (record, plain, with_cursor(plain, token), encode_dead(letter)):
+    for example in (record, plain, with_cursor(plain, token, decoded.window), encode_dead(letter)):
         assert f"\n{example.decode()}\n" in PROTOCOL
     told = " ".join(PROTOCOL.split())
     assert f"is `{token}`, which is offset 0, place 1, stamp `{stamp_of(record).hex()}`" in told

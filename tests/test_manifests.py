@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings
 
 import edge.settings
 import streams.settings
+from edge.page import live_page
 from runtime.sources import SECRETS
 
 Manifest = dict[str, Any]
@@ -69,7 +70,7 @@ def environment(component: str) -> dict[str, str]:
                 merged |= MANIFESTS["ConfigMap", name]["data"]
             case {"secretRef": {"name": name}}:
                 merged |= MANIFESTS["Secret", name]["stringData"]
-    return merged
+    return merged | {variable["name"]: variable["value"] for variable in container(component).get("env", ())}
 
 
 def labels(component: str) -> dict[str, str]:
@@ -135,10 +136,10 @@ def test_traffic_reaches_the_edge_by_name() -> None:
     backends = [path["backend"]["service"] for path in rule["http"]["paths"]]
     assert backends == [{"name": "postcast-edge", "port": {"name": port["name"]}}] * len(backends)
     assert service["spec"]["selector"] == labels("edge")
-    assert port["targetPort"] in ports("edge")
+    assert port["targetPort"] == "http"
 
 
-def test_the_public_sees_no_metrics_and_no_probes() -> None:
+def test_the_public_sees_the_page_and_no_metrics_and_no_probes() -> None:
     """Every path of the Ingress is exact, so that what is not listed is not served."""
     paths = [
         (path["path"], path["pathType"])
@@ -147,28 +148,30 @@ def test_the_public_sees_no_metrics_and_no_probes() -> None:
         for path in rule["http"]["paths"]
     ]
     assert {kind for _, kind in paths} == {"Exact"}
-    assert not {"/metrics", "/livez", "/readyz"} & {path for path, _ in paths}
+    assert {path for path, _ in paths} == {*live_page(), "/status.json"}
 
 
-def test_the_workers_web_port_is_closed_to_strangers() -> None:
-    """The only policy is about the worker's pods and lets in one namespace, at the web port."""
-    (policy,) = of_kind("NetworkPolicy")
-    assert policy["spec"] == {
-        "podSelector": {"matchLabels": labels("streams")},
+@pytest.mark.parametrize(("component", "port", "public"), [("streams", "web", []), ("edge", "admin", ["http"])])
+def test_metrics_and_probes_are_closed_to_strangers(component: str, port: str, public: list[str]) -> None:
+    """One namespace may ask there; of the edge's ports the clients' one is open, and no other."""
+    policy = MANIFESTS["NetworkPolicy", f"postcast-{component}"]["spec"]
+    monitoring = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+    assert policy == {
+        "podSelector": {"matchLabels": labels(component)},
         "policyTypes": ["Ingress"],
         "ingress": [
-            {
-                "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
-                "ports": [{"port": "web"}],
-            }
+            *({"ports": [{"port": name}]} for name in public),
+            {"from": monitoring, "ports": [{"port": port}]},
         ],
     }
+    assert {port, *public} == ports(component).keys()
+    assert len(of_kind("NetworkPolicy")) == len(COMPONENTS)
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_probes_ask_the_contracts_paths_at_a_port_that_exists(component: str) -> None:
-    """Start and life are asked of /livez, readiness of /readyz, at the component's own port."""
-    (name,) = ports(component)
+    """Start and life are asked of /livez, readiness of /readyz, at the port that is not the clients'."""
+    (name,) = ports(component).keys() - {"http"}
     probes = {probe: container(component)[probe]["httpGet"] for probe in container(component) if "Probe" in probe}
     assert probes == {
         "startupProbe": {"path": "/livez", "port": name},
@@ -178,8 +181,11 @@ def test_probes_ask_the_contracts_paths_at_a_port_that_exists(component: str) ->
 
 
 def test_ports_are_those_on_which_the_processes_listen() -> None:
-    """No setting in the base moves a process away from the port that its container declares."""
-    assert ports("edge") == {"http": edge.settings.Settings.model_fields["edge_port"].default}
+    """No setting in the base moves a process away from the ports that its container declares."""
+    assert ports("edge") == {
+        "http": edge.settings.Settings.model_fields["edge_port"].default,
+        "admin": int(environment("edge")["ADMIN_PORT"]),
+    }
     assert ports("streams") == {"web": streams.settings.Settings.model_fields["worker_port"].default}
     assert not {"EDGE_PORT", "WORKER_PORT"} & (environment("edge").keys() | environment("streams").keys())
 
@@ -269,7 +275,7 @@ def test_both_run_the_contracts_commands_from_one_image() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert KUSTOMIZATION["images"] == [{"name": "postcast", "newTag": version}]
     assert {component: (container(component)["image"], container(component)["args"]) for component in COMPONENTS} == {
-        "streams": ("postcast", ["faust", "-A", "streams.app", "worker", "-l", "info"]),
+        "streams": ("postcast", ["faust", "-q", "-A", "streams.app", "worker", "-l", "info"]),
         "edge": ("postcast", ["python", "-m", "edge"]),
     }
     (command,) = re.findall(r"^CMD (.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)

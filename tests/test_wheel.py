@@ -1,9 +1,12 @@
 """The wheel: what is installed from it is all that both processes need beside their dependencies."""
 
 import os
+import platform
 import subprocess
 import sys
 import sysconfig
+import tarfile
+import tomllib
 from email import message_from_bytes
 from pathlib import Path
 from typing import Final
@@ -11,19 +14,27 @@ from zipfile import ZipFile
 
 import pytest
 
+import edge
+import runtime
+import streams
+
 ROOT: Final = Path(__file__).parent.parent
 PACKAGES: Final = ("streams", "edge", "runtime")
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel with the pinned build backend that is installed here."""
-    folder = tmp_path_factory.mktemp("wheel")
+def build(kind: str, source: Path, folder: Path) -> Path:
+    """Build a wheel or an sdist of a tree with the pinned build backend that is installed here."""
     run(
-        sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)
+        sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", str(folder), str(source)
     ).check_returncode()
     (built,) = folder.iterdir()
     return built
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel of this tree."""
+    return build("wheel", ROOT, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +67,37 @@ def test_it_carries_all_packages_whole_and_nothing_else(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         carried = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert carried == tree
-    assert {"edge/page.html", "edge/py.typed", "streams/py.typed", "runtime/py.typed"} <= tree
+    assert {"edge/assets/page.html", "edge/py.typed", "streams/py.typed", "runtime/py.typed"} <= tree
+
+
+def test_the_settings_are_explained_in_it_by_the_same_file_as_here(wheel: Path, python: Path, tmp_path: Path) -> None:
+    example = (ROOT / ".env.example").read_bytes()
+    with ZipFile(wheel) as archive:
+        assert archive.read("runtime/env.example") == example
+    for command in ("edge", "streams"):
+        done = run(str(python), "-m", command, "--settings", folder=tmp_path)
+        assert (done.returncode, done.stdout.encode(), done.stderr) == (0, example, "")
+
+
+def test_both_commands_say_the_one_version_that_there_is(wheel: Path, python: Path, tmp_path: Path) -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    assert {edge.__version__, runtime.__version__, streams.__version__, wheel.name.split("-")[1]} == {version}
+    assert f'image.version="{version}"' in (ROOT / "Dockerfile").read_text("utf-8")
+    for command in ("edge", "streams"):
+        done = run(str(python), "-m", command, "--version", folder=tmp_path)
+        told = f"postcast {version} (wheel), Python {platform.python_version()}\n"
+        assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
+
+
+def test_the_sdist_gives_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    """It is complete, and holds no link that leads out of it."""
+    with tarfile.open(build("sdist", ROOT, tmp_path / "sdist")) as archive:
+        archive.extractall(tmp_path / "tree", filter="data")
+    (tree,) = (tmp_path / "tree").iterdir()
+    with ZipFile(wheel) as here, ZipFile(build("wheel", tree, tmp_path / "wheel")) as there:
+        assert {name: there.read(name) for name in there.namelist()} == {
+            name: here.read(name) for name in here.namelist()
+        }
 
 
 def test_its_licence_is_named_and_enclosed(wheel: Path) -> None:

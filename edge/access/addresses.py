@@ -1,9 +1,8 @@
-"""Which address a client has, also behind proxies.
+"""Finds a client's address, also behind proxies.
 
-The peer of a connection is believed; what a header says is not, unless the peer is in one of the
-networks that the operator trusts. A proxy appends whom it was asked by, so the chain is read from
-its right end: the first hop that is no trusted proxy is the client. Everything left of that was
-sent by the client itself, and is never looked at.
+The peer of a connection is believed; a header is not, unless the peer is in a network that the operator trusts. A proxy
+appends the address of its own peer, so the chain is read from its right end: the first hop that is no trusted proxy is
+the client. Everything left of it was sent by the client itself, and is never read.
 
 References: RFC 7239 for ``Forwarded``; ``X-Forwarded-For`` is a custom with no standard.
 """
@@ -81,7 +80,7 @@ def client_of(peer: Address, hops: Sequence[str], trusted: Sequence[Network]) ->
 
 
 def block_of(address: Address) -> str:
-    """Return what counts as one address: an IPv4 address, or the /64 of an IPv6 one."""
+    """Return what the limits count as one address: an IPv4 address, or the /64 of an IPv6 one."""
     if isinstance(address, IPv4Address):
         return str(address)
     rest = address.max_prefixlen - _HOUSEHOLD_BITS

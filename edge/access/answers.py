@@ -1,13 +1,13 @@
-"""HTTP answers, as they are counted."""
+"""Counts HTTP answers by status."""
 
 from collections import Counter
 from typing import Final
 
-_STATUSES: Final = frozenset((101, 200, 400, 404, 405, 408, 426, 429, 431, 500, 503))
+_STATUSES: Final = frozenset((101, 200, 304, 400, 404, 405, 408, 426, 429, 431, 500, 503))
 
 
 class Answers:
-    """Counts answers by status: those that the edge gives each by itself, any other that aiohttp may as one."""
+    """Counts answers: each status that the edge gives by itself, and all others, which aiohttp may give, as one."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()

@@ -1,9 +1,8 @@
-"""What stands between a client and aiohttp until the WebSocket is open: the limits on requests.
+"""Enforces the limits on requests, between a connection and aiohttp's protocol, until the WebSocket is open.
 
-aiohttp bounds the lines of a request's head, and closes a connection that has been without a whole
-request for the time that it keeps idle ones alive (75 s). It bounds neither the head nor the time
-for it. So all bytes pass through here first. They are passed on unchanged; at a breach the rest is
-not passed on at all, so that nothing is parsed, kept or answered that is beyond a limit.
+aiohttp bounds the lines of a request's head, and closes a connection that has been without a whole request for its
+keep-alive time (75 s). It bounds neither the size of a head nor the time for it. So all bytes pass through here first,
+unchanged. At a breach the rest is not passed on: nothing beyond a limit is parsed, kept or answered.
 """
 
 import asyncio
@@ -17,23 +16,23 @@ from aiohttp import web
 
 from edge.access.addresses import Address, Header, Network, block_of, client_of, hops_of, is_trusted, parse_address
 from edge.access.answers import Answers
-from edge.access.limits import Census, Place, Standing
+from edge.access.limits import Admission, Census, Slot
 from edge.histogram import Histogram
 from edge.wire.allowance import Traffic
-from edge.wire.inbound import Heads
+from edge.wire.request_heads import RequestHeadCounter
 
 LINGER_SECONDS: Final = 1.0
-"""How long a client that broke a limit has to read why; meanwhile nothing is read from it."""
+"""How long a connection stays open after the answer to a breach; nothing is read from it meanwhile."""
 
 _ANSWER: Final = "HTTP/1.1 {0} {0.phrase}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What holds for each connection."""
+    """The limits that each connection is held to."""
 
     handshake_seconds: float
-    """How long a request's head may take; a connection above a limit is gone after this in any case."""
+    """How many seconds a request's head may take; no connection above a limit lasts longer."""
     head_bytes: int
     traffic: Traffic
     trusted: Sequence[Network] = ()
@@ -41,7 +40,7 @@ class Rules:
 
 
 class Gate:
-    """Lets connections in, and counts those that it does not or that it ends."""
+    """Admits connections to a listener, and counts refused and ended ones."""
 
     def __init__(self, rules: Rules, census: Census) -> None:
         self.rules = rules
@@ -52,19 +51,19 @@ class Gate:
         self.takeovers = 0
         """Connections that were taken over from aiohttp."""
         self.join_seconds = Histogram()
-        """How long clients waited from their request to the 101."""
+        """Seconds from a client's request to the 101."""
 
     @property
     def limited(self) -> dict[str, int]:
         """Connections that were refused or ended, by the limit's name."""
-        return {**self.breaches, **{standing.value: count for standing, count in self.census.turned_away.items()}}
+        return {**self.breaches, **{admission.value: count for admission, count in self.census.turned_away.items()}}
 
     def admit(self, host: str, handler: Callable[[], asyncio.Protocol]) -> "Entrance | None":
-        """Make the protocol for a connection from ``host``, around aiohttp's; None when it is to be cut."""
+        """Make the protocol for a connection from ``host``, around aiohttp's; return None when it is to be closed."""
         peer = parse_address(host)
         is_proxy = peer is None or is_trusted(peer, self.rules.trusted)
-        place = self.census.arrive(None if peer is None or is_proxy else block_of(peer))
-        return None if place is None else Entrance(self, peer, place, handler())
+        slot = self.census.arrive(None if peer is None or is_proxy else block_of(peer))
+        return None if slot is None else Entrance(self, peer, slot, handler())
 
 
 class Entrance(asyncio.Protocol):
@@ -77,54 +76,54 @@ class Entrance(asyncio.Protocol):
         "_inner",
         "_loop",
         "_peer",
-        "_place",
+        "_slot",
         "_transport",
         "has_refused",
     )
 
-    def __init__(self, gate: Gate, peer: Address | None, place: Place, inner: asyncio.Protocol) -> None:
+    def __init__(self, gate: Gate, peer: Address | None, slot: Slot, inner: asyncio.Protocol) -> None:
         self._gate = gate
         self._peer = peer
-        self._place: Place | None = place
+        self._slot: Slot | None = slot
         self._inner = inner
         self._loop = asyncio.get_running_loop()
-        self._heads = Heads(gate.rules.head_bytes)
+        self._heads = RequestHeadCounter(gate.rules.head_bytes)
         self.has_refused = False
         """Whether a limit was broken: nothing more is read."""
         self._deadline: asyncio.TimerHandle | None = None
 
     def client(self, request: web.BaseRequest) -> Address | None:
-        """Return whose request it is; None when the connection has no address."""
+        """Return the address of a request's client; None when the connection has no address."""
         if self._peer is None:
             return None
         rules = self._gate.rules
         hops = hops_of(rules.header, request.headers.getall(rules.header, ()))
         return client_of(self._peer, hops, rules.trusted)
 
-    def standing(self, client: Address | None) -> Standing:
-        """Say whether its client may have a WebSocket."""
-        assert self._place is not None  # noqa: S101 - it is there until the connection is lost
+    def admission_of(self, client: Address | None) -> Admission:
+        """Say whether this client is within the limits on WebSockets."""
+        assert self._slot is not None  # noqa: S101 - it is there until the connection is lost
         if client is None or is_trusted(client, self._gate.rules.trusted):
             # A proxy that does not say who is behind it has no limit of its own.
-            return self._place.standing
-        return self._gate.census.name(self._place, block_of(client))
+            return self._slot.admission
+        return self._gate.census.identify(self._slot, block_of(client))
 
-    def let_go(self) -> Place:
-        """Leave the connection, which is a WebSocket from now on, to somebody else, with its place in the census."""
-        assert self._place is not None  # noqa: S101 - it is there until the connection is lost
+    def hand_over(self) -> Slot:
+        """Stop enforcing limits: the connection becomes a WebSocket; return its slot, which its new owner frees."""
+        assert self._slot is not None  # noqa: S101 - it is there until the connection is lost
         self._disarm()
         self._gate.takeovers += 1
-        place, self._place = self._place, None
-        return place
+        slot, self._slot = self._slot, None
+        return slot
 
-    def dismiss(self) -> None:
-        """Count the connection no more; once is enough."""
-        if self._place is not None:
-            self._gate.census.leave(self._place)
-            self._place = None
+    def free_slot(self) -> None:
+        """Stop counting the connection, if it is still counted here."""
+        if self._slot is not None:
+            self._gate.census.leave(self._slot)
+            self._slot = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for a request."""
+        """Begin the time for a request."""
         self._transport = cast("asyncio.Transport", transport)
         self._arm()
         self._inner.connection_made(transport)
@@ -150,9 +149,9 @@ class Entrance(asyncio.Protocol):
         self._inner.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Free the slot, and pass it on."""
         self._disarm()
-        self.dismiss()
+        self.free_slot()
         self._inner.connection_lost(exc)
 
     def _receive_request(self, data: bytes) -> None:
@@ -165,7 +164,7 @@ class Entrance(asyncio.Protocol):
         elif self._heads.ended == earlier:
             # An empty line is no request.
             pass
-        elif self._place is not None and self._place.standing is Standing.ADMITTED:
+        elif self._slot is not None and self._slot.admission is Admission.ADMITTED:
             # What is left is up to us: who asks for a WebSocket waits JOIN_SECONDS at most.
             self._disarm()
         self._inner.data_received(data)

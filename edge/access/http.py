@@ -1,4 +1,4 @@
-"""aiohttp's part of a connection: HTTP, up to the moment at which the connection is something else.
+"""aiohttp's part of a connection: HTTP, until the connection is handed over to another protocol.
 
 This is the one place that leans on how aiohttp works; decision 0017 says on what, and why. It leans on one private
 name: ``_message_tail``, where aiohttp's protocol keeps what came behind a request that asks for an upgrade, not parsed.
@@ -25,7 +25,7 @@ class Http(web.RequestHandler):
     __slots__ = ("answers",)
 
     answers: Answers
-    """Where its answers are counted that are not prepared by a route."""
+    """Counts the answers that no route prepares."""
 
     def handle_error(
         self,
@@ -49,7 +49,7 @@ class Http(web.RequestHandler):
         self.force_close()
         return web.Response(status=status)
 
-    def let_go(self, protocol: asyncio.Protocol) -> bool:
+    def hand_over(self, protocol: asyncio.Protocol) -> bool:
         """Give the connection to another protocol, from within the handler of a request that asks for an upgrade.
 
         Return whether the client has sent anything behind that request. Nothing may be awaited between this and the

@@ -1,6 +1,6 @@
-"""How many connections there may be, in all and from one address.
+"""Counts connections against their limits, in all and from one address.
 
-Law: none is counted twice or forgotten.
+Law: each connection is counted exactly once, from its arrival until it leaves.
 """
 
 from collections import Counter
@@ -8,32 +8,32 @@ from enum import Enum
 from typing import Final
 
 SPARE: Final = 64
-"""Connections above the limit that are let in to be told so; they also keep the probes answered when all is full."""
+"""How many connections above the limit are accepted to be answered 503; probes among them are answered, too."""
 SPARE_PER_ADDRESS: Final = 4
-"""Of them one address may hold so many, lest it holds them all; a browser opens six at most."""
+"""How many of these one address may hold, so that no address holds them all; a browser opens six at most."""
 
 
-class Standing(Enum):
-    """How a connection stands to the limits; the value is the limit's name in the metrics."""
+class Admission(Enum):
+    """Whether a connection is within the limits, and which limit it is above; the value is the limit's metric label."""
 
     ADMITTED = "admitted"
     FULL = "connections"
     CROWDED = "address"
 
 
-class Place:
-    """A connection as :class:`Census` counts it."""
+class Slot:
+    """One connection in the counts of :class:`Census`."""
 
-    __slots__ = ("address", "standing")
+    __slots__ = ("address", "admission")
 
-    def __init__(self, address: str | None, standing: Standing) -> None:
+    def __init__(self, address: str | None, admission: Admission) -> None:
         self.address = address
-        """Whose it is; None while that is not known, since a proxy holds it."""
-        self.standing = standing
+        """The client's address block; None while it is unknown, since the peer is a proxy."""
+        self.admission = admission
 
 
 class _Count:
-    """How many connections there are, in all and of each address."""
+    """Numbers of connections: ``total``, and ``of`` each address."""
 
     __slots__ = ("of", "total")
 
@@ -54,54 +54,54 @@ class _Count:
 
 
 class Census:
-    """Counts connections, in all and by address; ``per_address`` is 0 for no limit."""
+    """Counts connections; ``total`` and ``per_address`` are the limits, 0 per address being none."""
 
     def __init__(self, *, total: int, per_address: int) -> None:
         self.total = total
         self._per_address = per_address
         self._admitted = _Count()
         self._spare = _Count()
-        self.turned_away: Counter[Standing] = Counter()
-        """How many were above a limit, by the limit."""
+        self.turned_away: Counter[Admission] = Counter()
+        """Connections that arrived above a limit, by that limit."""
 
     @property
     def connections(self) -> int:
-        """How many there are now, with those that are let in only to be told that there are too many."""
+        """Open connections, including those that are accepted only to be answered 503."""
         return self._admitted.total + self._spare.total
 
-    def arrive(self, address: str | None) -> Place | None:
-        """Count a connection; None when there is no room even to tell it so."""
-        standing = self._standing(address)
-        if standing is Standing.ADMITTED:
+    def arrive(self, address: str | None) -> Slot | None:
+        """Count a new connection; return None when it is to be closed without an answer."""
+        admission = self._admission_of(address)
+        if admission is Admission.ADMITTED:
             self._admitted.add(address)
-            return Place(address, standing)
-        self.turned_away[standing] += 1
+            return Slot(address, admission)
+        self.turned_away[admission] += 1
         is_greedy = address is not None and self._spare.of[address] >= SPARE_PER_ADDRESS
         if is_greedy or self._spare.total >= SPARE:
             return None
         self._spare.add(address)
-        return Place(address, standing)
+        return Slot(address, admission)
 
-    def name(self, place: Place, address: str) -> Standing:
-        """Say whose connection it is that a proxy holds; return how it stands then."""
-        if place.standing is not Standing.ADMITTED or place.address == address:
-            return place.standing
+    def identify(self, slot: Slot, address: str) -> Admission:
+        """Count a proxy's connection under its client's address; return whether it is within that address's limit."""
+        if slot.admission is not Admission.ADMITTED or slot.address == address:
+            return slot.admission
         if self._is_crowded(address):
-            self.turned_away[Standing.CROWDED] += 1
-            return Standing.CROWDED
-        self._admitted.remove(place.address)
-        place.address = address
+            self.turned_away[Admission.CROWDED] += 1
+            return Admission.CROWDED
+        self._admitted.remove(slot.address)
+        slot.address = address
         self._admitted.add(address)
-        return place.standing
+        return slot.admission
 
-    def leave(self, place: Place) -> None:
-        """Forget a connection."""
-        (self._admitted if place.standing is Standing.ADMITTED else self._spare).remove(place.address)
+    def leave(self, slot: Slot) -> None:
+        """Stop counting a connection."""
+        (self._admitted if slot.admission is Admission.ADMITTED else self._spare).remove(slot.address)
 
-    def _standing(self, address: str | None) -> Standing:
+    def _admission_of(self, address: str | None) -> Admission:
         if self._admitted.total >= self.total:
-            return Standing.FULL
-        return Standing.CROWDED if self._is_crowded(address) else Standing.ADMITTED
+            return Admission.FULL
+        return Admission.CROWDED if self._is_crowded(address) else Admission.ADMITTED
 
     def _is_crowded(self, address: str | None) -> bool:
         return bool(self._per_address) and address is not None and self._admitted.of[address] >= self._per_address

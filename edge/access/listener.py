@@ -1,8 +1,8 @@
-"""Takes connections in, a few at a time.
+"""Accepts connections, a few in a turn of the loop.
 
-asyncio's own server accepts as many connections as its backlog holds before anybody else has a
-turn, makes a task and a transport for each before we are asked, and logs a traceback each second
-while files are short. Here a connection that is not let in costs two system calls.
+asyncio's own server accepts as many connections as its backlog holds in one turn, makes a task and a transport for each
+before it asks for a protocol, and logs a traceback each second while files are short. Here a connection that is not
+admitted costs two system calls.
 """
 
 import asyncio
@@ -19,16 +19,16 @@ _logger = structlog.get_logger("edge.listener")
 
 # The kernel cuts it down to net.core.somaxconn; clients come back all at once when an edge restarts.
 _BACKLOG: Final = 4096
-# Those that are let in at once shake hands at once, at some 0.45 ms each: that is 2 ms of a turn. A record goes through
-# half a dozen turns from Kafka's socket to the clients', and waits for this in each. With 8 a join costs no less.
+# Connections that are accepted together shake hands together, at some 0.45 ms each: 2 ms of a turn. A record goes
+# through half a dozen turns from Kafka's socket to the clients' (docs/decisions/0012-short-turns.md).
 _AT_ONCE: Final = 4
-# As asyncio waits: somebody has to close something first.
+# As asyncio waits: some file has to be closed first.
 _PAUSE_SECONDS: Final = 1.0
 _SHORT: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
 class Listener:
-    """Listens from :meth:`open` until :meth:`close`.
+    """A listening port, from :meth:`open` until :meth:`close`.
 
     ``handler`` makes aiohttp's protocol for a connection. ``unsent_bytes`` is how much of what is written to a
     connection the kernel keeps before it goes out; it takes no more while its peer takes nothing.
@@ -45,13 +45,13 @@ class Listener:
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Where it listens."""
+        """The addresses on which it listens, with their ports."""
         return [each.getsockname()[:2] for each in self._sockets]
 
     async def open(self, host: str, port: int, *, reuse_port: bool = False) -> None:
-        """Listen on all addresses of a host, with others on the same port if so said; ``::`` is IPv4, too.
+        """Listen on all addresses of a host; ``::`` includes those of IPv4.
 
-        Raises :class:`OSError`.
+        With ``reuse_port`` other processes may listen on the same port. Raises :class:`OSError`.
         """
         found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:
@@ -74,7 +74,7 @@ class Listener:
         self._listen(self._sockets)
 
     def close(self) -> None:
-        """Listen no more; connections that were let in stay."""
+        """Stop listening; accepted connections stay."""
         for each in self._sockets:
             self._loop.remove_reader(each)
             each.close()
@@ -109,12 +109,12 @@ class Listener:
         try:
             await self._loop.connect_accepted_socket(lambda: entrance, accepted)
         except OSError:
-            # It is gone already.
+            # The client has left already.
             accepted.close()
-            entrance.dismiss()
+            entrance.free_slot()
 
     def _pause(self, error: OSError) -> None:
-        """Have a rest: what waits stays ready, so the loop would spin."""
+        """Stop accepting for a moment: the socket stays readable, so the loop would spin."""
         if not self._is_short:
             self._is_short = True
             _logger.error("edge.short", error=error.strerror)

@@ -5,10 +5,12 @@ to the client are frames that were made once for everybody, and go to the transp
 write limits of zero the transport says exactly when it holds unsent bytes, and when it holds none again.
 
 Laws: a close is the last frame that is written; after it bytes are read and dropped until the client has closed, too.
-No client has a task. It has a timer only while it is closing.
+How a session ended is decided once, by the first that ends it, and counted when the connection is lost. No client has a
+task or a timer: the hub looks at it when it is due.
 """
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -16,14 +18,15 @@ from typing import Final
 import structlog
 
 from edge.access.entrance import Gate
-from edge.access.limits import Place
+from edge.access.limits import Slot
+from edge.clients.codes import CLOSES, CUTS
+from edge.fanout.ending import End
 from edge.fanout.hub import Hub
 from edge.fanout.link import Client
-from edge.fanout.member import Member
 from edge.fanout.session import Session
 from edge.feed.position import place_of
 from edge.wire.allowance import EARLY, Violation
-from edge.wire.closing import CUT, NO_CODE, Disconnect, answer_to
+from edge.wire.closing import CUT, NO_CODE, By, Disconnect, answer_to
 from edge.wire.events import Close, Message, Ping
 from edge.wire.frames import PING, close_frame, pong_frame
 from edge.wire.websocket import Reader
@@ -44,6 +47,8 @@ class Surroundings:
 
     hub: Hub
     gate: Gate
+    closes: Counter[tuple[By, str]]
+    """Connections that ended, by whose doing it was and the label of the code."""
 
 
 class WebSocket(asyncio.Protocol):
@@ -52,38 +57,39 @@ class WebSocket(asyncio.Protocol):
     __slots__ = (
         "_around",
         "_client",
+        "_disconnect",
         "_has_closed",
         "_has_failed",
         "_loop",
-        "_member",
         "_peer",
-        "_place",
         "_pong",
         "_reader",
+        "_session",
+        "_slot",
         "_started",
-        "_timer",
         "_transport",
+        "close_by",
         "heard",
         "key",
         "unsent_since",
     )
 
     def __init__(
-        self, around: Surroundings, transport: asyncio.Transport, reader: Reader, *, peer: str, place: Place
+        self, around: Surroundings, transport: asyncio.Transport, reader: Reader, *, peer: str, slot: Slot
     ) -> None:
         self._around = around
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._reader = reader
         self._peer = peer
-        self._place = place
+        self._slot = slot
         self._has_closed = False
         """Whether a close was written, or the connection is lost: nothing more is written."""
         self._has_failed = False
         """Whether what comes is not even read any more."""
         self._client: Client | None = None
-        self._member: Member | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._session: Session | None = None
+        self._disconnect: Disconnect | None = None
         # The payload of the newest ping that came while unsent bytes were held: one answer is enough (§5.5.3).
         self._pong: bytes | None = None
         self.key: int = transport.get_extra_info("socket").fileno()
@@ -92,6 +98,8 @@ class WebSocket(asyncio.Protocol):
         """When the client was last heard, by the loop's clock."""
         self.unsent_since: float | None = None
         """Since when the transport has held unsent bytes; None when it holds none."""
+        self.close_by: float | None = None
+        """When the hub cuts the connection although the client has not closed; see :meth:`_await_close`."""
 
     def open(self, answer: bytes, session: Session, *, is_early: bool) -> None:
         """Write the 101 and begin; end at once if ``is_early``. Raises nothing: there is nobody left to answer."""
@@ -103,31 +111,31 @@ class WebSocket(asyncio.Protocol):
         if not transport.is_reading():
             transport.resume_reading()
         transport.write(answer)
+        self._session = session
         _logger.info(
             "session.opened", peer=self._peer, encoding=session.encoding.name, offset=place_of(session.position)[0]
         )
         try:
-            self._member = self._around.hub.join(session, self)
+            self._around.hub.join(session, self)
         except Exception:
             _logger.exception("session.failed", peer=self._peer)
-            self._member = self._client if isinstance(self._client, Member) else None  # The hub may have taken it in.
-            self.abort()
+            self._transport.abort()
             return
         if is_early:
             self._fail(EARLY)
 
-    def tell(self, client: Client) -> None:
-        """Have this client told when unsent bytes are held, and when they are gone."""
+    def attach(self, client: Client) -> None:
+        """Tell this client what becomes of the connection from now on."""
         self._client = client
 
-    def write(self, frames: bytes) -> bool:
+    def write(self, data: bytes) -> bool:
         """Send whole frames, or what :func:`edge.clients.writing.write_each` left; the transport keeps the rest.
 
         Return False when nothing more is sent, since the connection is lost or closing.
         """
         if self._has_closed:
             return False
-        self._transport.write(frames)
+        self._transport.write(data)
         return not self._transport.is_closing()
 
     def ping(self) -> None:
@@ -135,13 +143,15 @@ class WebSocket(asyncio.Protocol):
         if not self._has_closed:
             self._transport.write(PING)
 
-    def close(self, disconnect: Disconnect) -> None:
+    def close(self, end: End) -> None:
         """Send a close after what was begun, and wait for the client's; once is enough."""
         if not self._has_closed:
-            self._write_close(close_frame(disconnect.code, disconnect.reason))
+            self._close(CLOSES[end])
 
-    def abort(self) -> None:
-        """Cut the connection; the client sees 1006."""
+    def abort(self, end: End) -> None:
+        """Cut the connection; the client sees 1006, unless it was sent a close before."""
+        if self._disconnect is None:
+            self._disconnect = CUTS[end]
         self._transport.abort()
 
     def message(self, message: Message) -> None:
@@ -174,7 +184,7 @@ class WebSocket(asyncio.Protocol):
         """Note that the transport holds unsent bytes."""
         self.unsent_since = self._loop.time()
         if self._client is not None and not self._has_closed:
-            self._client.held()
+            self._client.pause_writing()
 
     def resume_writing(self) -> None:
         """Note that it holds none any more, and go on."""
@@ -187,28 +197,16 @@ class WebSocket(asyncio.Protocol):
             self._answer(payload)
         # The pong may be held, too.
         if self._client is not None and not self._transport.get_write_buffer_size():
-            self._client.drained()
+            self._client.resume_writing()
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Forget the client; write no more, since the socket's number is somebody else's soon."""
         self._has_closed = self._has_failed = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._around.gate.census.leave(self._place)
-        member, self._member = self._member, None
-        self._client = None
-        if member is not None:
-            disconnect = self._around.hub.leave(member, _GONE)
-            _logger.info(
-                "session.closed",
-                peer=self._peer,
-                code=disconnect.code,
-                by=disconnect.by,
-                reason=disconnect.reason,
-                posts=member.session.sent,
-                seconds=round(self._loop.time() - self._started, 3),
-            )
+        self._around.gate.census.leave(self._slot)
+        client, self._client = self._client, None
+        if client is not None:
+            client.leave()
+            self._note(self._disconnect or _GONE)
         # Its own method, which it keeps until Python 3.12 lets go of it in close().
         self._transport._read_ready_cb = None  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
 
@@ -221,12 +219,25 @@ class WebSocket(asyncio.Protocol):
         else:
             self._pong = payload
 
+    def _note(self, disconnect: Disconnect) -> None:
+        """Count and log how the session ended."""
+        assert self._session is not None  # noqa: S101 - it was joined by its session; told to the type checker
+        self._around.closes[disconnect.by, disconnect.label] += 1
+        _logger.info(
+            "session.closed",
+            peer=self._peer,
+            code=disconnect.code,
+            by=disconnect.by,
+            reason=disconnect.reason,
+            posts=self._session.sent,
+            seconds=round(self._loop.time() - self._started, 3),
+        )
+
     def _end(self, close: Close) -> None:
         """Answer the client's close, if it is not the answer to ours, and close the connection (§7.1.1)."""
         if not self._has_closed:
             code = NO_CODE if close.code is None else close.code
-            self._dismiss(Disconnect(code, "the client closed", "client"))
-            self._write_close(close_frame(answer_to(close.code)))
+            self._close(Disconnect(code, "the client closed", "client"), close_frame(answer_to(close.code)))
         # What was written goes out first, for as long as that takes; see _await_close.
         self._transport.close()
 
@@ -236,23 +247,23 @@ class WebSocket(asyncio.Protocol):
         if violation.limit is not None:
             self._around.gate.breaches[violation.limit] += 1
         if not self._has_closed:
-            self._dismiss(violation.disconnect)
-            self._write_close(close_frame(violation.disconnect.code, violation.disconnect.reason))
+            self._close(violation.disconnect)
         # Were the socket closed with bytes unread, the kernel would reset it, and the reason might be lost.
         with suppress(OSError):
             self._transport.write_eof()
 
-    def _dismiss(self, disconnect: Disconnect) -> None:
-        if self._member is not None:
-            self._around.hub.dismiss(self._member, disconnect)
-
-    def _write_close(self, frame: bytes) -> None:
+    def _close(self, disconnect: Disconnect, frame: bytes | None = None) -> None:
+        """Write the last frame, and have nothing written after it."""
         self._has_closed, self._pong = True, None
-        self._transport.write(frame)
+        self._disconnect = disconnect
+        if self._client is not None:
+            self._client.stop()
+        self._transport.write(frame or close_frame(disconnect.code, disconnect.reason))
         self._await_close()
 
     def _await_close(self) -> None:
-        """Give the client its time for a close once the transport holds nothing; until then the hub's sweep looks."""
-        if self.unsent_since is None and self._timer is None:
-            seconds = LINGER_SECONDS if self._has_failed else CLOSE_SECONDS
-            self._timer = self._loop.call_later(seconds, self._transport.close)
+        """Give the client its time for a close once the transport holds nothing; until then it may have stalled."""
+        if self.unsent_since is None and self.close_by is None:
+            self.close_by = self._loop.time() + (LINGER_SECONDS if self._has_failed else CLOSE_SECONDS)
+            if self._client is not None:
+                self._client.expect_close()

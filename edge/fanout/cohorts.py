@@ -3,28 +3,28 @@
 One read of the log serves a whole cohort, each client of it costs one write, and then the cohort as a whole is
 elsewhere: nothing is done about a single client, unless it cannot take what it is sent. Laws:
 
-* Every client that was placed, and was neither held nor removed since, is in just one place: it is to be greeted, or
-  its cohort rests at the head, stands in line for what has come, or lags.
+* Every client that was placed, and was neither paused nor removed since, is in just one cohort, which rests at the head
+  or is on the :mod:`agenda <edge.fanout.agenda>`: among those at the head since there is a record, among newcomers, or
+  among laggards.
 * A cohort has at most so many clients, so that serving one takes the loop for a moment only.
-* Those to be greeted come first, then those who were at the head when a record came, in the order of the records, and
-  then those that lag, each of their cohorts once before any of them twice.
 
 This module sends nothing, and knows neither links nor time.
 """
 
 from array import array
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from heapq import heapify, heappop, heappush
 from itertools import chain, count
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
-from edge.fanout.session import Place, Session
+from edge.fanout.agenda import Agenda, Kind
+from edge.fanout.session import Progress, Session
 from edge.feed.position import Position
 from edge.wire.encoding import Encoding
 
-MOST: Final = 64
+MAX_SIZE: Final = 64
 """How many clients a cohort has at most: serving them takes 0.5 ms for one post, and 2.5 ms for 64 KiB."""
 
 
@@ -38,15 +38,27 @@ class Placed(Protocol):
 C = TypeVar("C", bound=Placed)
 
 
-class Cohort(Place, Generic[C]):
-    """Clients by their keys that are sent the same: what follows ``position``, where they all are, in ``encoding``."""
+class Where(NamedTuple):
+    """What cohorts that wait have in common when they can be one."""
 
-    __slots__ = ("_keys", "clients", "encoding")
+    kind: Kind
+    position: Position
+    encoding: Encoding
+    greeting: bytes
 
-    def __init__(self, position: Position, encoding: Encoding) -> None:
+
+class Cohort(Progress, Generic[C]):
+    """Clients by their keys that are sent the same: ``greeting``, and what follows ``position``, in ``encoding``."""
+
+    __slots__ = ("_keys", "clients", "encoding", "greeting", "where")
+
+    def __init__(self, position: Position, encoding: Encoding, greeting: bytes = b"") -> None:
         super().__init__(position)
         self.encoding = encoding
+        self.greeting = greeting
         self.clients: dict[int, C] = {}
+        self.where: Where | None = None
+        """Where it waits; None while it is served or rests. It is for :class:`Cohorts` alone."""
         self._keys: array[int] | None = None
 
     def __len__(self) -> int:
@@ -60,139 +72,140 @@ class Cohort(Place, Generic[C]):
         return self._keys
 
     def take_in(self, client: C) -> None:
-        """Have a client go on with the others."""
+        """Have a client go on with the others; its greeting is that of all."""
         self.clients[client.key] = client
         self._keys = None
-        client.session.go_on_at(self)
+        client.session.share(self)
+        client.session.greeting = b""
 
     def let_go(self, client: C) -> None:
-        """Have it go on by itself."""
+        """Have it go on by itself, with the greeting if that was not sent yet."""
         del self.clients[client.key]
         self._keys = None
-        client.session.go_on_at(Place(self.position))
+        client.session.skip_to(self.position, self.greeting)
 
 
 class Cohorts(Generic[C]):
     """All clients that go on; ``head`` is the position at which those rest that have been sent everything."""
 
-    def __init__(self, head: Position, most: int = MOST) -> None:
+    def __init__(self, head: Position, max_size: int = MAX_SIZE) -> None:
         self.head = head
-        self._most = most
-        self._greeted: dict[C, None] = {}
+        self.agenda: Agenda[Cohort[C], C] = Agenda()
+        """Which of those wait that do not rest."""
+        self._max_size = max_size
         self._resting: defaultdict[Encoding, list[Cohort[C]]] = defaultdict(list)
-        self._line: deque[Cohort[C]] = deque()
-        self._lagging: dict[tuple[Position, Encoding], list[Cohort[C]]] = {}
-        self._held: set[C] = set()
-        self.queued = 0
-        """How many cohorts have ever stood in line."""
-        self.taken = 0
-        """How many of these stand there no more: so many as the first of them, since nobody overtakes."""
-        # Those that are held, by where they were then; who was let go or has moved since has an entry that is void.
-        self._held_at: list[tuple[Position, int, C]] = []
+        # The newest cohort that waits at each place.
+        self._waiting: dict[Where, Cohort[C]] = {}
+        self._paused: set[C] = set()
+        # Paused clients by where they were then; an entry is void when its client was resumed or has moved since.
+        self._paused_at: list[tuple[Position, int, C]] = []
         self._entries = count()
 
     @property
-    def held(self) -> AbstractSet[C]:
-        """Those that are sent nothing for now."""
-        return self._held
+    def paused(self) -> AbstractSet[C]:
+        """Clients that are sent nothing for now."""
+        return self._paused
 
     @property
     def waiting(self) -> int:
         """How many have not been sent all that there is."""
-        held = {entry[2] for entry in self._held_at if entry[0] < self.head and self._is_held_at(entry)}
-        return len(held) + len(self._greeted) + sum(map(len, chain(self._line, *self._lagging.values())))
+        agenda = self.agenda
+        paused = {entry[2] for entry in self._paused_at if entry[0] < self.head and self._is_paused_at(entry)}
+        return len(paused) + sum(map(len, chain(agenda.head, agenda.newcomers, agenda.laggards)))
 
     def begin(self, head: Position) -> None:
-        """Forget everybody but those that are held, and where these were; the head is here from now on."""
-        for places in (self._greeted, self._resting, self._line, self._lagging, self._held_at):
+        """Forget everybody but the paused, and where these were; the head is here from now on."""
+        for places in (self._resting, self._waiting, self._paused_at):
             places.clear()
-        self.taken = self.queued
+        self.agenda.clear_groups()
         self.head = head
 
-    def advance(self, head: Position) -> bool:
-        """Have those who rest stand in line when the head has moved; tell whether it has, and anybody stands there."""
+    def advance(self, head: Position, now: float) -> bool:
+        """Put clients that rest on the agenda when the head has moved; tell whether it has, and anybody waits there."""
         if head == self.head:
             return False
-        before = len(self._line)
-        self._line.extend(filter(None, chain.from_iterable(self._resting.values())))
-        self.queued += len(self._line) - before
+        for cohort in filter(None, chain.from_iterable(self._resting.values())):
+            self.agenda.head.add(cohort, now)
         self._resting.clear()
         self.head = head
-        return self.queued > self.taken
+        return self.agenda.is_live()
 
-    def place(self, client: C) -> None:
-        """Give a client its place."""
-        self._held.discard(client)
+    def place(self, client: C, kind: Kind, now: float) -> None:
+        """Have a client rest when it has been sent everything, and else wait as one of a kind."""
+        self._paused.discard(client)
         session = client.session
-        if session.is_greeted:
-            self._greeted[client] = None
-        else:
-            alone: Cohort[C] = Cohort(session.position, session.encoding)
-            alone.take_in(client)
-            self.settle(alone)
+        alone: Cohort[C] = Cohort(session.position, session.encoding, session.greeting)
+        alone.take_in(client)
+        self._put(alone, kind, now)
 
-    def settle(self, cohort: Cohort[C]) -> None:
-        """Give a cohort its place, by its position; it is one with another that has room for all of it."""
-        if cohort.position == self.head:
-            there = self._resting[cohort.encoding]
-        else:
-            there = self._lagging.setdefault((cohort.position, cohort.encoding), [])
-        if there and len(there[-1]) + len(cohort) <= self._most:
-            for client in cohort.clients.values():
-                there[-1].take_in(client)
-        else:
-            there.append(cohort)
+    def put_back(self, cohort: Cohort[C], now: float) -> None:
+        """Have a cohort that was served rest, or wait as a laggard."""
+        if cohort:
+            self._put(cohort, Kind.LAGGARDS, now)
 
-    def hold(self, client: C, *, is_comparable: bool = True) -> None:
-        """Keep a client apart until it is placed again, or, if it is held already, where it is now.
-
-        Its position says nothing about the log as it is now unless it ``is_comparable``.
-        """
-        self.remove(client)
-        self._held.add(client)
-        if not is_comparable:
+    def _put(self, cohort: Cohort[C], kind: Kind, now: float) -> None:
+        """Join a cohort with another at the same place that has room for all of it, or else put it there."""
+        if cohort.position == self.head and not cohort.greeting:
+            resting = self._resting[cohort.encoding]
+            if not (resting and self._is_joined(cohort, resting[-1])):
+                resting.append(cohort)
             return
-        heappush(self._held_at, (client.session.position, next(self._entries), client))
-        if len(self._held_at) > 2 * len(self._held) + self._most:
-            self._held_at = list({entry[2]: entry for entry in self._held_at if self._is_held_at(entry)}.values())
-            heapify(self._held_at)
+        where = Where(kind, cohort.position, cohort.encoding, cohort.greeting)
+        there = self._waiting.get(where)
+        if there is None or not self._is_joined(cohort, there):
+            self._waiting[where], cohort.where = cohort, where
+            queue = self.agenda.newcomers if kind is Kind.NEWCOMERS else self.agenda.laggards
+            queue.add(cohort, now)
 
-    def fallen_behind(self, tail: Position) -> list[C]:
-        """Name those that are held before the tail, each once; nobody else is looked at."""
+    def _is_joined(self, cohort: Cohort[C], there: Cohort[C]) -> bool:
+        if len(there) + len(cohort) > self._max_size:
+            return False
+        for client in cohort.clients.values():
+            there.take_in(client)
+        return True
+
+    def take(self, kind: Kind) -> Cohort[C]:
+        """Take out the first cohort of a kind; it is :meth:`put_back` once it was served."""
+        agenda = self.agenda
+        if kind is Kind.HEAD:
+            return agenda.head.take()
+        cohort = (agenda.newcomers if kind is Kind.NEWCOMERS else agenda.laggards).take()
+        self._close_to_others(cohort)
+        return cohort
+
+    def _close_to_others(self, cohort: Cohort[C]) -> None:
+        """Join nobody with a cohort that does not wait any more, or that the agenda passes over."""
+        where, cohort.where = cohort.where, None
+        if where is not None and self._waiting.get(where) is cohort:
+            del self._waiting[where]
+
+    def pause(self, client: C) -> None:
+        """Keep a client apart until it is placed again, or, if it is paused already, where it is now."""
+        self.remove(client)
+        self._paused.add(client)
+        heappush(self._paused_at, (client.session.position, next(self._entries), client))
+        if len(self._paused_at) > 2 * len(self._paused) + self._max_size:
+            self._paused_at = list({entry[2]: entry for entry in self._paused_at if self._is_paused_at(entry)}.values())
+            heapify(self._paused_at)
+
+    def fallen_behind(self, tail: Position, limit: int) -> list[C]:
+        """Name some that are paused before the tail, each once; nobody else is looked at."""
         fallen: dict[C, None] = {}
-        while self._held_at and self._held_at[0][0] < tail:
-            entry = heappop(self._held_at)
-            if self._is_held_at(entry):
+        while len(fallen) < limit and self._paused_at and self._paused_at[0][0] < tail:
+            entry = heappop(self._paused_at)
+            if self._is_paused_at(entry):
                 fallen[entry[2]] = None
         return list(fallen)
 
-    def _is_held_at(self, entry: tuple[Position, int, C]) -> bool:
+    def _is_paused_at(self, entry: tuple[Position, int, C]) -> bool:
         position, _, client = entry
-        return client in self._held and client.session.position == position
+        return client in self._paused and client.session.position == position
 
     def remove(self, client: C) -> None:
         """Forget a client, wherever it is."""
-        self._held.discard(client)
-        self._greeted.pop(client, None)
-        if isinstance(client.session.place, Cohort):
-            client.session.place.let_go(client)
-
-    def next_greeted(self) -> C | None:
-        """Take out a client that is to be greeted."""
-        return self._greeted.popitem()[0] if self._greeted else None
-
-    def next(self) -> Cohort[C] | None:
-        """Take out the cohort whose turn it is; it is :meth:`settle`-d again once it was served."""
-        while self._line:
-            cohort = self._line.popleft()
-            self.taken += 1
-            if cohort:
-                return cohort
-        while self._lagging:
-            key, cohorts = next(iter(self._lagging.items()))
-            cohort = cohorts.pop()
-            if not cohorts:
-                del self._lagging[key]
-            if cohort:
-                return cohort
-        return None
+        self._paused.discard(client)
+        cohort = client.session.progress
+        if isinstance(cohort, Cohort):
+            cohort.let_go(client)
+            if not cohort:
+                self._close_to_others(cohort)

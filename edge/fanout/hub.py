@@ -1,37 +1,40 @@
-"""Who is at the head and who lags: one write each when a record arrives.
+"""All clients of an edge: a record is one write for each at the head, and what else is due follows in slices.
 
-Laws: fan-out never awaits, and nobody has a queue or a task of its own. Whose turn it is the cohorts
-say (:mod:`edge.fanout.cohorts`); a client is sent at most ``write_bytes`` a turn, in one write. While its
-transport holds unsent bytes it is held. After ``SLICE_SECONDS`` of work the loop gets a turn.
+Laws: fan-out never awaits, and nobody has a queue, a task or a timer of its own. Who is served together the cohorts say
+(:mod:`edge.fanout.cohorts`), whose turn it is the agenda (:mod:`edge.fanout.agenda`), when the loop has its turn the
+rounds (:mod:`edge.fanout.rounds`), and when a client needs attention the deadlines (:mod:`edge.fanout.deadlines`). A
+client is sent at most ``write_bytes`` at a time, in one write, and nothing while its transport holds unsent bytes. What
+concerns all clients at once, such as a gap or the edge's end, is done for ``AT_ONCE`` of them at a time.
 """
 
 import asyncio
 import math
-from collections import Counter
+import random
 from collections.abc import Callable
 from itertools import islice
-from typing import Final
 
-from edge.fanout.cohorts import MOST, Cohort, Cohorts
+from edge.fanout.agenda import Kind, Wait
+from edge.fanout.cohorts import MAX_SIZE, Cohort, Cohorts
+from edge.fanout.deadlines import Patience
 from edge.fanout.delays import Delays
-from edge.fanout.link import Link, Patience, WriteEach
-from edge.fanout.member import Gap, Member
-from edge.fanout.partings import Partings
-from edge.fanout.session import INTERRUPTED, SHUTDOWN, Session
+from edge.fanout.delivery import Delivery
+from edge.fanout.ending import End
+from edge.fanout.everybody import AT_ONCE, Everybody
+from edge.fanout.link import Link, WriteEach
+from edge.fanout.loop import Loop
+from edge.fanout.member import Member
+from edge.fanout.rounds import Rounds
+from edge.fanout.session import Session
+from edge.fanout.watch import Watch
 from edge.feed.log import Log
 from edge.feed.position import Reason
-from edge.wire.closing import By, Disconnect
-
-# Some 800 small writes: long enough that going round the loop costs nothing beside them, short
-# beside the time that a post takes from a window's end to a client anyway.
-SLICE_SECONDS: Final = 0.005
 
 
 class Hub:
     """All clients of this process. Every method is synchronous, and called on the loop's thread.
 
-    ``clock`` and ``soon`` are the loop's ``time`` and ``call_soon``; ``together`` is how many clients are served before
-    a look at the clock, at most.
+    ``cohort_size`` is how many clients are served before a look at the clock, at most. ``share`` returns a random
+    number from 0 to 1, by which connections of the same age end at different times.
     """
 
     def __init__(
@@ -40,27 +43,23 @@ class Hub:
         *,
         write_bytes: int,
         write_each: WriteEach,
-        clock: Callable[[], float],
-        soon: Callable[[Callable[[], None]], object],
-        together: int = MOST,
+        patience: Patience,
+        loop: Loop,
+        cohort_size: int = MAX_SIZE,
+        share: Callable[[], float] = random.random,
     ) -> None:
         self._log = log
-        self._write_bytes = write_bytes
-        self._write_each = write_each
-        self._clock = clock
-        self._soon = soon
+        self._patience = patience
+        self._loop = loop
+        self._share = share
         self._members: set[Member] = set()
-        self._cohorts: Cohorts[Member] = Cohorts(log.head, together)
-        self._unswept: list[Member] = []
-        self._gap: Gap | None = None
-        self._before_gap: list[Member] = []
-        self._partings: Partings[Member] = Partings()
-        self._is_turn_due = False
+        self._cohorts: Cohorts[Member] = Cohorts(log.head, cohort_size)
+        self._agenda = self._cohorts.agenda
+        self._rounds = Rounds(loop, head=self._serve_head, behind=self._serve_behind)
+        self._watch = Watch(patience, loop, end=self._end, cut=self._cut)
+        self._everybody = Everybody(log, loop, go_on=self._go_on, end_at=self._end_at)
         self.delays = Delays()
-        self.posts_sent = 0
-        self.bytes_sent = 0
-        self.closes: Counter[tuple[By, str]] = Counter()
-        """Connections that ended, by whose doing it was and the label of its code."""
+        self.delivery = Delivery(log, write_each, write_bytes=write_bytes)
         self.deserted = asyncio.Event()
         """Set while there is no client."""
         self.deserted.set()
@@ -71,206 +70,173 @@ class Hub:
     @property
     def lagging(self) -> int:
         """How many have not been sent all that there is."""
-        return self._cohorts.waiting + len(self._before_gap)
+        return self._cohorts.waiting + self._everybody.waiting
+
+    def waits(self) -> dict[Kind, Wait]:
+        """Say how many clients wait for their turn, and for how long, by kind."""
+        return self._agenda.waits(self._loop.time())
 
     def join(self, session: Session, link: Link) -> Member:
-        """Take a client in; it is sent what is ready for it at once."""
-        member = Member(self, session, link, self._gap, self._clock())
-        link.tell(member)
+        """Take a client in; what is ready for it is sent in its turn, at once if nobody else waits."""
+        now = self._loop.time()
+        member = Member(self, session, link, self._everybody.gap, now)
+        member.end_at(now + self._patience.lifetime(self._share()), End.AGED)
+        link.attach(member)
         self._members.add(member)
         self.deserted.clear()
-        self._cohorts.advance(self._log.head)
+        self._watch.see_to(member)
+        self._advance()
         if link.unsent_since is None:
-            self._cohorts.place(member)
-            self._go_round()
+            self._cohorts.place(member, Kind.NEWCOMERS, now)
+            self._rounds.now()
         else:
-            self._cohorts.hold(member)
+            self._cohorts.pause(member)
         return member
 
-    def leave(self, member: Member, otherwise: Disconnect) -> Disconnect:
-        """Forget a client whose connection is lost; return how its session ended, ``otherwise`` if that is why."""
+    def leave(self, member: Member) -> None:
+        """Forget a client whose connection is lost."""
+        self.stop(member)
+        self._watch.forget(member)
         self._members.discard(member)
-        self._cohorts.remove(member)
-        member.session.end(otherwise)
-        disconnect = member.session.disconnect
-        assert disconnect is not None  # noqa: S101 - it was ended in the line before; told to the type checker
-        self.closes[disconnect.by, disconnect.label] += 1
         if not self._members:
             self.deserted.set()
-        return disconnect
 
-    def dismiss(self, member: Member, disconnect: Disconnect) -> None:
-        """End a session whose connection somebody else closes: it is sent nothing more."""
-        member.session.end(disconnect)
+    def stop(self, member: Member) -> None:
+        """Send a client nothing more: its session is over."""
+        member.is_over = True
         self._cohorts.remove(member)
+
+    def expect_close(self, member: Member) -> None:
+        """Cut a client's connection when its time for a close is over."""
+        self._see_to(member)
+
+    def pause(self, member: Member) -> None:
+        """Send a client nothing until :meth:`resume`."""
+        if not member.is_over:
+            self._cohorts.pause(member)
+
+    def resume(self, member: Member) -> None:
+        """Go on with a client whose unsent bytes are gone."""
+        self._see_to(member)
+        if member not in self._cohorts.paused:
+            return
+        if member.gap is not self._everybody.gap and not self._everybody.can_tell():
+            # It goes on with all others that were there before the gap.
+            self._cohorts.remove(member)
+            return
+        self._everybody.move(member)
+        kind = Kind.NEWCOMERS if member.session.greeting else Kind.LAGGARDS
+        self._cohorts.place(member, kind, self._loop.time())
+        # Not at once: the transport calls this in the middle of its own work.
+        self._rounds.soon()
 
     def publish(self, read_at: float | None = None) -> None:
         """Send what the log has got, and was read just now or at ``read_at``; end those that it has moved past."""
-        for member in self._cohorts.fallen_behind(self._log.tail):
-            member.session.keeps_up(self._log)
-            self._close(member)
-        if self._cohorts.advance(self._log.head):
-            self.delays.begin(self._cohorts.queued, self._clock() if read_at is None else read_at)
-        self._go_round()
-
-    def hold(self, member: Member) -> None:
-        """Send a client nothing until :meth:`release`."""
-        if member.session.disconnect is None:
-            self._cohorts.hold(member, is_comparable=member.gap is self._gap)
-
-    def release(self, member: Member) -> None:
-        """Go on with a client whose unsent bytes are gone."""
-        if member in self._cohorts.held:
-            if self._gap is not member.gap and not self._can_tell():
-                # It goes on with all others that were there before the gap.
-                self._cohorts.remove(member)
-                return
-            self._move(member)
-            self._cohorts.place(member)
-            # Not at once: the transport calls this in the middle of its own work.
-            self._go_round_soon()
+        now, was_live = self._loop.time(), self._agenda.is_live()
+        if self._advance():
+            self.delays.begin(self._agenda.head.added, now if read_at is None else read_at)
+        if not was_live:
+            # Not only when it is their turn: the record has come through several turns of the loop already.
+            self._rounds.head()
+        self._rounds.now()
 
     def interrupt(self, reason: Reason) -> None:
         """Have everybody go on here after a gap in the feed: the log has begun anew.
 
-        Those that have cursors are told, each in its turn, once the log has read what comes before that which it shows.
-        A plain client cannot be: it goes on, and is closed by a :meth:`sweep`, one after the other.
+        Clients that have cursors are told, each in its turn, once the log has read what comes before that which it
+        shows. A plain client cannot be: it goes on, and is ended, one after the other.
         """
-        head = self._log.head
-        self._gap = Gap(head, reason)
-        self._cohorts.begin(head)
+        self._cohorts.begin(self._log.head)
         self.delays.forget()
-        self._before_gap = list(self._members)
-        self._partings.expect(len(self._members))
-        self._go_round()
+        self._everybody.interrupt(reason, self._members)
+        self._rounds.now()
 
-    def end(self, disconnect: Disconnect, *, but: int = 0) -> None:
-        """End the sessions of all ``but`` so many clients."""
-        going_on = [member for member in self._members if member.session.disconnect is None]
-        for member in islice(going_on, max(0, len(going_on) - but)):
-            member.session.end(disconnect)
+    def end_all(self, end: End, seconds: float) -> None:
+        """End all sessions one after the other, over ``seconds`` or less; each gets posts until then."""
+        self._everybody.end(self._members, end, seconds)
+        self._rounds.now()
+
+    def cut_some(self) -> None:
+        """Close and cut ``AT_ONCE`` of the connections that are left; they are gone in a turn of the loop."""
+        for member in list(islice(self._members, AT_ONCE)):
             self._close(member)
+            self._cut(member, End.SHUTDOWN)
 
-    def sweep(self, patience: Patience, share: float = 1.0) -> None:
-        """Look at the next ``share`` of all clients: ping the silent, cut off the dead and those that take nothing.
+    def _advance(self) -> bool:
+        """Put clients at the head on the agenda if there is something for them; tell whether there is."""
+        return self._cohorts.advance(self._log.head, self._loop.time())
 
-        And close the next of those that could not be told of a gap; the share is that of a second.
-        """
-        for member in self._partings.take(share):
-            if member in self._members:
-                member.session.end(INTERRUPTED)
-                self._close(member)
-        if not self._unswept:
-            self._unswept = list(self._members)
-        now = self._clock()
-        for _ in range(min(len(self._unswept), math.ceil(share * len(self._members)))):
-            member = self._unswept.pop()
-            if member not in self._members:
-                continue
-            verdict = member.look(now, patience)
-            if verdict is not None:
-                self._cut(member, verdict)
-
-    def cut(self) -> None:
-        """Cut all connections that are left; they are gone in a turn of the loop."""
-        for member in self._members:
-            self._cut(member, SHUTDOWN)
-
-    def _can_tell(self) -> bool:
-        """Whether the newest gap can be told: with a cursor by which a topic that is made anew later is noticed."""
-        gap, log = self._gap, self._log
-        if gap is not None and not gap.cursor and log.shows_what_comes:
-            gap.position = log.start
-            gap.cursor = str(log.cursor_at(max(log.start, log.tail)))
-        return gap is None or bool(gap.cursor)
-
-    def _move(self, member: Member) -> None:
+    def _go_on(self, member: Member) -> None:
         """Have a client go on behind the newest gap, unless it does already."""
-        gap = self._gap
-        if gap is None or member.gap is gap or member.session.disconnect is not None or member not in self._members:
-            return
-        member.gap = gap
-        encoding = member.session.encoding
-        member.session.miss(gap.position, gap.welcome(encoding) if encoding.has_cursor else b"")
-        if not encoding.has_cursor:
-            self._partings.add(member)
-        if member in self._cohorts.held:
-            self._cohorts.hold(member)
-        else:
-            self._cohorts.place(member)
+        if self._everybody.move(member):
+            if member in self._cohorts.paused:
+                self._cohorts.pause(member)
+            else:
+                self._cohorts.place(member, Kind.NEWCOMERS, self._loop.time())
 
-    def _cut(self, member: Member, disconnect: Disconnect) -> None:
-        self.dismiss(member, disconnect)
-        member.link.abort()
+    def _end_at(self, member: Member, when: float, end: End) -> None:
+        if not member.is_over:
+            member.end_at(when, end)
+            self._see_to(member)
+
+    def _see_to(self, member: Member) -> None:
+        if member in self._members:
+            self._watch.see_to(member)
+
+    def _end(self, member: Member, end: End) -> None:
+        """Have a client's connection closed in its turn."""
+        member.ends_at, member.end = math.inf, end
+        self._agenda.closings.add(member, self._loop.time())
+        self._rounds.soon()
 
     def _close(self, member: Member) -> None:
-        self._cohorts.remove(member)
-        if member.session.disconnect is not None:
-            member.link.close(member.session.disconnect)
+        if not member.is_over:
+            self.stop(member)
+            member.link.close(member.end)
 
-    def _go_round(self) -> None:
-        if not self._is_turn_due:
-            self._round()
+    def _cut(self, member: Member, end: End) -> None:
+        self.stop(member)
+        self._watch.forget(member)
+        member.link.abort(end)
 
-    def _go_round_soon(self) -> None:
-        if not self._is_turn_due:
-            self._is_turn_due = True
-            self._soon(self._round)
+    def _serve_head(self) -> bool:
+        """Serve a cohort at the head; tell whether there was one."""
+        self._advance()
+        is_live = self._agenda.is_live()
+        if is_live:
+            self._serve(self._cohorts.take(Kind.HEAD))
+        # Those who were last may have left.
+        self.delays.served(self._agenda.head.taken, self._loop.time())
+        return is_live
 
-    def _round(self) -> None:
-        self._is_turn_due = False
-        cohorts, clock = self._cohorts, self._clock
-        cohorts.advance(self._log.head)
-        deadline = clock() + SLICE_SECONDS
-        while True:
-            if (member := cohorts.next_greeted()) is not None:
-                self._greet(member)
-            elif (cohort := cohorts.next()) is not None:
-                self._serve(cohort)
-            elif self._before_gap and self._can_tell():
-                self._move(self._before_gap.pop())
-            else:
-                # Those who were last in line may have left.
-                self.delays.served(cohorts.taken, clock())
-                return
-            now = clock()
-            self.delays.served(cohorts.taken, now)
-            if now > deadline:
-                self._go_round_soon()
-                return
+    def _serve_behind(self) -> bool:
+        """Do a piece of all other work; tell whether there was any."""
+        if fallen := self._cohorts.fallen_behind(self._log.tail, AT_ONCE):
+            for member in fallen:
+                self._fall_behind(member)
+            return True
+        return self._everybody.work() or self._take_turn()
 
-    def _greet(self, member: Member) -> None:
-        session = member.session
-        before = session.sent
-        data = session.take(self._log, self._write_bytes)
-        if not data:
-            self._close(member)
-            return
-        self._cohorts.place(member)
-        if member.link.write(data):
-            self._count(1, session.sent - before, len(data))
+    def _take_turn(self) -> bool:
+        match self._agenda.turn():
+            case None:
+                return False
+            case Kind.CLOSINGS:
+                self._close(self._agenda.closings.take())
+            case kind:
+                self._serve(self._cohorts.take(kind))
+        return True
 
     def _serve(self, cohort: Cohort[Member]) -> None:
-        """Send a cohort what follows its position."""
-        clients = cohort.clients
         if cohort.position < self._log.tail:
-            for member in list(clients.values()):
-                member.session.keeps_up(self._log)
-                self._close(member)
-            return
-        chunk = self._log.read(cohort.position, cohort.encoding, self._write_bytes)
-        cohort.move_on(chunk)
-        if not chunk.data:
-            # The records behind it show nothing.
-            self._cohorts.settle(cohort)
-            return
-        sent = len(clients)
-        for key, rest in self._write_each(cohort.keys, chunk.data):
-            # Its link keeps the rest, and has the client held: it is in the cohort no longer. A lost one keeps nothing.
-            sent -= not clients[key].link.write(rest)
-        self._count(sent, chunk.posts, len(chunk.data))
-        self._cohorts.settle(cohort)
+            for member in list(cohort.clients.values()):
+                self._fall_behind(member)
+        else:
+            self.delivery.send(cohort)
+            self._cohorts.put_back(cohort, self._loop.time())
 
-    def _count(self, clients: int, posts: int, size: int) -> None:
-        self.posts_sent += clients * posts
-        self.bytes_sent += clients * size
+    def _fall_behind(self, member: Member) -> None:
+        """End a client that the log has moved past, unless it goes on behind a gap that is still to be told to it."""
+        if member.gap is self._everybody.gap:
+            self._cohorts.remove(member)
+            self._end(member, End.FELL_BEHIND)

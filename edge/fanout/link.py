@@ -1,25 +1,44 @@
-"""The ways to a client, as the hub needs them; :mod:`edge.clients` has the real ones."""
+"""The ways to a client, as the hub needs them; :mod:`edge.clients` has the real ones.
+
+A session ends in one of these ways, each of which is said once and by one side:
+
+* ``Link.close(end)``: the edge ends it, and the link says so to the client and waits for its answer;
+* ``Link.abort(end)``: the edge cuts the connection, and the client is told nothing;
+* ``Client.stop()``: the link closes by itself, since the client has closed or has broken a rule;
+* ``Client.leave()``: the connection is lost, after any of these or without.
+"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-from edge.wire.closing import Disconnect
+from edge.fanout.ending import End
 
 WriteEach = Callable[[Sequence[int], bytes], Sequence[tuple[int, bytes]]]
-"""Sends the same whole frames through many links that hold nothing, named by their keys. Returns those that could not
+"""Sends the same whole messages through many links that hold nothing, named by their keys. Returns those that could not
 take it all, each with what is left of it."""
 
 
 class Client(Protocol):
-    """Who sends through a link."""
+    """The hub's side of a link; the link tells it what becomes of the connection."""
 
-    def held(self) -> None:
+    def pause_writing(self) -> None:
         """Hear that the transport holds bytes that it could not send."""
         ...
 
-    def drained(self) -> None:
+    def resume_writing(self) -> None:
         """Hear that it holds none any more."""
+        ...
+
+    def stop(self) -> None:
+        """Hear that the link closes by itself: nothing more is to be sent."""
+        ...
+
+    def expect_close(self) -> None:
+        """Hear that the link has set ``close_by``."""
+        ...
+
+    def leave(self) -> None:
+        """Hear that the connection is lost."""
         ...
 
 
@@ -30,32 +49,25 @@ class Link(Protocol):
     """Identifies this link among the open ones."""
     heard: float
     unsent_since: float | None
+    close_by: float | None
+    """When the connection is cut although the client has not answered a close; None while the transport holds bytes."""
 
-    def tell(self, client: Client) -> None:
-        """Have this client told when unsent bytes are held, and when they are gone."""
+    def attach(self, client: Client) -> None:
+        """Tell this client what becomes of the connection from now on."""
         ...
 
-    def write(self, frames: bytes) -> bool:
-        """Send whole frames, or keep them until they can be sent; return False when the connection is lost."""
+    def write(self, data: bytes) -> bool:
+        """Send whole messages, or keep them until they can be sent; return False when the connection is lost."""
         ...
 
     def ping(self) -> None:
         """Ask for a sign of life."""
         ...
 
-    def close(self, disconnect: Disconnect) -> None:
-        """Send a close after what was begun, and wait for the client's; once is enough."""
+    def close(self, end: End) -> None:
+        """Say why after what was begun, and wait for the client's answer; once is enough."""
         ...
 
-    def abort(self) -> None:
-        """Cut the connection."""
+    def abort(self, end: End) -> None:
+        """Cut the connection; ``end`` says why, unless the session has ended before."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """After how many seconds of silence a peer is pinged, or taken for dead; how long it may take nothing."""
-
-    ping: float
-    dead: float
-    stalled: float

@@ -1,12 +1,15 @@
 """A client as the hub keeps it: its session, its link, and what the hub has to know of it besides."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from edge.fanout.link import Link, Patience
-from edge.fanout.session import DEAD, STALLED, Session
+from edge.fanout.deadlines import Entry
+from edge.fanout.ending import End
+from edge.fanout.link import Link
+from edge.fanout.session import Session
+from edge.feed.log import Log
 from edge.feed.position import Position, Reason
-from edge.wire.closing import Disconnect
 from edge.wire.encoding import Encoding
 
 
@@ -21,31 +24,52 @@ class Gap:
     """Empty until there is a cursor to go on from."""
     _welcomes: dict[Encoding, bytes] = field(default_factory=dict)
 
+    def can_be_told(self, log: Log) -> bool:
+        """Tell whether there is a cursor to go on from: one by which a topic that is made anew later is noticed."""
+        if not self.cursor and log.shows_what_comes:
+            self.position = log.start
+            self.cursor = str(log.cursor_at(max(log.start, log.tail)))
+        return bool(self.cursor)
+
     def welcome(self, encoding: Encoding) -> bytes:
-        """Return what tells of it."""
+        """Return what tells of it; nothing does in an encoding without cursors."""
+        if not encoding.has_cursor:
+            return b""
         if (made := self._welcomes.get(encoding)) is None:
             made = self._welcomes[encoding] = encoding.welcome(self.cursor, self.reason)
         return made
 
 
-class Holds(Protocol):
+class Keeper(Protocol):
     """What a client needs of its hub."""
 
-    def hold(self, member: "Member") -> None:
-        """Send it nothing until :meth:`release`."""
+    def pause(self, member: "Member") -> None:
+        """Send it nothing until :meth:`resume`."""
         ...
 
-    def release(self, member: "Member") -> None:
+    def resume(self, member: "Member") -> None:
         """Go on with it."""
+        ...
+
+    def stop(self, member: "Member") -> None:
+        """Send it nothing more."""
+        ...
+
+    def expect_close(self, member: "Member") -> None:
+        """Look at it by its link's ``close_by``."""
+        ...
+
+    def leave(self, member: "Member") -> None:
+        """Forget it."""
         ...
 
 
 class Member:
     """A session and its link, as the hub keeps them."""
 
-    __slots__ = ("_hub", "gap", "key", "link", "pinged", "session")
+    __slots__ = ("_hub", "end", "ends_at", "entry", "gap", "is_over", "key", "link", "pinged", "session")
 
-    def __init__(self, hub: Holds, session: Session, link: Link, gap: Gap | None, now: float) -> None:
+    def __init__(self, hub: Keeper, session: Session, link: Link, gap: Gap | None, now: float) -> None:
         self._hub = hub
         self.gap = gap
         """The gap behind which it goes on, if it has come before there was one."""
@@ -53,25 +77,35 @@ class Member:
         self.session = session
         self.link = link
         self.pinged = now
+        self.ends_at = math.inf
+        """When the edge ends its session."""
+        self.end = End.SHUTDOWN
+        """Why, where that is not infinite."""
+        self.is_over = False
+        """Whether the session has ended: nothing more is sent."""
+        self.entry: Entry | None = None
 
-    def held(self) -> None:
+    def end_at(self, when: float, end: End) -> None:
+        """Have the edge end the session then, unless it does so earlier."""
+        if when < self.ends_at and not self.is_over:
+            self.ends_at, self.end = when, end
+
+    def pause_writing(self) -> None:
         """Hear that the transport holds bytes that it could not send."""
-        self._hub.hold(self)
+        self._hub.pause(self)
 
-    def drained(self) -> None:
+    def resume_writing(self) -> None:
         """Hear that it holds none any more."""
-        self._hub.release(self)
+        self._hub.resume(self)
 
-    def look(self, now: float, patience: Patience) -> Disconnect | None:
-        """Ping a client that is silent; return why it is to be cut, if it is."""
-        link = self.link
-        if link.unsent_since is not None:
-            # Its pong would stand behind what it does not take: silence means nothing here.
-            return STALLED if now - link.unsent_since > patience.stalled else None
-        silent = now - link.heard
-        if silent > patience.dead:
-            return DEAD
-        if min(silent, now - self.pinged) >= patience.ping:
-            self.pinged = now
-            link.ping()
-        return None
+    def stop(self) -> None:
+        """Hear that the link closes by itself."""
+        self._hub.stop(self)
+
+    def expect_close(self) -> None:
+        """Hear that the link has set ``close_by``."""
+        self._hub.expect_close(self)
+
+    def leave(self) -> None:
+        """Hear that the connection is lost."""
+        self._hub.leave(self)

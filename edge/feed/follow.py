@@ -109,7 +109,7 @@ class Source:
                     self._topic = topic
                     await self._follow(topic)
             except Unreachable as error:
-                self._say("Kafka does not answer.", error=str(error))
+                self._say(error.sentence, error=str(error))
             finally:
                 self._topic = None
             await asyncio.sleep(self._pause)

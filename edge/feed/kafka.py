@@ -8,7 +8,7 @@ This leans on aiokafka's internals, as :mod:`edge.feed.metadata` does: on the cl
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from edge.feed.confirmation import confirmed_end
 from edge.feed.metadata import ask_for_tracked_topics_only, refused_reads, track
 from edge.feed.start import Bounds
-from edge.feed.topic import Read, Unreachable
+from edge.feed.topic import Read, Unreachable, Unreadable
 from runtime.kafka import obstacle
 from streams.contract import Offset
 
@@ -30,6 +30,8 @@ _FETCH_WAIT_MS: Final = 500
 _METADATA_MAX_AGE_MS: Final = 30_000
 # So many waits without any answer mean that the broker is gone, though the consumer says nothing of it.
 _SILENCE_SECONDS: Final = 10 * _FETCH_WAIT_MS / 1000
+# How long one step of stopping a consumer may take; it takes milliseconds when brokers answer.
+_STOP_SECONDS: Final = 1.0
 # Taking in a record of the largest size costs about a millisecond: the loop gets a turn after a few of them.
 _BATCH_RECORDS: Final = 8
 
@@ -91,7 +93,7 @@ class KafkaTopic:
         After a broker has refused a read, the newest record comes once more: the topic may have been made anew.
         """
         with _translated():
-            batch = await self._reader.getmany(self._partition, timeout_ms=_FETCH_WAIT_MS, max_records=_BATCH_RECORDS)
+            batch = await self._fetched()
             self._watch(is_silent=not batch)
             refused = refused_reads(self._reader)
             if refused != self._refused:
@@ -108,6 +110,17 @@ class KafkaTopic:
         records = [(Offset(record.offset), record.value or b"") for record in batch.get(self._partition, ())]
         end = Offset(self._reader.highwater(self._partition) or next_offset)
         return Read(records, next_offset, end, len(self._reader.partitions_for_topic(self._topic) or ()))
+
+    async def _fetched(self) -> Mapping[TopicPartition, Sequence[Any]]:
+        try:
+            return await self._reader.getmany(  # type: ignore[no-any-return] # aiokafka has no types
+                self._partition, timeout_ms=_FETCH_WAIT_MS, max_records=_BATCH_RECORDS
+            )
+        except (KafkaError, OSError, TimeoutError):
+            raise
+        except Exception as error:
+            # Batches are decompressed and decoded in there. One that cannot be would end every edge, again and again.
+            raise Unreadable(repr(error)) from error
 
     def _watch(self, *, is_silent: bool) -> None:
         answered, now = self._reader.last_poll_timestamp(self._partition), self._loop.time()
@@ -147,15 +160,19 @@ async def _consumer(client: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer
 
 
 async def _stop(consumer: AIOKafkaConsumer) -> None:
-    """Stop a consumer for good.
+    """Stop a consumer for good, within twice ``_STOP_SECONDS``.
 
-    While a broker is away, aiokafka's own ``stop`` may end with the CancelledError of one of its
-    tasks. It would pass for a cancellation of ours, and leave the client's tasks running.
+    While a broker is away, aiokafka's own ``stop`` may end with the CancelledError of one of its tasks, which would
+    pass for a cancellation of ours and leave the client's tasks running. And it waits until each connection is closed:
+    by TLS, with a broker that is frozen, that takes half a minute.
     """
-    stopping = asyncio.create_task(consumer.stop())
-    await asyncio.wait([stopping])
-    if stopping.cancelled() or stopping.exception() is not None:
-        await consumer._client.close()  # noqa: SLF001 - see above; stop() itself does nothing the second time
+    # The client is closed by itself where stop() did not get that far: it does nothing the second time.
+    for stop in (consumer.stop, consumer._client.close):  # noqa: SLF001 - see above
+        stopping = asyncio.ensure_future(stop())
+        await asyncio.wait([stopping], timeout=_STOP_SECONDS)
+        if stopping.done() and not stopping.cancelled() and stopping.exception() is None:
+            return
+        stopping.cancel()
 
 
 @contextmanager

@@ -18,15 +18,16 @@ This module knows neither clients nor Kafka, no transport, and no time.
 """
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from edge.feed.encodings import Encodings, stretch_bytes, stretch_of
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, before, place_of, position_of, stamp_of
 from edge.feed.reads import Chunk, Reads, Wanted
-from edge.feed.record import Record, publications_of
+from edge.feed.record import Record, decoded
 from edge.feed.repeats import Repeats
-from edge.feed.retained import Retained
+from edge.feed.retained import Retained, Shown
 from edge.wire.encoding import Encoding
 from streams.contract import Offset
 
@@ -78,6 +79,10 @@ class Log:
     def posts(self) -> int:
         """How many posts are in the log."""
         return self._kept.posts
+
+    def shown(self) -> Iterator[Shown]:
+        """Yield what the records show, the newest first; nothing may be appended meanwhile."""
+        return self._kept.by_record()
 
     @property
     def shows_what_comes(self) -> bool:
@@ -137,7 +142,8 @@ class Log:
             return Appended() if stamp == self._newest[1] else Gap("recreated")
         if offset != self.next_offset:
             return Gap("interrupted")
-        publications, error = publications_of(value)
+        record, error = decoded(value)
+        publications = record.publications
         fresh = self._repeats.first_seen(offset, publications)
         self._newest = (offset, stamp)
         repeats = len(publications) - len(fresh)
@@ -149,7 +155,10 @@ class Log:
             self._go_on_at(Offset(offset + 1))
             return Appended(0, repeats, error)
         self.next_offset = Offset(offset + 1)
-        self._kept.append(Record(offset, stamp, self.head, publications, fresh, shown_before=self._kept.shown))
+        before_it = self._kept.shown
+        self._kept.append(
+            Record(offset, stamp, self.head, publications, fresh, shown_before=before_it, window=record.window)
+        )
         self._reads.clear()
         room = self._limit - self._repeats.size
         self._kept.trim(room - int(room * _ENCODINGS_PART))

@@ -12,10 +12,12 @@ from typing import Final
 from edge.feed.position import MAX_PUBLICATIONS, Cursor, Position, place_of, position_of
 from edge.wire.encoding import Message
 from edge.wire.messages import message
-from streams.contract import BadRecord, Offset, Publication, decode_feed
+from streams.contract import BadRecord, FeedRecord, Millis, Offset, Publication, decode_feed
 
 # What a record costs beside its messages: its object, tables and integers, by sys.getsizeof on CPython 3.11.
 _RECORD_BYTES: Final = 800
+
+_EMPTY: Final = FeedRecord(window=Millis(0), publications=[])
 
 
 class Joined:
@@ -45,7 +47,7 @@ class Record:
     ``begin`` is the position before its first publication, and ``shown_before`` how many posts were shown before it.
     """
 
-    __slots__ = ("begin", "end", "offset", "places", "shown_before", "stamp", "texts")
+    __slots__ = ("begin", "end", "offset", "places", "shown_before", "stamp", "texts", "window")
 
     def __init__(
         self,
@@ -56,9 +58,12 @@ class Record:
         shown: Sequence[int],
         *,
         shown_before: int = 0,
+        window: int = 0,
     ) -> None:
         self.offset = offset
         self.stamp = stamp
+        self.window = window
+        """When the window of its posts began, in ms."""
         self.begin = begin
         # A record without publications is no place: the one after it is the one before it.
         self.end = position_of(offset, len(publications)) if publications else begin
@@ -103,18 +108,18 @@ class Record:
         if not has_cursor:
             return [Message(text) for text in texts]
         cursors = (str(Cursor(self.position(post + 1), self.stamp)) for post in range(begin, end))
-        return [Message(text, cursor) for text, cursor in zip(texts, cursors, strict=True)]
+        return [Message(text, cursor, self.window) for text, cursor in zip(texts, cursors, strict=True)]
 
 
-def publications_of(value: bytes) -> tuple[list[Publication], str | None]:
-    """Decode a raw record; return its publications, and why there are none if it is no record."""
+def decoded(value: bytes) -> tuple[FeedRecord, str | None]:
+    """Decode a raw record; return it, or one without publications and why, if it is none."""
     try:
         # The payloads stay encoded, so their characters are nobody's business until a browser
         # closes the connection over them (RFC 6455 §8.1).
         value.decode()
-        publications = decode_feed(value).publications
+        record = decode_feed(value)
     except (BadRecord, UnicodeDecodeError) as error:
-        return [], str(error)
-    if len(publications) > MAX_PUBLICATIONS:
-        return [], f"the record has {len(publications)} publications, more than {MAX_PUBLICATIONS}"
-    return publications, None
+        return _EMPTY, str(error)
+    if (count := len(record.publications)) > MAX_PUBLICATIONS:
+        return _EMPTY, f"the record has {count} publications, more than {MAX_PUBLICATIONS}"
+    return record, None

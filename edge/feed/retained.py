@@ -11,14 +11,22 @@ This module knows no encodings and no bytes of any transport.
 """
 
 from bisect import bisect_left
+from collections.abc import Iterator
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from edge.feed.position import NO_STAMP, Cursor, Gap, Position, before, place_of
 from edge.feed.record import Record
 from streams.contract import Offset
 
 _shown_before: Final = attrgetter("shown_before")
+
+
+class Shown(NamedTuple):
+    """How many posts a record shows, and when their window began (ms)."""
+
+    window: int
+    posts: int
 
 
 class Retained:
@@ -41,6 +49,10 @@ class Retained:
     def posts(self) -> int:
         """How many posts are kept."""
         return self.shown - self.records[0].shown_before if self.records else 0
+
+    def by_record(self) -> Iterator[Shown]:
+        """Yield what the kept records show, the newest first."""
+        return (Shown(record.window, len(record.places)) for record in reversed(self.records))
 
     def start(self, head: Cursor, tail: Cursor) -> None:
         """Begin behind records that were only read; behind ``tail`` none of them would have shown anything."""

@@ -9,7 +9,15 @@ from streams.contract import Offset
 
 
 class Unreachable(Exception):
-    """Kafka does not answer."""
+    """The feed cannot be followed now; ``sentence`` says why, as operators are told."""
+
+    sentence = "Kafka does not answer."
+
+
+class Unreadable(Unreachable):
+    """Kafka has sent records that its client cannot decode."""
+
+    sentence = "Kafka has sent a batch of the feed that cannot be decoded."
 
 
 class Read(NamedTuple):

@@ -1,7 +1,7 @@
-"""How much one client may send.
+"""Limits what one client may send.
 
-Law: in any stretch of t seconds a client gets through at most its rate times (t + ``BURST_SECONDS``) of anything; the
-first breach ends its session. Time is told, in seconds of any clock that never runs backwards.
+Law: in any t seconds at most the rate times (t + ``BURST_SECONDS``) of each kind are accepted from a client; the first
+breach ends its session. Time is an argument, in seconds of any monotonic clock.
 """
 
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 from edge.wire.closing import Disconnect
 
 BURST_SECONDS: Final = 10.0
-"""So many seconds' worth may come at once: a client whose link hung for a moment sends what it has collected."""
+"""How many seconds' worth may come at once: a client sends what it has collected while its link hung."""
 
-# What adding up thousands of fractions to the seconds since the machine's start may be off by; times any rate, nothing.
+# Above the rounding error of thousands of fractions added to the seconds since the machine's start.
 _ROUNDING: Final = 1e-6
 
 _CONTINUATION: Final = 0x0
@@ -21,7 +21,7 @@ _CLOSE: Final = 0x8
 
 
 class Violation(NamedTuple):
-    """What a client may not do: the limit's name in the metrics, None when it is no limit; and how its session ends."""
+    """A breach: the limit's metric label, None for a broken rule that is no limit; and how the session ends."""
 
     limit: str | None
     disconnect: Disconnect
@@ -37,7 +37,7 @@ FRAGMENTS: Final = Violation("fragments", Disconnect(1008, "a message of too man
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What one client may send a second, and how many bytes and frames one message may be made of."""
+    """The limits on one client: messages, bytes, and pings with pongs a second; bytes and frames of one message."""
 
     messages: float
     bytes: float
@@ -47,10 +47,10 @@ class Traffic:
 
 
 class Allowance:
-    """What one client may still send.
+    """Counts what one client sends against its limits.
 
-    Each rate is kept as the instant at which all that came would have come at that rate (the generic
-    cell rate algorithm, ITU-T I.371): one number each, and nothing that has to be refilled.
+    Each rate is kept as one number: the instant at which everything received would have arrived at exactly that rate
+    (the generic cell rate algorithm, ITU-T I.371).
     """
 
     __slots__ = ("_bytes", "_fragments", "_messages", "_pings", "_size", "_traffic")
@@ -61,7 +61,7 @@ class Allowance:
         self._fragments = self._size = 0
 
     def receive(self, size: int, now: float) -> int:
-        """Count bytes as they come over the wire, those of headers included; return how many of them may be read."""
+        """Count ``size`` received bytes, frame heads included; return how many of them may be read."""
         due = max(self._bytes, now)
         self._bytes = due + size / self._traffic.bytes
         if not _is_ahead(self._bytes, now):
@@ -69,12 +69,12 @@ class Allowance:
         return max(0, int((now + BURST_SECONDS - due + _ROUNDING) * self._traffic.bytes))
 
     def frame(self, opcode: int, length: int, now: float) -> Violation | None:
-        """Count a frame (RFC 6455 section 11.8). Of an opcode that nobody knows the reader makes an end."""
+        """Count a frame by its opcode (RFC 6455 section 11.8), a known one; return the breach if it is one."""
         if opcode == _CONTINUATION or opcode in _DATA:
             return self._part(opcode, length, now)
         if opcode == _CLOSE:
             return None
-        # A pong, too: those that we ask for are one in many seconds.
+        # Pongs count, too: the edge asks for one in many seconds.
         self._pings = max(self._pings, now) + 1 / self._traffic.pings
         return PINGS if _is_ahead(self._pings, now) else None
 
@@ -92,5 +92,5 @@ class Allowance:
 
 
 def _is_ahead(due: float, now: float) -> bool:
-    """Tell whether more came than may come at once."""
+    """Tell whether more has been received than may come at once."""
     return due - now > BURST_SECONDS + _ROUNDING

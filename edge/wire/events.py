@@ -1,4 +1,4 @@
-"""What a client says, once it is understood, and what it may not say (RFC 6455 §5.3, §7.4 and §8.1)."""
+"""The events that a client's bytes are read into, and the rules for their payloads (RFC 6455 §5.3, §7.4, §8.1)."""
 
 from typing import Final, NamedTuple
 
@@ -13,26 +13,26 @@ _OWN_CODES: Final = range(3000, 5000)
 
 
 class Message(NamedTuple):
-    """A whole message, inflated; UTF-8 where ``is_text``."""
+    """A complete message, inflated; UTF-8 where ``is_text``."""
 
     data: bytes
     is_text: bool
 
 
 class Ping(NamedTuple):
-    """A ping, to be answered with its payload."""
+    """A ping; the answer is a pong with its payload."""
 
     payload: bytes
 
 
 class Pong(NamedTuple):
-    """A pong, asked for or not."""
+    """A pong, solicited or not."""
 
     payload: bytes
 
 
 class Close(NamedTuple):
-    """The client closes; without a code when it says none."""
+    """The client closes; ``code`` is None when the frame has none."""
 
     code: int | None
     reason: str
@@ -42,7 +42,7 @@ Event = Message | Ping | Pong | Close | Violation
 
 
 class Broken(Exception):
-    """The client has broken a rule; raised while reading, and an event in the end."""
+    """Raised while reading when the client breaks a rule; the reader turns it into its event."""
 
     def __init__(self, violation: Violation) -> None:
         super().__init__(violation)
@@ -50,28 +50,28 @@ class Broken(Exception):
 
 
 def broken(reason: str, code: int = 1002) -> Broken:
-    """Return what is raised for a broken rule that is no limit."""
+    """Make the exception for a broken rule that is no limit."""
     return Broken(Violation(None, Disconnect(code, reason)))
 
 
 def no_utf8() -> Broken:
-    """Return what is raised for text that is not UTF-8."""
+    """Make the exception for text that is not UTF-8."""
     return broken("the text is not UTF-8", 1007)
 
 
 def unmasked(data: bytes, mask: bytes) -> bytes:
-    """Take off a mask (RFC 6455 §5.3), of which the first byte is for the first of ``data``."""
+    """Remove a mask (RFC 6455 §5.3); its first byte applies to the first byte of ``data``."""
     size = len(data)
     key = (mask * (size // MASK_BYTES + 1))[:size]
     return (int.from_bytes(data) ^ int.from_bytes(key)).to_bytes(size)
 
 
 def rest_of_text(text: bytes) -> bytes:
-    """Return the bytes at the end that are the beginning of a character; raises :class:`Broken` for no UTF-8."""
+    """Return the incomplete character at the end of ``text``; raise :class:`Broken` where it is not UTF-8."""
     try:
         text.decode()
     except UnicodeDecodeError as error:
-        # Of all errors this one says that what there is would be right.
+        # This error alone says that the bytes so far are valid.
         if error.reason != "unexpected end of data":
             raise no_utf8() from None
         return text[error.start :]
@@ -79,7 +79,7 @@ def rest_of_text(text: bytes) -> bytes:
 
 
 def close_of(payload: bytes) -> Close:
-    """Read a close frame's payload; raises :class:`Broken` for one that may not be sent."""
+    """Read a close frame's payload; raise :class:`Broken` for a code that may not be sent."""
     if not payload:
         return Close(None, "")
     code = int.from_bytes(payload[:_CODE_BYTES])

@@ -1,6 +1,6 @@
 """Whether a request asks for a WebSocket, and whether it does so by the rules (RFC 6455 §4.2.1).
 
-aiohttp has parsed the request, and knows nothing of WebSockets but that no request follows one that asks for it.
+aiohttp has parsed the request. Of WebSockets it knows only that no request follows one that asks for a WebSocket.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Final, Protocol
 VERSION: Final = "13"
 
 _HTTP: Final = (1, 1)
-"""The one version with an Upgrade: HTTP/1.0 must be answered as if there were none (RFC 9110 §7.8), HTTP/2 has none."""
+"""The only version with Upgrade: in HTTP/1.0 the header is ignored (RFC 9110 §7.8), HTTP/2 has no such header."""
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 """Sixteen bytes in base64."""
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -37,12 +37,12 @@ class Headers(Protocol):
 
 
 def is_asked_for(method: str, http_version: tuple[int, int], headers: Headers) -> bool:
-    """Say whether it is a WebSocket that is wanted; whoever wants something else is to get what he would get anyway."""
+    """Say whether a request asks for a WebSocket. One that does not is answered as if it had no ``Upgrade``."""
     return method == "GET" and tuple(http_version) == _HTTP and "websocket" in _tokens(headers, "Upgrade")
 
 
 def fault_in(headers: Headers) -> Rejected | None:
-    """Say what is wrong with the headers of a request that asks for a WebSocket."""
+    """Return how a request that asks for a WebSocket is refused; None when its headers are by the rules."""
     if "upgrade" not in _tokens(headers, "Connection"):
         return Rejected(400, "A WebSocket needs the header Connection: Upgrade.")
     if headers.getall("Upgrade", [""])[0].strip().lower() != "websocket":
@@ -58,7 +58,7 @@ def fault_in(headers: Headers) -> Rejected | None:
 
 
 def answer(headers: Headers, *, protocol: str | None, extension: str | None) -> bytes:
-    """Return the 101 for a request without a fault, with what is agreed on: a subprotocol, an extension (§4.2.2)."""
+    """Return the 101 for a request without a fault, with the agreed subprotocol and extension, if any (§4.2.2)."""
     [key] = headers.getall("Sec-WebSocket-Key", [])
     accept = b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()).decode()
     lines = [
@@ -75,11 +75,11 @@ def answer(headers: Headers, *, protocol: str | None, extension: str | None) -> 
 
 
 def tokens(headers: Headers, name: str) -> Iterator[str]:
-    """Yield a list's elements: a list may be spread over several headers (RFC 9110 §5.3)."""
+    """Yield the elements of a list header, which may be spread over several headers (RFC 9110 §5.3)."""
     for value in headers.getall(name, []):
         yield from (token.strip() for token in value.split(","))
 
 
 def _tokens(headers: Headers, name: str) -> Iterator[str]:
-    """Yield a list's elements, in lower case."""
+    """Yield the elements of a list header in lower case."""
     yield from (token.lower() for token in tokens(headers, name))

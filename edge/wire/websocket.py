@@ -1,12 +1,12 @@
-"""What a client says over its WebSocket: bytes in, events out (RFC 6455, RFC 7692).
+"""Reads what a client sends over its WebSocket: bytes in, events out (RFC 6455, RFC 7692).
 
 Laws:
 
-* Bytes cut anywhere give the same events, and each byte is looked at once.
-* A :class:`Close` or a :class:`Violation` is the last event: what follows is not read.
-* The limits are inside. A frame is counted before its payload is kept, and nothing of what is beyond a limit is kept,
-  inflated or answered.
-* Between two messages nothing is kept but numbers.
+* Bytes cut anywhere give the same events, and each byte is parsed once.
+* A :class:`Close` or a :class:`Violation` is the last event: bytes behind it are not read.
+* The limits are inside. A frame is counted before its payload is kept; nothing beyond a limit is kept, inflated or
+  answered.
+* Between two messages only numbers are kept.
 
 The rules are those for what a client sends: every frame is masked (§5.1), lengths are as short as they can be (§5.2),
 control frames are whole and short (§5.5), text is UTF-8 and known not to be as early as possible (§8.1). Compressed
@@ -53,7 +53,7 @@ _HEAD_BYTES: Final = 2
 
 
 class Reader:
-    """Reads what one client sends; ``is_deflated`` when compression was agreed with it. Time is told, in seconds."""
+    """Reads what one client sends; ``is_deflated`` when compression was agreed on. Times are in seconds."""
 
     __slots__ = (
         "_allowance",
@@ -87,7 +87,7 @@ class Reader:
         self._partial = b""
 
     def feed(self, data: bytes, now: float) -> list[Event]:
-        """Take bytes as they came; return what they complete."""
+        """Read received bytes; return the events that they complete."""
         events: list[Event] = []
         if self._is_over:
             return events
@@ -105,11 +105,11 @@ class Reader:
         return events
 
     def drop(self, size: int, now: float) -> bool:
-        """Count bytes that are not looked at any more; tell whether more may still come."""
+        """Count bytes that are not read any more; return False when they exceed the limit on bytes."""
         return self._allowance.receive(size, now) == size
 
     def _read(self, data: bytes, events: list[Event], now: float) -> int:
-        """Read frames as far as they have come; return how many bytes are done with."""
+        """Read the frames in ``data``; return how many bytes need not be kept."""
         at, end = 0, len(data)
         while not self._is_over:
             if self._left:
@@ -144,7 +144,7 @@ class Reader:
         return at
 
     def _head(self, data: bytes, at: int) -> tuple[int, int] | None:
-        """Return where the frame's payload begins, and its length; None when its head is not complete."""
+        """Return where the frame's payload begins, and its length; None when the head is incomplete."""
         if len(data) - at < _HEAD_BYTES:
             return None
         first, second = data[at], data[at + 1]
@@ -193,7 +193,7 @@ class Reader:
             self._message = bytearray()
 
     def _take(self, piece: bytes) -> None:
-        """Keep some of a message."""
+        """Append a piece of a data frame's payload to its message."""
         assert self._message is not None  # noqa: S101 - a data frame was begun; told to the type checker
         plain = unmasked(piece, self._mask)
         turn = len(piece) % MASK_BYTES

@@ -55,7 +55,7 @@ class WebSocketEncoding:
 
     def _texts(self, messages: Sequence[Message]) -> list[bytes]:
         if self.has_cursor:
-            return [with_cursor(message.text, message.cursor) for message in messages]
+            return [with_cursor(*message) for message in messages]
         return [message.text for message in messages]
 
 

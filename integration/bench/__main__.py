@@ -1,7 +1,7 @@
 """``python -m integration.bench [PART]...``: measure, print a table, and write figures and plots to ``bench-results/``.
 
-The parts: path, window, fanout, compression, cores, latency, slow, storm, idle, attack, outage, rebalance. Unless some
-are named, all but ``slow``, which takes as long as the others together.
+The parts: path, window, fanout, compression, cores, latency, slow, comeback, storm, upheaval, idle, resting, scale,
+attack, outage, rebalance. Unless some are named, all but ``slow``, which takes as long as many others together.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ import psutil
 
 from integration.bench import (
     attack,
+    comeback,
     compression,
     cores,
     fanout,
@@ -30,8 +31,11 @@ from integration.bench import (
     outage,
     path,
     rebalance,
+    resting,
+    scale,
     slow,
     storm,
+    upheaval,
     window,
 )
 from integration.bench.companion import NoAnswer
@@ -53,19 +57,23 @@ class Part(NamedTuple):
 PARTS: Final = {
     path.PART: Part(lambda stage: path.measure(stage, path.Size()), 900),
     window.PART: Part(lambda stage: window.measure(stage, window.Size()), 150),
-    fanout.PART: Part(lambda stage: fanout.measure(stage, fanout.Size()), 900),
+    fanout.PART: Part(lambda stage: fanout.measure(stage, fanout.Size()), 2400),
     compression.PART: Part(lambda stage: compression.measure(stage, compression.Size()), 120),
     cores.PART: Part(lambda stage: cores.measure(stage, cores.Size()), 240),
     latency.PART: Part(lambda stage: latency.measure(stage, latency.Size()), 240),
     slow.PART: Part(lambda stage: slow.measure(stage, slow.Size()), 1200),
-    storm.PART: Part(lambda stage: storm.measure(stage, storm.Size()), 150),
-    idle.PART: Part(lambda stage: idle.measure(stage, idle.Size()), 480),
+    comeback.PART: Part(lambda stage: comeback.measure(stage, comeback.Size()), 240),
+    storm.PART: Part(lambda stage: storm.measure(stage, storm.Size()), 300),
+    upheaval.PART: Part(lambda stage: upheaval.measure(stage, upheaval.Size()), 360),
+    idle.PART: Part(lambda stage: idle.measure(stage, idle.Size()), 1500),
+    resting.PART: Part(lambda stage: resting.measure(stage, resting.Size()), 700),
+    scale.PART: Part(lambda stage: scale.measure(stage, scale.Size()), 600),
     attack.PART: Part(lambda stage: attack.measure(stage, attack.Size()), 240),
     outage.PART: Part(lambda stage: outage.measure(stage, outage.Size()), 180),
     rebalance.PART: Part(lambda stage: rebalance.measure(stage, rebalance.Size()), 180),
 }
 _TOGETHER: Final = [name for name in PARTS if name != slow.PART]
-"""Some twenty minutes."""
+"""Some 45 minutes."""
 _FAILURES: Final = (ServiceError, NoAnswer, window.CutWindow, AssertionError, TimeoutError, KeyboardInterrupt)
 """What ends a run early: a service or a process that fails us (``integration.system`` asserts), time, or Ctrl-C."""
 _RESULTS: Final = Path(__file__).parents[2] / "bench-results"

@@ -1,10 +1,13 @@
 """Many WebSocket clients in one process: plain sockets, one epoll, and nothing but bytes counted.
 
-``python -m integration.bench.clients PORT COUNT`` connects them and replies ``{}``; with ``deflated`` after that they
-offer compression, and it must be agreed. Told ``{"until": n}`` it replies when each has got ``n`` bytes in all, with
-``last``, the wall clock at the last byte, and with ``cpu`` and ``seconds``, its own CPU time and the time that passed
-since the first byte: their ratio is how near it is to being what is measured. Told ``{"begun": true}`` it replies
-likewise when each has got anything at all.
+``python -m integration.bench.clients PORT COUNT [OPTION]...`` connects them and replies ``{}``. With ``deflated`` they
+offer compression, and it must be agreed; with ``path=PATH`` they ask for that path; with ``greeted`` the first frame
+that each gets is a greeting, which is not counted.
+
+Told ``{"until": n}`` it replies when each has got ``n`` bytes in all, with ``last``, the wall clock at the last byte,
+and with ``cpu`` and ``seconds``, its own CPU time and the time that passed since the first byte: their ratio is how
+near it is to being what is measured. Told ``{"begun": true}`` it replies likewise when each has got anything at all.
+Told ``{"idle": seconds}`` they answer pings for so long, and it replies with how many ``pings`` there were.
 
 With ``sparse`` only one in fifty reads: what the others get waits in large buffers of the kernel, so that these clients
 use next to no CPU time. ``until`` is about those that read; told ``{"all": n}`` it replies when the others have read,
@@ -22,7 +25,7 @@ from integration.bench.companion import commands, reply
 
 # A key is sixteen bytes in base64 (RFC 6455 section 4.1). These clients trust the answer, so any will do.
 _HANDSHAKE: Final = (
-    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n"
 )
 # As browsers offer it.
@@ -30,6 +33,8 @@ _OFFER: Final = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_windo
 _AGREEMENT: Final = b"\r\nSec-WebSocket-Extensions: permessage-deflate"
 DEFLATED: Final = "deflated"
 SPARSE: Final = "sparse"
+GREETED: Final = "greeted"
+PATH: Final = "path="
 _READS: Final = 50
 """One in so many."""
 _WAITING_BYTES: Final = 1024 * 1024
@@ -45,12 +50,18 @@ _PAUSE_SECONDS: Final = 0.001
 # What one call may discard: more than a socket's buffer ever holds.
 _READ_BYTES: Final = 16 * 1024 * 1024
 _PARENT: Final = 0
+# RFC 6455 section 5.2: FIN and opcode; the bit that says that a frame is masked; the mark of a length in two bytes.
+_PING: Final = 0x89
+_PONG: Final = 0x8A
+_MASKED: Final = 0x80
+_MARK: Final = 126
 
 
 class _Clients:
-    def __init__(self, *, deflated: bool, sparse: bool) -> None:
-        self._handshake = _HANDSHAKE % (_OFFER if deflated else b"")
+    def __init__(self, *, deflated: bool, sparse: bool, greeted: bool, path: str) -> None:
+        self._handshake = _HANDSHAKE % (path.encode(), _OFFER if deflated else b"")
         self._deflated = deflated
+        self._greeted = greeted
         self._reads = _READS if sparse else 1
         self._epoll = select.epoll()
         self._epoll.register(_PARENT, select.EPOLLIN)
@@ -83,12 +94,52 @@ class _Clients:
             raise ConnectionError(f"the server answered {head.splitlines()[0]!r}")
         if (_AGREEMENT in head) != self._deflated:
             raise ConnectionError(f"compression is agreed, or not agreed, against what was asked: {head!r}")
+        if self._greeted:
+            rest = self._behind_greeting(client, rest)
         client.setblocking(False)
         self._sockets[client.fileno()] = client
         self._got[client.fileno()] = len(rest)
         if len(self._sockets) % self._reads == 0:
             self._reading.append(client.fileno())
             self._epoll.register(client.fileno(), select.EPOLLIN)
+
+    def _behind_greeting(self, client: socket.socket, data: bytes) -> bytes:
+        """Read the first frame to its end; return what has come behind it."""
+        while (size := _size_of(data)) is None or len(data) < size:
+            received = client.recv(_ANSWER_BYTES)
+            if not received:
+                raise ConnectionError("the server closed instead of greeting")
+            data += received
+        return data[size:]
+
+    def idle(self, seconds: float) -> dict[str, float]:
+        """Answer pings for that long. Nothing else may come."""
+        pings = 0
+        cpu, begin = time.process_time(), time.monotonic()
+        while (left := begin + seconds - time.monotonic()) > 0:
+            for fd, _ in self._epoll.poll(left, len(self._sockets) + 1):
+                pings += self._answer_ping(fd)
+            time.sleep(_PAUSE_SECONDS)
+        return {
+            "last": time.time(), "cpu": time.process_time() - cpu, "seconds": time.monotonic() - begin, "pings": pings,
+        }  # fmt: skip
+
+    def _answer_ping(self, fd: int) -> int:
+        """Answer the pings that have come; return how many they were."""
+        if fd == _PARENT:
+            raise SystemExit(0)
+        data = self._sockets[fd].recv(_ANSWER_BYTES)
+        if not data:
+            raise ConnectionError("the server closed a connection")
+        pings = 0
+        while data:
+            size = _size_of(data)
+            if data[0] != _PING or size is None or len(data) < size:
+                raise ValueError(f"something else than a ping came: {data[:80]!r}")
+            # Masked with zeros, which leaves the payload as it is.
+            self._sockets[fd].sendall(bytes([_PONG, _MASKED | data[1]]) + bytes(4) + data[2:size])
+            data, pings = data[size:], pings + 1
+        return pings
 
     def until(self, goal: int) -> dict[str, float]:
         """Read until each client has got ``goal`` bytes and no more, or raise."""
@@ -144,10 +195,18 @@ class _Clients:
 _NOWHERE: Final = bytearray(_READ_BYTES)
 
 
+def _size_of(data: bytes) -> int | None:
+    """Return the whole size of the frame that begins here, as a server sends it and below 64 KiB; None before that."""
+    if len(data) < 2 or (data[1] == _MARK and len(data) < 4):
+        return None
+    return 4 + int.from_bytes(data[2:4]) if data[1] == _MARK else 2 + data[1]
+
+
 def main() -> None:
     """Do as told until there is nobody to tell."""
     port, count, *options = sys.argv[1:]
-    clients = _Clients(deflated=DEFLATED in options, sparse=SPARSE in options)
+    path = next((option.removeprefix(PATH) for option in options if option.startswith(PATH)), "/")
+    clients = _Clients(deflated=DEFLATED in options, sparse=SPARSE in options, greeted=GREETED in options, path=path)
     try:
         clients.connect(int(port), int(count))
         reply()
@@ -157,6 +216,8 @@ def main() -> None:
                     reply(**clients.until(goal))
                 case {"all": goal}:
                     reply(**clients.all(goal))
+                case {"idle": seconds}:
+                    reply(**clients.idle(seconds))
                 case _:
                     reply(**clients.begun())
     except (OSError, ValueError) as error:

@@ -41,14 +41,14 @@ class Companion:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
 
-    async def answer(self) -> dict[str, Any]:
-        """Return the answer to what it was told; raises :class:`NoAnswer`."""
+    async def answer(self, patience: float = ANSWER_SECONDS) -> dict[str, Any]:
+        """Return the answer to what it was told; raises :class:`NoAnswer` after ``patience`` seconds."""
         assert self._process.stdout is not None
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(patience):
                 line = await self._process.stdout.readline()
         except TimeoutError:
-            raise NoAnswer(f"{self._name} does not answer within {ANSWER_SECONDS:.0f} s") from None
+            raise NoAnswer(f"{self._name} does not answer within {patience:.0f} s") from None
         if not line:
             raise NoAnswer(f"{self._name} ended by itself")
         answer: dict[str, Any] = json.loads(line)
@@ -69,7 +69,7 @@ async def program(
     name: str, *command: object, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Companion]:
     """Run any program that can do as companions do."""
-    _raise_file_limit()
+    raise_file_limit()
     process = await asyncio.create_subprocess_exec(
         *map(str, command),
         stdin=asyncio.subprocess.PIPE,
@@ -89,8 +89,8 @@ async def program(
             await process.communicate()
 
 
-def _raise_file_limit() -> None:
-    """Companions inherit it: each client is an open file, and the usual soft limit is 1,024."""
+def raise_file_limit() -> None:
+    """Raise the limit that children inherit: each client is an open file, and the usual soft limit is 1,024."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

@@ -1,25 +1,28 @@
 """The servers that are compared: each sends the same posts to as many clients, fed from Kafka or told to.
 
 From Kafka: the edge, ``send_str`` to each by aiohttp, ``websockets.broadcast``. Told to, so that what reading and
-decoding would cost them is left out in their favour: gorilla's two ways in Go, and the bare writes that are the limit.
+decoding would cost them is left out in their favour: gorilla's two ways in Go, the two servers of
+:mod:`integration.bench.rivals`, and the bare writes that are the limit.
 """
 
 import asyncio
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import psutil
 
 from integration import topics
-from integration.bench import built
+from integration.bench import built, rivals
 from integration.bench.companion import Companion, companion, program
 from integration.bench.crowd import Crowd, crowd
 from integration.bench.feed import Feed
 from integration.bench.posts import FIRST_ID, FRAME_BYTES, message_text
+from integration.bench.rivals import CENTRIFUGO, UWEBSOCKETS, Rival
 from integration.bench.stage import Stage
 from integration.bench.usage import cpu_seconds, serving
 
@@ -30,7 +33,7 @@ WRITE_JSON: Final = "gorilla WriteJSON to each"
 PREPARED: Final = "gorilla PreparedMessage to each"
 LIMIT_IN_C: Final = "bare write(2) in C"
 LIMIT_IN_PYTHON: Final = "bare os.write"
-RIVALS: Final = (SEND_EACH, BROADCAST, WRITE_JSON, PREPARED)
+RIVALS: Final = (SEND_EACH, BROADCAST, WRITE_JSON, PREPARED, CENTRIFUGO, UWEBSOCKETS)
 """Other ways to do what the edge does."""
 ALL: Final = (EDGE, *RIVALS, LIMIT_IN_C, LIMIT_IN_PYTHON)
 
@@ -95,6 +98,16 @@ class _Told(Contender):
         await self._server.ask(write=posts)
 
 
+class _Asked(Contender):
+    def __init__(self, name: str, server: Rival, clients: Crowd) -> None:
+        super().__init__(name, server.process.pid, clients, frame_bytes=server.frame_bytes)
+        self._server = server
+
+    async def send(self, posts: int) -> None:
+        """Ask it over HTTP."""
+        await self._server.publish(posts)
+
+
 @dataclass(frozen=True)
 class Field:
     """All that could be had, each with as many clients; ``missing`` says of the others why they could not."""
@@ -104,18 +117,25 @@ class Field:
 
 
 @asynccontextmanager
-async def field_of(stage: Stage, clients: int) -> AsyncIterator[Field]:
-    """Start every contender that can be had here, and connect that many clients to each."""
+async def field_of(stage: Stage, clients: int, without: Collection[str] = ()) -> AsyncIterator[Field]:
+    """Start every contender that can be had here, and connect that many clients to each.
+
+    Those of ``without`` are left out, and said to be.
+    """
     async with AsyncExitStack() as running:
         starting = _Starting(stage, clients, running)
         contenders = await starting.from_kafka()
         missing: dict[str, str] = {}
         for names, start in (
             ((WRITE_JSON, PREPARED), starting.gorilla),
+            ((CENTRIFUGO,), partial(starting.rival, CENTRIFUGO, rivals.centrifugo)),
+            ((UWEBSOCKETS,), partial(starting.rival, UWEBSOCKETS, rivals.uwebsockets)),
             ((LIMIT_IN_C,), starting.limit_in_c),
             ((LIMIT_IN_PYTHON,), starting.limit_in_python),
         ):
             try:
+                if set(names) & set(without):
+                    raise built.Missing("it was left out")  # noqa: TRY301 - as if it could not be had
                 contenders += await start()
             except built.Missing as error:
                 missing |= dict.fromkeys(names, str(error))
@@ -153,6 +173,11 @@ class _Starting:
             await self._told(WRITE_JSON, server, "json", text, frame_bytes=_WRITE_JSON_FRAME_BYTES),
             await self._told(PREPARED, server, "prepared", text),
         ]
+
+    async def rival(self, name: str, start: Callable[[Stage], AbstractAsyncContextManager[Rival]]) -> list[Contender]:
+        server = await self._running.enter_async_context(start(self._stage))
+        clients = crowd(server.port, self._clients, path=server.path, greeted=server.is_greeting)
+        return [_Asked(name, server, await self._running.enter_async_context(clients))]
 
     async def limit_in_c(self) -> list[Contender]:
         return [await self._told(LIMIT_IN_C, await built.bare_writes(self._stage.scratch), FRAME_BYTES)]

@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
-from integration.bench.clients import DEFLATED, SPARSE
+from integration.bench.clients import DEFLATED, GREETED, PATH, SPARSE
 from integration.bench.companion import Companion, companion
 
 _CLIENTS_A_PROCESS: Final = 16_000
 """A process may open 20,000 files on many machines. As few as possible: two that share a core would each look idle."""
+_CONNECT_SECONDS: Final = 600.0
+"""How long connecting may take: 100,000 clients take a minute on two cores."""
 
 
 class Crowd:
@@ -17,6 +19,7 @@ class Crowd:
 
     def __init__(self, processes: Sequence[Companion], clients: int) -> None:
         self.clients = clients
+        self.pids = [process.pid for process in processes]
         self._processes = processes
         self._cpu = self._seconds = 0.0
 
@@ -42,6 +45,13 @@ class Crowd:
             each.tell(begun=True)
         await self.satisfied()
 
+    async def idle(self, seconds: float) -> int:
+        """Have all answer pings for that long; return how many there were."""
+        for each in self._processes:
+            each.tell(idle=seconds)
+        answers = await asyncio.gather(*(each.answer() for each in self._processes))
+        return sum(answer["pings"] for answer in answers)
+
     async def satisfied(self) -> float:
         """Wait until each has got what was expected; return the wall clock at the last one's last byte."""
         answers = await asyncio.gather(*(each.answer() for each in self._processes))
@@ -61,18 +71,34 @@ class Crowd:
 
 @asynccontextmanager
 async def crowd(
-    port: int, clients: int, *, a_process: int = _CLIENTS_A_PROCESS, deflated: bool = False, sparse: bool = False
+    port: int | Sequence[int],
+    clients: int,
+    *,
+    a_process: int = _CLIENTS_A_PROCESS,
+    deflated: bool = False,
+    sparse: bool = False,
+    greeted: bool = False,
+    path: str = "/",
 ) -> AsyncIterator[Crowd]:
-    """Have that many clients connected to a server on loopback.
+    """Have that many clients connected to a server on loopback, or dealt among several by their ports.
 
-    ``deflated``: with compression agreed; ``sparse``: only a few of them read, but for :meth:`Crowd.all`.
+    ``deflated``: with compression agreed; ``sparse``: only a few of them read, but for :meth:`Crowd.all`; ``greeted``:
+    the first frame is a greeting, and is not counted; ``path``: what they ask for.
     """
-    options = [name for name, is_wanted in ((DEFLATED, deflated), (SPARSE, sparse)) if is_wanted]
+    ports = [port] if isinstance(port, int) else port
+    wanted = ((DEFLATED, deflated), (SPARSE, sparse), (GREETED, greeted))
+    options = [*(name for name, is_wanted in wanted if is_wanted), f"{PATH}{path}"]
     async with AsyncExitStack() as started:
         processes = []
-        for first in range(0, clients, a_process):
-            process = companion("integration.bench.clients", port, min(a_process, clients - first), *options)
-            processes.append(await started.enter_async_context(process))
-        for each in processes:
-            await each.answer()
+        for each, share in zip(ports, _dealt(clients, len(ports)), strict=True):
+            for first in range(0, share, a_process):
+                fresh = companion("integration.bench.clients", each, min(a_process, share - first), *options)
+                processes.append(await started.enter_async_context(fresh))
+        for process in processes:
+            await process.answer(_CONNECT_SECONDS)
         yield Crowd(processes, clients)
+
+
+def _dealt(clients: int, servers: int) -> list[int]:
+    """Deal clients among servers, as evenly as they come."""
+    return [clients // servers + (number < clients % servers) for number in range(servers)]

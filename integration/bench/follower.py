@@ -16,12 +16,13 @@ _AT_END: Final = "history=0"
 class Follower:
     """Made before its first connection; ``position`` is where it is in the transcript that all share."""
 
-    __slots__ = ("_has_begun", "_rest", "_take", "_transcript", "code", "is_welcome", "position")
+    __slots__ = ("_has_begun", "_rest", "_take", "_transcript", "code", "is_answered", "is_welcome", "position")
 
     def __init__(self, transcript: Transcript) -> None:
         self.position = 0
         self.code: int | None = None
         """With which code the server has closed it."""
+        self.is_answered = False
         self.is_welcome = False
         self._transcript = transcript
         self._has_begun = False
@@ -30,7 +31,8 @@ class Follower:
 
     def query(self) -> str:
         """Begin a connection: return the query to ask with. What was begun of a message is forgotten."""
-        self.code, self.is_welcome, self._rest, self._take = None, False, b"", self._answer
+        self.code, self._rest, self._take = None, b"", self._answer
+        self.is_answered = self.is_welcome = False
         if not self._has_begun:
             return _AT_END
         self.position = self._transcript.whole(self.position)
@@ -51,6 +53,7 @@ class Follower:
         if not head.startswith(_ANSWERED):
             raise Wrong(f"the server answered {head.splitlines()[0]!r}")
         self._rest, self._take = rest, self._welcome
+        self.is_answered = True
         return True
 
     def _welcome(self) -> bool:

@@ -7,6 +7,7 @@
 * ``{"until": n}``: they read until each has had n posts in all. While they are not told to read, they do not;
 * ``{"leave": true}``: they cut their connections;
 * ``{"return": p}``: all come back at once, each with its cursor, and read until each is welcomed;
+* ``{"knock": p}``: likewise, but they leave again when each has been answered 101, whatever should come next;
 * ``{"closed": true}``: they read until the server has closed each of them.
 
 The answer to each is ``last``, the wall clock when the last of them was done, with ``cpu`` and ``seconds`` as in
@@ -69,7 +70,17 @@ class _Followers:
     def return_to(self, port: int) -> dict[str, Any]:
         return self._join(port, self._followers)
 
+    def knock(self, port: int) -> dict[str, Any]:
+        self._begin(port, self._followers)
+        answer = self._read_until(lambda follower: follower.is_answered)
+        self.leave()
+        return answer
+
     def _join(self, port: int, followers: Iterable[Follower]) -> dict[str, Any]:
+        self._begin(port, followers)
+        return self._read_until(lambda follower: follower.is_welcome)
+
+    def _begin(self, port: int, followers: Iterable[Follower]) -> None:
         for follower in followers:
             client = socket.socket()
             client.setblocking(False)
@@ -82,7 +93,6 @@ class _Followers:
             self._sockets[client.fileno()] = client, follower
             self._requests[client.fileno()] = _HANDSHAKE.format(query=follower.query()).encode()
             self._epoll.register(client.fileno(), select.EPOLLOUT)
-        return self._read_until(lambda follower: follower.is_welcome)
 
     def until(self, posts: int) -> dict[str, Any]:
         def has_them(follower: Follower) -> bool:
@@ -166,6 +176,8 @@ def main() -> None:
                     reply(**followers.until(posts))
                 case {"return": port}:
                     reply(**followers.return_to(port))
+                case {"knock": port}:
+                    reply(**followers.knock(port))
                 case {"closed": _}:
                     reply(**followers.closed())
                 case _:

@@ -1,4 +1,4 @@
-"""Memory: what an idle connection costs the edge, what it consists of, and what it costs a plain aiohttp server.
+"""Memory: what an idle connection costs the edge, what it consists of, and what it costs other servers.
 
 Idle, but not new: each has been sent one post. Memory is what the process has resident, so what the kernel keeps for
 a socket is not in it.
@@ -7,7 +7,7 @@ a socket is not in it.
 import asyncio
 import secrets
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,11 +16,13 @@ from typing import Final, NamedTuple
 import psutil
 
 from integration import topics
+from integration.bench import built, rivals
 from integration.bench.companion import companion
 from integration.bench.crowd import Crowd, crowd
 from integration.bench.feed import Feed
 from integration.bench.figures import Figure, Goal
 from integration.bench.layers import LAYERS
+from integration.bench.rivals import CENTRIFUGO, UWEBSOCKETS, Rival
 from integration.bench.send_each import COMPRESS
 from integration.bench.stage import Stage
 from integration.bench.usage import resident_bytes, serving
@@ -50,6 +52,8 @@ class Size:
     compressors: int = 2_000
     layered: int = 4_000
     repetitions: int = 3
+    without: Collection[str] = ()
+    """Servers of other makers that are left out."""
 
 
 class _Server(NamedTuple):
@@ -57,6 +61,8 @@ class _Server(NamedTuple):
     process: psutil.Process
     post: Callable[[], Awaitable[object]] | None = None
     """Has a post sent to everybody, if it can."""
+    path: str = "/"
+    is_greeting: bool = False
 
 
 async def measure(stage: Stage, size: Size) -> list[Figure]:
@@ -66,11 +72,20 @@ async def measure(stage: Stage, size: Size) -> list[Figure]:
         ("edge, no compression", size.clients, False, partial(_edge, stage), _GOAL),
         ("plain aiohttp, no compression", size.clients, False, partial(_plain, stage), None),
         ("plain aiohttp, a compressor each", size.compressors, True, partial(_plain, stage, COMPRESS), None),
+        *(
+            (f"{name}, no compression", size.clients, False, partial(_rival, stage, start_rival), None)
+            for name, start_rival in ((CENTRIFUGO, rivals.centrifugo), (UWEBSOCKETS, rivals.uwebsockets))
+            if name not in size.without
+        ),
     )
     figures = []
     for server, clients, deflated, start, goal in plan:
         stage.say(f"{PART}: {clients:,} connections, {server}, {size.repetitions} times")
-        kib = [await _kib(start, clients, size, deflated=deflated) for _ in range(size.repetitions)]
+        try:
+            kib = [await _kib(start, clients, size, deflated=deflated) for _ in range(size.repetitions)]
+        except built.Missing as error:
+            stage.say(f"{PART}: {server} is missing: {error}")
+            continue
         at: dict[str, str | int] = {"server": server, "clients": clients}
         name = f"resident, {clients:,} connections: {server}"
         figures.append(Figure(PART, name, "KiB each", kib, goal, at=at))
@@ -119,10 +134,18 @@ async def _kib(
     start: Callable[[], AbstractAsyncContextManager[_Server]], clients: int, size: Size, *, deflated: bool
 ) -> float:
     async with start() as server:
-        async with crowd(server.port, min(_WARMING, clients), deflated=deflated) as warming:
+        connecting = partial(
+            crowd,
+            server.port,
+            deflated=deflated,
+            path=server.path,
+            greeted=server.is_greeting,
+            a_process=size.a_process,
+        )
+        async with connecting(min(_WARMING, clients)) as warming:
             await _send(server, warming)
         before = resident_bytes(server.process)
-        async with crowd(server.port, clients, a_process=size.a_process, deflated=deflated) as connected:
+        async with connecting(clients) as connected:
             await _send(server, connected)
             return (resident_bytes(server.process) - before) / clients / _KIB
 
@@ -151,6 +174,12 @@ async def _plain(stage: Stage, *options: str) -> AsyncIterator[_Server]:
         port = (await server.answer())["port"]
         feed = Feed(await enter(stage.producer()), topic)
         yield _Server(port, psutil.Process(server.pid), lambda: feed.window(1))
+
+
+@asynccontextmanager
+async def _rival(stage: Stage, start: Callable[[Stage], AbstractAsyncContextManager[Rival]]) -> AsyncIterator[_Server]:
+    async with start(stage) as server:
+        yield _Server(server.port, server.process, lambda: server.publish(1), server.path, server.is_greeting)
 
 
 @asynccontextmanager

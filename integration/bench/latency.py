@@ -16,7 +16,7 @@ from integration.bench.stage import Stage
 from integration.bench.usage import Turns, turns_of
 
 PART: Final = "latency"
-_P99: Final = Goal("at most", 0.2)
+_P99: Final = Goal("at most", 0.12)
 _ALL: Final = Goal("at least", 1)
 
 

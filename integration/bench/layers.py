@@ -19,8 +19,12 @@ from integration.bench.bare_writes import UPGRADED
 from integration.bench.companion import reply
 
 TRANSPORT: Final = "asyncio: a socket, its transport and a protocol that does nothing"
+ANSWERED: Final = "aiohttp: the entrance, the request, and its answer"
 TAKEN: Final = "the takeover: what aiohttp has made for the handshake, and lets go of"
 LAYERS: Final = (TRANSPORT, TAKEN)
+"""What stays of a connection: what aiohttp makes to answer is gone after the takeover."""
+STEPS: Final = (TRANSPORT, ANSWERED, TAKEN)
+"""What is done for a connection, one after the other."""
 
 _HOUR_SECONDS: Final = 3_600.0
 _BACKLOG: Final = 1024
@@ -38,6 +42,11 @@ class _Bare(asyncio.Protocol):
         self._transport.write(UPGRADED)
 
 
+async def _answer(_request: web.Request) -> web.Response:
+    """Accept the handshake as any other request is answered; the clients trust the answer."""
+    return web.Response(status=101, headers={"Upgrade": "websocket", "Connection": "Upgrade"})
+
+
 async def _take(request: web.Request) -> web.Response:
     """Take the connection over, as the edge does, and keep nothing of it."""
     http = request.protocol
@@ -45,8 +54,8 @@ async def _take(request: web.Request) -> web.Response:
     assert http.transport is not None
     transport, entrance = http.transport, http.transport.get_protocol()
     assert isinstance(entrance, Entrance)
-    entrance.let_go()
-    http.let_go(_Bare())
+    entrance.hand_over()
+    http.hand_over(_Bare())
     transport.write(UPGRADED)
     return web.Response()
 
@@ -58,7 +67,7 @@ async def _serve(layer: str) -> int:
         server = await loop.create_server(_Bare, "127.0.0.1", 0, backlog=_BACKLOG)
         return int(server.sockets[0].getsockname()[1])
     application = web.Application()
-    application.router.add_get("/", _take)
+    application.router.add_get("/", {ANSWERED: _answer, TAKEN: _take}[layer])
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     assert runner.server is not None

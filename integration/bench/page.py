@@ -1,11 +1,10 @@
 """``python -m integration.bench.page RESULT.json...``: make docs/performance.md's figures and plots of results.
 
-What stands between a line ``<!-- figures: NAME -->`` and the next ``<!-- end -->`` is replaced; the words around are
-written by people. Of several results the last that has a part counts for it.
+What stands between its marks is replaced; the words around are written by people. Of several results the last that
+has a part counts for it. Where they have all that docs/scale.md is computed from, that page is made, too.
 """
 
 import json
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -18,30 +17,35 @@ from integration.bench import (
     attack,
     compression,
     cores,
+    estimate_page,
     fanout,
     idle,
     latency,
     outage,
     path,
     rebalance,
+    resting,
+    scale,
     slow,
     storm,
     window,
 )
 from integration.bench.contenders import ALL, EDGE
 from integration.bench.figures import Figure, shown
+from integration.bench.marks import fill, markdown
 from integration.bench.plots import Line, Mark, bars, lines
 
 _DOCS: Final = Path(__file__).parents[2] / "docs"
 _PAGE: Final = _DOCS / "performance.md"
 _PLOTS: Final = _DOCS / "performance"
-_BLOCK: Final = re.compile(r"(<!-- figures: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_UNMEASURED: Final = "*Not measured in these runs.*"
 _GIB: Final = 1024**3
 _MS: Final = 1000
 
 _PLAIN: Final = [
-    each.PART for each in (attack, compression, cores, idle, latency, outage, path, rebalance, slow, storm, window)
+    each.PART
+    for each in (
+        attack, compression, cores, idle, latency, outage, path, rebalance, resting, scale, slow, storm, window,
+    )
 ]  # fmt: skip
 """Whose tables list the figures as they are."""
 
@@ -83,26 +87,20 @@ def page(text: str, runs: Sequence[Run]) -> str:
         "files": _files(figures),
         **{part: _plain(figures, part) for part in _PLAIN},
     }
-    return _BLOCK.sub(lambda found: f"{found[1]}\n{blocks[found[2]] or _UNMEASURED}\n\n{found[3]}", text)
-
-
-def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Lay out a table; nothing at all when it has no rows."""
-    body = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *body]) if body else ""
+    return fill(text, blocks)
 
 
 def _plain(figures: Sequence[Figure], part: str) -> str:
     """List all figures of a part, but for those that have a table of their own."""
     own = [figure for figure in figures if figure.part == part and not {"layer", "file"} & figure.at.keys()]
-    return _markdown(
+    return markdown(
         ("figure", "median", "unit", "range", "goal", ""),
         [(each.name, shown(each.median), each.unit, each.range, each.verdict, each.note) for each in own],
     )
 
 
 def _goals(figures: Sequence[Figure]) -> str:
-    return _markdown(
+    return markdown(
         ("part", "figure", "median", "unit", "goal"),
         [(each.part, each.name, shown(each.median), each.unit, each.verdict) for each in figures if each.goal],
     )
@@ -141,7 +139,7 @@ def _fanout(figures: Sequence[Figure]) -> str:
             for name in names
             if name != EDGE
         ]
-        tables.append(_markdown(head, [*rows, *over]))
+        tables.append(markdown(head, [*rows, *over]))
     return "\n\n".join(tables)
 
 
@@ -150,7 +148,7 @@ def _layers(figures: Sequence[Figure]) -> str:
     layers = [each for each in figures if each.part == idle.PART and "layer" in each.at]
     totals = [0.0, *(each.median for each in layers)]
     added = [after - before for before, after in pairwise(totals)]
-    return _markdown(
+    return markdown(
         ("what a connection consists of", "KiB", "with all before it"),
         [(str(each.at["what"]), shown(own), shown(each.median)) for each, own in zip(layers, added, strict=True)],
     )
@@ -158,7 +156,7 @@ def _layers(figures: Sequence[Figure]) -> str:
 
 def _files(figures: Sequence[Figure]) -> str:
     files = [each for each in figures if each.part == idle.PART and "file" in each.at]
-    return _markdown(("allocated by lines of", "KiB"), [(f"`{each.at['file']}`", shown(each.median)) for each in files])
+    return markdown(("allocated by lines of", "KiB"), [(f"`{each.at['file']}`", shown(each.median)) for each in files])
 
 
 def _fanout_lines(figures: Sequence[Figure]) -> str | None:
@@ -217,6 +215,13 @@ def main(files: Sequence[str]) -> int:
         (_PLOTS / f"{name}.svg").write_text(svg, "utf-8")
     _PAGE.write_text(page(_PAGE.read_text("utf-8"), runs), "utf-8")
     print(f"page: wrote {_PAGE} and its plots")
+    constants = estimate_page.constants_of(runs[-1]["at"], latest(runs))
+    if constants is None:
+        print("page: docs/scale.md stays as it is: these results lack some of what it is computed from")
+    else:
+        estimate_page.keep(constants)
+        estimate_page.write(constants)
+        print(f"page: wrote {estimate_page.PAGE}")
     return 0
 
 

@@ -24,13 +24,14 @@ _SIZES: Final = ((1e6, "M"), (1e3, "k"))
 _STYLE: Final = "text{{font:13px system-ui,sans-serif;fill:{ink}}}.title{{font-size:16px;font-weight:600}}\
 .page{{fill:{page}}}.grid{{stroke:{grid}}}.goal{{stroke:{ink};stroke-width:1.5;stroke-dasharray:6 4}}\
 path{{fill:none;stroke-width:2.2;stroke-linejoin:round}}{colours}"
-_LIGHT: Final = ("#0a5cc2", "#b54708", "#047857", "#8a35b0", "#b4235c", "#4b5563", "#7a828e")
-_DARK: Final = ("#6cb6ff", "#f0a35e", "#4fd1a5", "#d4a6ff", "#ff94bb", "#c3cad3", "#9aa3ae")
+_LIGHT: Final = ("#0a5cc2", "#b54708", "#047857", "#8a35b0", "#b4235c", "#4b5563", "#7a828e", "#8a6100", "#00707a")
+_DARK: Final = ("#6cb6ff", "#f0a35e", "#4fd1a5", "#d4a6ff", "#ff94bb", "#c3cad3", "#9aa3ae", "#e3c54a", "#5fd3dc")
 _MARKS: Final = (
     "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z", "M-4-4h8v8h-8z", "M0-5L5 4H-5z", "M0-5.5L5.5 0L0 5.5L-5.5 0z", "M0 5L5-4H-5z",
     "M-5-1.5h3.5v-3.5h3v3.5h3.5v3h-3.5v3.5h-3v-3.5h-3.5z", "M-5-2h10v4h-10z",
+    "M-5-5h10L-5 5h10z", "M-5 5L0-5L5 5L0 1.5z",
 )  # fmt: skip
-"""A disc, a square, a triangle, a diamond, a triangle upside down, a cross, a dash."""
+"""A disc, a square, a triangle, a diamond, a triangle upside down, a cross, a dash, an hourglass, an arrow."""
 
 
 class Line(NamedTuple):
@@ -48,7 +49,7 @@ class Mark(NamedTuple):
 
 
 def lines(title: str, *, x: str, y: str, data: Sequence[Line], log: bool = False, goal: Mark | None = None) -> str:
-    """Draw at most seven lines; ``x`` and ``y`` are the axes' titles, with units. Without ``log`` they begin at 0."""
+    """Draw at most nine lines; ``x`` and ``y`` are the axes' titles, with units. Without ``log`` they begin at 0."""
     marks = [goal] if goal else []
     xs = sorted({at for line in data for at, _ in line.points})
     ys = [value for line in data for _, value in line.points] + [mark.value for mark in marks]

@@ -15,8 +15,8 @@ import structlog
 
 from edge.app import run
 from edge.settings import load
-from edge.telemetry import Turns, configure_logging
-from edge.turns import loop
+from edge.telemetry import TurnTimes, configure_logging
+from edge.turns import new_event_loop
 
 
 def _tell() -> None:
@@ -35,7 +35,7 @@ class _Nothing:
     dropped = 0
 
 
-async def _main(turns: Turns) -> None:
+async def _main(turns: TurnTimes) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _tell)
     await run(load(), turns, _Nothing())
 
@@ -43,6 +43,6 @@ async def _main(turns: Turns) -> None:
 if __name__ == "__main__":
     configure_logging("info", "json")
     tracemalloc.start()
-    turns = Turns()
-    with asyncio.Runner(loop_factory=partial(loop, turns.note)) as runner:
+    turns = TurnTimes()
+    with asyncio.Runner(loop_factory=partial(new_event_loop, turns.note)) as runner:
         runner.run(_main(turns))

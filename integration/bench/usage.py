@@ -1,6 +1,7 @@
 """What a process uses, as the kernel counts it."""
 
 import asyncio
+import resource
 import time
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -46,6 +47,17 @@ def cpu_seconds(process: psutil.Process) -> float:
 def resident_bytes(process: psutil.Process) -> int:
     """Return its resident memory."""
     return int(process.memory_info().rss)
+
+
+def kernel_bytes() -> int:
+    """Return what the kernel itself holds: its objects, sockets among them, and what sockets have buffered.
+
+    From /proc/meminfo, in KiB, and /proc/net/sockstat, in pages (proc(5)).
+    """
+    fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text("ascii").splitlines())
+    sockets = Path("/proc/net/sockstat").read_text("ascii").partition("\nTCP:")[2].splitlines()[0].split()
+    pages = int(sockets[sockets.index("mem") + 1])
+    return int(fields["Slab"].split()[0]) * 1024 + pages * resource.getpagesize()
 
 
 def unsent_bytes(port: int) -> int:

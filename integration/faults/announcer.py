@@ -15,6 +15,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, DeliveryMode
 from integration.faults.logs import POISON
 from integration.faults.observations import Announced, Fate
 
+_TOLD_SECONDS: Final = 0.5
 _TICK_SECONDS: Final = 0.1
 POSTS_A_TICK: Final = 3
 """30 posts/s: some 60 a window, of which any that is missing shows; the processes have two cores to share."""
@@ -107,8 +108,10 @@ class Announcer:
         if delete:
             state = (await channel.declare_queue(self._queue, passive=True)).declaration_result
             before = state.consumer_count or 0
-            # At once, on one channel: the bridge would declare a missing queue as one that is not durable.
+            # Soon, since the bridge would declare a missing queue as one that is not durable, but not at once:
+            # RabbitMQ 3.10 then does not always tell the consumers of a quorum queue, who notice after half a minute.
             await channel.queue_delete(self._queue)
+            await asyncio.sleep(_TOLD_SECONDS)
         arguments = {**self._arguments, **(more or {})}
         queue = await channel.declare_queue(self._queue, durable=True, arguments=arguments)
         return before, queue.declaration_result.consumer_count or 0

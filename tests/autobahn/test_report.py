@@ -1,6 +1,8 @@
 """The suite's report is judged: what is not expected is said, in both directions."""
 
-from integration.autobahn.report import EXPECTED, Behavior, Report
+from pathlib import Path
+
+from integration.autobahn.report import DECLINED, EXPECTED, Behavior, Report
 
 GOOD = {"1.1.1": Behavior("OK"), "1.1.2": Behavior("OK", "INFORMATIONAL"), "7.1.6": Behavior("INFORMATIONAL")}
 
@@ -24,6 +26,21 @@ def test_what_is_fine_or_expected_is_no_complaint() -> None:
 def test_an_offer_that_is_declined_is_no_complaint() -> None:
     """Of what is compressed, the cases whose offer the edge does not accept are not run."""
     assert Report({"12.1.1": Behavior("OK"), "13.3.1": Behavior("UNIMPLEMENTED")}).complaints([12, 13]) == []
+
+
+def test_no_other_offer_may_be_declined_and_no_declined_one_accepted() -> None:
+    """An edge that declined all compression would fail no case of it."""
+    report = Report({"12.1.1": Behavior("UNIMPLEMENTED"), "13.3.1": Behavior("OK")})
+    assert report.complaints([12, 13]) == [
+        "case 12.1.1: UNIMPLEMENTED, closing OK",
+        "case 13.3.1: an offer of server_max_window_bits=9 is declined by design, and was not",
+    ]
+
+
+def test_the_protocol_page_names_the_sections_that_are_declined() -> None:
+    page = Path(__file__).parents[2] / "docs/protocol.md"
+    text = page.read_text("utf-8")
+    assert [section for section in DECLINED if section not in text] == []
 
 
 def test_each_way_to_be_otherwise_is_a_complaint() -> None:

@@ -16,6 +16,8 @@ import pytest
 from edge.access.limits import SPARE
 
 ROOT = Path(__file__).parents[2]
+FILES = 250
+"""How many files an edge may open in a test that takes all of them."""
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if name in {"PATH", "PYTHONPATH", "VIRTUAL_ENV"}},
     # Nobody listens there: the edge starts, and waits for Kafka.
@@ -43,6 +45,7 @@ def test_ends_well_when_told_to_stop(number: signal.Signals) -> None:
     with start(ENVIRONMENT) as process:
         try:
             assert process.stdout is not None
+            assert json.loads(process.stdout.readline())["event"] == "process.started"
             while "edge.listening" not in process.stdout.readline():
                 pass
             process.send_signal(number)
@@ -59,7 +62,7 @@ def test_says_what_is_wrong_and_does_not_start() -> None:
         output, errors = process.communicate(timeout=10)
     assert (process.returncode, output) == (1, "")
     first, second = errors.splitlines()
-    assert first == "KAFKA_URL is missing; .env.example says what it is."
+    assert first == "KAFKA_URL is missing; python -m edge --settings says what it is."
     assert second.startswith("EDGE_PORT is wrong: ")
 
 
@@ -76,15 +79,66 @@ def test_reads_a_file_in_its_working_directory_and_logs_as_it_is_told(tmp_path: 
     assert "KAFKA_BROKERS is set and not read; the setting's name is KAFKA_URL." in first
 
 
-def test_says_that_its_port_is_taken() -> None:
-    """One sentence that names the variable, exit code 1."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+@pytest.mark.parametrize("name", ["EDGE", "ADMIN"])
+def test_says_that_its_port_is_taken(name: str) -> None:
+    """One sentence that names the variable, exit code 1; edges that share the clients' port do not share the other."""
+    shares = name == "ADMIN"
+    with socket.create_server(("127.0.0.1", 0), reuse_port=shares) as taken:
         port = taken.getsockname()[1]
-        with start({**ENVIRONMENT, "EDGE_PORT": str(port)}) as process:
+        with start({**ENVIRONMENT, f"{name}_PORT": str(port), "REUSE_PORT": str(shares)}) as process:
             _, errors = process.communicate(timeout=10)
     assert process.returncode == 1
-    assert errors.startswith(f"The edge cannot listen on EDGE_HOST 127.0.0.1, EDGE_PORT {port}: ")
+    assert errors.startswith(f"The edge cannot listen on {name}_HOST 127.0.0.1, {name}_PORT {port}: ")
     assert len(errors.splitlines()) == 1
+
+
+def test_says_that_two_ports_must_be_two() -> None:
+    """One sentence, exit code 1, before anything listens."""
+    with start({**ENVIRONMENT, "EDGE_PORT": "8080", "ADMIN_PORT": "8080"}) as process:
+        output, errors = process.communicate(timeout=10)
+    assert (process.returncode, output) == (1, "")
+    assert errors == "ADMIN_PORT must be another port than EDGE_PORT: clients are served there.\n"
+
+
+def free_port() -> int:
+    """Choose a port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as chosen:
+        port: int = chosen.getsockname()[1]
+        return port
+
+
+def test_operators_are_answered_at_their_own_port_when_all_is_full() -> None:
+    """The clients' port has nothing for them, and not one connection is left there; its files are not theirs."""
+    admin_port = free_port()
+    command = ["sh", "-c", f'ulimit -n {2 * FILES}; exec "$@"', "sh", sys.executable, "-m", "edge"]
+    environment = {**ENVIRONMENT, "ADMIN_PORT": str(admin_port), "ADMIN_HOST": "127.0.0.2"}
+    with (
+        subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process,
+        ExitStack() as opened,
+    ):
+        try:
+            assert process.stdout is not None
+            listening = [json.loads(process.stdout.readline()) for _ in range(2)]
+            assert [line["event"] for line in listening] == ["admin.listening", "edge.listening"]
+            assert (listening[0]["host"], listening[0]["port"]) == ("127.0.0.2", admin_port)
+            port = listening[1]["port"]
+            assert [get(port, path)[0] for path in ("/livez", "/readyz", "/metrics", "/")] == [404, 404, 404, 200]
+            for _ in range(3 * FILES):
+                opened.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+            with pytest.raises((OSError, http.client.HTTPException)):
+                get(port, "/")
+            assert get(admin_port, "/livez", "127.0.0.2") == (200, "The event loop answers.\n")
+            assert get(admin_port, "/readyz", "127.0.0.2")[0] == 503
+            _, metrics = get(admin_port, "/metrics", "127.0.0.2")
+            process.send_signal(signal.SIGTERM)
+            output, errors = process.communicate(timeout=10)
+        finally:
+            process.kill()
+    assert f"postcast_edge_sockets_limit {float(2 * FILES - 128 - SPARE - 64 - SPARE)}" in metrics.splitlines()
+    assert "edge.short" not in output
+    assert (process.returncode, errors) == (0, "")
 
 
 def test_a_log_that_nobody_reads_stops_nothing() -> None:
@@ -111,9 +165,6 @@ def test_a_log_that_nobody_reads_stops_nothing() -> None:
                 assert process.wait(10) == 0
             finally:
                 process.kill()
-
-
-FILES = 250
 
 
 def test_it_takes_as_many_connections_as_it_has_files_for() -> None:
@@ -144,9 +195,9 @@ def test_it_takes_as_many_connections_as_it_has_files_for() -> None:
     assert (process.returncode, errors) == (0, "")
 
 
-def get(port: int, path: str) -> tuple[int, str]:
+def get(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
     """Ask for a page."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection(host, port, timeout=5)
     with closing(connection):
         connection.request("GET", path)
         answer = connection.getresponse()

@@ -5,6 +5,7 @@ import gc
 import json
 import socket
 import struct
+import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -18,9 +19,11 @@ from edge.access.entrance import Entrance
 from edge.access.http import Http
 from edge.clients import websocket
 from edge.clients.websocket import WebSocket
-from edge.fanout.session import SHUTDOWN, Session
+from edge.fanout.deadlines import Patience
+from edge.fanout.ending import End
+from edge.fanout.session import Session
 from edge.feed.position import before
-from edge.page import live_page
+from edge.page import File, live_page
 from edge.wire.websocket import Reader
 from streams.contract import Offset
 from tests.edge.kit.edge import MAX_MESSAGE_BYTES, Edge, posts, serving
@@ -244,7 +247,7 @@ async def test_a_message_that_is_too_large_ends_the_session() -> None:
             await client.recv()
         assert client.close_code == 1009
         await edge.hub.deserted.wait()
-        assert edge.hub.closes == {("server", "1009"): 1}
+        assert edge.closes == {("server", "1009"): 1}
 
 
 async def test_a_broken_frame_ends_the_session() -> None:
@@ -266,7 +269,7 @@ async def test_shutdown_says_goodbye_to_all() -> None:
         await other.wait_closed()
         assert (one.close_code, other.close_code) == (1001, 1001)
         await draining
-        assert edge.hub.closes == {("server", "1001"): 2}
+        assert edge.closes == {("server", "1001"): 2}
 
 
 async def test_a_drain_is_spread_and_whoever_is_still_there_gets_posts() -> None:
@@ -274,7 +277,7 @@ async def test_a_drain_is_spread_and_whoever_is_still_there_gets_posts() -> None
     async with serving() as edge, AsyncExitStack() as connected:
         clients = [await connected.enter_async_context(edge.connect()) for _ in range(100)]
         draining = asyncio.create_task(edge.server.drain(5))
-        while edge.hub.closes.total() < 10:
+        while edge.closes.total() < 10:
             await asyncio.sleep(0.001)
         edge.feed.publish(1)
         await draining
@@ -290,6 +293,29 @@ async def test_a_drain_ends_in_its_time() -> None:
         assert len(edge.hub) == 1
         await client.wait_closed()
         assert client.close_code == 1001
+
+
+async def test_all_that_are_left_when_there_is_no_time_are_told() -> None:
+    """And cut at once: the process ends."""
+    async with serving() as edge, edge.connect() as client:
+        await edge.server.drain(0)
+        edge.hub.cut_some()
+        await client.wait_closed()
+        assert client.close_code == 1001
+        assert (len(edge.hub), edge.closes) == (0, {("server", "1001"): 1})
+
+
+async def test_a_connection_of_an_age_is_told_to_come_again() -> None:
+    """1001 to plain clients and to those with cursors, each at its own time."""
+    async with serving(patience=Patience(ping=20, dead=60, stalled=600, age=0.2)) as edge, edge.connect() as one:
+        begun = edge.loop.time()
+        await one.wait_closed()
+        assert edge.loop.time() - begun >= 0.15
+        async with edge.connect("?history=0") as other:
+            assert await other.recv()
+            await other.wait_closed()
+            assert (one.close_code, other.close_code) == (1001, 1001)
+        assert edge.closes == {("server", "1001"): 2}
 
 
 async def test_nobody_is_let_in_during_the_shutdown() -> None:
@@ -346,34 +372,13 @@ async def test_what_an_ended_client_consisted_of_is_freed_without_the_collector(
                     case "client breaks a limit":
                         await edge.loop.sock_sendall(plain, b"\x89\x80\0\0\0\0" * 1000)
                     case "server closes":
-                        edge.hub.end(SHUTDOWN)
+                        edge.hub.end_all(End.SHUTDOWN, 0)
                         await edge.loop.sock_sendall(plain, b"\x88\x82\0\0\0\0\x03\xe9")
                 # Until then; the test's timeout is the limit.
                 while _kept() > earlier:
                     await asyncio.sleep(0)
     finally:
         gc.enable()
-
-
-async def test_health_and_metrics() -> None:
-    """Ready when the feed is followed to its end; what was sent is counted."""
-    async with serving() as edge, edge.connect() as client:
-        edge.feed.publish(1, 2)
-        await posts(client, 2)
-        assert (await edge.get("/livez"))[0] == 200
-        assert (await edge.get("/readyz"))[:2] == (200, "The feed is followed to its end.\n")
-        status, text, headers = await edge.get("/metrics")
-        assert (status, headers["Content-Type"].split(";")[0]) == (200, "text/plain")
-        assert {
-            "postcast_edge_connections 1.0",
-            "postcast_edge_posts_sent_total 2.0",
-            "postcast_edge_lagging 0.0",
-            "postcast_edge_takeovers_total 1.0",
-            "postcast_edge_join_seconds_count 1.0",
-            'postcast_edge_http_answers_total{status="101"} 1.0',
-            # This one is counted when its head is written.
-            'postcast_edge_http_answers_total{status="200"} 2.0',
-        } <= set(text.splitlines())
 
 
 async def test_answers_are_counted_by_status() -> None:
@@ -400,13 +405,43 @@ async def test_answers_are_counted_by_status() -> None:
         assert (edge.gate.takeovers, edge.gate.join_seconds.buckets[-1]) == (1, ("+Inf", 1.0))
 
 
-async def test_a_browser_gets_the_page() -> None:
-    """With a policy that lets nothing run but the page itself; any other method or path is refused."""
+@pytest.mark.parametrize(("path", "file"), live_page().items(), ids=live_page())
+async def test_a_browser_gets_the_page(path: str, file: File) -> None:
+    """File by file, with a policy that lets nothing run but the page itself."""
     async with serving() as edge:
-        status, text, headers = await edge.get("/")
-        assert (status, text) == (200, live_page().body.decode())
+        status, text, headers = await edge.get(path)
+        assert (status, text, headers["Content-Type"]) == (200, file.body.decode(), f"{file.media_type}; charset=utf-8")
         assert headers["Content-Security-Policy"].startswith("default-src 'none'")
-        assert (await edge.get("/nothing"))[0] == 404
+        assert headers["Cache-Control"] == "no-cache"
+
+
+async def test_a_browser_that_has_the_page_is_not_sent_it_again() -> None:
+    async with serving() as edge:
+        etag = (await edge.get("/"))[2]["ETag"]
+        for known, status in ((f'"else", {etag}', 304), ('"else"', 200), ("*", 304)):
+            answer, text, headers = await edge.get("/", {"If-None-Match": known})
+            assert (answer, headers["ETag"], bool(text)) == (status, etag, status == 200)
+        assert edge.gate.answers.counts == {"200": 2, "304": 2}
+
+
+async def test_the_page_is_told_about_the_edge() -> None:
+    async with serving() as edge, edge.connect():
+        status, text, headers = await edge.get("/status.json")
+        told = json.loads(text)
+        assert (status, headers["Content-Type"], headers["Cache-Control"]) == (
+            200,
+            "application/json",
+            "max-age=1",
+        )
+        assert abs(told.pop("time") - 1000 * time.time()) < 5000
+        assert told == {
+            "version": "0", "viewers": 1, "posts_per_second": 0.0, "window_seconds": 5.0, "compose_url": None
+        }  # fmt: skip
+
+
+async def test_there_is_nothing_beside_the_page() -> None:
+    async with serving() as edge:
+        assert [(await edge.get(path))[0] for path in ("/nothing", "/page/", "/page/page.html")] == [404, 404, 404]
 
 
 async def test_a_client_that_is_gone_before_its_101_leaves_nothing() -> None:

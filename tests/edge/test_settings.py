@@ -35,8 +35,12 @@ def test_all_but_kafka_has_a_default() -> None:
         "log_format": "auto",
         "edge_host": "0.0.0.0",
         "edge_port": 8080,
+        "admin_port": 0,
+        "admin_host": "",
         "reuse_port": False,
         "feed_topic": "posts.feed",
+        "window_seconds": 5,
+        "compose_url": "",
         "dedup_records": 1000,
         "history_records": 1000,
         "log_bytes": 64 * 1024 * 1024,
@@ -45,6 +49,7 @@ def test_all_but_kafka_has_a_default() -> None:
         "ping_seconds": 20,
         "dead_seconds": 60,
         "stalled_seconds": 600,
+        "max_age_seconds": 0,
         "join_seconds": 5,
         "unready_seconds": 10,
         "drain_seconds": 10,
@@ -78,7 +83,7 @@ def test_several_brokers(environment: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "sentence"),
     [
-        ("KAFKA_URL", "", "KAFKA_URL is missing; .env.example says what it is."),
+        ("KAFKA_URL", "", "KAFKA_URL is missing; python -m edge --settings says what it is."),
         *(
             (
                 "KAFKA_URL",
@@ -89,8 +94,17 @@ def test_several_brokers(environment: pytest.MonkeyPatch) -> None:
         ),
         ("KAFKA_URL", "kafka://u:secret@a:1", "KAFKA_URL is wrong: must be kafka://host:port alone: a user and a "),
         ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL", "KAFKA_SECURITY_PROTOCOL=SASL_SSL needs KAFKA_SASL_MECHANISM, "),
+        ("WINDOW_SECONDS", "0", "WINDOW_SECONDS is wrong: input should be greater than or equal to 0.1."),
+        ("COMPOSE_URL", "posts", "COMPOSE_URL is wrong: must be a URL such as https://posts.example.org/new."),
+        (
+            "COMPOSE_URL",
+            "http://a; script-src *",
+            "COMPOSE_URL is wrong: must be a URL such as https://posts.example.org/new.",
+        ),
         ("EDGE_PORT", "http", "EDGE_PORT is wrong: input should be a valid integer"),
         ("EDGE_PORT", "65536", "EDGE_PORT is wrong: input should be less than or equal to 65535."),
+        ("ADMIN_PORT", "8080", "ADMIN_PORT must be another port than EDGE_PORT: clients are served there."),
+        ("ADMIN_PORT", "65536", "ADMIN_PORT is wrong: input should be less than or equal to 65535."),
         ("LOG_BYTES", "1", "LOG_BYTES is wrong: input should be greater than or equal to 1048576."),
         ("FEED_TOPIC", "a b", "FEED_TOPIC is wrong: must be 1 to 249 letters, digits, dots, underscores or dashes"),
         ("TRUSTED_PROXIES", "secret.example", "TRUSTED_PROXIES is wrong: must be networks such as 10.0.0.0/8, "),

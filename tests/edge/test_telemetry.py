@@ -11,9 +11,9 @@ import structlog
 from prometheus_client import generate_latest
 
 import streams
-from edge.access.limits import Standing
+from edge.access.limits import Admission
 from edge.feed.position import Position, Reason
-from edge.telemetry import Metrics, Turns, configure_logging
+from edge.telemetry import Metrics, TurnTimes, configure_logging
 from edge.wire.websocket_encodings import CURSOR
 from tests.edge.kit.lines import Turns as Loop
 from tests.edge.kit.lines import hub_of
@@ -45,22 +45,26 @@ def durations(name: str) -> list[str]:
 
 def test_every_part_is_measured() -> None:
     """The names are what dashboards and alerts are made with."""
-    log, turns = log_of(record(1, 2)), Turns()
+    log, turns = log_of(record(1, 2)), TurnTimes()
     hub = hub_of(log, Loop(), 1)
-    hub.closes["server", "1001"] += 3
     hub.delays.seconds.note(0.1)
     log.read(Position(0), CURSOR, 1)
     through = gate(total=500)
     through.breaches["pings"] += 2
-    through.census.turned_away[Standing.FULL] += 4
+    through.census.turned_away[Admission.FULL] += 4
     through.census.arrive("a")
     for status in (101, 503, 101):
         through.answers.note(status)
     through.takeovers = 2
     through.join_seconds.note(0.1)
-    metrics = Metrics(log, hub, Reading(), through, turns, output=Reading())
+    admin = gate(total=10)
+    admin.census.turned_away[Admission.CROWDED] += 5
+    metrics = Metrics(
+        log, hub, Reading(), through, turns, admin=admin, closes={("server", "1001"): 3}, output=Reading()
+    )
     turns.note(0.0005, 0.00025)
     turns.note(0.25, 0.02)
+    kinds = ("head", "newcomers", "laggards", "closings")
     lines = generate_latest(metrics.registry()).decode().splitlines()
     assert {"process_resident_memory_bytes", "process_open_fds", "process_cpu_seconds_total"} <= {
         line.split()[0] for line in lines
@@ -71,11 +75,14 @@ def test_every_part_is_measured() -> None:
         "postcast_edge_posts_sent_total 0.0",
         "postcast_edge_bytes_sent_total 0.0",
         *durations("postcast_edge_fanout_seconds"),
+        *(f'postcast_edge_agenda_clients{{kind="{kind}"}} 0.0' for kind in kinds),
+        *(f'postcast_edge_agenda_oldest_seconds{{kind="{kind}"}} 0.0' for kind in kinds),
         'postcast_edge_closes_total{by="server",code="1001"} 3.0',
         "postcast_edge_sockets 1.0",
         "postcast_edge_sockets_limit 500.0",
         'postcast_edge_limited_total{limit="connections"} 4.0',
         'postcast_edge_limited_total{limit="pings"} 2.0',
+        'postcast_edge_admin_limited_total{limit="address"} 5.0',
         'postcast_edge_http_answers_total{status="101"} 2.0',
         'postcast_edge_http_answers_total{status="503"} 1.0',
         "postcast_edge_takeovers_total 2.0",

@@ -132,7 +132,7 @@ def test_all_sentences_come_at_once_what_is_missing_first(environment: pytest.Mo
     environment.setenv("LOG_LEVEL", "loud")
     assert sentences() == [
         "AMQP_URL is missing; RABBITMQ_URL is set, and is not read.",
-        "KAFKA_URL is missing; .env.example says what it is.",
+        "KAFKA_URL is missing; python -m edge --settings says what it is.",
         "LOG_LEVEL is wrong: input should be '', 'debug', 'info', 'warning', 'error' or 'critical'.",
         "NUMBER is wrong: input should be greater than or equal to 1.",
     ]

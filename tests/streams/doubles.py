@@ -201,12 +201,13 @@ class MemoryRabbitMQ:
     """A queue in memory: what is not acknowledged when its subscription ends is delivered again.
 
     ``failures`` come first, one per attempt to subscribe. ``withheld``: nothing is delivered, as to a consumer that
-    RabbitMQ has forgotten. ``others`` are consumers beside ours.
+    RabbitMQ has forgotten. ``others`` are consumers beside ours. ``swallows``: what is published counts as delivered
+    and is not, until the consumer has a new channel.
     """
 
     def __init__(self, prefetch: int = 500, failures: Iterable[Exception] = ()) -> None:
         self.failures = deque(failures)
-        self.withheld = False
+        self.withheld = self.swallows = False
         self.others = 0
         self.subscriptions = 0
         self.renewals = 0
@@ -216,6 +217,7 @@ class MemoryRabbitMQ:
         self._ready: deque[bytes] = deque()
         self._unacknowledged: dict[int, bytes] = {}
         self._tags = 0
+        self._swallowed: list[bytes] = []
         self._deliver: Deliver | None = None
         self._subscription: MemorySubscription | None = None
 
@@ -242,6 +244,9 @@ class MemoryRabbitMQ:
 
     def pump(self) -> None:
         """Deliver what may be delivered."""
+        if self.swallows:
+            self._swallowed += self._ready
+            self._ready.clear()
         while self._deliver and self._ready and not self.withheld and len(self._unacknowledged) < self._prefetch:
             self._tags += 1
             self._unacknowledged[self._tags] = self._ready.popleft()
@@ -254,7 +259,7 @@ class MemoryRabbitMQ:
             raise self.failures.popleft()
         self.subscriptions += 1
         self._tags = 0
-        self._subscription = MemorySubscription(self)
+        self._subscription = MemorySubscription(self, deliver)
         self._deliver = deliver
         self.pump()
         try:
@@ -264,6 +269,15 @@ class MemoryRabbitMQ:
 
     def cancel(self) -> None:
         self._deliver = None
+
+    def renew(self, deliver: Deliver) -> None:
+        assert not self._unacknowledged, "what is open would be delivered again"
+        self.renewals += 1
+        self.swallows, self._tags = False, 0
+        self._ready.extendleft(reversed(self._swallowed))
+        self._swallowed.clear()
+        self._deliver = deliver
+        self.pump()
 
     def acknowledge(self, acknowledgement: Acknowledgement) -> None:
         tag, multiple = acknowledgement
@@ -283,9 +297,10 @@ class MemoryRabbitMQ:
 class MemorySubscription:
     """A consumer of :class:`MemoryRabbitMQ`."""
 
-    def __init__(self, rabbitmq: MemoryRabbitMQ) -> None:
+    def __init__(self, rabbitmq: MemoryRabbitMQ, deliver: Deliver) -> None:
         self.ended: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
         self._rabbitmq = rabbitmq
+        self._deliver = deliver
 
     async def acknowledge(self, acknowledgement: Acknowledgement) -> None:
         await self._rabbitmq.acknowledgements.passed()
@@ -300,7 +315,7 @@ class MemorySubscription:
     async def renew(self) -> None:
         await self._rabbitmq.answers.passed()
         self._raise_if_lost()
-        self._rabbitmq.renewals += 1
+        self._rabbitmq.renew(self._deliver)
 
     async def cancel(self) -> None:
         await self._rabbitmq.answers.passed()

@@ -1,8 +1,9 @@
 """``AMQP_URL`` names one host or several; what aio-pika would stumble over is a sentence."""
 
 import pytest
+from yarl import URL
 
-from streams.amqp_urls import amqp_urls
+from streams.amqp_urls import amqp_urls, completed
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,20 @@ def test_what_is_wrong_is_a_sentence_without_the_password(text: str, sentence: s
         amqp_urls(text)
     assert str(raised.value).startswith(sentence)
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("amqp://u:p@h/v", "amqp://u:p@h:5672/v?name=postcast+on+host&heartbeat=10"),
+        ("amqps://u:p@h/", "amqps://u:p@h:5671/?name=postcast+on+host&heartbeat=10"),
+        ("amqp://h:5673/?heartbeat=30", "amqp://h:5673/?heartbeat=30&name=postcast+on+host"),
+        ("amqp://h/?name=mine&heartbeat=0", "amqp://h:5672/?name=mine&heartbeat=0"),
+        (
+            "amqps://u:p%2Fx@[::1]/%2Fv?cafile=/ca.pem",
+            "amqps://u:p%2Fx@[::1]:5671/%2Fv?cafile=/ca.pem&name=postcast+on+host&heartbeat=10",
+        ),
+    ],
+)
+def test_what_a_url_says_itself_wins(given: str, used: str) -> None:
+    assert str(completed(URL(given), "postcast on host")) == used

@@ -225,18 +225,41 @@ async def test_a_rabbitmq_that_does_not_answer_is_waited_for_from_the_fifth_seco
         assert bench.progress.waiting == []
 
 
-@pytest.mark.parametrize("others", [0, 1])
-async def test_a_consumer_that_rabbitmq_has_forgotten_is_made_anew(others: int) -> None:
-    """Whether the queue holds messages, or has none and no consumer either."""
+async def test_a_consumer_that_hears_nothing_although_it_is_the_only_one_is_made_anew() -> None:
     bench = Bench()
     async with bench.running():
         bench.rabbitmq.withheld = True
-        bench.rabbitmq.others = others
-        bench.rabbitmq.publish(*[b"11"] * others)
+        bench.rabbitmq.others = 1
+        bench.rabbitmq.publish(b"11")
         await bench.time.advance(DEPTH_SECONDS)
-        assert bench.progress.waiting[0].why == f"nothing arrives although the queue holds {others} messages"
+        assert bench.progress.waiting[0].why == "nothing arrives although the queue holds 1 messages"
         await bench.time.advance(PAUSES[0])
         assert bench.rabbitmq.subscriptions == 2
+
+
+@pytest.mark.parametrize("heard", [0, 1])
+async def test_a_consumer_that_rabbitmq_has_forgotten_is_made_anew_within_ten_seconds(heard: int) -> None:
+    """Also when it was heard of since the queue was asked before."""
+    bench = Bench()
+    async with bench.running():
+        await bench.time.advance(1)
+        bench.rabbitmq.publish(*[b"11"] * heard)
+        await turns()
+        bench.rabbitmq.withheld = True
+        await bench.time.advance(DEPTH_SECONDS - 1)
+        assert bench.progress.waiting[0].why == "RabbitMQ has no consumer of the queue any more"
+        await bench.time.advance(PAUSES[0])
+        assert bench.rabbitmq.subscriptions == 2
+
+
+async def test_a_consumer_that_is_counted_late_is_left_alone() -> None:
+    bench = Bench()
+    bench.rabbitmq.withheld = True
+    async with bench.running():
+        await bench.time.advance(1)
+        bench.rabbitmq.withheld = False
+        await bench.time.advance(2 * DEPTH_SECONDS)
+        assert bench.rabbitmq.subscriptions == 1
 
 
 async def test_a_consumer_beside_others_that_hears_nothing_is_registered_anew_and_stays_connected() -> None:
@@ -248,6 +271,23 @@ async def test_a_consumer_beside_others_that_hears_nothing_is_registered_anew_an
         bench.rabbitmq.publish(b"11")
         await bench.time.advance(2 * DEPTH_SECONDS)
         assert (bench.rabbitmq.renewals, bench.rabbitmq.subscriptions) == (2, 1)
+        assert bench.progress.waiting == []
+
+
+async def test_a_consumer_that_hears_nothing_for_half_a_minute_gets_a_new_channel_and_what_was_held_for_it() -> None:
+    """The queue seems to be empty, and to have a consumer."""
+    bench = Bench()
+    async with bench.running():
+        bench.rabbitmq.publish(b"11")
+        await bench.time.advance(DEPTH_SECONDS)
+        bench.rabbitmq.swallows = True
+        bench.rabbitmq.publish(b"12", b"13")
+        await bench.time.advance(2 * DEPTH_SECONDS)
+        assert (bench.announced, bench.rabbitmq.renewals) == ([11], 0)
+        await bench.time.advance(DEPTH_SECONDS)
+        await bench.time.advance(1)
+        assert (bench.announced, bench.rabbitmq.renewals, bench.rabbitmq.subscriptions) == ([11, 12, 13], 1, 1)
+        assert bench.rabbitmq.acknowledged == [b"11", b"12", b"13"]
         assert bench.progress.waiting == []
 
 

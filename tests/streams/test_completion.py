@@ -194,6 +194,21 @@ async def test_a_database_that_is_away_is_asked_again_ever_less_often_and_named(
     assert bench.shown == [[1]]
 
 
+async def test_after_an_answer_the_next_statement_waits_for_nothing() -> None:
+    """C3: what an earlier statement of the batch waited for is not said of a later one."""
+    bench = Bench(MemoryLookup(posts([1, 2]), [Unavailable("refused"), None]), max_batch=1)
+    completing = asyncio.create_task(bench.complete(1, 2))
+    while len(bench.lookup.asked) < 2:
+        await asyncio.sleep(0)
+    assert [waiting.why for waiting in bench.progress.waiting] == ["waiting for the database (PostgreSQL): refused"]
+    bench.lookup.gate.turns = 100
+    while len(bench.lookup.asked) < 3:
+        await asyncio.sleep(0)
+    assert bench.progress.waiting == []
+    await completing
+    assert bench.lookup.asked == [[1], [1], [2]]
+
+
 async def test_the_pauses_between_two_attempts_grow_and_begin_anew() -> None:
     """C7: a database that refuses is not asked in a hot loop."""
     away = Unavailable("refused")

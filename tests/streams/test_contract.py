@@ -190,6 +190,13 @@ def test_what_fits_into_a_record_is_not_left_to_the_next(sizes: list[int]) -> No
         assert len(encode_feed(joined)) + 96 * len(joined.publications) > limit
 
 
+def test_what_fills_a_record_to_the_last_byte_fits() -> None:
+    """96 bytes are set aside for each publication's names and punctuation."""
+    full, larger = [of_size(1, 1000 - 96), of_size(2, 1000 - 96)], [of_size(1, 1000 - 96), of_size(2, 1001 - 96)]
+    assert [len(record.publications) for record in feed_records(Millis(0), full, 2000)] == [2]
+    assert [len(record.publications) for record in feed_records(Millis(0), larger, 2000)] == [1, 1]
+
+
 def test_a_window_of_2000_posts_makes_as_few_records_as_hold_it() -> None:
     records = list(feed_records(Millis(0), [of_size(number, 600) for number in range(2000)]))
     assert len(records) == -(-2000 * (600 + 96) // MAX_FEED_RECORD_BYTES)

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import RequestTimedOutError
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError, RequestTimedOutError
 
 from streams import publisher
 from streams.contract import MAX_ID, MAX_IDS, Created, PostId, decode_created, encode_created
@@ -73,3 +74,40 @@ async def test_who_does_not_confirm_may_not_lead_any_more(monkeypatch: pytest.Mo
     with Progress(time.monotonic).stage("publish").work() as work:
         await writes.publish("posts.dead", [b"1"], work)
     assert (producer.sent, producer.asked) == (2, 1)
+
+
+class Unconnected(AIOKafkaProducer):  # type: ignore[misc] # it has no types
+    """aiokafka's producer, which stays without a connection; ``failure`` ends its start."""
+
+    failure: Exception | None = None
+    stopped = False
+
+    async def start(self) -> None:
+        if self.failure:
+            raise self.failure
+
+    async def stop(self) -> None:
+        self.stopped = True
+        await super().stop()
+
+
+async def test_a_write_is_confirmed_when_all_replicas_in_sync_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Law 1: with fewer, what Kafka has confirmed may be gone with one broker."""
+    monkeypatch.setattr(publisher, "AIOKafkaProducer", Unconnected)
+    producer = await Publisher(TopicSettings.model_validate({"kafka_url": "kafka://broker"}))._connected()  # noqa: SLF001 - what start() does
+    assert producer._sender._acks == -1  # noqa: SLF001 - as each request says it
+    await producer.stop()
+
+
+async def test_a_producer_that_cannot_start_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Unconnected] = []
+
+    def making(**settings: Any) -> Unconnected:
+        made.append(Unconnected(**settings))
+        made[-1].failure = KafkaConnectionError("away")
+        return made[-1]
+
+    monkeypatch.setattr(publisher, "AIOKafkaProducer", making)
+    with pytest.raises(KafkaConnectionError, match="away"):
+        await Publisher(TopicSettings.model_validate({"kafka_url": "kafka://broker"}))._connected()  # noqa: SLF001 - what start() does
+    assert [producer.stopped for producer in made] == [True]

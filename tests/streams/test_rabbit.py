@@ -2,26 +2,8 @@
 
 import pytest
 from aiormq.exceptions import AMQPConnectionError, ConnectionInternalError, ProbableAuthenticationError
-from yarl import URL
 
-from streams.rabbit import completed, explanation
-
-
-@pytest.mark.parametrize(
-    ("given", "used"),
-    [
-        ("amqp://u:p@h/v", "amqp://u:p@h:5672/v?name=postcast+on+host&heartbeat=10"),
-        ("amqps://u:p@h/", "amqps://u:p@h:5671/?name=postcast+on+host&heartbeat=10"),
-        ("amqp://h:5673/?heartbeat=30", "amqp://h:5673/?heartbeat=30&name=postcast+on+host"),
-        ("amqp://h/?name=mine&heartbeat=0", "amqp://h:5672/?name=mine&heartbeat=0"),
-        (
-            "amqps://u:p%2Fx@[::1]/%2Fv?cafile=/ca.pem",
-            "amqps://u:p%2Fx@[::1]:5671/%2Fv?cafile=/ca.pem&name=postcast+on+host&heartbeat=10",
-        ),
-    ],
-)
-def test_what_a_url_says_itself_wins(given: str, used: str) -> None:
-    assert str(completed(URL(given), "postcast on host")) == used
+from streams.rabbit import explanation
 
 
 @pytest.mark.parametrize(

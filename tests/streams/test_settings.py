@@ -89,8 +89,8 @@ def test_several_brokers_are_joined_by_semicolons(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("AMQP_URL", None, "AMQP_URL is missing; .env.example says what it is."),
-        ("AMQP_URL", "", "AMQP_URL is missing; .env.example says what it is."),
+        ("AMQP_URL", None, "AMQP_URL is missing; python -m edge --settings says what it is."),
+        ("AMQP_URL", "", "AMQP_URL is missing; python -m edge --settings says what it is."),
         (
             "AMQP_URL",
             "http://user:queue-secret@broker",
@@ -165,7 +165,7 @@ def test_everything_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.delenv(name)
     with pytest.raises(SystemExit) as ended:
         load()
-    sentences = [f"{name} is missing; .env.example says what it is." for name in sorted(RIGHT)]
+    sentences = [f"{name} is missing; python -m edge --settings says what it is." for name in sorted(RIGHT)]
     assert sorted(str(ended.value).splitlines()) == sentences
 
 

@@ -18,4 +18,4 @@ def _late(self: Log, cursor: Cursor) -> Resume | Ahead | Gap:
 Log.resume = _late  # type: ignore[method-assign]  # a mutant
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

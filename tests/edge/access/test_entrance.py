@@ -14,8 +14,8 @@ from tests.edge.kit.listening import RULES, gate, listening
 
 SLOW = b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n"
 REQUEST = b"GET /text HTTP/1.1\r\nHost: localhost\r\n\r\n"
-LONG = b"GET /text HTTP/1.1\r\nHost: localhost\r\nX: " + bytes(200) + b"\r\n\r\n"
-IMPATIENT = replace(RULES, handshake_seconds=0.05)
+LONG = b"GET /text HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 200 + b"\r\n\r\n"
+IMPATIENT = replace(RULES, handshake_seconds=0.25)
 
 
 class Peer:
@@ -173,3 +173,52 @@ async def test_a_head_that_is_too_large_is_refused() -> None:
         assert (await peer.head()).startswith(b"HTTP/1.1 431 ")
         assert await peer.rest() == b""
         assert serving.gate.limited == {"head": 1}
+
+
+class Wire(asyncio.Transport):
+    """A transport that keeps what is done to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.pauses = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Keep it."""
+        self.written += data
+
+    def pause_reading(self) -> None:
+        """Count it."""
+        self.pauses += 1
+
+    def abort(self) -> None:
+        """Leave nothing open: there is nothing."""
+
+
+class Inner(asyncio.Protocol):
+    """Keeps what comes through."""
+
+    def __init__(self) -> None:
+        self.received = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Keep it."""
+        self.received += data
+
+
+async def test_nothing_comes_through_after_a_breach() -> None:
+    """Not even when aiohttp wants more: it resumes what was paused. One answer is enough."""
+    serving, wire, inner = gate(replace(RULES, head_bytes=100)), Wire(), Inner()
+    made = serving.admit("192.0.2.1", lambda: inner)
+    assert made is not None
+    made.connection_made(wire)
+    made.data_received(REQUEST)
+    for _ in range(3):
+        made.data_received(LONG)
+    made.data_received(REQUEST)
+    made.connection_lost(None)
+    assert inner.received == REQUEST
+    assert wire.written.count(b"HTTP/1.1 431") == 1
+    assert serving.limited == {"head": 1}
+    # As often as something came: aiohttp may resume each time.
+    assert wire.pauses == 4

@@ -109,7 +109,7 @@ async def test_nothing_may_be_sent_before_the_answer(early: bytes, at_once: bool
         peer.leave()
         await served.hub.deserted.wait()
         assert served.gate.limited == {"early": 1}
-        assert served.hub.closes == {("server", "1008"): 1}
+        assert served.closes == {("server", "1008"): 1}
 
 
 async def test_early_data_beyond_a_heads_size_is_refused_as_a_head() -> None:

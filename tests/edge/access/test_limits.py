@@ -3,38 +3,38 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from edge.access.limits import SPARE, SPARE_PER_ADDRESS, Census, Place, Standing
+from edge.access.limits import SPARE, SPARE_PER_ADDRESS, Admission, Census, Slot
 
 
-def stand(*places: Place | None) -> list[Standing | None]:
+def stand(*slots: Slot | None) -> list[Admission | None]:
     """Say how they stand."""
-    return [None if place is None else place.standing for place in places]
+    return [None if slot is None else slot.admission for slot in slots]
 
 
 def test_above_the_total_a_few_are_let_in_to_be_told_so() -> None:
     """Four of an address, 64 in all; who comes then is cut. A place that is left can be taken."""
     census = Census(total=2, per_address=0)
     first, second = census.arrive("a"), census.arrive("a")
-    assert stand(first, second) == [Standing.ADMITTED] * 2
+    assert stand(first, second) == [Admission.ADMITTED] * 2
     told = [census.arrive("a") for _ in range(SPARE_PER_ADDRESS)]
-    assert stand(*told) == [Standing.FULL] * SPARE_PER_ADDRESS
+    assert stand(*told) == [Admission.FULL] * SPARE_PER_ADDRESS
     assert census.arrive("a") is None
     others = [census.arrive(str(number)) for number in range(SPARE - SPARE_PER_ADDRESS)]
-    assert set(stand(*others)) == {Standing.FULL}
+    assert set(stand(*others)) == {Admission.FULL}
     assert census.arrive("b") is None
-    assert census.turned_away == {Standing.FULL: SPARE + 2}
+    assert census.turned_away == {Admission.FULL: SPARE + 2}
     assert first is not None
     assert told[0] is not None
     census.leave(first)
     census.leave(told[0])
-    assert stand(census.arrive("a"), census.arrive("a")) == [Standing.ADMITTED, Standing.FULL]
+    assert stand(census.arrive("a"), census.arrive("a")) == [Admission.ADMITTED, Admission.FULL]
 
 
 def test_one_address_has_no_more_than_its_share() -> None:
     census = Census(total=100, per_address=2)
-    assert stand(*[census.arrive("a") for _ in range(3)]) == [Standing.ADMITTED, Standing.ADMITTED, Standing.CROWDED]
-    assert stand(census.arrive("b")) == [Standing.ADMITTED]
-    assert census.turned_away == {Standing.CROWDED: 1}
+    assert stand(*[census.arrive("a") for _ in range(3)]) == [Admission.ADMITTED, Admission.ADMITTED, Admission.CROWDED]
+    assert stand(census.arrive("b")) == [Admission.ADMITTED]
+    assert census.turned_away == {Admission.CROWDED: 1}
 
 
 def test_a_proxys_connections_count_for_those_who_are_behind_it() -> None:
@@ -43,15 +43,15 @@ def test_a_proxys_connections_count_for_those_who_are_behind_it() -> None:
     one, other = census.arrive(None), census.arrive(None)
     assert one is not None
     assert other is not None
-    assert census.name(one, "a") is Standing.ADMITTED
-    assert census.name(one, "a") is Standing.ADMITTED
-    assert census.name(other, "a") is Standing.CROWDED
-    assert stand(census.arrive("a")) == [Standing.CROWDED]
-    assert census.name(one, "b") is Standing.ADMITTED
-    assert census.name(other, "a") is Standing.ADMITTED
+    assert census.identify(one, "a") is Admission.ADMITTED
+    assert census.identify(one, "a") is Admission.ADMITTED
+    assert census.identify(other, "a") is Admission.CROWDED
+    assert stand(census.arrive("a")) == [Admission.CROWDED]
+    assert census.identify(one, "b") is Admission.ADMITTED
+    assert census.identify(other, "a") is Admission.ADMITTED
     census.leave(other)
-    assert stand(census.arrive("a")) == [Standing.ADMITTED]
-    assert census.turned_away == {Standing.CROWDED: 2}
+    assert stand(census.arrive("a")) == [Admission.ADMITTED]
+    assert census.turned_away == {Admission.CROWDED: 2}
 
 
 def test_who_is_only_told_so_stays_that() -> None:
@@ -61,7 +61,7 @@ def test_who_is_only_told_so_stays_that() -> None:
     assert first is not None
     assert second is not None
     census.leave(first)
-    assert census.name(second, "b") is Standing.FULL
+    assert census.identify(second, "b") is Admission.FULL
     assert census.connections == 1
 
 
@@ -71,34 +71,34 @@ class Coming(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.census = Census(total=3, per_address=2)
-        self.places: list[Place] = []
+        self.slots: list[Slot] = []
 
     @rule(address=st.sampled_from([None, "a", "b", "c"]))
     def arrive(self, address: str | None) -> None:
-        place = self.census.arrive(address)
-        if place is not None:
-            self.places.append(place)
+        slot = self.census.arrive(address)
+        if slot is not None:
+            self.slots.append(slot)
 
     @rule(which=st.integers(0), address=st.sampled_from(["a", "b"]))
     def name(self, which: int, address: str) -> None:
-        if self.places:
-            self.census.name(self.places[which % len(self.places)], address)
+        if self.slots:
+            self.census.identify(self.slots[which % len(self.slots)], address)
 
     @rule(which=st.integers(0))
     def leave(self, which: int) -> None:
-        if self.places:
-            self.census.leave(self.places.pop(which % len(self.places)))
+        if self.slots:
+            self.census.leave(self.slots.pop(which % len(self.slots)))
 
     @invariant()
     def counts(self) -> None:
-        assert self.census.connections == len(self.places)
-        admitted = [place.address for place in self.places if place.standing is Standing.ADMITTED]
+        assert self.census.connections == len(self.slots)
+        admitted = [slot.address for slot in self.slots if slot.admission is Admission.ADMITTED]
         assert len(admitted) <= 3
         assert all(admitted.count(address) <= 2 for address in "abc")
 
     def teardown(self) -> None:
-        for place in self.places:
-            self.census.leave(place)
+        for slot in self.slots:
+            self.census.leave(slot)
         assert self.census.connections == 0
         assert [self.census.arrive(each) is None for each in "abc"] == [False] * 3
 

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import os
 import socket
+from itertools import pairwise
 
 import pytest
 import structlog
@@ -113,6 +114,23 @@ async def test_it_waits_while_files_are_short(monkeypatch: pytest.MonkeyPatch) -
     assert short.tries == 5
     writer.close()
     listening.close()
+
+
+async def test_a_few_connections_are_taken_in_a_turn() -> None:
+    """However many wait: what they are let in for takes time, and the others have their turn in between."""
+    through = gate()
+    listening = Listener(through, Idle, unsent_bytes=UNSENT)
+    await listening.open("127.0.0.1", 0)
+    with contextlib.ExitStack() as opened:
+        for _ in range(40):
+            opened.enter_context(socket.create_connection(listening.addresses[0]))
+        taken = [0]
+        async with asyncio.timeout(5):
+            while taken[-1] < 40:
+                await asyncio.sleep(0)
+                taken.append(through.census.connections)
+        assert max(later - earlier for earlier, later in pairwise(taken)) <= 8
+        listening.close()
 
 
 async def test_several_listen_on_one_port_if_each_of_them_says_so() -> None:

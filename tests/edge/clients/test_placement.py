@@ -11,6 +11,7 @@ from edge.feed.log import Log
 from edge.feed.position import Cursor, before
 from edge.wire.websocket_encodings import CURSOR
 from streams.contract import Offset
+from tests.edge.kit.reading import take
 from tests.edge.kit.records import at, cursor, log_of, messages, record
 
 
@@ -45,7 +46,7 @@ class End:
 async def told(feed: End, cursor: Cursor | None = None) -> tuple[object, list[str]] | None:
     """Place a client with cursors; return the payload of its welcome, and what was asked."""
     session = await Placement(feed.log, feed, 0.01).session(JoinRequest(CURSOR, cursor=cursor))
-    return None if session is None else (messages(session.take(feed.log, 1))[0]["payload"], feed.asked)
+    return None if session is None else (messages(take(session, feed.log, 1))[0]["payload"], feed.asked)
 
 
 async def test_a_cursor_that_the_log_knows_asks_nobody() -> None:

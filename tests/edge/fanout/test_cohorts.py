@@ -1,15 +1,18 @@
-"""Whose turn it is, without anybody who sends."""
+"""Who is served together, without anybody who sends."""
 
 from dataclasses import dataclass, field
 from itertools import count
 
+from edge.fanout.agenda import Kind
 from edge.fanout.cohorts import Cohort, Cohorts
 from edge.fanout.session import Session
 from edge.feed.position import Position
+from edge.feed.reads import Chunk
 from edge.wire.encoding import Encoding
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 
 keys = count()
+NOW = 1000.0
 
 
 @dataclass(eq=False)
@@ -25,27 +28,33 @@ def client(position: int, encoding: Encoding = PLAIN, greeting: bytes = b"") -> 
     return Client(Session(Position(position), encoding, greeting))
 
 
-def cohorts(head: int, *clients: Client, most: int = 128) -> Cohorts[Client]:
-    """Place them all."""
-    made: Cohorts[Client] = Cohorts(Position(head), most)
+def cohorts(head: int, *clients: Client, max_size: int = 128) -> Cohorts[Client]:
+    """Place them all, as newcomers."""
+    made: Cohorts[Client] = Cohorts(Position(head), max_size)
     for one in clients:
-        made.place(one)
+        made.place(one, Kind.NEWCOMERS, NOW)
     return made
+
+
+def next_of(of: Cohorts[Client]) -> tuple[Kind, Cohort[Client]] | None:
+    """Take out the next, as the agenda says."""
+    kind = Kind.HEAD if of.agenda.is_live() else of.agenda.turn()
+    return None if kind is None else (kind, of.take(kind))
 
 
 def turns(of: Cohorts[Client]) -> list[Cohort[Client]]:
     """Take all cohorts out, one after the other."""
     taken = []
-    while (cohort := of.next()) is not None:
-        taken.append(cohort)
+    while (turn := next_of(of)) is not None:
+        taken.append(turn[1])
     return taken
 
 
 def turn(of: Cohorts[Client]) -> Cohort[Client]:
     """Take out the next."""
-    cohort = of.next()
-    assert cohort is not None
-    return cohort
+    taken = next_of(of)
+    assert taken is not None
+    return taken[1]
 
 
 def clients_of(some: list[Cohort[Client]]) -> list[list[Client]]:
@@ -53,13 +62,19 @@ def clients_of(some: list[Cohort[Client]]) -> list[list[Client]]:
     return [list(cohort.clients.values()) for cohort in some]
 
 
-def test_who_is_at_the_head_rests_until_it_moves() -> None:
-    """Then they stand in line as a whole, one cohort a encoding, in the order in which they came."""
+def move_on(cohort: Cohort[Client], position: int, posts: int = 1) -> None:
+    """Have it been sent something."""
+    cohort.greeting = b""
+    cohort.move_on(Chunk(b"", Position(position), posts))
+
+
+def test_clients_at_the_head_rest_until_it_moves() -> None:
+    """Then they are on the agenda as a whole, one cohort an encoding, in the order in which they came."""
     one, two, three = client(5), client(5), client(5, CURSOR)
     made = cohorts(5, one, two, three)
-    made.advance(Position(5))
+    assert not made.advance(Position(5), NOW)
     assert (turns(made), made.waiting) == ([], 0)
-    made.advance(Position(7))
+    assert made.advance(Position(7), NOW)
     assert made.waiting == 3
     plain, knowing = turns(made)
     assert clients_of([plain, knowing]) == [[one, two], [three]]
@@ -67,143 +82,204 @@ def test_who_is_at_the_head_rests_until_it_moves() -> None:
 
 
 def test_a_cohort_moves_with_all_its_clients() -> None:
-    """Its position is theirs, until one of them goes on by itself."""
+    """Its position is theirs, until one of them goes on by itself; each counts what it was sent itself."""
     one, two = client(5), client(5)
     made = cohorts(5, one, two)
-    made.advance(Position(7))
+    made.advance(Position(7), NOW)
     cohort = turn(made)
-    cohort.position = Position(7)
-    made.settle(cohort)
-    made.hold(two)
-    made.advance(Position(9))
+    move_on(cohort, 7, 2)
+    made.put_back(cohort, NOW)
+    made.pause(two)
+    made.advance(Position(9), NOW)
     cohort = turn(made)
-    cohort.position = Position(9)
+    move_on(cohort, 9, 1)
     assert (clients_of([cohort]), list(cohort.keys)) == ([[one]], [one.key])
+    assert [(each.session.position, each.session.sent) for each in (one, two)] == [(9, 3), (7, 2)]
     cohort.take_in(two)
     assert list(cohort.keys) == [one.key, two.key]
     cohort.let_go(two)
-    two.session.place.position = Position(7)
-    assert list(cohort.keys) == [one.key]
-    assert (one.session.position, two.session.position) == (9, 7)
+    assert (list(cohort.keys), two.session.sent) == ([one.key], 2)
 
 
-def test_who_was_at_the_head_comes_before_who_lags() -> None:
-    """In the order of the records, and those that lag each once before any of them twice."""
-    late, later, quick, next_one = client(1), client(2), client(5), client(7)
-    made = cohorts(5, late, later, quick)
-    made.advance(Position(7))
-    made.place(next_one)
-    made.advance(Position(9))
+def test_clients_at_the_head_are_served_in_the_order_of_the_records() -> None:
+    """Those that are behind it when it moves are not among them."""
+    late, quick, next_one = client(1), client(5), client(7)
+    made = cohorts(5, late, quick)
+    made.advance(Position(7), NOW)
+    made.place(next_one, Kind.NEWCOMERS, NOW)
+    made.advance(Position(9), NOW)
+    assert clients_of(turns(made)) == [[quick], [next_one], [late]]
+
+
+def test_laggards_are_each_served_once_before_any_of_them_twice() -> None:
+    late, later = client(1), client(2)
+    made = cohorts(9, late, later)
     order = turns(made)
-    assert clients_of(order) == [[quick], [next_one], [late], [later]]
-    for cohort in order[2:]:
-        cohort.position = Position(cohort.position + 2)
-        made.settle(cohort)
-    assert clients_of(turns(made)) == [[late], [later]]
+    assert clients_of(order) == [[late], [later]]
+    for cohort in order:
+        move_on(cohort, cohort.position + 2)
+        made.put_back(cohort, NOW)
+    again = [next_of(made), next_of(made)]
+    assert [each and (each[0], *clients_of([each[1]])) for each in again] == [
+        (Kind.LAGGARDS, [late]),
+        (Kind.LAGGARDS, [later]),
+    ]
 
 
 def test_a_cohort_has_at_most_so_many_clients() -> None:
     """The others have a cohort of their own; those that have become small are one again."""
     clients = [client(5) for _ in range(7)]
-    made = cohorts(5, *clients, most=3)
-    made.advance(Position(6))
+    made = cohorts(5, *clients, max_size=3)
+    made.advance(Position(6), NOW)
     order = turns(made)
     assert clients_of(order) == [clients[:3], clients[3:6], clients[6:]]
     for one in clients[1:5]:
         made.remove(one)
     for cohort in order:
-        cohort.position = Position(6)
-        made.settle(cohort)
-    made.advance(Position(7))
+        move_on(cohort, 6)
+        made.put_back(cohort, NOW)
+    made.advance(Position(7), NOW)
     assert clients_of(turns(made)) == [[clients[0], clients[5], clients[6]]]
     assert [one.session.position for one in clients] == [6, 5, 5, 5, 5, 6, 6]
 
 
-def test_who_lags_goes_on_with_who_is_at_the_same_place() -> None:
-    """Also when they come there later; but never with those of another encoding."""
+def test_clients_that_wait_at_the_same_place_wait_together() -> None:
+    """Also when they come there later; but only with those of their kind, in their encoding, with the same greeting."""
     one, two, other = client(1), client(1), client(1, CURSOR)
-    made = cohorts(5, one, other)
-    made.place(two)
-    assert clients_of(turns(made)) == [[one, two], [other]]
+    greeted, also, otherwise = client(1, CURSOR, b"c"), client(1, CURSOR, b"c"), client(1, CURSOR, b"d")
+    laggard = client(1)
+    made = cohorts(5, one, other, greeted, otherwise, two, also)
+    made.place(laggard, Kind.LAGGARDS, NOW)
+    assert clients_of(turns(made)) == [[one, two], [laggard], [other], [greeted, also], [otherwise]]
 
 
-def test_who_is_to_be_greeted_is_alone() -> None:
-    """And has a place among the others once it was."""
-    greeted = client(5, CURSOR, CURSOR.welcome("c"))
-    made = cohorts(5, greeted)
-    assert (made.waiting, made.next(), made.next_greeted()) == (1, None, greeted)
-    assert (made.waiting, made.next_greeted()) == (0, None)
+def test_a_cohort_that_is_full_or_was_taken_out_is_joined_no_more() -> None:
+    clients = [client(1) for _ in range(5)]
+    made = cohorts(5, *clients[:3], max_size=2)
+    assert clients_of([turn(made)]) == [clients[:2]]
+    made.place(clients[3], Kind.NEWCOMERS, NOW)
+    assert clients_of([turn(made)]) == [clients[2:4]]
+    made.place(clients[4], Kind.NEWCOMERS, NOW)
+    assert clients_of(turns(made)) == [clients[4:]]
 
 
-def test_who_is_held_is_in_no_cohort_until_it_is_placed_again() -> None:
+def test_a_client_at_the_head_that_is_to_be_greeted_waits() -> None:
+    """And rests once it was; a client that is paused before has its greeting back."""
+    greeted, paused = client(5, CURSOR, b"c"), client(5, CURSOR, b"c")
+    made = cohorts(5, greeted, paused)
+    assert made.waiting == 2
+    made.pause(paused)
+    cohort = turn(made)
+    assert (clients_of([cohort]), cohort.greeting) == ([[greeted]], b"c")
+    move_on(cohort, 5, 0)
+    made.put_back(cohort, NOW)
+    assert (made.waiting, greeted.session.greeting, paused.session.greeting) == (0, b"", b"c")
+    made.place(paused, Kind.NEWCOMERS, NOW)
+    assert turn(made).greeting == b"c"
+
+
+def test_a_paused_client_is_in_no_cohort_until_it_is_placed_again() -> None:
     """Wherever it was; it waits when there is something that it has not been sent."""
-    clients = [client(5), client(3), client(5, CURSOR, CURSOR.welcome("c")), client(6)]
+    clients = [client(5), client(3), client(5, CURSOR, b"c"), client(6)]
     made = cohorts(5, *clients[:3])
-    made.advance(Position(6))
-    made.place(clients[3])
+    made.advance(Position(6), NOW)
+    made.place(clients[3], Kind.NEWCOMERS, NOW)
     for one in clients:
-        made.hold(one)
-    assert (made.held, made.waiting) == (set(clients), 3)
-    assert (made.next_greeted(), turns(made)) == (None, [])
-    made.place(clients[1])
-    assert (clients[1] in made.held, made.waiting) == (False, 3)
+        made.pause(one)
+    assert (made.paused, made.waiting) == (set(clients), 3)
+    assert turns(made) == []
+    made.place(clients[1], Kind.LAGGARDS, NOW)
+    assert (clients[1] in made.paused, made.waiting) == (False, 3)
     assert clients_of(turns(made)) == [[clients[1]]]
 
 
-def test_who_was_removed_has_no_turn() -> None:
-    """A cohort of nobody is passed over."""
-    one, late, later = client(5), client(3), client(4)
+def test_a_client_that_was_removed_has_no_turn() -> None:
+    """A cohort of nobody is passed over, and joined by nobody: it may be on the agenda no more."""
+    one, late, later, again = client(5), client(3), client(4), client(3)
     made = cohorts(5, one, late, later)
     made.remove(one)
     made.remove(late)
-    made.advance(Position(6))
+    made.advance(Position(6), NOW)
     assert (clients_of(turns(made)), made.waiting) == ([[later]], 0)
+    made.place(again, Kind.NEWCOMERS, NOW)
+    assert clients_of(turns(made)) == [[again]]
 
 
-def test_a_log_that_begins_anew_leaves_only_those_that_are_held() -> None:
+def test_nothing_is_kept_of_cohorts_that_are_gone() -> None:
+    """Clients may come at ever new places, and leave before their turn or after it."""
+    made = cohorts(1000)
+    for position in range(100):
+        leaves, stays = client(position), client(position, CURSOR)
+        for each in (leaves, stays):
+            made.place(each, Kind.NEWCOMERS, NOW)
+        made.remove(leaves)
+        assert clients_of(turns(made)) == [[stays]]
+    assert made._waiting == {}  # noqa: SLF001 - what would be kept
+
+
+def test_a_cohort_of_nobody_is_not_put_back() -> None:
+    one = client(3)
+    made = cohorts(5, one)
+    cohort = turn(made)
+    made.remove(one)
+    made.put_back(cohort, NOW)
+    assert (turns(made), made._waiting) == ([], {})  # noqa: SLF001 - what would be kept
+
+
+def test_a_log_that_begins_anew_leaves_only_paused_clients() -> None:
     """All others are placed again, where they are then."""
-    one, late, greeted, held = client(5), client(3), client(5, CURSOR, CURSOR.welcome("c")), client(5)
-    made = cohorts(5, one, late, greeted)
-    made.hold(held)
-    made.advance(Position(6))
+    one, late, greeted, paused = client(5), client(3), client(5, CURSOR, b"c"), client(5)
+    made = cohorts(5, one, late, greeted, paused)
+    made.pause(paused)
+    made.advance(Position(6), NOW)
     made.begin(Position(9))
-    assert (made.next_greeted(), turns(made), made.held) == (None, [], {held})
-    made.place(client(9))
+    assert (turns(made), made.paused) == ([], {paused})
+    made.place(client(9), Kind.NEWCOMERS, NOW)
     assert turns(made) == []
 
 
-def test_those_who_stood_in_line_and_were_taken_out_are_counted() -> None:
-    """So that it is known when all were served that stood there at a time. Who has left counts, who lags does not."""
+def test_cohorts_at_the_head_are_counted() -> None:
+    """So that it is known when all were served that waited at a time. One of nobody counts, one that lags does not."""
     leaving, gone = client(5), client(5)
-    of = cohorts(5, client(5), client(5, CURSOR), leaving, client(3), gone, most=1)
+    of = cohorts(5, client(5), client(5, CURSOR), leaving, client(3), gone, max_size=1)
     of.remove(gone)
-    assert not of.advance(Position(5))
-    assert of.advance(Position(6))
+    head = of.agenda.head
+    assert not of.advance(Position(5), NOW)
+    assert of.advance(Position(6), NOW)
     of.remove(leaving)
-    assert (of.queued, of.taken) == (3, 0)
-    assert of.next() is not None
-    assert (of.queued, of.taken) == (3, 1)
+    assert (head.added, head.taken) == (3, 0)
+    assert next_of(of) is not None
+    assert (head.added, head.taken) == (3, 1)
     of.begin(Position(6))
-    assert (of.queued, of.taken) == (3, 3)
-    assert not of.advance(Position(7))
+    assert (head.added, head.taken) == (3, 3)
+    assert not of.advance(Position(7), NOW)
 
 
-def test_who_is_held_before_the_tail_is_named_once() -> None:
-    """Whoever was let go, has gone or has moved since is not; however often they were held."""
+def test_clients_that_are_paused_before_the_tail_are_named_once() -> None:
+    """One that was placed again, has gone or has moved since is not; however often they were paused."""
     one, two, gone, moved = client(3), client(4), client(3), client(3)
-    made = cohorts(5, one, two, gone, moved, most=2)
+    made = cohorts(5, one, two, gone, moved, max_size=2)
     for _ in range(50):
         for each in (one, two, gone, moved):
-            made.hold(each)
-            made.place(each)
+            made.pause(each)
+            made.place(each, Kind.LAGGARDS, NOW)
     for each in (one, one, two, gone, moved):
-        made.hold(each)
+        made.pause(each)
     made.remove(gone)
-    moved.session.miss(Position(5), b"")
-    made.hold(moved)
-    assert made.fallen_behind(Position(3)) == []
-    assert made.fallen_behind(Position(4)) == [one]
+    moved.session.skip_to(Position(5), b"")
+    made.pause(moved)
+    assert made.fallen_behind(Position(3), 9) == []
+    assert made.fallen_behind(Position(4), 9) == [one]
     made.remove(one)
-    made.place(two)
-    assert made.fallen_behind(Position(5)) == []
-    assert made.fallen_behind(Position(6)) == [moved]
+    made.place(two, Kind.LAGGARDS, NOW)
+    assert made.fallen_behind(Position(5), 9) == []
+    assert made.fallen_behind(Position(6), 9) == [moved]
+
+
+def test_some_are_named_at_a_time() -> None:
+    """Thousands may have fallen behind at once."""
+    clients = [client(3) for _ in range(5)]
+    made = cohorts(5, *clients)
+    for each in clients:
+        made.pause(each)
+    assert [len(made.fallen_behind(Position(4), 2)) for _ in range(4)] == [2, 2, 1, 0]

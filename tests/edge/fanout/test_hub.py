@@ -2,30 +2,28 @@
 
 import pytest
 
-from edge.fanout.hub import SLICE_SECONDS
-from edge.fanout.link import Patience
+from edge.fanout.agenda import Kind
+from edge.fanout.deadlines import Patience
+from edge.fanout.ending import End
 from edge.fanout.member import Member
-from edge.fanout.session import FELL_BEHIND, INTERRUPTED, SHUTDOWN, Session
+from edge.fanout.rounds import TURNS
+from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Gap, Position
-from edge.wire.closing import Disconnect
 from edge.wire.encoding import Encoding
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import Offset
-from tests.edge.kit.lines import Line, Turns, hub_of
+from tests.edge.kit.lines import CLOSE_SECONDS, PATIENCE, WRITE_SECONDS, Line, Turns, hub_of
 from tests.edge.kit.records import cursor, log_of, messages, record
-
-GONE = Disconnect(1006, "the connection ended", "client")
-PATIENCE = Patience(ping=20, dead=60, stalled=600)
 
 
 class Stage:
     """A hub, its log and its loop."""
 
-    def __init__(self, log: Log, write_bytes: int = 1 << 16) -> None:
+    def __init__(self, log: Log, write_bytes: int = 1 << 16, patience: Patience = PATIENCE) -> None:
         self.log = log
         self.turns = Turns()
-        self.hub = hub_of(log, self.turns, write_bytes)
+        self.hub = hub_of(log, self.turns, write_bytes, patience)
 
     def join(
         self, position: int | None = None, encoding: Encoding = PLAIN, room: float = float("inf")
@@ -49,7 +47,7 @@ def test_all_are_sent_a_record_in_one_write_each() -> None:
     assert [line.got for line in lines] == [[2, 3]] * 3
     assert [len(line.written) for line in lines] == [1, 1, 1]
     assert lines[0].written[0] is lines[2].written[0]
-    assert (stage.hub.posts_sent, stage.hub.bytes_sent) == (6, 3 * len(lines[0].written[0]))
+    assert (stage.hub.delivery.posts, stage.hub.delivery.bytes) == (6, 3 * len(lines[0].written[0]))
     assert stage.hub.lagging == 0
 
 
@@ -61,12 +59,12 @@ def test_what_a_lost_connection_refuses_does_not_count_as_sent(encoding: Encodin
     lost, _ = stage.join(encoding=encoding)
     lost.is_lost = True
     stage.publish(2, 3)
-    assert stage.hub.posts_sent == 2
+    assert stage.hub.delivery.posts == 2
     greeted = Line(stage.turns)
     greeted.is_lost = True
-    sent = stage.hub.posts_sent, stage.hub.bytes_sent
+    sent = stage.hub.delivery.posts, stage.hub.delivery.bytes
     stage.hub.join(Session(Position(0), CURSOR, CURSOR.welcome("c")), greeted)
-    assert (stage.hub.posts_sent, stage.hub.bytes_sent) == sent
+    assert (stage.hub.delivery.posts, stage.hub.delivery.bytes) == sent
 
 
 def test_who_joins_behind_the_head_catches_up_at_once() -> None:
@@ -95,9 +93,10 @@ def test_those_with_more_to_get_take_turns() -> None:
     """At most ``write_bytes`` at a time, and everybody once before anybody twice."""
     stage = Stage(log_of(record(1), record(2), record(3)), write_bytes=50)
     clients = [stage.join(0, room=0) for _ in range(2)]
+    stage.turns.rest()
     for line, _ in clients:
         line.drain()
-    stage.turns.turn()
+    stage.turns.rest()
     (one, _), (other, _) = clients
     assert [set(stage.turns.written[turn : turn + 2]) for turn in (0, 2, 4)] == [{one, other}] * 3
 
@@ -123,7 +122,7 @@ def test_who_is_at_the_head_does_not_wait_for_who_lags() -> None:
     quick, _ = stage.join()
     stage.turns.written.clear()
     stage.publish(60)
-    stage.turns.turn()
+    stage.turns.rest()
     assert stage.turns.written[0] is quick
     assert lagging in stage.turns.written
 
@@ -133,7 +132,7 @@ def test_a_client_whose_transport_holds_somebody_elses_bytes_is_sent_nothing() -
     stage = Stage(log_of())
     line, member = stage.join()
     line.unsent_since = stage.turns.now
-    member.held()
+    member.pause_writing()
     stage.publish(1)
     assert line.written == []
     line.drain()
@@ -153,17 +152,29 @@ def test_who_joins_with_unsent_bytes_waits_for_its_socket() -> None:
     assert [one["action"] for one in messages(b"".join(line.written))] == ["welcome", "created"]
 
 
-def test_some_can_be_ended_and_the_others_go_on() -> None:
-    """Clients that are told to go at once come back at once: they are told one after the other."""
+def test_all_are_ended_one_after_the_other_and_get_posts_until_then() -> None:
+    """Clients that are told to go at once come back at once; the few of them go 200 a second."""
     stage = Stage(log_of())
-    lines = [stage.join()[0] for _ in range(5)]
-    stage.hub.end(SHUTDOWN, but=3)
-    assert sorted(len(line.ends) for line in lines) == [0, 0, 0, 1, 1]
-    stage.hub.end(SHUTDOWN, but=3)
-    stage.publish(1)
-    assert sorted(len(line.written) for line in lines) == [0, 0, 1, 1, 1]
-    stage.hub.end(SHUTDOWN)
-    assert [line.ends for line in lines] == [[SHUTDOWN]] * 5
+    lines = [stage.join()[0] for _ in range(50)]
+    stage.hub.end_all(End.SHUTDOWN, 8)
+    for tenth in range(5):
+        stage.turns.rest()
+        assert abs(sum(bool(line.ends) for line in lines) - 10 * tenth) <= 1
+        stage.publish(tenth)
+        stage.turns.sleep(0.05)
+    stage.turns.sleep(0.05)
+    assert [line.ends for line in lines] == [[End.SHUTDOWN]] * 50
+    assert sorted({len(line.got) for line in lines}) == [1, 2, 3, 4, 5]
+
+
+def test_thousands_are_ended_over_the_time_that_there_is() -> None:
+    """At most a few in each turn of the loop."""
+    stage = Stage(log_of())
+    lines = [stage.join()[0] for _ in range(4000)]
+    stage.hub.end_all(End.SHUTDOWN, 8)
+    for second in range(1, 9):
+        stage.turns.sleep(1)
+        assert abs(sum(bool(line.ends) for line in lines) - 500 * second) <= 30
 
 
 def test_who_falls_out_of_the_log_is_closed_and_nobody_else() -> None:
@@ -173,7 +184,8 @@ def test_who_falls_out_of_the_log_is_closed_and_nobody_else() -> None:
     quick, _ = stage.join()
     for post in range(1, 12):
         stage.publish(post)
-    assert (stuck.ends, stuck.got) == ([FELL_BEHIND], [1])
+    stage.turns.rest()
+    assert (stuck.ends, stuck.got) == ([End.FELL_BEHIND], [1])
     assert (quick.ends, quick.got) == ([], list(range(1, 12)))
 
 
@@ -186,8 +198,8 @@ def test_who_fell_out_while_in_line_is_closed() -> None:
     line.drain()
     for offset in range(3, 9):
         stage.log.append(Offset(offset), record(offset + 1))
-    stage.turns.turn()
-    assert line.ends == [FELL_BEHIND]
+    stage.turns.rest()
+    assert line.ends == [End.FELL_BEHIND]
 
 
 def test_a_gap_is_told_or_ends() -> None:
@@ -198,9 +210,10 @@ def test_a_gap_is_told_or_ends() -> None:
     stage.log.begin(Offset(5), Offset(5))
     stage.hub.interrupt("interrupted")
     stage.publish(9)
+    stage.turns.rest()
     assert (plain.ends, plain.got) == ([], [9])
-    stage.hub.sweep(PATIENCE, 0.05)
-    assert (plain.ends, plain.got) == ([INTERRUPTED], [9])
+    stage.turns.sleep(0.1)
+    assert (plain.ends, plain.got) == ([End.INTERRUPTED], [9])
     told, post = messages(b"".join(knowing.written))
     assert (told["payload"]["recovered"], told["payload"]["reason"]) == (False, "interrupted")
     assert post["payload"] == {"id": 9}
@@ -212,57 +225,74 @@ def test_after_a_gap_nobody_is_told_in_the_same_turn_as_all_others() -> None:
     plain = [stage.join()[0] for _ in range(50)]
     knowing = [stage.join(encoding=CURSOR)[0] for _ in range(50)]
     stage.log.begin(Offset(5), Offset(5))
+    begun = stage.turns.now
     stage.hub.interrupt("interrupted")
-    assert 0 < sum(bool(line.written) for line in knowing) < 20
-    while stage.turns.due:
-        stage.turns.turn()
-    assert {line.written[0] for line in knowing} == {knowing[0].written[0]}
+    assert sum(bool(line.written) for line in knowing) < 20
+    stage.turns.rest()
     assert all(line.written[0] is knowing[0].written[0] for line in knowing)
-    for second in range(5):
-        assert sum(bool(line.ends) for line in plain) == 10 * second
-        stage.publish(second)
-        while stage.turns.due:
-            stage.turns.turn()
-        stage.hub.sweep(PATIENCE, 0.05)
-    assert sorted(len(line.got) for line in plain) == [number for number in range(1, 6) for _ in range(10)]
+    for post in range(5):
+        assert abs(sum(bool(line.ends) for line in plain) - 200 * (stage.turns.now - begun)) <= 11
+        stage.publish(post)
+        stage.turns.rest()
+    stage.turns.sleep(0.3)
+    assert [line.ends for line in plain] == [[End.INTERRUPTED]] * 50
+    assert len({len(line.got) for line in plain}) > 2
 
 
-def test_who_is_held_is_looked_at_only_when_the_log_has_moved_past_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paused_clients_are_looked_at_only_when_the_log_has_moved_past_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """And not for each record: there may be thousands, and a log that is full forgets something each time."""
     stage = Stage(log_of(*map(record, range(9)), limit=3000))
     assert stage.log.tail > 0
     stuck = [stage.join(room=0)[0] for _ in range(3)]
     stage.publish(9)
+    stage.turns.rest()
     looks: list[Session] = []
-    keeps_up = Session.keeps_up
 
-    def look(session: Session, log: Log) -> bool:
+    def look(session: Session) -> Position:
         looks.append(session)
-        return keeps_up(session, log)
+        return session.progress.position
 
-    monkeypatch.setattr(Session, "keeps_up", look)
+    monkeypatch.setattr(Session, "position", property(look))
     tail = stage.log.tail
     stage.publish(10)
+    stage.turns.rest()
     assert (stage.log.tail > tail, looks) == (True, [])
     for post in range(11, 20):
         stage.publish(post)
+    stage.turns.rest()
     assert len(looks) == 3
-    assert [line.ends for line in stuck] == [[FELL_BEHIND]] * 3
+    assert [line.ends for line in stuck] == [[End.FELL_BEHIND]] * 3
+
+
+def test_thousands_that_fall_behind_at_once_are_closed_a_few_in_a_turn() -> None:
+    stage = Stage(log_of(limit=3000))
+    stuck = [stage.join(room=0)[0] for _ in range(1000)]
+    for post in range(1, 12):
+        stage.publish(post)
+        while any(not line.written for line in stuck):
+            stage.turns.turn()
+    closed = 0
+    while closed < 1000:
+        stage.turns.turn()
+        now = sum(bool(line.ends) for line in stuck)
+        assert now - closed <= 64
+        closed = now
+    assert [line.ends for line in stuck] == [[End.FELL_BEHIND]] * 1000
 
 
 def test_a_client_that_was_held_during_a_gap_goes_on_behind_it() -> None:
     """Also when two gaps come one after the other: it is told once, of the last one."""
     stage = Stage(log_of(record(1)))
-    line, member = stage.join(encoding=CURSOR, room=0)
+    line, _ = stage.join(encoding=CURSOR, room=0)
     stage.publish(2)
     assert line.unsent_since is not None
     for again in (10, 20):
         stage.log.begin(Offset(again), Offset(again))
         stage.hub.interrupt("interrupted")
         stage.publish(again)
-    assert member.session.disconnect is None
+    assert line.ends == []
     line.drain()
-    stage.turns.turn()
+    stage.turns.rest()
     *_, told, post = messages(b"".join(line.written))
     assert (told["action"], post["payload"]) == ("welcome", {"id": 20})
     assert [message["action"] for message in messages(b"".join(line.written))].count("welcome") == 1
@@ -285,8 +315,7 @@ def test_a_gap_is_told_with_the_cursor_of_a_record_that_was_read() -> None:
     stage.publish(11)
     stage.publish(12)
     still_held.drain()
-    while stage.turns.due:
-        stage.turns.turn()
+    stage.turns.rest()
     cursors = {messages(line.written[1])[0]["payload"]["cursor"] for line in (told, held)}
     assert cursors == {str(cursor(11, 1, record(11)))}
     assert [line.got for line in (plain, still_held)] == [[2, 12]] * 2
@@ -303,28 +332,40 @@ def test_who_comes_while_a_gap_cannot_be_told_yet_is_not_told_of_it() -> None:
     line, _ = stage.join(encoding=CURSOR)
     line.unsent_since = stage.turns.now
     assert line.client is not None
-    line.client.held()
+    line.client.pause_writing()
     line.drain()
     stage.publish(10)
     stage.publish(11)
-    while stage.turns.due:
-        stage.turns.turn()
+    stage.turns.rest()
     assert line.got == [11]
 
 
-def test_all_end_when_told_and_are_counted_when_gone() -> None:
-    """A client is there until its connection has ended; an end of ours counts with our code."""
+def test_a_client_is_there_until_its_connection_is_lost() -> None:
+    """It is sent nothing once it was closed, or closes by itself."""
     stage = Stage(log_of())
-    (one, member), (other, leaver) = stage.join(), stage.join()
-    assert stage.hub.leave(leaver, GONE) == GONE
-    assert not stage.hub.deserted.is_set()
-    stage.hub.end(SHUTDOWN)
-    assert (one.ends, other.ends, len(stage.hub)) == ([SHUTDOWN], [], 1)
+    (one, member), (other, leaver), (third, closing) = stage.join(), stage.join(), stage.join()
+    leaver.leave()
+    closing.stop()
+    stage.hub.end_all(End.SHUTDOWN, 0)
+    stage.turns.sleep(0.1)
+    assert (one.ends, other.ends, third.ends, len(stage.hub)) == ([End.SHUTDOWN], [], [], 2)
     stage.publish(1)
-    assert one.written == []
-    assert stage.hub.leave(member, GONE) == SHUTDOWN
+    assert (one.written, third.written) == ([], [])
+    assert not stage.hub.deserted.is_set()
+    member.leave()
+    closing.leave()
     assert (len(stage.hub), stage.hub.deserted.is_set()) == (0, True)
-    assert stage.hub.closes == {("server", "1001"): 1, ("client", "1006"): 1}
+
+
+def test_a_client_that_leaves_is_watched_no_more() -> None:
+    """Its transport may say something after it has left."""
+    stage = Stage(log_of())
+    line, member = stage.join()
+    member.leave()
+    member.resume_writing()
+    member.expect_close()
+    stage.turns.sleep(100)
+    assert (line.pings, line.ends) == (0, [])
 
 
 def test_a_drained_client_that_is_gone_is_sent_nothing() -> None:
@@ -333,53 +374,160 @@ def test_a_drained_client_that_is_gone_is_sent_nothing() -> None:
     line, member = stage.join(room=0)
     stage.publish(1)
     stage.publish(2)
-    stage.hub.leave(member, GONE)
+    member.leave()
     line.drain()
-    stage.turns.turn()
+    stage.turns.rest()
     assert line.got == [1]
 
 
-def test_clients_are_looked_at_a_few_at_a_time_and_each_in_its_turn() -> None:
-    """Who comes meanwhile has the next turn, and who has gone none."""
+def test_a_silent_client_is_pinged_and_a_dead_one_cut_by_one_timer_for_all() -> None:
+    """One that says something is pinged later; nothing is done for what it says."""
     stage = Stage(log_of())
-    clients = [stage.join() for _ in range(10)]
-    stage.turns.now += 1000
-    for line, _ in clients:
-        line.heard = stage.turns.now - 30
-    stage.hub.sweep(PATIENCE, 0.25)
-    assert sum(line.pings for line, _ in clients) == 3
-    gone, member = next((line, member) for line, member in clients if not line.pings)
-    stage.hub.leave(member, GONE)
+    silent, talking = stage.join()[0], stage.join()[0]
+    stage.turns.sleep(10)
+    talking.heard = stage.turns.now
+    assert len(stage.turns.alarms) == 1
+    stage.turns.sleep(10.1)
+    assert (silent.pings, talking.pings) == (1, 0)
+    stage.turns.sleep(10)
+    assert (silent.pings, talking.pings) == (1, 1)
+    talking.heard = stage.turns.now
+    stage.turns.sleep(29)
+    assert (silent.ends, talking.ends) == ([], [])
+    stage.turns.sleep(1)
+    assert (silent.ends, talking.ends) == ([End.DEAD, "aborted"], [])
+    assert silent.pings == 2
+    assert sum(not alarm.is_cancelled for alarm in stage.turns.alarms) == 1
+
+
+def test_a_client_that_takes_nothing_is_not_pinged_and_cut_in_the_end() -> None:
+    """Its pong would stand behind what it does not take. Once it has taken all, silence counts again."""
+    stage = Stage(log_of())
+    stalled, slow = stage.join(room=0)[0], stage.join(room=0)[0]
+    stage.publish(1)
+    stage.turns.sleep(599)
+    slow.drain()
+    slow.heard = stage.turns.now
+    assert (stalled.ends, stalled.pings) == ([], 0)
+    stage.turns.sleep(2)
+    assert stalled.ends == [End.STALLED, "aborted"]
+    stage.turns.sleep(18.1)
+    assert (slow.pings, slow.ends) == (1, [])
+
+
+def test_a_client_that_does_not_answer_a_close_is_cut() -> None:
+    """From when the transport holds nothing, and it is not pinged meanwhile."""
+    stage = Stage(log_of())
+    quick, slow = stage.join()[0], stage.join(room=0)[0]
+    stage.publish(1)
+    stage.hub.end_all(End.SHUTDOWN, 0)
+    stage.turns.sleep(CLOSE_SECONDS + 0.1)
+    assert (quick.ends, slow.ends) == ([End.SHUTDOWN, "aborted"], [End.SHUTDOWN])
+    stage.turns.sleep(100)
+    slow.drain()
+    stage.turns.sleep(CLOSE_SECONDS - 0.1)
+    assert (slow.ends, slow.pings) == ([End.SHUTDOWN], 0)
+    stage.turns.sleep(0.2)
+    assert slow.ends == [End.SHUTDOWN, "aborted"]
+
+
+def test_a_connection_ends_at_its_age_if_it_has_one() -> None:
+    """In its turn, by a close; a client that is closed before is closed once."""
+    stage = Stage(log_of(), patience=Patience(ping=20, dead=60, stalled=600, age=50))
+    (aged, _), (closed, _) = stage.join(), stage.join()
+    stage.turns.sleep(25)
+    for line in (aged, closed):
+        line.heard = stage.turns.now
+    stage.turns.sleep(24.9)
+    assert (aged.ends, aged.pings) == ([], 1 + 1)
+    stage.turns.sleep(0.2)
+    assert (aged.ends, closed.ends) == ([End.AGED], [End.AGED])
+
+
+def test_thousands_that_are_due_at_once_are_looked_at_a_few_in_a_turn() -> None:
+    """Pinged, or cut: each cut makes work in the next turn."""
+    stage = Stage(log_of())
+    lines = [stage.join()[0] for _ in range(1000)]
+    stage.turns.now += 100
+    cut = 0
+    while cut < 1000:
+        stage.turns.turn()
+        now = sum(bool(line.ends) for line in lines)
+        assert now - cut <= 64
+        cut = now
+
+
+def test_all_that_are_left_are_cut_a_few_at_a_time() -> None:
+    """When the edge ends; each is told, if it was not before."""
+    stage = Stage(log_of())
+    clients = [stage.join() for _ in range(100)]
+    for _ in range(2):
+        stage.hub.cut_some()
+        for line, member in clients:
+            if line.ends:
+                member.leave()
+    assert [line.ends for line, _ in clients] == [[End.SHUTDOWN, "aborted"]] * 100
+
+
+def test_what_waits_for_its_turn_is_known_by_kind() -> None:
+    stage = Stage(log_of(*(record(post) for post in range(1, 60))), write_bytes=30)
+    for _ in range(20):
+        stage.join()
     for _ in range(3):
-        stage.hub.sweep(PATIENCE, 0.25)
-    assert [line.pings for line, _ in clients if line is not gone] == [1] * 9
-    assert gone.pings == 0
+        stage.join(0, encoding=CURSOR)
+    stage.publish(60)
+    stage.turns.now += 1
+    waits = stage.hub.waits()
+    assert {kind: wait.clients for kind, wait in waits.items()} == {
+        Kind.HEAD: 8,
+        Kind.NEWCOMERS: 2,
+        Kind.LAGGARDS: 1,
+        Kind.CLOSINGS: 0,
+    }
+    assert {kind: wait.oldest >= 1 for kind, wait in waits.items()} == {
+        Kind.HEAD: True,
+        Kind.NEWCOMERS: True,
+        Kind.LAGGARDS: True,
+        Kind.CLOSINGS: False,
+    }
 
 
-@pytest.mark.parametrize(
-    ("silent", "unsent", "pings", "ends"),
-    [
-        (19, None, 0, []),
-        (20, None, 1, []),
-        (60, None, 1, []),
-        (61, None, 0, ["aborted"]),
-        (61, 61, 0, []),
-        (601, 600, 0, []),
-        (601, 601, 0, ["aborted"]),
-    ],
-)
-def test_the_silent_are_pinged_and_the_dead_cut_off(
-    silent: float, unsent: float | None, pings: int, ends: list[str]
-) -> None:
-    """One that has not taken all yet cannot answer: it is cut off only when it takes nothing for long."""
-    stage = Stage(log_of())
-    line, _ = stage.join()
-    stage.turns.now += 1000
-    line.heard = stage.turns.now - silent
-    line.unsent_since = None if unsent is None else stage.turns.now - unsent
-    stage.hub.sweep(PATIENCE)
-    stage.hub.sweep(PATIENCE)
-    assert (line.pings, line.ends[:1]) == (pings, ends)
+def test_newcomers_do_not_keep_laggards_from_going_on() -> None:
+    """Nor the other way round: however many come, each kind has its turn."""
+    stage = Stage(log_of(*(record(post) for post in range(1, 40))), write_bytes=30)
+    laggard, _ = stage.join(0)
+    for number in range(100):
+        newcomer, _ = stage.join(0, encoding=CURSOR)
+        for _ in range(2 * (TURNS + 1)):
+            stage.turns.turn()
+        assert newcomer.written
+        assert len(laggard.got) >= min(38, number // 4)
+    stage.turns.rest()
+    assert laggard.got == list(range(1, 40))
+
+
+def test_a_record_is_sent_at_once_though_other_work_is_due() -> None:
+    """It has come through several turns of the loop already, in which there was none of it."""
+    stage = Stage(log_of(*(record(post) for post in range(1, 60))), write_bytes=30)
+    stage.join(0)
+    quick, _ = stage.join()
+    assert stage.turns.due
+    stage.publish(60)
+    assert quick.got == [60]
+
+
+def test_other_work_is_done_in_slices_with_turns_between_them() -> None:
+    """One write of a cohort, or a millisecond; then the loop turns, so that a record on its way meets none."""
+    stage = Stage(log_of(*(record(post) for post in range(1, 60))), write_bytes=30)
+    lines = [stage.join(0, encoding=CURSOR)[0] for _ in range(8)]
+    counts = []
+    for _ in range(3 * (TURNS + 1)):
+        before = len(stage.turns.written)
+        stage.turns.turn()
+        counts.append(len(stage.turns.written) - before)
+    assert sorted(counts)[-3:] == [4, 4, 4]
+    assert counts.count(0) == 3 * TURNS
+    assert all(line.written for line in lines[:4])
 
 
 def test_a_record_is_measured_once_until_the_last_client_at_the_head() -> None:
@@ -395,14 +543,12 @@ def test_a_record_is_measured_once_until_the_last_client_at_the_head() -> None:
     stage.log.append(stage.log.next_offset, record(2))
     stage.hub.publish(stage.turns.now - 2)
     assert seconds.buckets[-1] == ("+Inf", 0.0)
-    while stage.turns.due:
-        stage.turns.turn()
+    stage.turns.rest()
     assert seconds.buckets[-1] == ("+Inf", 1.0)
-    assert seconds.sum == pytest.approx(2 + 21 * SLICE_SECONDS / 10)
+    assert seconds.sum == pytest.approx(2 + 21 * WRITE_SECONDS)
     # The one that is held holds no record.
     stage.publish(3)
-    while stage.turns.due:
-        stage.turns.turn()
+    stage.turns.rest()
     assert seconds.buckets[-1] == ("+Inf", 2.0)
 
 
@@ -414,12 +560,10 @@ def test_a_record_before_a_gap_is_not_measured() -> None:
     stage.publish(1)
     stage.log.begin(Offset(9), Offset(9))
     stage.hub.interrupt("interrupted")
-    while stage.turns.due:
-        stage.turns.turn()
+    stage.turns.rest()
     assert stage.hub.delays.seconds.buckets[-1] == ("+Inf", 0.0)
     stage.publish(2)
-    while stage.turns.due:
-        stage.turns.turn()
+    stage.turns.rest()
     assert stage.hub.delays.seconds.buckets[-1] == ("+Inf", 1.0)
 
 
@@ -430,13 +574,12 @@ def test_a_client_that_leaves_before_its_turn_holds_no_measure() -> None:
     seconds = stage.hub.delays.seconds
     stage.publish(1)
     for member in members[12:]:
-        stage.hub.leave(member, GONE)
-    while stage.turns.due:
-        stage.turns.turn()
+        member.leave()
+    stage.turns.rest()
     assert seconds.buckets[-1] == ("+Inf", 1.0)
-    assert seconds.sum == pytest.approx(12 * SLICE_SECONDS / 10)
+    assert seconds.sum == pytest.approx(12 * WRITE_SECONDS)
     for member in members[:12]:
-        stage.hub.leave(member, GONE)
+        member.leave()
     stage.publish(2)
     stage.turns.now += 10
     stage.join()
@@ -454,14 +597,13 @@ def test_who_has_not_been_moved_behind_a_gap_is_not_compared_with_the_log() -> N
         stage.log.begin(Offset(read_from), Offset(offer_from))
         stage.hub.interrupt("recreated")
         held.unsent_since = stage.turns.now
-        member.held()
+        member.pause_writing()
         stage.hub.publish()
         for post in range(read_from + 50, offer_from + 51):
             stage.publish(post)
         held.drain()
         lagging.drain()
-        while stage.turns.due:
-            stage.turns.turn()
+        stage.turns.rest()
         newest = [messages(b"".join(line.written))[-1]["payload"] for line in (resting, lagging, held)]
         assert newest == [{"id": offer_from + 50}] * 3
     assert [line.ends for line in (resting, lagging, held)] == [[]] * 3

@@ -1,28 +1,37 @@
 """All that can befall clients of a hub, in any order: each gets what follows its position, in order and once.
 
 A model beside it knows for each client which posts it is due. Links hold bytes whenever they like, clients come at any
-position and go at any moment, the log forgets, the feed is interrupted, and the loop turns when it turns.
+position and go at any moment, the log forgets, the feed has holes and gaps and is read anew, time passes, and the loop
+turns when it turns. Nobody starves, and no turn is long, whatever happens.
 """
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from edge.fanout.agenda import Kind
+from edge.fanout.deadlines import Patience
+from edge.fanout.ending import End
+from edge.fanout.everybody import AT_ONCE
 from edge.fanout.hub import Hub
-from edge.fanout.link import Patience
 from edge.fanout.member import Member
-from edge.fanout.session import FELL_BEHIND, INTERRUPTED, SHUTDOWN, Session
+from edge.fanout.rounds import HEAD_SECONDS, TURNS
+from edge.fanout.session import Session
 from edge.feed.log import Log
-from edge.wire.closing import Disconnect
 from edge.wire.encoding import Encoding
 from edge.wire.websocket_encodings import ENCODINGS, PLAIN
 from streams.contract import Offset
-from tests.edge.kit.lines import Line, Turns, hub_of
+from tests.edge.kit.lines import WRITE_SECONDS, Line, Turns, hub_of
 from tests.edge.kit.records import everything, ids, messages, record
 
 # A log that holds some five records of a post, and a client that is sent two posts at a time.
 LOG_BYTES = 5_000
 WRITE_BYTES = 90
+# Ages are reached within a run, and nobody is pinged in vain.
+PATIENCE = Patience(ping=1e9, dead=2e9, stalled=1e9, age=300)
+# A slice of the head, one for each record since the last turn; a slice behind it; and a cohort's writes beyond either.
+COHORT = 4
+TURN_WRITES = round(HEAD_SECONDS / WRITE_SECONDS) + 2 * COHORT
 
 
 class Client:
@@ -35,6 +44,8 @@ class Client:
         """The posts from its position to the head."""
         self._got: list[int] = []
         self._read = 0
+        self.greeted = 0
+        """How many welcomes it was sent."""
         self.member: Member = hub.join(session, line)
 
     @property
@@ -43,6 +54,7 @@ class Client:
         for written in self.line.written[self._read :]:
             read = messages(written, self.session.encoding)
             self._got += [one["payload"]["id"] for one in read if one["action"] == "created"]
+            self.greeted += sum(one["action"] == "welcome" for one in read)
         self._read = len(self.line.written)
         return self._got
 
@@ -55,7 +67,7 @@ class Clients(RuleBasedStateMachine):
         self.log = Log(limit=LOG_BYTES, reach=3)
         self.log.begin(Offset(0), Offset(0))
         self.turns = Turns()
-        self.hub = hub_of(self.log, self.turns, WRITE_BYTES)
+        self.hub = hub_of(self.log, self.turns, WRITE_BYTES, PATIENCE)
         self.posts = 0
         """How many posts there have been; each has its number."""
         self.known: list[int] = []
@@ -65,11 +77,11 @@ class Clients(RuleBasedStateMachine):
 
     @rule(encoding=st.sampled_from(ENCODINGS), back=st.integers(0, 8), room=st.sampled_from([0, 200, float("inf")]))
     def comes(self, encoding: Encoding, back: int, room: float) -> None:
-        """Join somewhere between the tail and the head; who asks for cursors is greeted."""
+        """Join somewhere between the tail and the head; a client that asks for cursors is greeted."""
         position = self.log.back(self.log.head, back)
+        due = ids(everything(self.log, position))
         greeting = encoding.welcome("c") if encoding.has_cursor else b""
         line = Line(self.turns, room)
-        due = ids(everything(self.log, position))
         self.clients.append(Client(self.hub, Session(position, encoding, greeting), line, due))
 
     @rule(back=st.integers(0, 8))
@@ -80,12 +92,12 @@ class Clients(RuleBasedStateMachine):
 
     @rule(count=st.integers(0, 4))
     def record(self, count: int) -> None:
-        """Append a record, perhaps one that shows nothing: none of it is new, or it is only read."""
+        """Append a record, perhaps one that shows nothing: none of it is new, or it only lets a gap be told."""
         assert self.log.next_offset is not None
         posts = range(self.posts + 1, self.posts + count + 1)
         self.posts += count
         for client in self.clients:
-            if client.session.disconnect is None and self.log.shows_what_comes:
+            if not client.member.is_over and self.log.shows_what_comes:
                 client.due += posts
         self.log.append(self.log.next_offset, record(*posts, *self.known))
         self.known = list(posts)[-1:] or self.known
@@ -106,55 +118,77 @@ class Clients(RuleBasedStateMachine):
         client = data.draw(st.sampled_from(self.clients))
         if client.line.unsent_since is None:
             client.line.unsent_since = self.turns.now
-            client.member.held()
+            client.member.pause_writing()
 
     @precondition(lambda self: self.clients)
-    @rule(data=st.data())
-    def goes(self, data: st.DataObject) -> None:
-        """End a connection."""
+    @rule(data=st.data(), closes=st.booleans())
+    def goes(self, data: st.DataObject, closes: bool) -> None:
+        """End a connection, or have its client close it first."""
         client = data.draw(st.sampled_from(self.clients))
+        if closes:
+            client.member.stop()
+            self.nothing_more_is_due()
+            return
         self.clients.remove(client)
         self.gone.append(client)
-        self.hub.leave(client.member, Disconnect(1006, "the connection ended", "client"))
+        client.member.leave()
         client.due = list(client.got)
 
-    @rule(but=st.integers(0, 20))
-    def ends(self, but: int) -> None:
-        """End the sessions of some."""
-        self.hub.end(SHUTDOWN, but=but)
-        for client in self.clients:
-            if client.session.disconnect is not None:
-                client.due = list(client.got)
+    @rule(seconds=st.sampled_from([0, 1, 60]))
+    def all_end(self, seconds: float) -> None:
+        """Tell the hub to end all, over some time."""
+        self.hub.end_all(End.SHUTDOWN, seconds)
+        self.nothing_more_is_due()
+
+    @rule(seconds=st.sampled_from([0.01, 1, 200]))
+    def time_passes(self, seconds: float) -> None:
+        """Have closings that are due then come up, and turn whenever something is due."""
+        self.turns.sleep(seconds)
+        self.nothing_more_is_due()
 
     @rule()
     def turn(self) -> None:
-        """Have the loop go round."""
+        """Have the loop go round once: no turn is long."""
+        before = len(self.turns.written)
+        ended = sum(bool(client.line.ends) for client in self.clients)
         self.turns.turn()
+        assert len(self.turns.written) - before <= TURN_WRITES
+        assert sum(bool(client.line.ends) for client in self.clients) - ended <= 2 * AT_ONCE
+        self.nothing_more_is_due()
 
-    @rule(offer_from=st.one_of(st.none(), st.integers(0, 2)))
-    def gap(self, offer_from: int | None) -> None:
-        """Interrupt the feed: what was due is due no more, also to who cannot be told.
+    @rule(missing=st.integers(1, 3))
+    def hole(self, missing: int) -> None:
+        """Have offsets missing: the feed goes on behind them, and it is a gap where they would have been shown."""
+        assert self.log.next_offset is not None
+        offset = Offset(self.log.next_offset + missing)
+        is_gap = self.log.is_hole_before(offset)
+        self.log.skip_to(offset)
+        self.known = []
+        if is_gap:
+            self.interrupt()
 
-        Offsets go on behind a hole, or are those of a topic that was made anew and has fewer records; of these some may
-        have to be read before any is shown.
+    @rule(unread=st.integers(0, 2), is_made_anew=st.booleans())
+    def gap(self, unread: int, is_made_anew: bool) -> None:
+        """Read the feed anew, ``unread`` records before what is shown: until these are read the gap cannot be told.
+
+        It is the same topic, further on, or one that was made anew and has fewer records.
         """
         assert self.log.next_offset is not None
-        if offer_from is None:
-            again = Offset(self.log.next_offset + 5)
-            self.log.begin(again, again)
-        else:
-            self.log.begin(Offset(0), Offset(offer_from))
+        again = Offset(0 if is_made_anew else self.log.next_offset + 5)
+        self.log.begin(again, Offset(again + unread))
         self.known = []
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """Have the hub told: what was due is due no more, also to clients that cannot be told."""
         for client in self.clients:
             client.due = list(client.got)
         self.hub.interrupt("interrupted")
 
-    @rule(share=st.sampled_from([0.005, 1.0]))
-    def parts(self, share: float) -> None:
-        """Close those that a gap could not be told to, or one of them."""
-        self.hub.sweep(Patience(1e9, 1e9, 1e9), share)
+    def nothing_more_is_due(self) -> None:
+        """Note that sessions that have ended are due what they got."""
         for client in self.clients:
-            if client.session.disconnect is not None:
+            if client.member.is_over:
                 client.due = list(client.got)
 
     @invariant()
@@ -165,25 +199,39 @@ class Clients(RuleBasedStateMachine):
 
     @invariant()
     def ends_have_reasons(self) -> None:
-        """Only who fell behind or cannot be told of a gap is closed."""
+        """Only a client that fell behind, is old, or cannot be told of a gap is ended, and each once."""
         for client in self.clients:
-            assert client.line.ends in ([], [FELL_BEHIND], [INTERRUPTED], [SHUTDOWN])
-            assert client.line.ends != [INTERRUPTED] or not client.session.encoding.has_cursor
+            assert client.line.ends[1:] in ([], ["aborted"])
+            assert set(client.line.ends[:1]) <= {End.FELL_BEHIND, End.INTERRUPTED, End.SHUTDOWN, End.AGED}
+            assert client.line.ends[:1] != [End.INTERRUPTED] or not client.session.encoding.has_cursor
+
+    @invariant()
+    def the_agenda_knows_who_waits(self) -> None:
+        """Every client that goes on, is not paused and lacks something is on it, but for those before a gap."""
+        waits = self.hub.waits()
+        assert all(wait.oldest >= 0 for wait in waits.values())
+        on_it = sum(wait.clients for kind, wait in waits.items() if kind is not Kind.CLOSINGS)
+        assert on_it <= self.hub.lagging <= len(self.hub) + len(self.clients) + len(self.gone)
 
     def teardown(self) -> None:
-        """In the end all sockets drain, the loop turns, and everybody has all that is due, or was closed."""
+        """In the end all sockets drain, the loop turns a bounded number of times, and everybody has all that is due."""
+        assert self.log.next_offset is not None
         while not self.log.shows_what_comes:
             self.record(1)
         for client in self.clients:
             client.line.room = float("inf")
             if client.line.unsent_since is not None:
                 client.line.drain()
-        while self.turns.due:
-            self.turns.turn()
+        pieces = 3 * sum(3 + len(client.due) for client in self.clients) + 10
+        for _ in range(pieces * (TURNS + 1)):
+            if not self.turns.due:
+                break
+            self.turn()
+        assert not self.turns.due
         for client in self.clients:
-            assert client.line.ends or client.got == client.due
+            assert client.member.is_over or client.got == client.due
         assert self.hub.lagging == 0
-        assert self.hub.posts_sent == sum(len(client.got) for client in (*self.clients, *self.gone))
+        assert self.hub.delivery.posts == sum(len(client.got) for client in (*self.clients, *self.gone))
         assert [client.session.sent for client in self.clients] == [len(client.got) for client in self.clients]
 
 

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from edge.clients.joining import JoinRequest, at_end, resumed, resumption
-from edge.fanout.session import FELL_BEHIND, Session
+from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Resume, parse, place_of
 from edge.feed.start import Bounds, continues, start
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import Offset
+from tests.edge.kit.reading import has_fallen_behind, take
 from tests.edge.kit.records import messages, record
 
 REACH = 4
@@ -174,13 +175,12 @@ class Feed(RuleBasedStateMachine):
         assert client.edge is not None
         for _ in range(times):
             self.serve(client, client.session, client.edge.log)
-        if client.session.disconnect is not None:
-            assert client.session.disconnect == FELL_BEHIND
+        if has_fallen_behind(client.session, client.edge.log):
             client.session = None
 
     def serve(self, client: Client, session: Session, log: Log) -> None:
         """Send a client one write, and check that it is what the client is due."""
-        for message in messages(session.take(log, WRITE_BYTES)):
+        for message in messages(take(session, log, WRITE_BYTES)):
             if message["action"] == "welcome":
                 client.cursor = message["payload"]["cursor"]
                 client.next = client.next if client.begins_at is None else client.begins_at
@@ -199,7 +199,7 @@ class Feed(RuleBasedStateMachine):
             got = []
             session = Session(log.tail, PLAIN)
             while session.position < log.head:
-                got += [message["payload"]["id"] for message in messages(session.take(log, WRITE_BYTES))]
+                got += [message["payload"]["id"] for message in messages(take(session, log, WRITE_BYTES))]
             offset, index = place_of(log.tail)
             assert got == self.shown[self.shown_before[offset + 1 if index else offset] : end]
             assert log.back(log.head, len(got)) == (log.tail if got else log.head)
@@ -213,10 +213,11 @@ class Feed(RuleBasedStateMachine):
                 self.read(client.edge)
             if client.session is None or client.edge is None:
                 continue
-            self.serve(client, client.session, client.edge.log)
-            while client.session.position < client.edge.log.head and client.session.disconnect is None:
-                self.serve(client, client.session, client.edge.log)
-            assert client.session.disconnect == FELL_BEHIND or client.next == len(self.shown)
+            session, log = client.session, client.edge.log
+            self.serve(client, session, log)
+            while not has_fallen_behind(session, log) and session.position < log.head:
+                self.serve(client, session, log)
+            assert has_fallen_behind(session, log) or client.next == len(self.shown)
 
 
 TestFeed = Feed.TestCase

@@ -13,7 +13,7 @@ from edge.feed.follow import Source
 from edge.feed.log import Log
 from edge.feed.position import Position
 from edge.feed.start import Bounds
-from edge.feed.topic import Read, Unreachable
+from edge.feed.topic import Read, Unreachable, Unreadable
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import Offset
 from tests.edge.kit.lines import Line, Turns, hub_of
@@ -213,6 +213,47 @@ async def test_goes_on_after_kafka_was_away() -> None:
         assert (line.got, line.ends, rig.shown) == ([2], [], [1, 2])
 
 
+async def test_after_each_outage_kafka_is_tried_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses grow while it lasts, and begin anew with the next one. A topic that is lost is not asked any more."""
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noting(seconds: float) -> None:
+        if seconds:
+            pauses.append(seconds)
+        await sleep(0)
+
+    topic = MemoryTopic(record(1))
+    monkeypatch.setattr("edge.feed.follow.asyncio.sleep", noting)
+    async with following(Rig(topic)) as rig:
+        await rig.source.reached(Offset(1))
+        for _ in range(2):
+            await until(lambda: rig.source.trouble is None)
+            pauses.clear()
+            await topic.change(*topic.values, is_away=True)
+            await until(lambda: len(pauses) > 2)
+            assert pauses[:3] == [0.1, 0.2, 0.4]
+            questions = topic.questions
+            assert await rig.source.end() is None
+            assert topic.questions == questions
+            await topic.change(*topic.values)
+
+
+async def test_a_topic_of_one_record_that_is_made_anew_is_one_gap() -> None:
+    """What was known of the old one is forgotten with it: the feed goes on."""
+    topic = MemoryTopic(record(1))
+    async with following(Rig(topic)) as rig:
+        await until(lambda: rig.source.trouble is None)
+        await topic.change(*topic.values, is_away=True)
+        await until(lambda: rig.source.trouble is not None)
+        await topic.change(record(2))
+        await until(lambda: bool(rig.source.gaps))
+        await until(lambda: rig.source.trouble is None)
+        await topic.change(record(2), record(3))
+        await until(lambda: rig.shown[-1:] == [3])
+        assert rig.source.gaps == {"recreated": 1}
+
+
 @pytest.mark.parametrize(("patience", "unready"), [(0, "Kafka does not answer."), (60, None)])
 async def test_a_feed_that_was_followed_may_be_lost_for_a_while(patience: float, unready: str | None) -> None:
     """The trouble is said at once, and new clients are sent elsewhere when it has lasted; at the start, at once."""
@@ -227,6 +268,21 @@ async def test_a_feed_that_was_followed_may_be_lost_for_a_while(patience: float,
         await topic.change(record(1))
         await until(lambda: rig.source.trouble is None)
         assert rig.source.unready is None
+
+
+class Garbled(MemoryTopic):
+    """Has a batch that nobody can decode."""
+
+    async def read(self) -> Read:
+        """Fail, as the client does."""
+        raise Unreadable("invalid block type")
+
+
+async def test_a_batch_that_cannot_be_decoded_is_said_and_tried_again() -> None:
+    """Ended by it, every edge would be started again and again, and lose its clients each time."""
+    async with following(Rig(Garbled(record(1)))) as rig:
+        await until(lambda: rig.source.trouble == "Kafka has sent a batch of the feed that cannot be decoded.")
+        await until(lambda: rig.source.reconnects > 0)
 
 
 async def _recreated_shorter(topic: MemoryTopic) -> None:
@@ -284,6 +340,7 @@ async def test_a_hole_is_said_and_the_feed_goes_on_behind_it(hole: int, at_once:
             await topic.change(*values)
             await rig.source.reached(Offset(len(values)))
             await until(lambda: rig.source.trouble is None)
+            rig.turns.rest()
             heard = messages(b"".join(line.written))
             told = [message["payload"]["reason"] for message in heard if message["action"] == "welcome"]
             assert set(told) == ({"interrupted"} if hole >= 9 else set())

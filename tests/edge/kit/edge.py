@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,19 +12,24 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from edge.access.entrance import Gate
+from edge.admin import Admin
 from edge.clients.writing import write_each
+from edge.fanout.deadlines import Patience
 from edge.fanout.hub import Hub
 from edge.feed.log import Log
 from edge.feed.position import Reason
 from edge.page import live_page
 from edge.server import Server
-from edge.telemetry import Metrics, Turns
-from streams.contract import Offset
+from edge.status import Facts, Status
+from edge.telemetry import Metrics, TurnTimes
+from edge.wire.closing import By
+from streams.contract import Millis, Offset
 from tests.edge.kit.listening import gate, listening
 from tests.edge.kit.records import record
 from tests.strict import StrictConnection
 
 MAX_MESSAGE_BYTES = 65536
+PATIENCE = Patience(ping=20, dead=60, stalled=600)
 
 
 class MemoryFeed:
@@ -89,25 +95,38 @@ class Edge:
         *,
         compression: bool = True,
         through: Gate | None = None,
+        patience: Patience = PATIENCE,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.gate = through or gate()
+        self.admin_gate = gate()
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
-        self.hub = Hub(
-            self.log, write_bytes=1 << 16, write_each=write_each, clock=self.loop.time, soon=self.loop.call_soon
-        )
+        self.hub = Hub(self.log, write_bytes=1 << 16, write_each=write_each, patience=patience, loop=self.loop)
+        self.closes: Counter[tuple[By, str]] = Counter()
         self.feed = MemoryFeed(self.log, self.hub)
         self.server = server(
             log=self.log,
             hub=self.hub,
             feed=self.feed,
             page=live_page(),
-            registry=Metrics(self.log, self.hub, self.feed, self.gate, Turns(), output=self.feed).registry(),
+            status=Status(Facts("0", Millis(5000))),
             join_seconds=join_seconds,
             compression=compression,
             gate=self.gate,
+            closes=self.closes,
         )
+        metrics = Metrics(
+            self.log,
+            self.hub,
+            self.feed,
+            self.gate,
+            TurnTimes(),
+            admin=self.admin_gate,
+            closes=self.closes,
+            output=self.feed,
+        )
+        self.admin = Admin(self.server.readiness, metrics.registry())
         self.port = 0
 
     def connect(
@@ -133,19 +152,24 @@ class Edge:
             create_connection=StrictConnection,
         )
 
-    async def get(self, path: str) -> tuple[int, str, Any]:
+    async def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, str, Any]:
         """Ask as a browser does."""
-        async with aiohttp.ClientSession() as browser, browser.get(f"http://127.0.0.1:{self.port}{path}") as response:
+        url = f"http://127.0.0.1:{self.port}{path}"
+        async with aiohttp.ClientSession() as browser, browser.get(url, headers=headers) as response:
             return response.status, await response.text(), response.headers
 
 
 @asynccontextmanager
 async def serving(
-    join_seconds: float = 5, *, compression: bool = True, through: Gate | None = None
+    join_seconds: float = 5,
+    *,
+    compression: bool = True,
+    through: Gate | None = None,
+    patience: Patience = PATIENCE,
 ) -> AsyncIterator[Edge]:
     """Serve meanwhile."""
-    edge = Edge(join_seconds, compression=compression, through=through)
-    async with listening(edge.server.application(), edge.gate) as edge.port, asyncio.timeout(5):
+    edge = Edge(join_seconds, compression=compression, through=through, patience=patience)
+    async with listening(edge.server.application(edge.admin.routes()), edge.gate) as edge.port, asyncio.timeout(5):
         yield edge
         await edge.server.drain(5)
 

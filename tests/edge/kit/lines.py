@@ -2,12 +2,21 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from edge.fanout.hub import SLICE_SECONDS, Hub
+from edge.fanout.deadlines import Patience
+from edge.fanout.ending import End
+from edge.fanout.hub import Hub
 from edge.fanout.link import Client
+from edge.fanout.rounds import HEAD_SECONDS
 from edge.feed.log import Log
-from edge.wire.closing import Disconnect
 from tests.edge.kit.records import ids
+
+WRITE_SECONDS = HEAD_SECONDS / 10
+"""What each write takes of the clock: ten of them are a slice of the live feed."""
+CLOSE_SECONDS = 5.0
+PATIENCE = Patience(ping=20, dead=60, stalled=600)
+NEVER = Patience(ping=1e9, dead=2e9, stalled=1e9)
 
 
 class Line:
@@ -20,18 +29,19 @@ class Line:
         turns.lines.append(self)
         self.heard = turns.now
         self.unsent_since: float | None = None
+        self.close_by: float | None = None
         self.client: Client | None = None
         self.written: list[bytes] = []
         self._left = b""
         self.pings = 0
-        self.ends: list[Disconnect | str] = []
+        self.ends: list[End | str] = []
         self.is_lost = False
         """Whether the peer is gone, which is found out by writing."""
 
     def take(self, frames: bytes) -> bytes:
         """Take what there is room for and return the rest; each write costs a tenth of a slice."""
         assert self.unsent_since is None
-        self.turns.now += SLICE_SECONDS / 10
+        self.turns.now += WRITE_SECONDS
         if self.is_lost:
             return frames
         self.written.append(frames)
@@ -49,16 +59,18 @@ class Line:
         if left:
             self.unsent_since = self.turns.now
             assert self.client is not None
-            self.client.held()
+            self.client.pause_writing()
         return True
 
     def drain(self, room: float = float("inf")) -> None:
         """Be rid of what was held."""
         self.unsent_since, self.room = None, room
         assert self.client is not None
-        self.client.drained()
+        self.client.resume_writing()
+        if self.ends:
+            self._await_close()
 
-    def tell(self, client: Client) -> None:
+    def attach(self, client: Client) -> None:
         """Note whom to tell."""
         self.client = client
 
@@ -66,14 +78,22 @@ class Line:
         """Count it."""
         self.pings += 1
 
-    def close(self, disconnect: Disconnect) -> None:
-        """Note it once, as a connection does."""
+    def close(self, end: End) -> None:
+        """Note it once, and wait for the client, as a connection does."""
         if not self.ends:
-            self.ends.append(disconnect)
+            self.turns.now += WRITE_SECONDS
+            self.ends.append(end)
+            self._await_close()
 
-    def abort(self) -> None:
+    def _await_close(self) -> None:
+        if self.unsent_since is None and self.close_by is None:
+            self.close_by = self.turns.now + CLOSE_SECONDS
+            assert self.client is not None
+            self.client.expect_close()
+
+    def abort(self, end: End) -> None:
         """Note it."""
-        self.ends.append("aborted")
+        self.ends += [end, "aborted"] if not self.ends else ["aborted"]
 
     @property
     def got(self) -> list[int]:
@@ -81,27 +101,81 @@ class Line:
         return ids(b"".join(self.written))
 
 
+@dataclass(eq=False)
+class Alarm:
+    """A call to come at a time."""
+
+    when: float
+    callback: Callable[[], None]
+    is_cancelled: bool = False
+
+    def cancel(self) -> None:
+        """Have it not come."""
+        self.is_cancelled = True
+
+
 class Turns:
-    """A loop: its clock, and what is to be called soon."""
+    """A loop: its clock, what is to be called soon, and what at a time."""
 
     def __init__(self) -> None:
         self.now = 1000.0
         self.due: deque[Callable[[], None]] = deque()
+        self.alarms: list[Alarm] = []
         self.lines: list[Line] = []
         self.written: list[Line] = []
         """Who was written to, in this order."""
+
+    def time(self) -> float:
+        """Return the time."""
+        return self.now
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Call it in the next turn."""
+        self.due.append(callback)
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Alarm:
+        """Call it then."""
+        self.alarms.append(Alarm(when, callback))
+        return self.alarms[-1]
 
     def write_each(self, keys: Sequence[int], frames: bytes) -> list[tuple[int, bytes]]:
         """Write to several lines."""
         return [(key, rest) for key in keys if (rest := self.lines[key].take(frames))]
 
     def turn(self) -> None:
-        """Call what was due, as a loop does in one turn."""
+        """Call what is due, as a loop does in one turn."""
+        self.alarms = [alarm for alarm in self.alarms if not alarm.is_cancelled]
+        for alarm in [alarm for alarm in self.alarms if alarm.when <= self.now]:
+            self.alarms.remove(alarm)
+            if not alarm.is_cancelled:
+                self.due.append(alarm.callback)
         for _ in range(len(self.due)):
             self.due.popleft()()
 
+    def rest(self) -> None:
+        """Turn until nothing is due now."""
+        self.turn()
+        while self.due:
+            self.turn()
 
-def hub_of(log: Log, turns: Turns, write_bytes: int) -> Hub:
-    """Make a hub on that loop, with cohorts so small that there are several."""
-    clock, soon = lambda: turns.now, turns.due.append
-    return Hub(log, write_bytes=write_bytes, write_each=turns.write_each, clock=clock, soon=soon, together=4)
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, and turn whenever something is due."""
+        end = self.now + seconds
+        self.rest()
+        while self.alarms and (when := min(alarm.when for alarm in self.alarms)) <= end:
+            self.now = max(self.now, when)
+            self.rest()
+        self.now = max(self.now, end)
+
+
+def hub_of(log: Log, turns: Turns, write_bytes: int = 1 << 16, patience: Patience = PATIENCE) -> Hub:
+    """Make a hub on that loop, with cohorts so small that there are several; half of all jitter is added."""
+    return Hub(
+        log,
+        write_bytes=write_bytes,
+        write_each=turns.write_each,
+        patience=patience,
+        loop=turns,
+        cohort_size=4,
+        share=lambda: 0.5,
+    )

@@ -6,9 +6,8 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from edge.access.entrance import Gate, Rules
-from edge.access.http import handlers
 from edge.access.limits import Census
-from edge.access.listener import Listener
+from edge.access.serving import serving
 from edge.wire.allowance import Traffic
 
 # The settings' defaults.
@@ -24,15 +23,8 @@ def gate(rules: Rules = RULES, total: int = 100, per_address: int = 0) -> Gate:
 @asynccontextmanager
 async def listening(application: web.Application, through: Gate | None = None) -> AsyncIterator[int]:
     """Serve on a free port meanwhile, and name it."""
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    assert runner.server is not None
     through = through or gate()
-    handler = handlers(runner.server, through.answers, keepalive_seconds=75)
-    listener = Listener(through, handler, unsent_bytes=1 << 16)
-    try:
-        await listener.open("127.0.0.1", 0)
+    async with serving(
+        application, through, host="127.0.0.1", port=0, keepalive_seconds=75, unsent_bytes=1 << 16
+    ) as listener:
         yield listener.addresses[0][1]
-    finally:
-        listener.close()
-        await runner.cleanup()

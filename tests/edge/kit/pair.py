@@ -90,13 +90,16 @@ class Recorded(WebSocket):
         self.is_lost = asyncio.Event()
         type(self).last = self
 
-    def held(self) -> None:
-        """Note it, as the client that is told."""
+    def pause_writing(self) -> None:
+        """Note it."""
+        super().pause_writing()
         self.is_held.set()
 
-    def drained(self) -> None:
-        """Note it, as the client that is told."""
-        self.is_drained.set()
+    def resume_writing(self) -> None:
+        """Note it, unless a pong is held instead, or nothing more is sent."""
+        super().resume_writing()
+        if not self._has_closed and not self.transport.get_write_buffer_size():
+            self.is_drained.set()
 
     def message(self, message: Message) -> None:
         """Keep it."""
@@ -124,14 +127,13 @@ async def connecting(edge: Edge) -> AsyncIterator[Peer]:
 
 @asynccontextmanager
 async def paired(edge: Edge, *, compressed: bool = False) -> AsyncIterator[tuple[Recorded, Peer]]:
-    """Connect a peer, and open its WebSocket; the hub goes on, but is not told when it is held."""
+    """Connect a peer, and open its WebSocket."""
     edge.server.websocket = Recorded
     async with connecting(edge) as peer:
         handshake = Handshake(compressed=compressed)
         await peer.send(handshake.request)
         handshake.accept(await peer.read_head())
         made = Recorded.last
-        made.tell(made)
         yield made, peer
         peer.leave()
         await made.is_lost.wait()

@@ -1,11 +1,11 @@
-"""The collector's work, and that there is none for it."""
+"""What garbage collection traverses, and that there is no garbage for it."""
 
 import gc
 from collections.abc import Iterator
 
 import pytest
 
-from edge.collector import spare
+from edge.garbage_collection import configure
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def as_before() -> Iterator[None]:
 def test_what_is_there_at_the_start_is_left_alone() -> None:
     """All that was imported; what is made later is looked at."""
     there = [object()]
-    spare()
+    configure()
     later = [there]
     tracked = {id(each) for each in gc.get_objects()}
     assert id(there) not in tracked
@@ -29,7 +29,7 @@ def test_what_is_there_at_the_start_is_left_alone() -> None:
 
 def test_as_many_new_objects_as_many_clients_consist_of_are_looked_at_once() -> None:
     """Looked at twice, they would be looked at with all that came between, which takes hundreds of milliseconds."""
-    spare()
+    configure()
     before = gc.get_stats()
     held: list[list[None]] = [[] for _ in range(100_000)]
     after = gc.get_stats()

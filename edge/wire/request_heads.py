@@ -1,8 +1,7 @@
-"""Where request heads begin and end in what a client sends (RFC 9112 section 2).
+"""Finds where request heads begin and end in the bytes that a client sends (RFC 9112 section 2).
 
-The scanner is fed chunks cut anywhere, keeps a few bytes, and validates nothing: that is the
-parser's business, which gets the same bytes. It is there to count before the parser works, and
-decides nothing but whether a head is too large or takes too long.
+The counter is fed chunks cut anywhere, keeps at most 3 bytes, and validates nothing: the parser, which gets the same
+bytes, does that. It decides only whether a head is too large, and tells whether one is incomplete.
 """
 
 import re
@@ -13,10 +12,10 @@ _HEAD_END: Final = b"\r\n\r\n"
 _BLANK: Final = re.compile(rb"[\r\n]*")
 
 
-class Heads:
-    """Request heads, one after the other, each of ``limit`` bytes at most.
+class RequestHeadCounter:
+    """Counts request heads and their bytes; each head may have ``limit`` bytes.
 
-    None of our requests has a body; a body counts as the head after its request.
+    No request that the edge answers has a body; a body counts as another head.
     """
 
     __slots__ = ("_limit", "_tail", "ended", "size")
@@ -25,12 +24,12 @@ class Heads:
         self._limit = limit
         self._tail = b""
         self.size = 0
-        """How many bytes of a head have come whose end has not; 0 between heads."""
+        """Bytes of the incomplete head; 0 between heads."""
         self.ended = 0
-        """How many heads have come whole; empty lines between them are none."""
+        """How many complete heads have come; empty lines between heads are not counted."""
 
     def feed(self, data: bytes) -> bool:
-        """Take what came; False when a head is larger than it may be."""
+        """Count a chunk; return False when a head is larger than ``limit``."""
         earlier = self.size - len(self._tail)
         seen = self._tail + data
         begin = 0 if self.size else _end_of_blank(seen, 0)

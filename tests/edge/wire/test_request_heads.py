@@ -1,10 +1,10 @@
-"""Heads and frames are found wherever the chunks are cut."""
+"""Request heads are found wherever the chunks are cut."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.wire.inbound import Heads
+from edge.wire.request_heads import RequestHeadCounter
 from tests.edge.kit.cutting import cut
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -22,7 +22,7 @@ def test_a_head_may_be_as_large_as_the_limit_and_no_larger(
 ) -> None:
     """From its first byte to the last of its empty line; empty lines before it do not count (RFC 9112 §2.2)."""
     head = b"GET / HTTP/1.1\r\n" + b"".join(b"x" + line + b"\r\n" for line in lines) + b"\r\n"
-    exact, short = Heads(len(head)), Heads(len(head) - 1)
+    exact, short = RequestHeadCounter(len(head)), RequestHeadCounter(len(head) - 1)
     data = (blank + head) * count
     assert all(exact.feed(chunk) for chunk in cut(data, places))
     assert exact.size == 0
@@ -35,7 +35,7 @@ def test_a_head_may_be_as_large_as_the_limit_and_no_larger(
 )
 def test_it_is_known_whether_a_head_has_begun(data: bytes, size: int) -> None:
     """Byte by byte as in one chunk."""
-    whole, dripping = Heads(1000), Heads(1000)
+    whole, dripping = RequestHeadCounter(1000), RequestHeadCounter(1000)
     assert whole.feed(data)
     assert all(dripping.feed(data[at : at + 1]) for at in range(len(data)))
     assert (whole.size, dripping.size) == (size, size)

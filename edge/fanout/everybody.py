@@ -1,0 +1,89 @@
+"""What concerns all clients at once, done for some of them at a time: a gap in the feed, and the end of the edge.
+
+Clients that are ended come back, to other edges or to this one, so one goes after the other (:class:`Pace`).
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from edge.fanout.deadlines import Pace
+from edge.fanout.ending import End
+from edge.fanout.loop import Loop
+from edge.fanout.member import Gap, Member
+from edge.feed.log import Log
+from edge.feed.position import Reason
+
+AT_ONCE: Final = 64
+"""How many clients are dealt with before the next look at the clock, at most."""
+_GAP_SECONDS: Final = 60.0
+"""After a gap, clients that cannot be told of it are ended over so long a time, or less."""
+
+
+class Everybody:
+    """Clients that are still to go on behind the newest gap, or to be told when they are ended.
+
+    ``go_on`` has a client go on behind the newest gap; ``end_at`` has it ended at a time, for a reason.
+    """
+
+    def __init__(
+        self, log: Log, loop: Loop, *, go_on: Callable[[Member], None], end_at: Callable[[Member, float, End], None]
+    ) -> None:
+        self._log = log
+        self._loop = loop
+        self._go_on = go_on
+        self._end_at = end_at
+        self.gap: Gap | None = None
+        """The newest gap."""
+        self._before_gap: deque[Member] = deque()
+        self._gap_pace = self._end_pace = Pace(0, 0, 0)
+        self._to_end: deque[Member] = deque()
+        self._end = End.SHUTDOWN
+
+    @property
+    def waiting(self) -> int:
+        """How many are still to go on behind the newest gap."""
+        return len(self._before_gap)
+
+    def interrupt(self, reason: Reason, members: Iterable[Member]) -> None:
+        """Have all go on at the log's head behind a gap; those that cannot be told of it are ended."""
+        self.gap = Gap(self._log.head, reason)
+        self._before_gap = deque(members)
+        self._gap_pace = Pace(self._loop.time(), len(self._before_gap), _GAP_SECONDS)
+
+    def end(self, members: Iterable[Member], end: End, seconds: float) -> None:
+        """Have all ended, over ``seconds`` or less."""
+        self._end, self._to_end = end, deque(members)
+        self._end_pace = Pace(self._loop.time(), len(self._to_end), seconds)
+
+    def can_tell(self) -> bool:
+        """Tell whether there is a cursor to go on from behind the newest gap, if there is a gap."""
+        return self.gap is None or self.gap.can_be_told(self._log)
+
+    def move(self, member: Member) -> bool:
+        """Move a client behind the newest gap, unless it is there or has ended; tell whether it was moved."""
+        gap = self.gap
+        if gap is None or member.gap is gap or member.is_over:
+            return False
+        member.gap = gap
+        encoding = member.session.encoding
+        member.session.skip_to(gap.position, gap.welcome(encoding))
+        if not encoding.has_cursor:
+            self._end_at(member, self._gap_pace.next(), End.INTERRUPTED)
+        return True
+
+    def work(self) -> bool:
+        """Deal with the next few; tell whether there were any."""
+        if self._to_end:
+            for member in _some(self._to_end):
+                self._end_at(member, self._end_pace.next(), self._end)
+        elif self._before_gap and self.can_tell():
+            for member in _some(self._before_gap):
+                self._go_on(member)
+        else:
+            return False
+        return True
+
+
+def _some(members: deque[Member]) -> list[Member]:
+    return [members.popleft() for _ in range(min(AT_ONCE, len(members)))]

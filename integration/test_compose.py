@@ -1,0 +1,121 @@
+"""``compose.yaml`` brings all of it up, the edge shows the demo's posts, and nothing is left of it afterwards."""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+import websockets
+
+from integration import packages
+from integration.conftest import lacking
+from integration.containers import KAFKA_IMAGE, POSTGRES_IMAGE, RABBITMQ_IMAGE, why_no_image
+from integration.image import ROOT, docker
+from integration.ports import free_port
+from integration.posts_service import USERS
+from tests.strict import StrictConnection
+
+PATIENCE: Final = 180.0
+"""Six containers start at once, and the worker last: 40 s on busy cores."""
+IMAGES: Final = {"RABBITMQ_IMAGE": RABBITMQ_IMAGE, "POSTGRES_IMAGE": POSTGRES_IMAGE, "KAFKA_IMAGE": KAFKA_IMAGE}
+
+
+@pytest.fixture(scope="module")
+def compose(base: str) -> tuple[str, ...]:
+    """Return the command, where there is an engine: its plugin, or the program of its own that Debian has."""
+    assert base
+    plugin = ("docker", "compose")
+    if not subprocess.run([*plugin, "version"], check=False, capture_output=True).returncode:
+        return plugin
+    try:
+        if shutil.which("docker-compose") is None:
+            packages.install("docker-compose")
+    except packages.MissingPackagesError as error:
+        lacking(str(error))
+    return ("docker-compose",)
+
+
+class Project:
+    """One project of Compose, under a name of its own."""
+
+    def __init__(self, compose: tuple[str, ...], image: str) -> None:
+        self.name = f"postcast-test-{secrets.token_hex(4)}"
+        self.port = free_port()
+        self._compose = compose
+        self._environment = {**os.environ, "POSTCAST_IMAGE": image, "EDGE_PORT": str(self.port)}
+
+    def run(self, *arguments: str) -> str:
+        """Run a command of Compose to its end, and return what it printed."""
+        done = subprocess.run(
+            [*self._compose, f"--project-name={self.name}", *arguments],
+            cwd=ROOT,
+            env=self._environment,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def containers(self, *filters: str) -> list[str]:
+        """Return the ids of its containers."""
+        label = f"--filter=label=com.docker.compose.project={self.name}"
+        return docker("ps", "--all", "--quiet", label, *filters).split()
+
+
+@pytest.fixture
+def project(compose: tuple[str, ...], image: str) -> Iterator[Project]:
+    """Lend a project, and see that all of it is gone afterwards."""
+    for variable, default in IMAGES.items():
+        if obstacle := why_no_image(os.environ.get(variable) or default):
+            lacking(obstacle)
+    made = Project(compose, image)
+    volumes: list[str] = []
+    try:
+        yield made
+        names = '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}'
+        volumes = docker("inspect", f"--format={names}", *made.containers()).split()
+    finally:
+        made.run("down", "--volumes", "--remove-orphans", "--timeout=20")
+    assert made.containers() == []
+    assert docker("network", "ls", "--quiet", f"--filter=name={made.name}") == ""
+    assert set(docker("volume", "ls", "--quiet").split()) & set(volumes) == set()
+
+
+async def test_it_brings_all_up_and_the_edge_shows_posts(project: Project) -> None:
+    await asyncio.to_thread(project.run, "up", "--detach", "--no-build")
+    try:
+        assert await author_of_a_post(project.port) in USERS
+        await until_healthy(project, 5)
+    except TimeoutError:
+        pytest.fail(await asyncio.to_thread(project.run, "logs", "--tail=20"))
+
+
+async def author_of_a_post(port: int) -> str:
+    """Wait for the next post that the edge shows, and return its author's name."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with contextlib.suppress(OSError, websockets.WebSocketException):
+                async with websockets.connect(f"ws://127.0.0.1:{port}/", create_connection=StrictConnection) as client:
+                    return str(json.loads(await client.recv())["payload"]["user"]["username"])
+            await asyncio.sleep(0.2)
+
+
+async def until_healthy(project: Project, number: int) -> None:
+    """Return when so many containers are healthy: all but the producer, which has no check."""
+    async with asyncio.timeout(PATIENCE):
+        healthy = (
+            "ps",
+            "--quiet",
+            "--filter=health=healthy",
+            f"--filter=label=com.docker.compose.project={project.name}",
+        )
+        while len((await asyncio.to_thread(docker, *healthy)).split()) < number:
+            await asyncio.sleep(0.2)

@@ -1,0 +1,26 @@
+"""How ends are told and counted."""
+
+import pytest
+
+from edge.clients.codes import CLOSES, CUTS
+from edge.fanout.ending import End
+
+
+@pytest.mark.parametrize("end", End)
+def test_every_reason_to_end_has_a_code_of_the_servers(end: End) -> None:
+    """To be sent, or, where nothing can be, to be counted; reasons fit into a close frame (RFC 6455 §5.5)."""
+    told = [codes[end] for codes in (CLOSES, CUTS) if end in codes]
+    assert told
+    assert {disconnect.by for disconnect in told} == {"server"}
+    assert all(len(disconnect.reason.encode()) <= 123 for disconnect in told)
+
+
+def test_a_client_comes_back_after_every_end() -> None:
+    """1001 and 4000 to 4499; of a cut it sees 1006."""
+    assert {end.name: disconnect.code for end, disconnect in CLOSES.items()} == {
+        "SHUTDOWN": 1001,
+        "INTERRUPTED": 1001,
+        "AGED": 1001,
+        "FELL_BEHIND": 4008,
+    }
+    assert {disconnect.code for disconnect in CUTS.values()} == {1006}

@@ -1,0 +1,89 @@
+"""What concerns all clients, for a few of them at a time."""
+
+import pytest
+
+from edge.fanout.ending import End
+from edge.fanout.everybody import AT_ONCE, Everybody
+from edge.fanout.member import Member
+from edge.fanout.session import Session
+from edge.wire.encoding import Encoding
+from edge.wire.websocket_encodings import CURSOR, PLAIN
+from streams.contract import Offset
+from tests.edge.fanout.test_watch import Keeper
+from tests.edge.kit.lines import Line, Turns
+from tests.edge.kit.records import log_of, messages, record
+
+
+class Bench:
+    """A log, its clients, and what is said of them."""
+
+    def __init__(self, clients: int = 0, encoding: Encoding = PLAIN) -> None:
+        self.turns = Turns()
+        self.log = log_of(record(1))
+        self.gone_on: list[Member] = []
+        self.ends: list[tuple[float, End]] = []
+        self.everybody = Everybody(self.log, self.turns, go_on=self.go_on, end_at=self.end_at)
+        self.members = [
+            Member(Keeper(), Session(self.log.head, encoding), Line(self.turns), None, self.turns.now)
+            for _ in range(clients)
+        ]
+
+    def go_on(self, member: Member) -> None:
+        """Move it, as the hub does."""
+        if self.everybody.move(member):
+            self.gone_on.append(member)
+
+    def end_at(self, _: Member, when: float, end: End) -> None:
+        """Note it."""
+        self.ends.append((when - self.turns.now, end))
+
+
+def test_without_a_gap_there_is_nothing_to_do() -> None:
+    bench = Bench(1)
+    assert bench.everybody.can_tell()
+    assert not bench.everybody.move(bench.members[0])
+    assert not bench.everybody.work()
+
+
+def test_all_are_moved_behind_a_gap_a_few_at_a_time() -> None:
+    """Each once, and none that has ended; clients that cannot be told are ended one after the other."""
+    bench = Bench(200)
+    bench.members[3].is_over = True
+    bench.log.begin(Offset(5), Offset(5))
+    bench.everybody.interrupt("interrupted", bench.members)
+    assert bench.everybody.move(bench.members[7])
+    assert bench.everybody.waiting == 200
+    moved = []
+    while bench.everybody.work():
+        moved.append(len(bench.gone_on))
+    assert max(later - one for one, later in zip([0, *moved], moved, strict=False)) <= AT_ONCE
+    assert (len(bench.gone_on), bench.everybody.waiting) == (198, 0)
+    assert {member.session.position for member in bench.gone_on} == {bench.log.head}
+    assert [end for _, end in bench.ends] == [End.INTERRUPTED] * 199
+    assert bench.ends[-1][0] == pytest.approx(199 / 200)
+
+
+def test_a_gap_is_told_with_one_welcome_for_all_once_there_is_a_cursor() -> None:
+    bench = Bench(2, CURSOR)
+    bench.log.begin(Offset(5), Offset(6))
+    bench.everybody.interrupt("recreated", bench.members)
+    assert not bench.everybody.can_tell()
+    assert not bench.everybody.work()
+    bench.log.append(Offset(5), record(5))
+    assert bench.everybody.work()
+    one, other = (member.session.greeting for member in bench.members)
+    assert one is other
+    assert messages(one)[0]["payload"]["reason"] == "recreated"
+    assert bench.ends == []
+
+
+def test_all_are_ended_over_the_time_that_there_is() -> None:
+    """Also while a gap cannot be told yet."""
+    bench = Bench(1000)
+    bench.log.begin(Offset(5), Offset(6))
+    bench.everybody.interrupt("interrupted", bench.members)
+    bench.everybody.end(bench.members, End.SHUTDOWN, 2)
+    while bench.everybody.work():
+        pass
+    assert [end for _, end in bench.ends] == [End.SHUTDOWN] * 1000
+    assert [when for when, _ in bench.ends] == pytest.approx([0.002 * number for number in range(1, 1001)])
