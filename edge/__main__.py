@@ -20,7 +20,7 @@ _LAST_LINES_SECONDS: Final = 1.0
 """How long the log's last lines may take."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Run the edge; return the exit code: 1 with a sentence for what stands in the way, 0 when told to stop."""
     command.parser("python -m edge", "Serve the feed to WebSocket clients, until a signal ends it.").parse_args(
         arguments

@@ -15,7 +15,7 @@ from typing import Final, Literal
 import structlog
 from aiohttp import web
 
-from edge import garbage_collection
+from edge import __version__, garbage_collection
 from edge.access.entrance import Gate, Rules
 from edge.access.limits import SPARE, Census
 from edge.access.listener import Listener
@@ -30,6 +30,7 @@ from edge.feed.log import Log
 from edge.page import live_page
 from edge.server import Server
 from edge.settings import Settings
+from edge.status import Facts, Status
 from edge.telemetry import LogOutput, Metrics, TurnTimes
 from edge.wire.allowance import Traffic
 from edge.wire.closing import By
@@ -72,7 +73,8 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         log=log,
         hub=hub,
         feed=source,
-        page=live_page(),
+        page=live_page(settings.compose_url),
+        status=Status(Facts(__version__, settings.window_ms, settings.compose_url)),
         join_seconds=settings.join_seconds,
         compression=settings.compression,
         gate=gate,

@@ -1,42 +1,67 @@
-"""The live page: one HTML file, and a Content-Security-Policy that allows its own script and style alone."""
+"""The live page: the files that it is made of, and the headers that let nothing else run on it."""
 
-import re
-from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 from typing import Final
+from urllib.parse import urlsplit
 
-_INLINE: Final = re.compile(rb"<(script|style)>(.*?)</\1>", re.DOTALL)
+_FILES: Final = {
+    "/": ("page.html", "text/html"),
+    "/page/style.css": ("style.css", "text/css"),
+    "/page/script.js": ("script.js", "text/javascript"),
+    "/page/connection.js": ("connection.js", "text/javascript"),
+    "/page/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+"""The file behind each path, and its media type."""
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """A page's body and its response headers."""
+class File:
+    """One file of the page, as it is sent."""
 
     body: bytes
-    headers: dict[str, str]
+    media_type: str
+    etag: str
+    headers: Mapping[str, str]
 
 
-def page_of(body: bytes) -> Page:
-    """Make a page whose policy allows, by hash (CSP level 3), the scripts and styles in ``body``, and any images.
+Page = Mapping[str, File]
+"""The page's files by their paths; ``/`` is the document."""
 
-    ``connect-src 'self'`` includes the WebSocket of the same host by CSP level 3. Safari before 15.4 has level 2, and
-    does not connect: to name a host there, the policy would have to believe the request's ``Host``.
+
+def live_page(compose_url: str = "") -> Page:
+    """Read the page that comes with this package; ``compose_url`` is where it may send what is written on it."""
+    headers = _headers(compose_url)
+    folder = files("edge").joinpath("assets")
+    return {path: _file(folder.joinpath(name).read_bytes(), kind, headers) for path, (name, kind) in _FILES.items()}
+
+
+def _file(body: bytes, media_type: str, headers: Mapping[str, str]) -> File:
+    return File(body, media_type, sha256(body).hexdigest()[:32], headers)
+
+
+def _headers(compose_url: str) -> Mapping[str, str]:
+    """Make the headers of all files: only the edge's own scripts and styles count, and pictures may be anywhere.
+
+    The policy is CSP level 3. It allows nothing inline, and makes no HTML of text (Trusted Types). That a connection to
+    ``'self'`` may be a WebSocket is new in it: Safari before 15.4 has level 2, and does not connect. To name a host,
+    the policy would have to believe the request's ``Host``.
     """
-    allowed = {b"script": "", b"style": ""}
-    for kind, text in _INLINE.findall(body):
-        allowed[kind] += f" 'sha256-{b64encode(sha256(text).digest()).decode()}'"
+    connect = "'self'"
+    if compose_url:
+        parts = urlsplit(compose_url)
+        connect += f" {parts.scheme}://{parts.netloc}"
     policy = (
-        f"default-src 'none'; connect-src 'self'; img-src http: https: data:; base-uri 'none'; form-action 'none'; "
-        f"frame-ancestors 'none'; script-src{allowed[b'script']}; style-src{allowed[b'style']}"
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' http: https: data:; "
+        f"connect-src {connect}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        f"require-trusted-types-for 'script'"
     )
-    return Page(
-        body,
-        {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"},
-    )
-
-
-def live_page() -> Page:
-    """Read the page that comes with this package."""
-    return page_of(files("edge").joinpath("page.html").read_bytes())
+    return {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        # The files belong together: a browser asks each time whether what it has is still what there is.
+        "Cache-Control": "no-cache",
+    }

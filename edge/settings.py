@@ -1,5 +1,6 @@
 """The edge's environment, validated once, before anything is connected."""
 
+import re
 from typing import Annotated, Final, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -9,6 +10,7 @@ from edge.access.addresses import Header, Network, parse_networks
 from edge.wire.allowance import BURST_SECONDS
 from runtime.kafka import TopicName
 from runtime.settings import ProcessSettings, read
+from streams.contract import Millis
 
 _MIB: Final = 1024 * 1024
 _KIB: Final = 1024
@@ -26,6 +28,11 @@ class Settings(ProcessSettings):
     admin_host: str = ""
     """On which addresses; those of ``edge_host`` when it is empty."""
     feed_topic: TopicName = "posts.feed"
+
+    window_seconds: float = Field(5, ge=0.1, le=3600)
+    """The length of the worker's windows: the page shows how far the current one has come."""
+    compose_url: str = ""
+    """Where the page sends a post that is written on it, as the demo's does; without one it has no form."""
 
     dedup_records: int = Field(1000, ge=0)
     """How many records of the feed back a post counts as a repeat; the same for all edges."""
@@ -84,6 +91,19 @@ class Settings(ProcessSettings):
             return parse_networks(value)
         except ValueError:
             raise ValueError("must be networks such as 10.0.0.0/8, or addresses, with commas between them") from None
+
+    @field_validator("compose_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        # Its origin becomes a part of the page's policy, where spaces, commas and semicolons mean something.
+        if value and not re.fullmatch(r"https?://[\w.:\[\]-]+(/[^\s,;'\"]*)?", value, re.ASCII):
+            raise ValueError("must be a URL such as https://posts.example.org/new")
+        return value
+
+    @property
+    def window_ms(self) -> Millis:
+        """A window's length in milliseconds."""
+        return Millis(round(self.window_seconds * 1000))
 
     @model_validator(mode="after")
     def _orders(self) -> Self:

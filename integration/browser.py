@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 from integration.conftest import lacking
 
@@ -21,13 +21,20 @@ _ARGUMENTS: Final = (
 
 
 @asynccontextmanager
-async def opened() -> AsyncIterator[Page]:
-    """Open an empty page in Debian's Chromium, or say that it is lacking."""
+async def started() -> AsyncIterator[Browser]:
+    """Start Debian's Chromium, or say that it is lacking."""
     # Debian's name for it, and that of the hosted runners' own build.
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         lacking("there is no browser: install Debian's chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=_ARGUMENTS)
-        yield await browser.new_page()
+        yield browser
         await browser.close()
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[Page]:
+    """Open an empty page in a browser of its own."""
+    async with started() as browser:
+        yield await browser.new_page()

@@ -27,6 +27,7 @@ from pamqp.base import Frame
 from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
+from integration.demo_posts import Texts
 from integration.probes import NOT_READY
 
 QUEUE_NAME: Final = "created-posts"
@@ -136,62 +137,46 @@ def _body_frames(body: bytes) -> Iterator[ContentBody]:
         yield ContentBody(body[start : start + _FRAME_BYTES])
 
 
-_OPENINGS: Final = (
-    "First light over the harbour, and the gulls have opinions already.",
-    "Baked the rye loaf again. This time it forgave me.",
-    "The night train smells of oranges and wet umbrellas.",
-    "Found a handwritten recipe inside a second-hand atlas.",
-    "Rain on a tin roof is the best metronome there is.",
-    "Repaired the old radio; it only plays songs that I had forgotten.",
-    "Our tomato plant is taller than the door now. Negotiations continue.",
-    "Three foxes crossed the tram line as if they had tickets.",
-    "The library moved the poetry shelf to the window. Good.",
-    "Learned to say 'thank you' in the language of the next valley.",
-    "Someone chalked a chessboard on the pavement and left the pieces.",
-    "Snow in the pass, tea in the flask, nobody in a hurry.",
-)
-_CLOSINGS: Final = (
-    "",
-    " 🌿",
-    " More tomorrow.",
-    " Wish you were here.",
-    " Small wonders count double.",
-    " Ça suffit pour être heureux.",
-    " お茶の時間です。",
-)
+def picture_key(chance: random.Random) -> str:
+    """Make up the key of a picture that the demo draws."""
+    return f"pictures/{uuid.UUID(int=chance.getrandbits(128))}.svg"
 
 
-def demo_post(users: Sequence[int], chance: random.Random) -> NewPost:
+def demo_post(users: Sequence[int], chance: random.Random, texts: Texts) -> NewPost:
     """Make up a pleasant post with up to three images and some likes, one of them twice now and then."""
     liked_by = chance.sample(users, k=chance.randrange(len(users)))
     return NewPost(
-        description=chance.choice(_OPENINGS) + chance.choice(_CLOSINGS),
+        description=texts.next(),
         created_at=datetime.now(UTC).replace(tzinfo=None),
         owner_id=chance.choice(users),
-        image_keys=tuple(f"posts/{uuid.UUID(int=chance.getrandbits(128))}.jpg" for _ in range(chance.randrange(4))),
+        # Most have none: a page of nothing but pictures shows no posts.
+        image_keys=tuple(picture_key(chance) for _ in range(chance.choice((0, 0, 0, 1, 2, 3)))),
         liked_by=(*liked_by, *liked_by[: chance.randrange(2)]),
     )
 
 
 async def _post_for_ever(amqp_url: str, database_url: str, queue: str) -> None:
     chance = random.Random()  # noqa: S311 - it makes up posts, not secrets
+    texts = Texts(chance)
     while True:
         try:
-            await _post_while_connected(amqp_url, database_url, queue, chance)
+            await _post_while_connected(amqp_url, database_url, queue, chance, texts)
         # The last is what a channel raises whose connection RabbitMQ has ended.
         except (*NOT_READY, ChannelInvalidStateError) as error:
             print(f"posts: lost a connection, will try again: {error}", file=sys.stderr, flush=True)
             await asyncio.sleep(_RETRY_SECONDS)
 
 
-async def _post_while_connected(amqp_url: str, database_url: str, queue: str, chance: random.Random) -> None:
+async def _post_while_connected(
+    amqp_url: str, database_url: str, queue: str, chance: random.Random, texts: Texts
+) -> None:
     connection = await asyncpg.connect(database_url)
     try:
         users = [int(row["id"]) for row in await connection.fetch("SELECT id FROM users ORDER BY id")]
         async with await aio_pika.connect(amqp_url) as broker:
             channel = await channel_to(broker, queue)
             while True:
-                ids = await insert_posts(connection, [demo_post(users, chance)])
+                ids = await insert_posts(connection, [demo_post(users, chance, texts)])
                 await announce(channel, [str(id_).encode("ascii") for id_ in ids], queue)
                 print(f"posts: inserted and announced post {ids[0]}", flush=True)
                 await asyncio.sleep(chance.uniform(*_PAUSE_SECONDS))

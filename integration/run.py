@@ -20,7 +20,7 @@ import asyncpg
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from integration import posts_service
+from integration import composer, posts_service
 from integration.child import STOP_SECONDS, Child
 from integration.demo import Demo, block
 from integration.ports import free_port, is_free
@@ -117,7 +117,8 @@ def _run(environ: Mapping[str, str]) -> NoReturn:
             "edge": ["edge"],
         }
         if shows_posts:
-            commands["demo"] = ["integration.posts_service"]
+            commands |= {"demo": ["integration.posts_service"], "composer": ["integration.composer"]}
+            environment |= composer.variables(free_port(), environ)
         else:
             _say(
                 "demo: not started, since the tables in the database are somebody's own: their service makes the posts"

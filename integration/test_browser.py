@@ -37,7 +37,7 @@ async def test_the_page_shows_posts_and_resumes_by_itself_when_the_edge_comes_ba
     errors: list[str] = []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    state, posts = page.locator("#state"), page.locator("#posts > .post")
+    state, posts = page.locator("#state-text"), page.locator("#posts .post")
     expect.set_options(timeout=PATIENCE_MS)
 
     async def shown() -> list[int]:
@@ -62,9 +62,9 @@ async def test_the_page_shows_posts_and_resumes_by_itself_when_the_edge_comes_ba
             assert (await shown())[9:] == history
             newest = (await author.expected([(await shown())[0]]))[0]
             first = posts.first
-            await expect(first.locator(".by span")).to_have_text(newest["user"]["username"])
+            await expect(first.locator(".by .name")).to_have_text(newest["user"]["username"])
             await expect(first.locator("time")).to_have_attribute("datetime", newest["created_at"])
-            await expect(first.locator(".images img")).to_have_count(len(newest["image_urls"]))
+            await expect(first.locator(".pictures img")).to_have_count(len(newest["image_urls"]))
         # An edge that has just begun to listen, and has not reached Kafka yet, sends clients away with 503.
         away = re.compile(r"^WebSocket connection to .* failed: .*(net::ERR_CONNECTION_REFUSED|response code: 503)$")
         assert [error for error in errors if not away.search(error)] == []

@@ -18,6 +18,7 @@ from pamqp import commands
 
 from integration import posts_service
 from integration.child import Child
+from integration.demo_posts import Texts
 from integration.posts_service import USERS, NewPost
 from integration.services import Services
 
@@ -131,9 +132,13 @@ async def announced(services: Services, queue: str) -> None:
 
 def test_demo_posts_are_varied_and_some_are_liked_twice_by_one_user() -> None:
     users = [1, 2, 3, 4, 5]
-    posts = [posts_service.demo_post(users, random.Random(seed)) for seed in range(200)]  # noqa: S311 - posts, not secrets
+    chance = random.Random(1)  # noqa: S311 - posts, not secrets
+    texts = Texts(chance)
+    posts = [posts_service.demo_post(users, chance, texts) for _ in range(200)]
     assert {len(post.image_keys) for post in posts} == {0, 1, 2, 3}
     assert {post.owner_id for post in posts} == set(users)
     assert {len(post.liked_by) - len(set(post.liked_by)) for post in posts} == {0, 1}
     keys = [key for post in posts for key in post.image_keys]
     assert len(set(keys)) == len(keys)
+    assert len({post.description for post in posts[:60]}) == 60
+    assert max(len(post.description) for post in posts) <= 500

@@ -18,7 +18,7 @@ _START = CURSOR.welcome("start")
 
 def _frames(*ids: int) -> list[bytes]:
     posts = publications(FIRST_ID + id_ for id_ in ids)
-    return [text_frame(with_cursor(message(each), f"c{each.id - FIRST_ID}")) for each in posts]
+    return [text_frame(with_cursor(message(each), f"c{each.id - FIRST_ID}", 5000)) for each in posts]
 
 
 def _followers(count: int) -> list[Follower]:

@@ -11,11 +11,14 @@ from typing import Final, Self
 Say = Callable[[str], None]
 
 EVERY_SECONDS: Final = 3.0
-"""How long nothing may be said: after that people wonder whether a program hangs."""
+"""How long nothing may be said at first: after that people wonder whether a program hangs."""
 
 
 class Waiting:
-    """A thread that says :attr:`text` and the seconds so far, every ``every`` seconds until the ``with`` block ends."""
+    """A thread that says :attr:`text` and the seconds so far, again and again until the ``with`` block ends.
+
+    First after ``every`` seconds; what takes minutes is said less often: after another quarter of what it took.
+    """
 
     def __init__(self, text: str, say: Say, *, every: float = EVERY_SECONDS) -> None:
         self.text = text
@@ -34,6 +37,7 @@ class Waiting:
         self._thread.join()
 
     def _run(self) -> None:
-        begun = time.monotonic()
-        while not self._ended.wait(self._every):
-            self._say(f"{self.text}, {time.monotonic() - begun:.0f} s")
+        begun, passed = time.monotonic(), 0.0
+        while not self._ended.wait(max(self._every, passed / 4)):
+            passed = time.monotonic() - begun
+            self._say(f"{self.text}, {passed:.0f} s")

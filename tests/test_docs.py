@@ -15,9 +15,10 @@ from edge.admin import Admin
 from edge.clients.codes import CLOSES, CUTS
 from edge.fanout.hub import Hub
 from edge.feed.log import Log
-from edge.feed.position import Cursor, Reason, before, stamp_of
+from edge.feed.position import Cursor, Reason, before, position_of, stamp_of
 from edge.page import live_page
 from edge.server import Server
+from edge.status import Facts, Status
 from edge.telemetry import Metrics as EdgeMetrics
 from edge.telemetry import TurnTimes
 from edge.wire.messages import message, with_cursor
@@ -104,6 +105,13 @@ def test_every_link_to_a_file_or_a_heading_leads_there(page: Path) -> None:
         target = (page.parent / name).resolve() if name else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_the_readmes_pictures_are_there_and_small() -> None:
+    named = re.findall(r'(?:src|srcset)="([^"]+)"', (ROOT / "README.md").read_text("utf-8"))
+    pictures = list((ROOT / "docs/images").iterdir())
+    assert {ROOT / name for name in named} == set(pictures)
+    assert sum(picture.stat().st_size for picture in pictures) <= 200 * 1024
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
@@ -224,6 +232,7 @@ def test_every_path_that_is_named_is_served(page: Path) -> None:
         hub=hub,
         feed=Feed(),
         page=live_page(),
+        status=Status(Facts("0", Millis(5000))),
         join_seconds=1,
         compression=True,
         gate=gate(),
@@ -275,12 +284,13 @@ def test_the_options_of_dead_letters_are_those_of_the_command(capsys: pytest.Cap
 
 def test_the_protocols_examples_are_what_the_code_makes() -> None:
     record = (GOLDEN / "feed_record.json").read_bytes()
-    [publication] = decode_feed(record).publications
-    token = str(Cursor(Offset(0), place=1, stamp=stamp_of(record)))
+    decoded = decode_feed(record)
+    [publication] = decoded.publications
+    token = str(Cursor(position_of(Offset(0), 1), stamp_of(record)))
     plain = message(publication)
     assert plain == (GOLDEN / "client_message.json").read_bytes()
     letter = dead_letter("not_an_id", "the body is neither 1 to 19 ASCII digits nor a JSON object", b"abc")
-    for example in (record, plain, with_cursor(plain, token), encode_dead(letter)):
+    for example in (record, plain, with_cursor(plain, token, decoded.window), encode_dead(letter)):
         assert f"\n{example.decode()}\n" in PROTOCOL
     told = " ".join(PROTOCOL.split())
     assert f"is `{token}`, which is offset 0, place 1, stamp `{stamp_of(record).hex()}`" in told

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings
 
 import edge.settings
 import streams.settings
+from edge.page import live_page
 from runtime.sources import SECRETS
 
 Manifest = dict[str, Any]
@@ -138,7 +139,7 @@ def test_traffic_reaches_the_edge_by_name() -> None:
     assert port["targetPort"] == "http"
 
 
-def test_the_public_sees_no_metrics_and_no_probes() -> None:
+def test_the_public_sees_the_page_and_no_metrics_and_no_probes() -> None:
     """Every path of the Ingress is exact, so that what is not listed is not served."""
     paths = [
         (path["path"], path["pathType"])
@@ -147,7 +148,7 @@ def test_the_public_sees_no_metrics_and_no_probes() -> None:
         for path in rule["http"]["paths"]
     ]
     assert {kind for _, kind in paths} == {"Exact"}
-    assert not {"/metrics", "/livez", "/readyz"} & {path for path, _ in paths}
+    assert {path for path, _ in paths} == {*live_page(), "/status.json"}
 
 
 @pytest.mark.parametrize(("component", "port", "public"), [("streams", "web", []), ("edge", "admin", ["http"])])

@@ -67,7 +67,7 @@ def test_it_carries_all_packages_whole_and_nothing_else(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         carried = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert carried == tree
-    assert {"edge/page.html", "edge/py.typed", "streams/py.typed", "runtime/py.typed"} <= tree
+    assert {"edge/assets/page.html", "edge/py.typed", "streams/py.typed", "runtime/py.typed"} <= tree
 
 
 def test_the_settings_are_explained_in_it_by_the_same_file_as_here(wheel: Path, python: Path, tmp_path: Path) -> None:

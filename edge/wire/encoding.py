@@ -10,10 +10,14 @@ from typing import NamedTuple, Protocol
 
 
 class Message(NamedTuple):
-    """A post: its JSON as a plain client gets it, and the token of the place after it, empty where nobody asks."""
+    """A post: its JSON as a plain client gets it; the token of the place after it, empty where nobody asks; its window.
+
+    The window is the instant at which it began, in ms.
+    """
 
     text: bytes
     cursor: str = ""
+    window: int = 0
 
 
 class Encoding(Protocol):

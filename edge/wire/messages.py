@@ -14,9 +14,9 @@ def message(publication: Publication) -> bytes:
     return b'{"action":%b,"payload":%b}' % (_encode(publication.action), bytes(publication.payload))
 
 
-def with_cursor(plain: bytes, cursor: str) -> bytes:
-    """Add a cursor to a message made by :func:`message`; tokens need no escaping in JSON."""
-    return b'%b,"cursor":"%b"}' % (plain[:-1], cursor.encode())
+def with_cursor(plain: bytes, cursor: str, window: int) -> bytes:
+    """Add a cursor and the start of the window (ms) to a message made by :func:`message`; tokens need no escaping."""
+    return b'%b,"cursor":"%b","window":%d}' % (plain[:-1], cursor.encode(), window)
 
 
 def welcome(cursor: str, gap: str | None = None) -> bytes:

@@ -18,7 +18,7 @@ import psutil
 
 from integration import topics
 from integration.bench import built, rivals
-from integration.bench.companion import Companion, companion, program
+from integration.bench.companion import Companion, NoAnswer, companion, program
 from integration.bench.crowd import Crowd, crowd
 from integration.bench.feed import Feed
 from integration.bench.posts import FIRST_ID, FRAME_BYTES, message_text
@@ -70,8 +70,11 @@ class Contender(ABC):
         await asyncio.sleep(_PAUSE_SECONDS)
         self._posts += posts
         self.clients.expect(self._posts * self._frame_bytes)
-        await self.send(posts)
-        await self.clients.satisfied()
+        try:
+            await self.send(posts)
+            await self.clients.satisfied()
+        except NoAnswer as error:
+            raise NoAnswer(f"{self.name}: {error}") from error
 
     @abstractmethod
     async def send(self, posts: int) -> None:

@@ -77,7 +77,8 @@ def _settings(port: int) -> dict[str, Any]:
         "log": {"level": "error"},
         "client": {"allow_anonymous_connect_without_token": True, "ping_interval": "3600s", "pong_timeout": "8s"},
         "channel": {"without_namespace": {"allow_subscribe_for_client": True, "allow_subscribe_for_anonymous": True}},
-        "uni_websocket": {"enabled": True},
+        # Its default of a second ends connections where the machine is busy with others.
+        "uni_websocket": {"enabled": True, "write_timeout": "60s"},
         "http_api": {"insecure": True},
         "health": {"enabled": True},
         # It would report to its makers.

@@ -5,6 +5,7 @@ import gc
 import json
 import socket
 import struct
+import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -22,7 +23,7 @@ from edge.fanout.deadlines import Patience
 from edge.fanout.ending import End
 from edge.fanout.session import Session
 from edge.feed.position import before
-from edge.page import live_page
+from edge.page import File, live_page
 from edge.wire.websocket import Reader
 from streams.contract import Offset
 from tests.edge.kit.edge import MAX_MESSAGE_BYTES, Edge, posts, serving
@@ -404,13 +405,43 @@ async def test_answers_are_counted_by_status() -> None:
         assert (edge.gate.takeovers, edge.gate.join_seconds.buckets[-1]) == (1, ("+Inf", 1.0))
 
 
-async def test_a_browser_gets_the_page() -> None:
-    """With a policy that lets nothing run but the page itself; any other method or path is refused."""
+@pytest.mark.parametrize(("path", "file"), live_page().items(), ids=live_page())
+async def test_a_browser_gets_the_page(path: str, file: File) -> None:
+    """File by file, with a policy that lets nothing run but the page itself."""
     async with serving() as edge:
-        status, text, headers = await edge.get("/")
-        assert (status, text) == (200, live_page().body.decode())
+        status, text, headers = await edge.get(path)
+        assert (status, text, headers["Content-Type"]) == (200, file.body.decode(), f"{file.media_type}; charset=utf-8")
         assert headers["Content-Security-Policy"].startswith("default-src 'none'")
-        assert (await edge.get("/nothing"))[0] == 404
+        assert headers["Cache-Control"] == "no-cache"
+
+
+async def test_a_browser_that_has_the_page_is_not_sent_it_again() -> None:
+    async with serving() as edge:
+        etag = (await edge.get("/"))[2]["ETag"]
+        for known, status in ((f'"else", {etag}', 304), ('"else"', 200), ("*", 304)):
+            answer, text, headers = await edge.get("/", {"If-None-Match": known})
+            assert (answer, headers["ETag"], bool(text)) == (status, etag, status == 200)
+        assert edge.gate.answers.counts == {"200": 2, "304": 2}
+
+
+async def test_the_page_is_told_about_the_edge() -> None:
+    async with serving() as edge, edge.connect():
+        status, text, headers = await edge.get("/status.json")
+        told = json.loads(text)
+        assert (status, headers["Content-Type"], headers["Cache-Control"]) == (
+            200,
+            "application/json",
+            "max-age=1",
+        )
+        assert abs(told.pop("time") - 1000 * time.time()) < 5000
+        assert told == {
+            "version": "0", "viewers": 1, "posts_per_second": 0.0, "window_seconds": 5.0, "compose_url": None
+        }  # fmt: skip
+
+
+async def test_there_is_nothing_beside_the_page() -> None:
+    async with serving() as edge:
+        assert [(await edge.get(path))[0] for path in ("/nothing", "/page/", "/page/page.html")] == [404, 404, 404]
 
 
 async def test_a_client_that_is_gone_before_its_101_leaves_nothing() -> None:

@@ -73,6 +73,7 @@ def feed_record_is_read(value: bytes) -> None:
     assert len(plain) == len(with_cursor) == appended.shown + 1
     for told, bare in zip(with_cursor, plain, strict=True):
         cursor = parse(told.pop("cursor"))
+        assert isinstance(told.pop("window"), int)
         assert told == bare
         assert isinstance(cursor, Cursor)
         assert isinstance(log.resume(cursor), Resume)

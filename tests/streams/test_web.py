@@ -1,11 +1,13 @@
 """The worker serves its health and its metrics, and nothing of Faust's own."""
 
 import socket
+from typing import Any
 
 import faust
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
+from faust.web.base import BLUEPRINT_FLAGS
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -16,10 +18,10 @@ from streams.web import HealthWeb, serve_health
 class Bench:
     """A Faust app with our web server, which is asked without a connection."""
 
-    def __init__(self, port: int = 6066) -> None:
+    def __init__(self, port: int = 6066, **settings: Any) -> None:
         self.progress = Progress(lambda: 0.0)
         self.registry = CollectorRegistry()
-        self.app = faust.App("bench", broker="kafka://broker", web_port=port)
+        self.app = faust.App("bench", broker="kafka://broker", web_port=port, **settings)
         self.web = HealthWeb(self.app)
         self.app.web = self.web
         serve_health(self.app, self.progress, self.registry)
@@ -37,8 +39,13 @@ async def bench() -> Bench:
     return Bench()
 
 
-async def test_nothing_but_health_and_metrics_is_served(bench: Bench) -> None:
-    """Faust's pages would show the worker's inside (tables, routes, statistics) to everybody."""
+@pytest.mark.parametrize("settings", [{}, dict.fromkeys(BLUEPRINT_FLAGS.values(), True)], ids=["default", "all on"])
+async def test_nothing_but_health_and_metrics_is_served(settings: dict[str, bool]) -> None:
+    """Faust's pages would show the worker's inside (tables, routes, statistics) to everybody.
+
+    Each is switched by a setting of Faust's, which the environment can set.
+    """
+    bench = Bench(**settings)
     bench.web.init_server()
     routes = {
         (route.method, route.resource and route.resource.canonical) for route in bench.web.web_app.router.routes()

@@ -123,9 +123,10 @@ async def test_a_worker_without_partitions_is_not_ready() -> None:
 
 
 async def test_the_consumer_and_the_web_server_are_ours() -> None:
-    app = create()
+    app = create(worker_port=7007)
     assert isinstance(app.consumer, Consumer)
     assert isinstance(app.web, HealthWeb)
+    assert app.conf.web_port == 7007
 
 
 async def test_aiokafka_is_told_how_soon_a_dead_worker_is_noticed_and_to_commit_nothing_by_itself() -> None:
@@ -142,6 +143,7 @@ async def test_aiokafka_is_told_how_soon_a_dead_worker_is_noticed_and_to_commit_
             "session_timeout_ms",
             "heartbeat_interval_ms",
             "rebalance_timeout_ms",
+            "request_timeout_ms",
             "auto_offset_reset",
             "enable_auto_commit",
             "isolation_level",
@@ -152,6 +154,7 @@ async def test_aiokafka_is_told_how_soon_a_dead_worker_is_noticed_and_to_commit_
         "session_timeout_ms": 6000,
         "heartbeat_interval_ms": 1000,
         "rebalance_timeout_ms": 15_000,
+        "request_timeout_ms": 20_000,
         "auto_offset_reset": "earliest",
         "enable_auto_commit": False,
         "isolation_level": "read_uncommitted",

@@ -15,4 +15,4 @@ def _all(_self: Repeats, _offset: Offset, publications: Sequence[Publication]) -
 Repeats.first_seen = _all  # type: ignore[assignment, method-assign]  # a mutant
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

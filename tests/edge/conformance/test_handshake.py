@@ -171,7 +171,7 @@ async def test_a_handshake_is_answered_by_the_rules(rule: Rule) -> None:
             told = {name: headers[name] for name in ("Sec-WebSocket-Version", "Upgrade", "Connection")}
             assert told == {"Sec-WebSocket-Version": "13", "Upgrade": "websocket", "Connection": "Upgrade"}
         if answer == PAGE:
-            assert headers["Content-Length"] == str(len(live_page().body))
+            assert headers["Content-Length"] == str(len(live_page()["/"].body))
         if answer.status != OPEN.status:
             assert len(edge.hub) == 0
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,9 +20,10 @@ from edge.feed.log import Log
 from edge.feed.position import Reason
 from edge.page import live_page
 from edge.server import Server
+from edge.status import Facts, Status
 from edge.telemetry import Metrics, TurnTimes
 from edge.wire.closing import By
-from streams.contract import Offset
+from streams.contract import Millis, Offset
 from tests.edge.kit.listening import gate, listening
 from tests.edge.kit.records import record
 from tests.strict import StrictConnection
@@ -109,6 +110,7 @@ class Edge:
             hub=self.hub,
             feed=self.feed,
             page=live_page(),
+            status=Status(Facts("0", Millis(5000))),
             join_seconds=join_seconds,
             compression=compression,
             gate=self.gate,
@@ -150,9 +152,10 @@ class Edge:
             create_connection=StrictConnection,
         )
 
-    async def get(self, path: str) -> tuple[int, str, Any]:
+    async def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, str, Any]:
         """Ask as a browser does."""
-        async with aiohttp.ClientSession() as browser, browser.get(f"http://127.0.0.1:{self.port}{path}") as response:
+        url = f"http://127.0.0.1:{self.port}{path}"
+        async with aiohttp.ClientSession() as browser, browser.get(url, headers=headers) as response:
             return response.status, await response.text(), response.headers
 
 

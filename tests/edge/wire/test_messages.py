@@ -23,10 +23,12 @@ def test_action_is_escaped() -> None:
     }
 
 
-def test_cursor_stands_beside_action_and_payload() -> None:
-    """The payload is not touched when a cursor is added."""
+def test_cursor_and_window_stand_beside_action_and_payload() -> None:
+    """The payload is not touched when they are added."""
     plain = message(publication(7))
-    assert with_cursor(plain, "t-_0") == b'{"action":"created","payload":{"id":7},"cursor":"t-_0"}'
+    assert with_cursor(plain, "t-_0", 5000) == (
+        b'{"action":"created","payload":{"id":7},"cursor":"t-_0","window":5000}'
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def texts(count: int, length: int = 300) -> list[Message]:
     chance = random.Random(1)  # noqa: S311 - any words will do
     words = ["window", "feed", "post", "client", "edge", "record", "worker", "broker", "cursor", "frame"]
     made = [publication(n, text=" ".join(chance.choices(words, k=length // 6))) for n in range(count)]
-    return [Message(message(one), f"token-{n}") for n, one in enumerate(made)]
+    return [Message(message(one), f"token-{n}", 5000 * n) for n, one in enumerate(made)]
 
 
 def plain(encoding: Encoding, some: list[Message]) -> list[bytes]:
