@@ -19,20 +19,20 @@ from edge.access.entrance import Entrance, Gate
 from edge.access.http import Http, without_server_header
 from edge.access.limits import Admission
 from edge.admin import Readiness
-from edge.clients.joining import SUBPROTOCOL, JoinRequest, at_end, join_request, resumed, resumption
+from edge.clients.joining import SUBPROTOCOL, join_request
+from edge.clients.placement import FeedEnd, Placement
 from edge.clients.websocket import Surroundings, WebSocket
 from edge.fanout.ending import End
 from edge.fanout.hub import Hub
 from edge.fanout.session import Session
 from edge.feed.log import Log
-from edge.feed.position import Ahead, Gap, Resume
 from edge.page import File, Page
 from edge.status import SHOWN_SECONDS, Status
 from edge.wire.closing import By
 from edge.wire.deflate import BadHeader, agreement
 from edge.wire.handshake import VERSION, Rejected, answer, fault_in, is_asked_for, tokens
 from edge.wire.websocket import Reader
-from streams.contract import Millis, Offset
+from streams.contract import Millis
 
 _REFUSAL_HEADERS: Final = {
     # RFC 9110 §15.5.22 and RFC 6455 §4.4: what to upgrade to, and to which version of it.
@@ -52,26 +52,17 @@ _SPREAD: Final = 0.8
 _STOPPING: Final = "The server is shutting down."
 
 
-class Feed(Protocol):
+class Feed(FeedEnd, Protocol):
     """What the server asks about the feed."""
 
-    trouble: str | None
+    @property
+    def trouble(self) -> str | None:
+        """Why the feed is not followed to its end; None when it is."""
+        ...
 
     @property
     def unready(self) -> str | None:
         """Why new clients had better go elsewhere."""
-        ...
-
-    async def end(self) -> Offset | None:
-        """Say where the feed ends now; None when nobody can say."""
-        ...
-
-    async def confirmed_end(self) -> Offset | None:
-        """Say the same, by the word of more than one broker; None when they do not agree."""
-        ...
-
-    async def reached(self, offset: Offset) -> None:
-        """Wait until the log has read up to ``offset``."""
         ...
 
 
@@ -103,7 +94,7 @@ class Server:
         self._feed = feed
         self._page = page
         self._status = status
-        self._join_seconds = join_seconds
+        self._placement = Placement(log, feed, join_seconds)
         self._compression = compression
         self._surroundings = Surroundings(hub, gate, closes)
         self._stopping = False
@@ -202,12 +193,7 @@ class Server:
         asked = join_request(request.query, offered, deflated=extension is not None)
         if isinstance(asked, Rejected):
             return asked
-        found = resumption(asked, self._log)
-        if isinstance(found, Resume):
-            # Nobody is asked, and no timer set for an answer.
-            session: Session | None = resumed(asked, self._log, found)
-        else:
-            session = await self._follow(asked, found)
+        session = await self._placement.session(asked)
         if self._stopping:
             return Rejected(503, _STOPPING)
         trouble = self._feed.trouble or "Try again."
@@ -216,29 +202,6 @@ class Server:
     def _agreement(self, request: web.Request) -> str | None:
         offers = request.headers.getall("Sec-WebSocket-Extensions", ())
         return agreement(",".join(offers)) if self._compression else None
-
-    async def _follow(self, asked: JoinRequest, found: Ahead | Gap | None) -> Session | None:
-        """Find a client's place as soon as the log has read that far."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._join_seconds):
-                return await self._place(asked, found)
-        return None
-
-    async def _place(self, asked: JoinRequest, cursor: Ahead | Gap | None) -> Session | None:
-        found: Resume | Ahead | Gap | None = cursor
-        end = await self._feed.end()
-        if end is not None and isinstance(found, Ahead) and found.offset > end:
-            # A broker that was deposed, and does not know it, tells an end that lies behind.
-            end = await self._feed.confirmed_end()
-        if end is None:
-            return None
-        await self._feed.reached(end)
-        if isinstance(found, Ahead):
-            # Another edge was quicker, or there is no such record.
-            found = Gap("unknown") if found.offset > end else resumption(asked, self._log)
-        if isinstance(found, Resume):
-            return resumed(asked, self._log, found)
-        return at_end(asked, self._log, end, found if isinstance(found, Gap) else None)
 
 
 async def _send(file: File, request: web.Request) -> web.Response:

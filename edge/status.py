@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from edge.feed.log import Shown
+from edge.feed.retained import Shown
 from streams.contract import Millis
 
 SHOWN_SECONDS: Final = 1

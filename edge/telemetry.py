@@ -44,8 +44,16 @@ class FeedState(Protocol):
     records: int
     repeats: int
     undecodable: int
-    lag: int
-    trouble: str | None
+
+    @property
+    def lag(self) -> int:
+        """How many records of the feed were not read yet when it was last read."""
+        ...
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the feed is not followed to its end; None when it is."""
+        ...
 
     @property
     def gaps(self) -> Mapping[Reason, int]:
@@ -173,9 +181,9 @@ class Metrics:
         yield _gauge("feed_lag_seconds", "For how long the feed was not read to its end.", source.lag_seconds)
         yield _gauge("feed_followed", "1 while the feed is followed.", source.trouble is None)
         yield _gauge("log_bytes", "Size of the log.", log.size)
-        yield _gauge("log_posts", "Posts in the log.", log.head - log.tail)
-        yield _counter("encodings_made", "Encodings made of records.", log.forms.made)
-        yield _counter("encodings_evicted", "Encodings let go to make room.", log.forms.evicted)
+        yield _gauge("log_posts", "Posts in the log.", log.posts)
+        yield _counter("encodings_made", "Encodings made of records.", log.encodings.made)
+        yield _counter("encodings_evicted", "Encodings let go to make room.", log.encodings.evicted)
 
 
 def _gauge(name: str, about: str, value: float) -> Metric:

@@ -15,7 +15,7 @@ from edge.admin import Admin
 from edge.clients.codes import CLOSES, CUTS
 from edge.fanout.hub import Hub
 from edge.feed.log import Log
-from edge.feed.position import Cursor, Reason, before, stamp_of
+from edge.feed.position import Cursor, Reason, before, position_of, stamp_of
 from edge.page import live_page
 from edge.server import Server
 from edge.status import Facts, Status
@@ -286,7 +286,7 @@ def test_the_protocols_examples_are_what_the_code_makes() -> None:
     record = (GOLDEN / "feed_record.json").read_bytes()
     decoded = decode_feed(record)
     [publication] = decoded.publications
-    token = str(Cursor(Offset(0), place=1, stamp=stamp_of(record)))
+    token = str(Cursor(position_of(Offset(0), 1), stamp_of(record)))
     plain = message(publication)
     assert plain == (GOLDEN / "client_message.json").read_bytes()
     letter = dead_letter("not_an_id", "the body is neither 1 to 19 ASCII digits nor a JSON object", b"abc")

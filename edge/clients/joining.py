@@ -61,7 +61,7 @@ def at_end(request: JoinRequest, log: Log, end: Offset, gap: Gap | None = None) 
     """
     if gap is None and end < log.offer_from:
         gap = Gap("interrupted")
-    position = Position(max(log.position_at(end) - request.history, log.tail))
+    position = log.back(log.position_at(end), request.history)
     return _session(request, log, position, gap)
 
 

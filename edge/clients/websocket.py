@@ -24,6 +24,7 @@ from edge.fanout.ending import End
 from edge.fanout.hub import Hub
 from edge.fanout.link import Client
 from edge.fanout.session import Session
+from edge.feed.position import place_of
 from edge.wire.allowance import EARLY, Violation
 from edge.wire.closing import CUT, NO_CODE, By, Disconnect, answer_to
 from edge.wire.events import Close, Message, Ping
@@ -111,7 +112,9 @@ class WebSocket(asyncio.Protocol):
             transport.resume_reading()
         transport.write(answer)
         self._session = session
-        _logger.info("session.opened", peer=self._peer, encoding=session.encoding.name, position=session.position)
+        _logger.info(
+            "session.opened", peer=self._peer, encoding=session.encoding.name, offset=place_of(session.position)[0]
+        )
         try:
             self._around.hub.join(session, self)
         except Exception:

@@ -110,8 +110,8 @@ class Cohorts(Generic[C]):
     def waiting(self) -> int:
         """How many have not been sent all that there is."""
         agenda = self.agenda
-        paused = sum(1 for client in self._paused if client.session.position < self.head)
-        return paused + sum(map(len, chain(agenda.head, agenda.newcomers, agenda.laggards)))
+        paused = {entry[2] for entry in self._paused_at if entry[0] < self.head and self._is_paused_at(entry)}
+        return len(paused) + sum(map(len, chain(agenda.head, agenda.newcomers, agenda.laggards)))
 
     def begin(self, head: Position) -> None:
         """Forget everybody but the paused, and where these were; the head is here from now on."""

@@ -24,6 +24,9 @@ class Delivery:
         data = cohort.greeting + chunk.data if cohort.greeting else chunk.data
         cohort.greeting = b""
         cohort.move_on(chunk)
+        if not data:
+            # What follows shows nothing.
+            return
         sent = len(clients)
         for key, rest in self._write_each(cohort.keys, data):
             # The link keeps the rest, and pauses the client: it is in the cohort no longer. A lost one keeps nothing.

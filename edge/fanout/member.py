@@ -18,6 +18,7 @@ class Gap:
     """Where everybody goes on after a gap in the feed, why, and what tells of it: once for each encoding."""
 
     position: Position
+    """Final once there is a cursor."""
     reason: Reason
     cursor: str = ""
     """Empty until there is a cursor to go on from."""
@@ -26,7 +27,8 @@ class Gap:
     def can_be_told(self, log: Log) -> bool:
         """Tell whether there is a cursor to go on from: one by which a topic that is made anew later is noticed."""
         if not self.cursor and log.shows_what_comes:
-            self.cursor = str(log.cursor_at(max(self.position, log.tail)))
+            self.position = log.start
+            self.cursor = str(log.cursor_at(max(log.start, log.tail)))
         return bool(self.cursor)
 
     def welcome(self, encoding: Encoding) -> bytes:

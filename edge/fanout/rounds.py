@@ -19,7 +19,7 @@ HEAD_SECONDS: Final = 0.005
 """Some 800 small writes: long enough that going round the loop costs nothing beside them."""
 BEHIND_SECONDS: Final = 0.001
 TURNS: Final = 6
-PAUSE_SECONDS: Final = 0.002
+PAUSE_SECONDS: Final = 0.02
 
 
 class Rounds:

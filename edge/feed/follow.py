@@ -8,12 +8,13 @@ missing among those that are read are a gap, too, and the log goes on behind the
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, closing, suppress
 from typing import Final
 
 import structlog
 
+from edge.feed.health import Health
 from edge.feed.log import Log
 from edge.feed.position import Gap, Reason
 from edge.feed.quiet import Quiet
@@ -29,8 +30,6 @@ _TOPIC_SECONDS: Final = 0.5
 # Between attempts to reach Kafka: at once after a hiccup, no burden while it is down.
 _SHORTEST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
-# A window of many records is more than one read: so long it may take until that is said.
-_BEHIND_SECONDS: Final = 2.0
 # Between two confirmations of the feed's end.
 _CONFIRM_SECONDS: Final = 1.0
 
@@ -60,44 +59,39 @@ class Source:
         self._hub = hub
         self._history = history
         self._reach = reach
-        self._patience = patience
-        self._lost_at: float | None = None
+        self._health = Health(patience)
         self._topic: Topic | None = None
         self._partitions = 1
         self._gap: Reason | None = None
         self._pause = _SHORTEST_PAUSE
-        self._behind_since: float | None = None
-        self._ended_at: float | None = None
-        self.lag = 0
-        """How many records of the feed were not read yet when it was last read."""
         self.gaps: Counter[Reason] = Counter()
         """Gaps in the feed, by the reason that clients are told."""
         self._connections = 0
-        self._end = Shared(self._ask)
-        self._confirmed_end = Shared(self._confirm, apart=_CONFIRM_SECONDS)
+        self._end = Shared(lambda: self._ask(lambda topic: topic.end()))
+        self._confirmed_end = Shared(lambda: self._ask(lambda topic: topic.confirmed_end()), apart=_CONFIRM_SECONDS)
         self._advanced = asyncio.Event()
-        self.trouble: str | None = "Kafka was not reached yet."
-        """Why the feed is not followed to its end, as a sentence; None when it is."""
         self.records = self.repeats = self.undecodable = 0
         """How many records were read, how many posts were repeats, how many records were no records."""
 
     @property
-    def unready(self) -> str | None:
-        """Why new clients had better go elsewhere; None also for a while after the feed was lost.
+    def trouble(self) -> str | None:
+        """Why the feed is not followed to its end, as a sentence; None when it is."""
+        return self._health.trouble
 
-        Those who are there lose nothing by waiting, and all edges lose Kafka at the same moment: unready at once,
-        a hiccup of it would leave a balancer nobody to send anyone to.
-        """
-        if self._lost_at is None or asyncio.get_running_loop().time() - self._lost_at >= self._patience:
-            return self.trouble
-        return None
+    @property
+    def unready(self) -> str | None:
+        """Why new clients had better go elsewhere; None also for a while after the feed was lost."""
+        return self._health.unready(_now())
+
+    @property
+    def lag(self) -> int:
+        """How many records of the feed were not read yet when it was last read."""
+        return self._health.lag
 
     @property
     def lag_seconds(self) -> float:
         """For how long the feed has not been read to its end; 0 when it was, at the last read."""
-        if self._ended_at is None or (self.trouble is None and not self.lag):
-            return 0.0
-        return asyncio.get_running_loop().time() - self._ended_at
+        return self._health.lag_seconds(_now())
 
     @property
     def reconnects(self) -> int:
@@ -106,7 +100,7 @@ class Source:
 
     async def run(self) -> None:
         """Follow the feed until cancelled."""
-        self._ended_at = asyncio.get_running_loop().time()
+        self._health.begin(_now())
         while True:
             try:
                 async with self._connect() as topic:
@@ -137,15 +131,9 @@ class Source:
         while self._log.next_offset is None or self._log.next_offset < offset:
             await self._advanced.wait()
 
-    async def _ask(self) -> Offset | None:
+    async def _ask(self, question: Callable[[Topic], Awaitable[Offset | None]]) -> Offset | None:
         try:
-            return None if self._topic is None else await self._topic.end()
-        except Unreachable:
-            return None
-
-    async def _confirm(self) -> Offset | None:
-        try:
-            return None if self._topic is None else await self._topic.confirmed_end()
+            return None if self._topic is None else await question(self._topic)
         except Unreachable:
             return None
 
@@ -167,7 +155,7 @@ class Source:
         with closing(Quiet(self.confirmed_end)) as quiet:
             while self._gap is None:
                 read = await topic.read()
-                read_at = asyncio.get_running_loop().time()
+                read_at = _now()
                 quiet.heard(read)
                 for offset, value in read.records:
                     self._append(offset, value)
@@ -239,27 +227,23 @@ class Source:
         self._advanced.clear()
         if self._gap is not None or self._log.next_offset is None:
             return
-        self.lag = max(0, end - self._log.next_offset)
-        now = asyncio.get_running_loop().time()
-        if not self.lag:
-            self._ended_at = now
-            self._behind_since = None
+        lag = max(0, end - self._log.next_offset)
+        if not lag:
             self._pause = _SHORTEST_PAUSE
-            # Partition 0 is followed all the same: writers that keep to it lose nothing.
-            self._say(self._surplus(self._partitions) if self._partitions > 1 else None)
-            return
-        self._behind_since = self._behind_since or now
-        if self.trouble is None and now - self._behind_since >= _BEHIND_SECONDS:
-            self._say("The feed has records that were not read yet.")
+        # Partition 0 is followed all the same: writers that keep to it lose nothing.
+        surplus = self._surplus(self._partitions) if self._partitions > 1 else None
+        self._note(is_new=self._health.read(lag, surplus, _now()))
 
-    def _say(self, trouble: str | None, **fields: str) -> None:
-        """Log a trouble, or its end, once."""
-        if trouble == self.trouble:
-            return
-        if self.trouble is None:
-            self._lost_at = asyncio.get_running_loop().time()
-        self.trouble = trouble
-        if trouble is None:
+    def _say(self, trouble: str, **fields: str) -> None:
+        """Log a trouble once."""
+        self._note(is_new=self._health.say(trouble, _now()), **fields)
+
+    def _note(self, *, is_new: bool, **fields: str) -> None:
+        if is_new and self.trouble is None:
             _logger.info("feed.followed", topic=self._name, next_offset=self._log.next_offset)
-        else:
-            _logger.warning("feed.waiting", trouble=trouble, **fields)
+        elif is_new:
+            _logger.warning("feed.waiting", trouble=self.trouble, **fields)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

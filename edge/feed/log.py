@@ -1,43 +1,43 @@
-"""The recent feed, encoded once and shared by all clients.
+"""The recent feed as messages, kept once and encoded once for all clients.
 
 Laws:
 
-* A position counts the posts shown so far; it only grows, also when the feed begins anew. Every
-  client is such a position, and :meth:`Log.read` is all that is ever sent to it.
+* Every client is a position in the feed, and :meth:`Log.read` is all that is ever sent to it. The log keeps messages;
+  an encoding makes bytes of them, once for all.
 * Every raw record is kept, also one that shows nothing, so that there is a cursor at any time.
-* ``size`` never exceeds ``limit``, but for the newest record. The oldest records go first, whole,
-  and leave a part of the room to what is made of records: joined reads and their other forms. These are made when
-  somebody needs them, once for all; the oldest made go first, and never push a record out, since
-  they can be made again.
-* A read is decided by the log and its arguments alone, so it is the same for all who are at one
-  position. Where it begins in the middle of a stream it gives the rest of that stream as messages
-  that stand alone: whoever reads on has, or has not, been sent the beginning, and both can read that.
+* ``size`` never exceeds ``limit``, but for the newest record and the table of repeats. The oldest records go first,
+  whole, and leave a part of the room to what is made of records: joined reads and encodings. These are made when
+  somebody needs them and never push a record out, since they can be made again.
+* What a read gives is decided by the log and its arguments alone, so that it can be read by all clients at one
+  position. Where it begins in the middle of a stream it gives the rest of that stream as messages that stand alone.
+* A read encodes one stretch of messages anew, or several that are not longer together than a stretch may be, and ends
+  there: so no read takes more than some 2 ms. Where a read ends depends on what was encoded before.
 * What is shown depends on the raw records alone (see :mod:`edge.feed.repeats`).
 
-This module knows neither clients nor Kafka, and no time.
+This module knows neither clients nor Kafka, no transport, and no time.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import Final
 
-from edge.feed.forms import Forms
-from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, before, stamp_of
+from edge.feed.encodings import Encodings, stretch_bytes, stretch_of
+from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, before, place_of, position_of, stamp_of
 from edge.feed.reads import Chunk, Reads, Wanted
 from edge.feed.record import Record, decoded
 from edge.feed.repeats import Repeats
+from edge.feed.retained import Retained, Shown
 from edge.wire.encoding import Encoding
 from streams.contract import Offset
 
-# Records leave this part of the room to their other forms. A catch-up needs one form of what it reads, compressed
+# Records leave this part of the room to their encodings. A catch-up needs one encoding of what it reads, compressed
 # for most; compressed to 40 %, a quarter of the room holds that of four fifths of the records in the rest.
-_FORMS_PART: Final = 0.25
-# A read gives at most so many times its limit of plain frames: compressing 64 KiB four times takes 11 ms.
-_COVERED: Final = 4
+_ENCODINGS_PART: Final = 0.25
 # This part of the room is for joined reads: all that are remembered, unless posts or writes are large for the log.
 _READS_PART: Final = 1 / 32
+# What each stretch that is encoded anew counts beside its bytes: a small record takes some 10 µs whatever its size.
+_STRETCH_COST: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +49,8 @@ class Appended:
     error: str | None = None
 
 
-class Shown(NamedTuple):
-    """How many posts a record shows, and when their window began (ms)."""
-
-    window: int
-    posts: int
-
-
-_first = attrgetter("first")
-
-
 class Log:
-    """Append raw records; read frames from any position that is still there.
+    """Append raw records; read encoded messages from any position that is still there.
 
     ``limit`` is in bytes; ``reach`` is how many records back a post counts as a repeat.
     """
@@ -68,31 +58,31 @@ class Log:
     def __init__(self, *, limit: int, reach: int) -> None:
         self._reads = Reads(room=int(limit * _READS_PART))
         self._limit = limit - int(limit * _READS_PART)
-        self._records_limit = self._limit - int(self._limit * _FORMS_PART)
         self._reach = reach
         self._repeats = Repeats(reach)
-        self._records: list[Record] = []
-        self.forms = Forms(room=limit)
-        self._records_bytes = 0
-        self._before = before(Offset(0))
-        # The least cursor behind which no post of what was forgotten, or only read, would have been shown.
-        self._shown_before: Cursor | None = None
+        self._kept = Retained(Offset(0))
+        self.encodings = Encodings(room=self._limit)
         self._newest: tuple[Offset, bytes] | None = None
+        # The cursors behind the newest record that was only read, and behind the newest of these that had new posts.
+        self._passed = self._passed_new = before(Offset(0))
         self.offer_from = Offset(0)
         """The first record that is shown."""
         self.next_offset: Offset | None = None
         """The record that is read next, or None before the first :meth:`begin`."""
-        self.head = Position(0)
-        """The position of the next post that will be shown."""
 
     @property
     def size(self) -> int:
-        """What the log costs in memory, all forms and joined reads counted."""
-        return self._records_bytes + self.forms.size + self._reads.size
+        """What the log costs in memory, in bytes: records, encodings, joined reads and the table of repeats."""
+        return self._kept.size + self.encodings.size + self._reads.size + self._repeats.size
+
+    @property
+    def posts(self) -> int:
+        """How many posts are in the log."""
+        return self._kept.posts
 
     def shown(self) -> Iterator[Shown]:
         """Yield what the records show, the newest first; nothing may be appended meanwhile."""
-        return (Shown(record.window, len(record.places)) for record in reversed(self._records))
+        return self._kept.by_record()
 
     @property
     def shows_what_comes(self) -> bool:
@@ -102,20 +92,31 @@ class Log:
     @property
     def tail(self) -> Position:
         """The oldest position that can still be read."""
-        return self._records[0].first if self._records else self.head
+        return self._kept.tail.position
+
+    @property
+    def start(self) -> Position:
+        """The position before the first record that is shown; it is final once the log :attr:`shows_what_comes`."""
+        return self._passed.position
+
+    @property
+    def head(self) -> Position:
+        """The position after everything that was read."""
+        return self._kept.head.position
 
     def begin(self, read_from: Offset, offer_from: Offset) -> None:
-        """Begin anew: expect ``read_from`` next, and show what comes from ``offer_from`` on."""
+        """Begin anew: expect ``read_from`` next, and show what comes from ``offer_from`` on.
+
+        Positions may be smaller from then on than they were before, in a topic that was made anew.
+        """
         self._repeats = Repeats(self._reach)
-        self._records.clear()
+        self._kept = Retained(offer_from)
         self._reads.clear()
-        self._before = before(offer_from)
-        self._shown_before = None
+        self.encodings.clear(room=self._limit)
+        self._passed = self._passed_new = before(offer_from)
         self._newest = None
         self.offer_from = offer_from
         self.next_offset = read_from
-        self._records_bytes = 0
-        self.forms.clear(room=self._limit)
 
     def is_hole_before(self, offset: Offset) -> bool:
         """Tell whether records are missing before ``offset`` that would have been shown."""
@@ -131,8 +132,8 @@ class Log:
             repeats = self._repeats
             self.begin(offset, offset)
             self._repeats = repeats
-        elif self.next_offset is not None:
-            self.next_offset = max(self.next_offset, offset)
+        elif self.next_offset is not None and offset > self.next_offset:
+            self._go_on_at(offset)
 
     def append(self, offset: Offset, value: bytes) -> Appended | Gap:
         """Take the next raw record, or the newest one again, which must be the same then."""
@@ -141,31 +142,33 @@ class Log:
             return Appended() if stamp == self._newest[1] else Gap("recreated")
         if offset != self.next_offset:
             return Gap("interrupted")
-        decoded_record, error = decoded(value)
-        publications = decoded_record.publications
+        record, error = decoded(value)
+        publications = record.publications
         fresh = self._repeats.first_seen(offset, publications)
         self._newest = (offset, stamp)
-        self.next_offset = Offset(offset + 1)
         repeats = len(publications) - len(fresh)
-        shown = fresh if offset >= self.offer_from else []
-        record = Record(offset, stamp, self.head, publications, shown, window=decoded_record.window)
         if offset < self.offer_from:
-            if offset == self.offer_from - 1:
-                self._before = record.cursor(record.count)
+            if publications:
+                self._passed = Cursor(position_of(offset, len(publications)), stamp)
             if fresh:
-                self._shown_before = record.cursor(fresh[-1] + 1)
+                self._passed_new = self._passed
+            self._go_on_at(Offset(offset + 1))
             return Appended(0, repeats, error)
-        self._records.append(record)
+        self.next_offset = Offset(offset + 1)
+        before_it = self._kept.shown
+        self._kept.append(
+            Record(offset, stamp, self.head, publications, fresh, shown_before=before_it, window=record.window)
+        )
         self._reads.clear()
-        self.head = Position(self.head + len(fresh))
-        self._records_bytes += record.size
-        self._trim()
+        room = self._limit - self._repeats.size
+        self._kept.trim(room - int(room * _ENCODINGS_PART))
+        self.encodings.fit(room - self._kept.size)
         return Appended(len(fresh), repeats, error)
 
     def read(self, position: Position, encoding: Encoding, limit: int) -> Chunk:
-        """Join what follows ``position``: up to ``limit`` bytes, but at least one frame when there is one.
+        """Join what follows ``position``: up to ``limit`` bytes, but at least one message when there is one.
 
-        ``position`` is not before :attr:`tail`.
+        ``position`` is not before :attr:`tail`. No bytes are returned where no post follows.
         """
         wanted = Wanted(position, encoding, limit)
         chunk = self._reads.get(wanted)
@@ -174,89 +177,71 @@ class Log:
             self._reads.keep(wanted, chunk)
         return chunk
 
+    def back(self, position: Position, posts: int) -> Position:
+        """Return the position before the last so many posts that were shown before ``position``; at most the tail."""
+        return self._kept.back(position, posts)
+
     def position_at(self, offset: Offset) -> Position:
-        """Return the position of the first post of record ``offset`` or a later one, as far as the log has it."""
-        index = max(self._index(offset), 0)
-        return self._records[index].first if index < len(self._records) else self.head
+        """Return the position before record ``offset``, as far as the log has it: else the tail or the head."""
+        return self._kept.position_at(offset)
 
     def cursor_at(self, position: Position) -> Cursor:
-        """Return the cursor of what precedes ``position``, which is not before :attr:`tail`."""
-        if position < self.head:
-            record = self._record_of(position)
-            return record.cursor(record.places[position - record.first])
-        return self._records[-1].cursor(self._records[-1].count) if self._records else self._before
+        """Return the cursor of a position that the log gave, which is not before :attr:`tail`."""
+        return self._kept.cursor_at(position)
 
     def resume(self, cursor: Cursor) -> Resume | Ahead | Gap:
         """Find where a client goes on that has seen everything up to ``cursor``."""
-        whole = cursor == before(cursor.offset)
-        needed = Offset(cursor.offset if whole else cursor.offset + 1)
-        if self.next_offset is None or (needed > self.next_offset and cursor != self._before):
+        offset, index = place_of(cursor.position)
+        needed = Offset(offset + 1 if index else offset)
+        if self.next_offset is None or (needed > self.next_offset and cursor != self._kept.head):
             return Ahead(needed)
-        if cursor == self._before or self._has_missed_nothing(cursor):
-            return Resume(self.tail)
-        index = self._index(cursor.offset)
-        if index < 0:
-            return Gap("expired")
-        if whole:
-            return Resume(self.position_at(cursor.offset))
-        record = self._records[index]
-        if cursor.stamp != record.stamp:
-            return Gap("recreated")
-        return Resume(Position(record.first + bisect_left(record.places, cursor.place)))
+        found = self._kept.find(cursor)
+        return found if isinstance(found, Gap) else Resume(found)
 
-    def _has_missed_nothing(self, cursor: Cursor) -> bool:
-        """Tell whether all that is before :attr:`tail` and behind a cursor repeats something, and was never shown."""
-        least = self._shown_before
-        return (
-            least is not None
-            and (cursor.offset, cursor.stamp) == (least.offset, least.stamp)
-            and cursor.place >= least.place
-        )
-
-    def _index(self, offset: Offset) -> int:
-        """Where record ``offset`` is among those kept: negative before them, their number after them."""
-        first = self._records[0].offset if self._records else self.offer_from
-        return min(offset - first, len(self._records))
-
-    def _record_of(self, position: Position) -> Record:
-        # The last of those that begin there: the others show nothing.
-        return self._records[bisect_right(self._records, position, key=_first) - 1]
+    def _go_on_at(self, offset: Offset) -> None:
+        """Expect a later record next; what comes before the first that is shown may be at its end."""
+        did_show = self.shows_what_comes
+        self.next_offset = offset
+        if self.shows_what_comes and not did_show:
+            self._kept.start(head=self._passed, tail=self._passed_new)
+            self._reads.clear()
 
     def _join(self, position: Position, encoding: Encoding, limit: int) -> Chunk:
         pieces: list[bytes] = []
-        room, covered, posts = limit, 0, 0
-        while position < self.head and room > 0:
-            record = self._record_of(position)
-            index = position - record.first
-            begin, end = record.stream_of(index, encoding.stream_bytes) if encoding.stream_bytes else (index, index)
-            covered += record.plain.ends[end] - record.plain.ends[begin]
-            if pieces and covered > _COVERED * limit:
+        records, room, posts = self._kept.records, limit, 0
+        encoded, most = 0, stretch_bytes(encoding)
+        number, post = self._kept.locate(position)
+        while number < len(records):
+            record = records[number]
+            if post == len(record.places):
+                position, number, post = record.end, number + 1, 0
+                continue
+            if room <= 0:
                 break
-            run = self.forms.run(record, encoding, index, (begin, end))
-            ends = run.frames.ends
-            stop = min(bisect_right(ends, ends[run.start] + room) - 1, run.stop)
-            if pieces and (stop == run.start or (run.is_stream and stop < run.stop)):
-                # A stream comes whole in the next read: whoever goes on in the middle of one gets more bytes.
+            stretch = stretch_of(record, encoding, post)
+            made = self.encodings.get(stretch)
+            if made is None:
+                size = record.texts.ends[stretch.end] - record.texts.ends[stretch.begin] + _STRETCH_COST
+                if encoded and encoded + size > most:
+                    break
+                encoded += size
+                made = self.encodings.make(stretch, record)
+            start = post - stretch.begin
+            stop = min(bisect_right(made.ends, made.ends[start] + room) - 1, len(made))
+            if pieces and (stop == start or (stretch.is_stream and stop < len(made))):
+                # A stream comes whole in the next read: a client that goes on in the middle of one gets more bytes.
                 break
-            stop = max(stop, run.start + 1)
+            stop = max(stop, start + 1)
             # A slice that is the whole is no copy: one record, one write, no joining.
-            piece = run.frames.joined[ends[run.start] : ends[stop]]
+            piece = made.bytes[made.ends[start] : made.ends[stop]]
             pieces.append(piece)
-            position = Position(position + stop - run.start)
-            posts += stop - run.start
             room -= len(piece)
-            if stop < run.stop:
+            posts += stop - start
+            post = stretch.begin + stop
+            position = record.position(post)
+            if stop < len(made):
                 break
+        else:
+            # Also a client that stands before the first record that is shown, where that has another position now.
+            position = self.head
         return Chunk(b"".join(pieces) if len(pieces) != 1 else pieces[0], position, posts)
-
-    def _trim(self) -> None:
-        gone = 0
-        while self._records_bytes > self._records_limit and gone < len(self._records) - 1:
-            record = self._records[gone]
-            self._records_bytes -= record.size
-            self._before = record.cursor(record.count)
-            if record.places:
-                self._shown_before = record.cursor(record.places[-1] + 1)
-            gone += 1
-        del self._records[:gone]
-        self.forms.fit(self._limit - self._records_bytes)

@@ -1,27 +1,29 @@
-"""A resume position as a token that any edge understands.
+"""A place in the raw feed, and its token as a resume cursor that every edge understands.
 
-A cursor says "everything up to and including post number ``place`` of the feed's record
-``offset`` has been seen" (posts are numbered from one, so that ``place`` 0 is none of them). It
-names raw records, which are the same for everybody, and not what one edge happened to show.
+A position is the place after some publications of a raw record: ``offset << 20 | index``, the place after ``index``
+publications of record ``offset``. It is ordered as the feed is, in every log and on every edge, and it says nothing
+about how many posts an edge showed. Laws:
 
-``stamp`` is a hash over that raw record: offsets alone cannot tell "you are current" from "the
-topic was made anew". Where no record could be hashed, since none has been read yet, the stamp is
-zero and ``place`` is 0: "everything before record ``offset``, whatever it will be".
+* A place has one position. The place after a record's last publication is (offset, count), and never (offset + 1, 0);
+  index 0 occurs only where no publication before is known: at the feed's beginning, and behind a hole.
+* A cursor is a position with a ``stamp``: a hash over the raw record, since offsets alone cannot tell "this client is
+  current" from "the topic was made anew". Where index is 0 there is no record to hash, and the stamp is zero.
+* A token is 20 bytes in lower-case base32hex, 32 characters that no URL has to escape: the offset, the index and the
+  stamp, in network order. So tokens sorted by their bytes are sorted by position; equal cursors have equal tokens.
 
 A token is not signed: it grants nothing that connecting without one does not.
 """
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b32hexdecode, b32hexencode
 from dataclasses import dataclass
 from hashlib import blake2b
 from struct import Struct
-from struct import error as StructError  # noqa: N812 - a class, whatever the module calls it
 from typing import Final, Literal, NewType
 
 from streams.contract import Offset
 
 Position = NewType("Position", int)
-"""A place in the edge's log: how many posts were shown before it. Means nothing to another process."""
+"""A place in the raw feed, comparable on every edge."""
 
 Reason = Literal["invalid", "expired", "recreated", "unknown", "interrupted"]
 """Why what follows a cursor cannot be replayed whole: it is no cursor; the log has forgotten what
@@ -32,22 +34,33 @@ itself missed a part of the feed."""
 _STAMP_BYTES: Final = 8
 NO_STAMP: Final = bytes(_STAMP_BYTES)
 
+_INDEX_BITS: Final = 20
+MAX_PUBLICATIONS: Final = (1 << _INDEX_BITS) - 1
+"""How many publications a record may have: the place after each of them needs an index."""
+
 _LAYOUT: Final = Struct(f"!QI{_STAMP_BYTES}s")
-# 20 bytes are 27 characters of base64 and one of padding, which a URL would have to escape.
-_PADDING: Final = "="
+_TOKEN_LENGTH: Final = _LAYOUT.size * 8 // 5
+
+
+def position_of(offset: Offset, index: int) -> Position:
+    """Return the place after ``index`` publications of record ``offset``."""
+    return Position(offset << _INDEX_BITS | index)
+
+
+def place_of(position: Position) -> tuple[Offset, int]:
+    """Return the record's offset and how many of its publications are before the position."""
+    return Offset(position >> _INDEX_BITS), position & MAX_PUBLICATIONS
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A position in the feed; ``str()`` is its token."""
+    """A position and the stamp of its record; ``str()`` is its token."""
 
-    offset: Offset
-    place: int
+    position: Position
     stamp: bytes = NO_STAMP
 
     def __str__(self) -> str:
-        packed = _LAYOUT.pack(self.offset, self.place, self.stamp)
-        return urlsafe_b64encode(packed).decode().rstrip(_PADDING)
+        return b32hexencode(_LAYOUT.pack(*place_of(self.position), self.stamp)).decode().lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +85,8 @@ class Gap:
 
 
 def before(offset: Offset) -> Cursor:
-    """Return the cursor of everything before a record that nobody has read yet."""
-    return Cursor(offset, place=0)
+    """Return the cursor of everything before record ``offset``, whatever it will be: no record before it is known."""
+    return Cursor(position_of(offset, 0))
 
 
 def stamp_of(value: bytes) -> bytes:
@@ -83,9 +96,15 @@ def stamp_of(value: bytes) -> bytes:
 
 def parse(token: str) -> Cursor | Gap:
     """Read a token; only the one spelling that ``str()`` gives is a cursor."""
-    try:
-        offset, place, stamp = _LAYOUT.unpack(urlsafe_b64decode(token + _PADDING))
-    except (ValueError, StructError):
+    if len(token) != _TOKEN_LENGTH or not token.isascii() or token != token.lower():
         return Gap("invalid")
-    cursor = Cursor(Offset(offset), place, stamp)
-    return cursor if str(cursor) == token else Gap("invalid")
+    try:
+        packed = b32hexdecode(token.upper())
+    except ValueError:
+        return Gap("invalid")
+    if len(packed) != _LAYOUT.size:
+        return Gap("invalid")
+    offset, index, stamp = _LAYOUT.unpack(packed)
+    if index > MAX_PUBLICATIONS or (index == 0 and stamp != NO_STAMP):
+        return Gap("invalid")
+    return Cursor(position_of(Offset(offset), index), stamp)

@@ -1,111 +1,114 @@
-"""One raw record of the feed: the posts that it shows, as frames in each form.
+"""One raw record of the feed: its place, and the messages of the posts that it shows.
 
-The frames of the plain form are kept with the record; those of the others are made when they are
-asked for, and kept or not by the log. A form that is compressed consists of *streams*: stretches
-of messages that are compressed together, so that whoever gets a stream from its first message on
-can read it (see :mod:`edge.wire.deflate`). Where a record's streams begin is the same for everybody; for
-those who begin in the middle of one, its messages are also compressed alone.
+Messages are kept as JSON, joined; encodings make bytes of *stretches* of them (:mod:`edge.feed.encodings`). How a
+record is divided into stretches is the same for everybody.
 """
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from edge.feed.position import Cursor, Position
-from edge.wire.encoding import Encoding, Message
-from edge.wire.frames import message_of, text_frame
+from edge.feed.position import MAX_PUBLICATIONS, Cursor, Position, place_of, position_of
+from edge.wire.encoding import Message
 from edge.wire.messages import message
-from streams.contract import BadRecord, FeedRecord, Offset, Publication, decode_feed
+from streams.contract import BadRecord, FeedRecord, Millis, Offset, Publication, decode_feed
 
-# What a record costs beside its frames: its object, tables and integers, by sys.getsizeof on CPython 3.11.
+# What a record costs beside its messages: its object, tables and integers, by sys.getsizeof on CPython 3.11.
 _RECORD_BYTES: Final = 800
 
+_EMPTY: Final = FeedRecord(window=Millis(0), publications=[])
 
-class Frames:
-    """Consecutive frames: joined, and where each one ends."""
 
-    __slots__ = ("ends", "joined", "size")
+class Joined:
+    """Consecutive pieces of bytes, joined, and where each of them ends."""
 
-    def __init__(self, frames: Iterable[bytes]) -> None:
-        pieces = list(frames)
-        self.joined = b"".join(pieces)
+    __slots__ = ("bytes", "ends", "size")
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        pieces = list(pieces)
+        self.bytes = b"".join(pieces)
         self.ends = array("Q", [0])
         for piece in pieces:
             self.ends.append(self.ends[-1] + len(piece))
-        self.size = len(self.joined) + len(self.ends) * self.ends.itemsize
+        self.size = len(self.bytes) + len(self.ends) * self.ends.itemsize
         """What they cost in memory, in bytes."""
 
     def __len__(self) -> int:
         return len(self.ends) - 1
 
     def __getitem__(self, index: int) -> bytes:
-        return self.joined[self.ends[index] : self.ends[index + 1]]
+        return self.bytes[self.ends[index] : self.ends[index + 1]]
 
 
 class Record:
-    """The posts that a record shows (``shown``: which of its publications they are)."""
+    """The posts that a record shows (``shown``: which of its publications they are, from 0).
 
-    __slots__ = ("count", "first", "offset", "places", "plain", "stamp", "window")
+    ``begin`` is the position before its first publication, and ``shown_before`` how many posts were shown before it.
+    """
+
+    __slots__ = ("begin", "end", "offset", "places", "shown_before", "stamp", "texts", "window")
 
     def __init__(
         self,
         offset: Offset,
         stamp: bytes,
-        first: Position,
-        publications: list[Publication],
-        shown: list[int],
+        begin: Position,
+        publications: Sequence[Publication],
+        shown: Sequence[int],
         *,
+        shown_before: int = 0,
         window: int = 0,
     ) -> None:
         self.offset = offset
         self.stamp = stamp
         self.window = window
         """When the window of its posts began, in ms."""
-        self.first = first
-        """The position of its first post."""
-        self.count = len(publications)
+        self.begin = begin
+        # A record without publications is no place: the one after it is the one before it.
+        self.end = position_of(offset, len(publications)) if publications else begin
         self.places = array("I", shown)
-        self.plain = Frames(text_frame(message(publications[index])) for index in shown)
+        self.shown_before = shown_before
+        self.texts = Joined(message(publications[index]) for index in shown)
 
     @property
     def size(self) -> int:
-        """What it costs in memory, in bytes, without the forms that others keep."""
-        return _RECORD_BYTES + self.plain.size
+        """What it costs in memory, in bytes, without the encodings that others keep."""
+        return _RECORD_BYTES + self.texts.size + len(self.places) * self.places.itemsize
 
-    def cursor(self, place: int) -> Cursor:
-        """Return the cursor of what follows ``place`` publications."""
-        return Cursor(self.offset, place, self.stamp)
+    def position(self, posts: int) -> Position:
+        """Return the position after so many of its posts."""
+        if posts == 0:
+            return self.begin
+        # After the last post also what repeats something is passed: that place has one position.
+        return self.end if posts == len(self.places) else position_of(self.offset, self.places[posts - 1] + 1)
 
-    def stream_of(self, index: int, size: int) -> tuple[int, int]:
-        """Return where the stream of some ``size`` bytes begins and ends that post ``index`` is in.
+    def posts_before(self, position: Position) -> int:
+        """Return how many of its posts are before a position of this record."""
+        _, index = place_of(position)
+        return bisect_left(self.places, index)
 
-        The record's bytes are divided evenly, so that the last stream is not too short to gain anything.
-        A post belongs to the stream in whose part it begins.
+    def stretch_of(self, post: int, size: int) -> tuple[int, int]:
+        """Return where the stretch of some ``size`` bytes begins and ends that a post is in.
+
+        The record's bytes are divided evenly, so that the last stretch is not too short for compression to gain
+        anything. A post belongs to the stretch in whose part it begins, so that a stretch is longer than its part by
+        less than one message.
         """
-        ends = self.plain.ends
+        ends = self.texts.ends
         total = ends[-1]
-        streams = -(-total // size)
-        number = ends[index] * streams // total
-        begin, end = -(-number * total // streams), -(-(number + 1) * total // streams)
+        stretches = -(-total // size)
+        number = ends[post] * stretches // total
+        begin, end = -(-number * total // stretches), -(-(number + 1) * total // stretches)
         return bisect_left(ends, begin), bisect_left(ends, end)
 
-    def stream(self, encoding: Encoding, begin: int, end: int) -> Frames:
-        """Make the frames of a stream."""
-        return Frames(encoding.stream(self._messages(encoding, begin, end)))
-
-    def alone(self, encoding: Encoding, begin: int, end: int) -> Frames:
-        """Make frames for who has not got what is before them: each one refers to nothing before it."""
-        return Frames(encoding.each(self._messages(encoding, begin, end)))
-
-    def _messages(self, encoding: Encoding, begin: int, end: int) -> list[Message]:
-        messages = [message_of(self.plain[index]) for index in range(begin, end)]
-        if not encoding.has_cursor:
-            return [Message(text) for text in messages]
-        return [
-            Message(text, str(self.cursor(place + 1)), self.window)
-            for text, place in zip(messages, self.places[begin:end], strict=True)
-        ]
+    def messages(self, begin: int, end: int, *, has_cursor: bool) -> list[Message]:
+        """Return the posts from number ``begin`` to ``end`` (excluded) for an encoding."""
+        texts = [self.texts[post] for post in range(begin, end)]
+        if not has_cursor:
+            return [Message(text) for text in texts]
+        cursors = (str(Cursor(self.position(post + 1), self.stamp)) for post in range(begin, end))
+        return [Message(text, cursor, self.window) for text, cursor in zip(texts, cursors, strict=True)]
 
 
 def decoded(value: bytes) -> tuple[FeedRecord, str | None]:
@@ -114,6 +117,9 @@ def decoded(value: bytes) -> tuple[FeedRecord, str | None]:
         # The payloads stay encoded, so their characters are nobody's business until a browser
         # closes the connection over them (RFC 6455 §8.1).
         value.decode()
-        return decode_feed(value), None
+        record = decode_feed(value)
     except (BadRecord, UnicodeDecodeError) as error:
-        return FeedRecord(window=0, publications=[]), str(error)
+        return _EMPTY, str(error)
+    if (count := len(record.publications)) > MAX_PUBLICATIONS:
+        return _EMPTY, f"the record has {count} publications, more than {MAX_PUBLICATIONS}"
+    return record, None

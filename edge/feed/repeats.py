@@ -4,15 +4,22 @@ Law: a key ``(action, id)`` is a repeat when it occurs, shown or not, in one of 
 records before (by offset), or earlier in the same record. So the decision depends on nothing but
 those raw records, and everybody who has read them decides alike, wherever he began.
 
-Memory is one integer and one table entry for each key of the last ``reach`` records.
+Memory is one entry of a table and one of a list for each key of the last ``reach`` records: :attr:`Repeats.size`.
 """
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from streams.contract import CREATED, Offset, Publication
 
 Key = int | tuple[str, int]
+
+# By sys.getsizeof on CPython 3.11: a table's entry at its usual filling, an id and an offset; a reference in a list of
+# keys; such a list with its offset. Keys that are pairs are rare, and cost more.
+_ENTRY_BYTES: Final = 150
+_REFERENCE_BYTES: Final = 8
+_RECORD_BYTES: Final = 200
 
 
 def _key(publication: Publication) -> Key:
@@ -23,12 +30,18 @@ def _key(publication: Publication) -> Key:
 class Repeats:
     """The keys of the last ``reach`` records; :meth:`first_seen` takes the records in their order."""
 
-    __slots__ = ("_keys", "_last", "_reach")
+    __slots__ = ("_keys", "_last", "_reach", "_references")
 
     def __init__(self, reach: int) -> None:
         self._reach = reach
         self._last: dict[Key, Offset] = {}
         self._keys: deque[tuple[Offset, Sequence[Key]]] = deque()
+        self._references = 0
+
+    @property
+    def size(self) -> int:
+        """What the table costs in memory, in bytes."""
+        return _ENTRY_BYTES * len(self._last) + _REFERENCE_BYTES * self._references + _RECORD_BYTES * len(self._keys)
 
     def first_seen(self, offset: Offset, publications: Sequence[Publication]) -> list[int]:
         """Return the indices of those publications of record ``offset`` that are no repeats."""
@@ -42,6 +55,7 @@ class Repeats:
             last[key] = offset
         if keys:
             self._keys.append((offset, tuple(keys)))
+            self._references += len(keys)
         return fresh
 
     def _forget(self, oldest: Offset) -> None:
@@ -49,6 +63,7 @@ class Repeats:
         # entry of a dict whose beginning was deleted costs a scan over what was deleted.
         while self._keys and self._keys[0][0] < oldest:
             offset, keys = self._keys.popleft()
+            self._references -= len(keys)
             for key in keys:
                 if self._last.get(key) == offset:
                     del self._last[key]

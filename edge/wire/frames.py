@@ -53,11 +53,3 @@ def _frame(first: int, payload: bytes) -> bytes:
     if length < _MEDIUM_LIMIT:
         return _MEDIUM.pack(first, _MEDIUM_MARK, length) + payload
     return _LONG.pack(first, _LONG_MARK, length) + payload
-
-
-def message_of(frame: bytes) -> bytes:
-    """Return what :func:`text_frame` framed."""
-    mark = frame[1]
-    if mark < _MEDIUM_MARK:
-        return frame[_SHORT.size :]
-    return frame[_MEDIUM.size :] if mark == _MEDIUM_MARK else frame[_LONG.size :]

@@ -13,6 +13,9 @@ from edge.wire.encoding import Message
 from edge.wire.frames import deflated_frame, text_frame
 from edge.wire.messages import welcome, with_cursor
 
+# A larger message is sent uncompressed. A stream is at most as long as it should be and one message more: 48 KiB, which
+# take 2 ms at most to compress, where 4 ms are allowed (decision 0011 has the table).
+_LARGEST: Final = 16 * 1024
 # As far as deflate can refer back (RFC 1951 §2): twice as long would save 1 % of the plain size (decision 0011), and be
 # twice as long to compress at a time, and dearer for a client that begins in its middle.
 _STREAM_BYTES: Final = 32 * 1024
@@ -38,10 +41,13 @@ class WebSocketEncoding:
         if not self.stream_bytes:
             return self.each(messages)
         texts = self._texts(messages)
-        payloads = list(deflated(texts))
-        if sum(map(len, payloads)) >= _GAIN * sum(map(len, texts)):
+        # What is not compressed may come between the messages of a stream: it is no part of it.
+        small = [text for text in texts if len(text) <= _LARGEST]
+        payloads = list(deflated(small))
+        if sum(map(len, payloads)) >= _GAIN * sum(map(len, small)):
             return [text_frame(text) for text in texts]
-        return [deflated_frame(payload) for payload in payloads]
+        rest = iter(payloads)
+        return [deflated_frame(next(rest)) if len(text) <= _LARGEST else text_frame(text) for text in texts]
 
     def welcome(self, cursor: str, gap: str | None = None) -> bytes:
         """Frame a welcome; it is never compressed, since it would come between the messages of a stream."""
@@ -70,5 +76,7 @@ def encoding_for(*, has_cursor: bool, is_deflated: bool) -> WebSocketEncoding:
 
 
 def _smallest_frame(text: bytes) -> bytes:
+    if len(text) > _LARGEST:
+        return text_frame(text)
     (payload,) = deflated([text])
     return deflated_frame(payload) if len(payload) < _GAIN * len(text) else text_frame(text)

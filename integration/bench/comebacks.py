@@ -2,9 +2,9 @@
 
 ``python -m integration.bench.comebacks PORT RATE POSTS`` offers compression for each client, and asks for the last
 posts, a random number of them up to ``POSTS``; clients are plain where that is 0. Told ``{"come": n, "seconds": s}`` so
-many come, and all read until those seconds are over. The answer has ``clients``, how many have come in all, ``served``,
-how many have got anything behind their 101, ``closed``, how many the server has closed, and ``bytes``, what all have
-got.
+many come, and all read until those seconds are over, or, where they are 0, until all have come. The answer has
+``clients``, how many have come in all, ``served``, how many have got anything behind their 101, ``closed``, how many
+the server has closed, and ``bytes``, what all have got.
 """
 
 import os
@@ -43,9 +43,9 @@ class _Clients:
         self._clients = self._served = self._closed = self._bytes = 0
 
     def come(self, count: int, seconds: float) -> dict[str, int]:
-        """Have so many come, read until the time is over, and say what has become of all."""
+        """Have so many come, read until the time is over or all have come, and say what has become of all."""
         begin, before = time.monotonic(), self._clients
-        while (passed := time.monotonic() - begin) < seconds:
+        while (passed := time.monotonic() - begin) < seconds or (not seconds and self._clients - before < count):
             while self._clients - before < min(count, passed * self._rate):
                 self._connect()
             self._read()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.feed.log import Shown
+from edge.feed.retained import Shown
 from edge.status import Facts, Status, posts_per_second
 from streams.contract import Millis
 

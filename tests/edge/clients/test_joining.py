@@ -5,16 +5,16 @@ from dataclasses import replace
 import pytest
 
 from edge.clients.joining import JoinRequest, at_end, join_request, resumed, resumption
-from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, before, stamp_of
+from edge.feed.position import Ahead, Cursor, Gap, Resume, before
 from edge.wire.encoding import Encoding
 from edge.wire.handshake import Rejected
 from edge.wire.websocket_encodings import CURSOR, CURSOR_DEFLATED, PLAIN_DEFLATED
 from streams.contract import Offset
 from tests.edge.kit.reading import take
-from tests.edge.kit.records import ids, log_of, messages, record
+from tests.edge.kit.records import cursor, ids, log_of, messages, record
 
 LIMIT = 1 << 16
-SEEN = Cursor(Offset(0), 1, stamp_of(record(1)))
+SEEN = cursor(0, 1, record(1))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_gap_is_said_and_the_feed_goes_on_from_its_end() -> None:
     assert welcome["payload"] == {
         "recovered": False,
         "reason": "expired",
-        "cursor": str(Cursor(Offset(1), 0, stamp_of(record(2)))),
+        "cursor": str(SEEN),
     }
     assert post["payload"] == {"id": 2}
 
@@ -95,21 +95,21 @@ def test_who_resumes_gets_what_follows_its_cursor() -> None:
     log = log_of(record(1), record(2))
     asked = JoinRequest(CURSOR, cursor=SEEN)
     found = resumption(asked, log)
-    assert found == Resume(Position(1))
-    welcome, post = messages(take(resumed(asked, log, Resume(Position(1))), log, LIMIT))
+    assert found == Resume(SEEN.position)
+    welcome, post = messages(take(resumed(asked, log, Resume(SEEN.position)), log, LIMIT))
     assert welcome["payload"]["recovered"] is True
     assert post["payload"] == {"id": 2}
 
 
 @pytest.mark.parametrize(
-    ("cursor", "found"),
+    ("asked", "found"),
     [
         (None, None),
         (Gap("invalid"), Gap("invalid")),
         (before(Offset(9)), Ahead(Offset(9))),
-        (Cursor(Offset(0), 1, stamp_of(b"")), Gap("recreated")),
+        (cursor(0, 1, b""), Gap("recreated")),
     ],
 )
-def test_a_cursor_is_looked_up_in_the_log(cursor: Cursor | Gap | None, found: object) -> None:
+def test_a_cursor_is_looked_up_in_the_log(asked: Cursor | Gap | None, found: object) -> None:
     """What is no cursor stays a gap, and who has none is looking for nothing."""
-    assert resumption(JoinRequest(CURSOR, cursor=cursor), log_of(record(1))) == found
+    assert resumption(JoinRequest(CURSOR, cursor=asked), log_of(record(1))) == found

@@ -9,12 +9,12 @@ from edge.fanout.member import Member
 from edge.fanout.rounds import TURNS
 from edge.fanout.session import Session
 from edge.feed.log import Log
-from edge.feed.position import Cursor, Gap, Position, stamp_of
+from edge.feed.position import Gap, Position
 from edge.wire.encoding import Encoding
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import Offset
 from tests.edge.kit.lines import CLOSE_SECONDS, PATIENCE, WRITE_SECONDS, Line, Turns, hub_of
-from tests.edge.kit.records import log_of, messages, record
+from tests.edge.kit.records import cursor, log_of, messages, record
 
 
 class Stage:
@@ -317,11 +317,11 @@ def test_a_gap_is_told_with_the_cursor_of_a_record_that_was_read() -> None:
     still_held.drain()
     stage.turns.rest()
     cursors = {messages(line.written[1])[0]["payload"]["cursor"] for line in (told, held)}
-    assert cursors == {str(Cursor(Offset(11), 1, stamp_of(record(11))))}
+    assert cursors == {str(cursor(11, 1, record(11)))}
     assert [line.got for line in (plain, still_held)] == [[2, 12]] * 2
     assert [line.ends for line in (told, held, plain, still_held)] == [[]] * 4
     made_anew = log_of(*(record(50 + n) for n in range(20)))
-    assert made_anew.resume(Cursor(Offset(11), 1, stamp_of(record(11)))) == Gap("recreated")
+    assert made_anew.resume(cursor(11, 1, record(11))) == Gap("recreated")
 
 
 def test_who_comes_while_a_gap_cannot_be_told_yet_is_not_told_of_it() -> None:
@@ -586,3 +586,36 @@ def test_a_client_that_leaves_before_its_turn_holds_no_measure() -> None:
     stage.publish(3)
     assert seconds.buckets[-1] == ("+Inf", 2.0)
     assert seconds.sum < 1
+
+
+def test_who_has_not_been_moved_behind_a_gap_is_not_compared_with_the_log() -> None:
+    """Its position is one of the log as it was: smaller than the tail, or larger than the head, it says nothing."""
+    stage = Stage(log_of(record(1), record(2), record(3)))
+    (resting, _), (lagging, _) = stage.join(encoding=CURSOR), stage.join(0, encoding=CURSOR, room=0)
+    held, member = stage.join(encoding=CURSOR)
+    for read_from, offer_from in ((10, 12), (0, 1)):
+        stage.log.begin(Offset(read_from), Offset(offer_from))
+        stage.hub.interrupt("recreated")
+        held.unsent_since = stage.turns.now
+        member.pause_writing()
+        stage.hub.publish()
+        for post in range(read_from + 50, offer_from + 51):
+            stage.publish(post)
+        held.drain()
+        lagging.drain()
+        stage.turns.rest()
+        newest = [messages(b"".join(line.written))[-1]["payload"] for line in (resting, lagging, held)]
+        assert newest == [{"id": offer_from + 50}] * 3
+    assert [line.ends for line in (resting, lagging, held)] == [[]] * 3
+    assert stage.hub.lagging == 0
+    assert stage.log.head < log_of(record(1), record(2), record(3)).head
+
+
+def test_a_record_that_shows_nothing_is_written_to_nobody() -> None:
+    """Everybody is behind it all the same."""
+    stage = Stage(log_of(record(1)))
+    line, member = stage.join()
+    stage.publish(1)
+    assert (line.written, member.session.position, stage.hub.lagging) == ([], stage.log.head, 0)
+    stage.publish(2)
+    assert line.got == [2]

@@ -18,12 +18,11 @@ from edge.fanout.member import Member
 from edge.fanout.rounds import HEAD_SECONDS, TURNS
 from edge.fanout.session import Session
 from edge.feed.log import Log
-from edge.feed.position import Position
 from edge.wire.encoding import Encoding
 from edge.wire.websocket_encodings import ENCODINGS, PLAIN
 from streams.contract import Offset
 from tests.edge.kit.lines import WRITE_SECONDS, Line, Turns, hub_of
-from tests.edge.kit.records import messages, record
+from tests.edge.kit.records import everything, ids, messages, record
 
 # A log that holds some five records of a post, and a client that is sent two posts at a time.
 LOG_BYTES = 5_000
@@ -32,7 +31,6 @@ WRITE_BYTES = 90
 PATIENCE = Patience(ping=1e9, dead=2e9, stalled=1e9, age=300)
 # A slice of the head, one for each record since the last turn; a slice behind it; and a cohort's writes beyond either.
 COHORT = 4
-UNSHOWN = 10**6
 TURN_WRITES = round(HEAD_SECONDS / WRITE_SECONDS) + 2 * COHORT
 
 
@@ -70,17 +68,21 @@ class Clients(RuleBasedStateMachine):
         self.log.begin(Offset(0), Offset(0))
         self.turns = Turns()
         self.hub = hub_of(self.log, self.turns, WRITE_BYTES, PATIENCE)
-        self.shown: list[int] = []
+        self.posts = 0
+        """How many posts there have been; each has its number."""
+        self.known: list[int] = []
+        """One that the newest record of the log had; none where there is no record."""
         self.clients: list[Client] = []
         self.gone: list[Client] = []
 
     @rule(encoding=st.sampled_from(ENCODINGS), back=st.integers(0, 8), room=st.sampled_from([0, 200, float("inf")]))
     def comes(self, encoding: Encoding, back: int, room: float) -> None:
         """Join somewhere between the tail and the head; a client that asks for cursors is greeted."""
-        position = Position(max(self.log.tail, self.log.head - back))
+        position = self.log.back(self.log.head, back)
+        due = ids(everything(self.log, position))
         greeting = encoding.welcome("c") if encoding.has_cursor else b""
         line = Line(self.turns, room)
-        self.clients.append(Client(self.hub, Session(position, encoding, greeting), line, self.shown[position:]))
+        self.clients.append(Client(self.hub, Session(position, encoding, greeting), line, due))
 
     @rule(back=st.integers(0, 8))
     def crowd_comes(self, back: int) -> None:
@@ -90,18 +92,15 @@ class Clients(RuleBasedStateMachine):
 
     @rule(count=st.integers(0, 4))
     def record(self, count: int) -> None:
-        """Append a record, perhaps one that shows nothing."""
+        """Append a record, perhaps one that shows nothing: none of it is new, or it only lets a gap be told."""
         assert self.log.next_offset is not None
-        posts = range(len(self.shown) + 1, len(self.shown) + count + 1)
-        if self.log.next_offset >= self.log.offer_from:
-            self.shown += posts
-            for client in self.clients:
-                if not client.member.is_over:
-                    client.due += posts
-        else:
-            # Not shown: it only lets a gap be told.
-            posts = range(UNSHOWN, UNSHOWN + count)
-        self.log.append(self.log.next_offset, record(*posts))
+        posts = range(self.posts + 1, self.posts + count + 1)
+        self.posts += count
+        for client in self.clients:
+            if not client.member.is_over and self.log.shows_what_comes:
+                client.due += posts
+        self.log.append(self.log.next_offset, record(*posts, *self.known))
+        self.known = list(posts)[-1:] or self.known
         self.hub.publish()
 
     @precondition(lambda self: self.clients)
@@ -164,15 +163,20 @@ class Clients(RuleBasedStateMachine):
         offset = Offset(self.log.next_offset + missing)
         is_gap = self.log.is_hole_before(offset)
         self.log.skip_to(offset)
+        self.known = []
         if is_gap:
             self.interrupt()
 
-    @rule(unread=st.integers(0, 2))
-    def gap(self, unread: int) -> None:
-        """Read the feed anew, ``unread`` records before what is shown: until these are read the gap cannot be told."""
+    @rule(unread=st.integers(0, 2), is_made_anew=st.booleans())
+    def gap(self, unread: int, is_made_anew: bool) -> None:
+        """Read the feed anew, ``unread`` records before what is shown: until these are read the gap cannot be told.
+
+        It is the same topic, further on, or one that was made anew and has fewer records.
+        """
         assert self.log.next_offset is not None
-        again = Offset(self.log.next_offset + 5)
+        again = Offset(0 if is_made_anew else self.log.next_offset + 5)
         self.log.begin(again, Offset(again + unread))
+        self.known = []
         self.interrupt()
 
     def interrupt(self) -> None:
@@ -207,7 +211,7 @@ class Clients(RuleBasedStateMachine):
         waits = self.hub.waits()
         assert all(wait.oldest >= 0 for wait in waits.values())
         on_it = sum(wait.clients for kind, wait in waits.items() if kind is not Kind.CLOSINGS)
-        assert on_it <= self.hub.lagging <= len(self.hub) + len(self.clients)
+        assert on_it <= self.hub.lagging <= len(self.hub) + len(self.clients) + len(self.gone)
 
     def teardown(self) -> None:
         """In the end all sockets drain, the loop turns a bounded number of times, and everybody has all that is due."""

@@ -10,7 +10,7 @@ from edge.feed.reads import Chunk
 from edge.wire.websocket_encodings import PLAIN
 from streams.contract import Offset
 from tests.edge.kit.reading import take
-from tests.edge.kit.records import ids, log_of, record
+from tests.edge.kit.records import at, ids, log_of, record
 
 LIMIT = 1 << 16
 
@@ -18,9 +18,9 @@ LIMIT = 1 << 16
 def test_is_sent_what_follows_its_position() -> None:
     """Law 10: live, catching up and resuming are the same."""
     log = log_of(record(1, 2), record(3))
-    session = Session(Position(log.head - 2), PLAIN)
+    session = Session(at(0, 1), PLAIN)
     assert ids(take(session, log, LIMIT)) == [2, 3]
-    assert (session.position, session.sent) == (log.head, 2)
+    assert (session.position, session.sent) == (at(1, 1), 2)
     assert take(session, log, LIMIT) == b""
     log.append(Offset(2), record(4))
     assert ids(take(session, log, LIMIT)) == [4]

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from edge.clients.joining import JoinRequest, at_end, resumed, resumption
 from edge.fanout.session import Session
 from edge.feed.log import Log
-from edge.feed.position import Ahead, Cursor, Gap, Resume, parse
+from edge.feed.position import Ahead, Cursor, Gap, Resume, parse, place_of
 from edge.feed.start import Bounds, continues, start
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import Offset
@@ -164,7 +164,7 @@ class Feed(RuleBasedStateMachine):
         assert gap is not None
         # The log does not hold all that follows the cursor: it began later, or has forgotten.
         assert gap.reason == "expired"
-        assert edge.log.tail > 0 or edge.log.position_at(cursor.offset) == edge.log.tail
+        assert cursor.position < edge.log.tail
 
     @precondition(lambda self: any(client.session for client in self.clients))
     @rule(data=st.data(), times=st.integers(1, 5))
@@ -196,12 +196,15 @@ class Feed(RuleBasedStateMachine):
             log = edge.log
             assert log.next_offset is not None
             end = self.shown_before[log.next_offset]
-            count = log.head - log.tail
             got = []
             session = Session(log.tail, PLAIN)
             while session.position < log.head:
                 got += [message["payload"]["id"] for message in messages(take(session, log, WRITE_BYTES))]
-            assert got == self.shown[end - count : end]
+            offset, index = place_of(log.tail)
+            assert got == self.shown[self.shown_before[offset + 1 if index else offset] : end]
+            assert log.back(log.head, len(got)) == (log.tail if got else log.head)
+            kept = log.position_at(log.next_offset)
+            assert [log.back(kept, len(got) + 1), log.back(kept, 0)] == [log.tail, log.head]
 
     def teardown(self) -> None:
         """In the end every client that is connected sees everything up to the end."""

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from edge.fanout.session import Session
-from edge.feed import follow, quiet
+from edge.feed import follow, health, quiet
 from edge.feed.follow import Source
 from edge.feed.log import Log
 from edge.feed.position import Position
@@ -370,7 +370,7 @@ async def test_a_gap_among_records_that_came_together_is_the_end_of_that_read() 
 
 async def test_a_feed_that_is_not_read_to_its_end_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """When that has lasted; and that it is again, at once. The lag is a number meanwhile."""
-    monkeypatch.setattr(follow, "_BEHIND_SECONDS", 0)
+    monkeypatch.setattr(health, "_BEHIND_SECONDS", 0)
     topic = MemoryTopic(record(0))
     async with following(Rig(topic, patience=60)) as rig:
         await until(lambda: rig.source.trouble is None)

@@ -1,21 +1,16 @@
 """Reading a topic by a consumer in memory."""
 
-import asyncio
-import zlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
 from aiokafka import TopicPartition
 
-from edge.feed import kafka
-from edge.feed.kafka import KafkaTopic, kafka_topic
+from edge.feed.kafka import KafkaTopic
 from edge.feed.log import Log
 from edge.feed.position import Gap
-from edge.feed.topic import Unreadable
 from streams.contract import Offset
-from tests.edge.kit.records import record
+from tests.edge.kit.records import at, record
 
 PARTITION = TopicPartition("posts.feed", 0)
 
@@ -99,80 +94,6 @@ async def test_a_read_that_was_refused_loses_and_repeats_nothing() -> None:
     for _ in range(5):
         consumer.refuse()
         assert await read_into(log, topic) == []
-    assert (log.next_offset, log.head) == (8, 6)
+    assert (log.next_offset, log.head) == (8, at(7, 1))
     assert await read_into(log, topic) == []
-    assert (log.next_offset, log.head) == (9, 7)
-
-
-async def test_a_batch_that_cannot_be_decoded_is_no_fault_of_the_edge() -> None:
-    """Whatever the client raises while it decompresses and decodes."""
-
-    class Garbled(Consumer):
-        async def getmany(self, *_: Any, **__: Any) -> Mapping[TopicPartition, Sequence[Any]]:
-            raise zlib.error("invalid block type")
-
-    consumer = Garbled([])
-    topic = KafkaTopic({}, "posts.feed", consumer, consumer)
-    await topic.seek(Offset(0))
-    with pytest.raises(Unreadable, match="invalid block type"):
-        await topic.read()
-
-
-async def _hang() -> None:
-    await asyncio.Event().wait()
-
-
-async def _end_cancelled() -> None:
-    raise asyncio.CancelledError
-
-
-async def _fail() -> None:
-    raise ConnectionError
-
-
-async def _end_well() -> None:
-    pass
-
-
-Stop = Callable[[], Coroutine[Any, Any, None]]
-
-
-@pytest.mark.parametrize(
-    ("stop", "close", "expected"),
-    [
-        (_end_well, _hang, ["stop"]),
-        (_hang, _end_well, ["stop", "close"]),
-        (_end_cancelled, _end_well, ["stop", "close"]),
-        (_fail, _fail, ["stop", "close"]),
-        (_hang, _hang, ["stop", "close"]),
-    ],
-)
-async def test_a_consumer_that_does_not_stop_holds_nothing_up(
-    monkeypatch: pytest.MonkeyPatch, stop: Stop, close: Stop, expected: list[str]
-) -> None:
-    """Its client is closed by itself; neither a broker that is frozen nor an error keeps the edge from going on."""
-    called = []
-
-    def noting(name: str, step: Stop) -> Stop:
-        def call() -> Coroutine[Any, Any, None]:
-            called.append(name)
-            return step()
-
-        return call
-
-    class Stopping(Consumer):
-        def __init__(self, **options: Any) -> None:
-            super().__init__([])
-            # No rule for where to go on when an offset is gone: that is a gap, and said.
-            assert (options["auto_offset_reset"], options["enable_auto_commit"]) == ("none", False)
-            self.start = _end_well
-            self.stop = noting("stop", stop)
-            self._client.close = noting("close", close)
-
-    monkeypatch.setattr(kafka, "AIOKafkaConsumer", Stopping)
-    monkeypatch.setattr(kafka, "ask_for_tracked_topics_only", Stopping.refuse)
-    monkeypatch.setattr(kafka, "_STOP_SECONDS", 0.01)
-    async with asyncio.timeout(5), kafka_topic({}, "posts.feed"):
-        pass
-    # There are two, one for reading and one for questions.
-    assert called == 2 * expected
+    assert (log.next_offset, log.head) == (9, at(8, 1))

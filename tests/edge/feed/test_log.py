@@ -2,7 +2,7 @@
 
 import random
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count, pairwise
 
 import pytest
@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.feed.log import Appended, Log
-from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, before, parse, stamp_of
-from edge.wire.encoding import Encoding
+from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, before, parse
+from edge.wire.encoding import Encoding, Message
 from edge.wire.websocket_encodings import CURSOR, CURSOR_DEFLATED, ENCODINGS, PLAIN, PLAIN_DEFLATED
 from streams.contract import Offset
-from tests.edge.kit.records import everything, ids, log_of, messages, publication, record, text_of
+from tests.edge.kit.records import at, cursor, everything, ids, log_of, messages, publication, record, text_of
 
 EACH = pytest.mark.parametrize("encoding", list(ENCODINGS))
 
@@ -37,7 +37,7 @@ def test_a_record_shows_its_posts_in_order() -> None:
     """What was appended is read, in order and whole."""
     log = log_of(record(3, 1), record(2))
     assert ids(everything(log, 0)) == [3, 1, 2]
-    assert (log.tail, log.head, log.next_offset) == (0, 3, 2)
+    assert (log.tail, log.head, log.next_offset) == (at(0, 0), at(1, 1), 2)
 
 
 def test_a_repeat_is_not_shown() -> None:
@@ -82,7 +82,7 @@ def test_records_before_the_first_offered_are_only_remembered() -> None:
     assert log.append(Offset(5), record(1)) == Appended(shown=0)
     assert log.cursor_at(log.head) == before(Offset(7))
     assert log.append(Offset(6), record(2)) == Appended(shown=0)
-    assert log.cursor_at(log.head) == Cursor(Offset(6), 1, stamp_of(record(2)))
+    assert log.cursor_at(log.head) == cursor(6, 1, record(2))
     assert log.append(Offset(6), record(2)) == Appended()
     assert log.append(Offset(7), record(1, 2, 3)) == Appended(shown=1, repeats=2)
     assert ids(everything(log, 0)) == [3]
@@ -109,13 +109,14 @@ def test_any_limit_gives_the_same_feed(feed: list[bytes], limit: int, encoding: 
     """However little is taken at a time, it is the same feed, and every piece is whole frames within the limit."""
     log = log_of(*feed)
     whole = everything(log, 0, text_of(encoding))
-    pieces, at = [], Position(0)
-    while at < log.head:
-        chunk = log.read(at, encoding, limit)
-        assert len(messages(chunk.data, encoding)) == chunk.position - at
-        assert len(chunk.data) <= limit or chunk.position == at + 1
+    pieces, position = [], log.tail
+    while position < log.head:
+        chunk = log.read(position, encoding, limit)
+        assert len(messages(chunk.data, encoding)) == chunk.posts
+        assert len(chunk.data) <= limit or chunk.posts == 1
+        assert chunk.position > position
         pieces.append(chunk.data)
-        at = chunk.position
+        position = chunk.position
     assert messages(b"".join(pieces), encoding) == messages(whole)
     assert encoding.stream_bytes or b"".join(pieces) == whole
 
@@ -130,14 +131,14 @@ def test_a_read_takes_as_much_as_fits() -> None:
         [1, 2, 3, 4],
         [1, 2, 3, 4, 5],
     ]
-    assert ids(log.read(Position(1), PLAIN, length * 2).data) == [2, 3]
+    assert ids(log.read(at(0, 1), PLAIN, length * 2).data) == [2, 3]
     assert log.read(log.head, PLAIN, 100).data == b""
 
 
 def test_a_record_that_does_not_fit_any_more_waits() -> None:
     """The limit holds across records of different sizes."""
     log = log_of(record(1), record(publication(2, text="x" * 500)))
-    assert [ids(log.read(Position(at), PLAIN, 300).data) for at in (0, 1)] == [[1], [2]]
+    assert [ids(log.read(place, PLAIN, 300).data) for place in (at(0, 0), at(0, 1))] == [[1], [2]]
 
 
 def test_a_read_at_the_head_is_joined_once_for_all() -> None:
@@ -191,16 +192,16 @@ def test_whoever_joins_anywhere_and_is_cut_anywhere_reads_what_plain_clients_rea
         numbers = [next(made) for _ in posts_]
         some = [publication(n, text=WORDS[7 * n : 7 * n + size]) for n, size in zip(numbers, posts_, strict=True)]
         log.append(Offset(offset), record(*some))
-        joined = Position(data.draw(st.integers(0, log.head)))
+        joined = log.back(log.head, data.draw(st.integers(0, sum(map(len, feed[: offset + 1])))))
         clients.append((joined, Receiver(), [joined]))
         is_last = offset == len(feed) - 1
-        for _, receiver, at in clients:
+        for _, receiver, place in clients:
             reads = data.draw(st.integers(0, 3))
             limit = data.draw(st.sampled_from([1, 1000, 5000, 20_000, 65_536]))
-            while at[0] < log.head and (is_last or reads > 0):
-                chunk = log.read(at[0], encoding, limit)
+            while place[0] < log.head and (is_last or reads > 0):
+                chunk = log.read(place[0], encoding, limit)
                 receiver.receive(chunk.data)
-                at[0], reads = chunk.position, reads - 1
+                place[0], reads = chunk.position, reads - 1
     for joined, receiver, _ in clients:
         plain = Receiver()
         plain.receive(everything(log, joined, text_of(encoding)))
@@ -210,11 +211,11 @@ def test_whoever_joins_anywhere_and_is_cut_anywhere_reads_what_plain_clients_rea
 def test_who_begins_in_the_middle_of_a_stream_gets_the_rest_of_it_as_messages_that_stand_alone() -> None:
     """It has not seen what the rest refers to; from the next stream on it gets what everybody gets."""
     log = log_of(*(record(*(publication(n, text=WORDS[:200]) for n in range(k, k + 20))) for k in (0, 20)))
-    shared, rest = everything(log, 20, PLAIN_DEFLATED), everything(log, 7, PLAIN_DEFLATED)
+    shared, rest = everything(log, at(0, 20), PLAIN_DEFLATED), everything(log, at(0, 7), PLAIN_DEFLATED)
     assert rest.endswith(shared)
     alone = rest.removesuffix(shared)
     assert [number for frame in raw_frames(alone) for number in ids(frame, PLAIN_DEFLATED)] == list(range(7, 20))
-    assert len(shared) * 13 / 20 < len(alone) < 0.8 * len(everything(log, 7)) * 13 / 33
+    assert len(shared) * 13 / 20 < len(alone) < 0.8 * len(everything(log, at(0, 7))) * 13 / 33
 
 
 def raw_frames(data: bytes) -> Iterator[bytes]:
@@ -228,26 +229,66 @@ def raw_frames(data: bytes) -> Iterator[bytes]:
 def test_a_stream_is_not_cut_where_something_else_can_be_sent_first() -> None:
     """The rest would be dearer; where it does not fit into any write its beginning is compressed all the same."""
     log = log_of(*(record(*range(20 * n, 20 * n + 20)) for n in range(3)))
-    streams = [log.read(Position(20 * n), PLAIN_DEFLATED, 1).position for n in range(3)]
-    assert streams == [1, 21, 41]
-    length = len(log.read(Position(40), PLAIN_DEFLATED, 1 << 16).data)
-    assert log.read(Position(0), PLAIN_DEFLATED, length * 2 + length // 2).position == 40
+    streams = [log.read(log.position_at(Offset(n)), PLAIN_DEFLATED, 1).position for n in range(3)]
+    assert streams == [at(0, 1), at(1, 1), at(2, 1)]
+    length = len(log.read(at(1, 20), PLAIN_DEFLATED, 1 << 16).data)
+    assert log.read(Position(0), PLAIN_DEFLATED, length * 2 + length // 2).position == at(1, 20)
     cut = log.read(Position(0), PLAIN_DEFLATED, length // 2)
     receiver = Receiver()
     receiver.receive(cut.data)
-    assert 0 < receiver.compressed == cut.position < 20
+    assert 0 < receiver.compressed == cut.posts < 20
 
 
-def test_a_read_compresses_no_more_than_a_bounded_stretch() -> None:
-    """However well it can be compressed: the loop waits meanwhile."""
-    log = log_of(*(record(publication(n, text="x" * 30_000)) for n in range(100)), limit=1 << 24)
-    chunk = log.read(Position(0), PLAIN_DEFLATED, 1 << 16)
-    assert 0 < chunk.position <= 4 * (1 << 16) // 30_000
-    assert len(everything(log, 0, PLAIN_DEFLATED)) < 30_000
+class Counting:
+    """An encoding that notes how many bytes of messages it was given, by each call."""
+
+    name, has_cursor, stream_bytes = "counting", False, PLAIN_DEFLATED.stream_bytes
+
+    def __init__(self) -> None:
+        self.encoded: list[int] = []
+
+    def each(self, messages: Sequence[Message]) -> list[bytes]:
+        self.encoded.append(sum(len(one.text) for one in messages))
+        return [one.text for one in messages]
+
+    stream = each
+
+    def welcome(self, cursor: str, gap: str | None = None) -> bytes:
+        return PLAIN_DEFLATED.welcome(cursor, gap)
+
+
+@pytest.mark.parametrize("size", [50, 400, 5000, 15_000])
+@pytest.mark.parametrize("posts", [1, 50, 300])
+def test_a_read_encodes_no_more_than_a_bounded_stretch(size: int, posts: int) -> None:
+    """However the feed is cut into records: the loop waits meanwhile. What was encoded before costs nothing."""
+    log, encoding = log_of(limit=1 << 27), Counting()
+    for n in range(max(3, 200_000 // (size * posts))):
+        some = [publication(posts * n + k, text="x" * size) for k in range(posts)]
+        log.append(Offset(n), record(*some))
+    position, reads = at(0, 1), 0
+    while position < log.head:
+        encoding.encoded.clear()
+        position = log.read(position, encoding, 1 << 20).position
+        whole = encoding.stream_bytes
+        assert sum(encoding.encoded) <= whole if len(encoding.encoded) > 1 else whole + 16 * 1024
+        reads += 1
+    encoding.encoded.clear()
+    again = log.read(at(0, 1), encoding, 1 << 26)
+    assert (encoding.encoded, again.position, reads > 4) == ([], log.head, True)
+
+
+def test_messages_too_large_to_compress_at_once_are_sent_as_they_are() -> None:
+    """Within a stream, too: those around them are compressed, and refer to each other."""
+    sizes = [300, 300, 200_000, 300, 17_000, 300]
+    log = log_of(record(*(publication(n, text=WORDS[:size]) for n, size in enumerate(sizes))))
+    receiver, plain = Receiver(), Receiver()
+    receiver.receive(everything(log, 0, PLAIN_DEFLATED))
+    plain.receive(everything(log, 0))
+    assert (receiver.texts == plain.texts, receiver.compressed) == (True, 4)
 
 
 def test_what_gains_nothing_is_the_plain_bytes() -> None:
-    """The same object: it takes no room a second time."""
+    """As text, which any client can read."""
     log = log_of(record(1))
     assert log.read(Position(0), PLAIN_DEFLATED, 1000).data == log.read(Position(0), PLAIN, 1000).data
 
@@ -257,11 +298,11 @@ def test_what_gains_nothing_is_the_plain_bytes() -> None:
 
 def test_the_oldest_records_go_first_and_whole() -> None:
     """Room is made for new records at the tail."""
-    log = log_of(*(record(10 * n, 10 * n + 1) for n in range(100)), limit=5000)
+    log = log_of(*(record(10 * n, 10 * n + 1) for n in range(100)), limit=30_000, reach=10)
     kept = ids(everything(log, log.tail))
     assert kept == [10 * n + i for n in range(100 - len(kept) // 2, 100) for i in (0, 1)]
-    assert log.head == 200
-    assert 0 < log.size <= 5000
+    assert log.head == at(99, 2)
+    assert 0 < log.size <= 30_000
 
 
 def test_the_newest_record_stays_however_large() -> None:
@@ -281,17 +322,17 @@ def test_the_bound_holds_whatever_is_read(feed: list[bytes], limit: int, data: s
         free.append(Offset(offset), value)
         newest = max(newest, log.size - empty)
         tail = log.tail
-        at = Position(data.draw(st.integers(tail, log.head)))
+        place = log.back(log.head, data.draw(st.integers(0, 50)))
         for encoding in ENCODINGS:
-            assert messages(everything(log, at, encoding, 200), encoding) == messages(
-                everything(free, at, text_of(encoding))
+            assert messages(everything(log, place, encoding, 200), encoding) == messages(
+                everything(free, place, text_of(encoding))
             )
         assert log.tail == tail
-        assert log.size <= limit or log.tail >= log.position_at(Offset(offset))
+        assert log.size <= limit or log.tail >= log.position_at(Offset(max(0, offset - 1)))
 
 
-@pytest.mark.parametrize("encoding", [CURSOR, PLAIN_DEFLATED, CURSOR_DEFLATED])
-def test_a_form_is_made_once_for_all(encoding: Encoding) -> None:
+@EACH
+def test_an_encoding_is_made_once_for_all(encoding: Encoding) -> None:
     """Law 9: it is kept and counted, and what is read of it is the same object for everybody."""
     log = log_of(record(*range(1, 20)))
     plain = log.size
@@ -304,34 +345,44 @@ def test_a_form_is_made_once_for_all(encoding: Encoding) -> None:
 
 
 def test_joined_reads_count() -> None:
-    """They are copies of what records and forms have, and large where posts are."""
+    """They are copies of what encodings are kept, and large where posts are."""
     log = log_of(*(record(publication(n, text="x" * 1000)) for n in range(100)), limit=400_000)
+    everything(log, 0)
     plain = log.size
     one = log.read(Position(0), PLAIN, 3000).data
     assert log.size == plain + len(one)
-    other = log.read(Position(2), PLAIN, 3000).data
+    other = log.read(at(1, 1), PLAIN, 3000).data
     assert log.size == plain + len(one) + len(other)
-    for position in range(90):
-        log.read(Position(position), PLAIN, 5000)
+    for offset in range(90):
+        log.read(log.position_at(Offset(offset)), PLAIN, 5000)
         assert plain < log.size <= plain + 400_000 // 32
     log.append(Offset(100), record(100))
     assert log.size < plain + 2000
 
 
-def test_forms_have_a_part_of_the_room_and_the_oldest_made_go_first() -> None:
-    """A log that is full keeps the forms of the newest records; records give way to records alone."""
-    log, made = log_of(limit=40_000), []
+def test_encodings_have_a_part_of_the_room() -> None:
+    """A log that is full keeps those of the newest records; records give way to records alone."""
+    log, made = log_of(limit=60_000, reach=2), []
     for offset in range(100):
         log.append(Offset(offset), record(*range(100 * offset, 100 * offset + 50)))
         tail = log.tail
-        made.append(log.read(Position(log.head - 50), CURSOR_DEFLATED, 1 << 16).data)
-        assert (log.tail, log.size <= 40_000) == (tail, True)
-    assert log.tail < log.head - 300
+        made.append(log.read(log.position_at(Offset(offset)), CURSOR_DEFLATED, 1 << 16).data)
+        assert (log.tail, log.size <= 60_000) == (tail, True)
+    assert log.tail < log.position_at(Offset(97))
     # Nothing is made again: what is read is what was made then.
-    again = [log.read(Position(log.head - 50 * back), CURSOR_DEFLATED, len(made[-back])).data for back in (1, 2, 3)]
+    again = [log.read(log.position_at(Offset(n)), CURSOR_DEFLATED, len(made[n])).data for n in (99, 98, 97)]
     assert [one is other for one, other in zip(again, reversed(made), strict=False)] == [True] * 3
-    assert log.forms.made == 100
-    assert 50 < log.forms.evicted < 97
+    assert log.encodings.made == 100
+    assert 50 < log.encodings.evicted < 97
+
+
+def test_the_table_of_repeats_is_counted_and_records_give_way_to_it() -> None:
+    """It is as long as a repeat may reach back, whatever the records."""
+    short, long = (
+        log_of(*(record(*range(9 * n, 9 * n + 9)) for n in range(60)), limit=100_000, reach=reach) for reach in (1, 60)
+    )
+    assert max(short.size, long.size) <= 100_000
+    assert long.tail > short.tail
 
 
 def test_what_was_made_and_evicted_is_counted_over_a_gap() -> None:
@@ -339,20 +390,20 @@ def test_what_was_made_and_evicted_is_counted_over_a_gap() -> None:
     log = log_of(record(1))
     log.read(Position(0), CURSOR, 1 << 16)
     log.begin(Offset(9), Offset(9))
-    assert (log.forms.made, log.forms.evicted, log.size) == (1, 0, 0)
+    assert (log.encodings.made, log.encodings.evicted, log.size) == (1, 0, 0)
 
 
 # Cursors.
 
 
 @EACH
-def test_every_cursor_form_post_names_the_place_after_it(encoding: Encoding) -> None:
+def test_every_post_with_a_cursor_names_the_place_after_it(encoding: Encoding) -> None:
     """A client that resumes from a post's cursor gets what follows that post."""
     log = log_of(record(1, 2), record(2), record(1, 3))
     tokens = [message["cursor"] for message in messages(everything(log, 0, CURSOR))]
     found = [resumed(log, token) for token in tokens]
-    assert found == [Resume(Position(1)), Resume(Position(2)), Resume(Position(3))]
-    assert ids(everything(log, 1, encoding), encoding) == [2, 3]
+    assert found == [Resume(at(0, 1)), Resume(at(0, 2)), Resume(at(2, 2))]
+    assert ids(everything(log, at(0, 1), encoding), encoding) == [2, 3]
 
 
 @given(feeds, st.data())
@@ -360,13 +411,13 @@ def test_replay_and_live_are_the_uncut_feed(feed: list[bytes], data: st.DataObje
     """Law 12: cut anywhere, go on at another edge, which learns the rest only later: nothing missed or doubled."""
     cut = data.draw(st.integers(0, len(feed)))
     first, second = log_of(*feed[:cut]), log_of(*feed[:cut])
-    at = Position(data.draw(st.integers(0, first.head)))
-    token = str(first.cursor_at(at))
+    place = first.back(first.head, data.draw(st.integers(0, 50)))
+    token = str(first.cursor_at(place))
     for offset in range(cut, len(feed)):
         second.append(Offset(offset), feed[offset])
     found = resumed(second, token)
     assert isinstance(found, Resume)
-    seen = everything(first, 0)[: len(everything(first, 0)) - len(everything(first, at))]
+    seen = everything(first, 0)[: len(everything(first, 0)) - len(everything(first, place))]
     assert seen + everything(second, found.position) == everything(log_of(*feed), 0)
 
 
@@ -374,11 +425,11 @@ def test_replay_and_live_are_the_uncut_feed(feed: list[bytes], data: st.DataObje
 def test_the_head_has_a_cursor_of_all_that_was_read(feed: list[bytes]) -> None:
     """Also where the last records showed nothing: a client need not get them again."""
     log = log_of(*feed)
-    cursor = log.cursor_at(log.head)
-    assert cursor == (
-        Cursor(Offset(len(feed) - 1), _count(feed[-1]), stamp_of(feed[-1])) if feed else before(Offset(0))
-    )
-    assert log.resume(cursor) == Resume(log.head)
+    named = [(offset, value) for offset, value in enumerate(feed) if _count(value)]
+    last = named[-1] if named else None
+    found = log.cursor_at(log.head)
+    assert found == (before(Offset(0)) if last is None else cursor(last[0], _count(last[1]), last[1]))
+    assert log.resume(found) == Resume(log.head)
 
 
 def _count(value: bytes) -> int:
@@ -400,49 +451,50 @@ def test_a_cursor_behind_which_only_repeats_were_forgotten_has_not_expired(offer
     log.begin(Offset(0), Offset(offered_from))
     for offset, value in enumerate(values):
         log.append(Offset(offset), value)
-    stamp = stamp_of(values[0])
-    assert log.resume(Cursor(Offset(0), 2, stamp)) == Resume(log.tail)
-    assert log.resume(Cursor(Offset(0), 1, stamp)) == Gap("expired")
-    assert log.resume(Cursor(Offset(0), 2, bytes(8))) == Gap("expired")
+    assert log.resume(cursor(0, 2, values[0])) == Resume(log.tail)
+    assert log.resume(cursor(0, 1, values[0])) == Gap("expired")
+    assert log.resume(cursor(0, 2, b"another")) == Gap("expired")
     assert ids(everything(log, log.tail)) == [3]
 
 
 def test_a_cursor_behind_which_only_repeats_were_trimmed_has_not_expired() -> None:
     log = log_of(record(1), record(1), limit=3000)
-    while log.resume(Cursor(Offset(0), 1, stamp_of(record(1)))) == Resume(Position(1)) and log.tail == 0:
+    while log.tail == at(0, 0):
+        assert log.resume(cursor(0, 1, record(1))) == Resume(at(0, 1))
         assert log.next_offset is not None
         log.append(log.next_offset, record(1))
-    assert log.resume(Cursor(Offset(0), 1, stamp_of(record(1)))) == Resume(log.tail)
+    assert log.resume(cursor(0, 1, record(1))) == Resume(log.tail)
 
 
 def test_a_cursor_of_what_is_forgotten_has_expired() -> None:
     """What was evicted, or read only to know repeats, cannot be replayed whole; what begins right after it can."""
-    log = log_of(*(record(n) for n in range(100)), limit=5000)
-    first = 100 - (log.head - log.tail)
-    assert log.resume(Cursor(Offset(first - 1), 1, stamp_of(record(first - 1)))) == Resume(log.tail)
-    assert log.resume(Cursor(Offset(first - 1), 0, stamp_of(record(first - 1)))) == Gap("expired")
+    log = log_of(*(record(n) for n in range(100)), limit=10_000, reach=10)
+    first = 100 - len(ids(everything(log, log.tail)))
+    assert log.tail == at(first - 1, 1)
+    assert log.resume(cursor(first - 1, 1, record(first - 1))) == Resume(log.tail)
+    assert log.resume(cursor(first - 1, 1, b"another")) == Gap("expired")
     assert log.resume(before(Offset(first - 1))) == Gap("expired")
     assert log.resume(before(Offset(first))) == Resume(log.tail)
-    assert log.resume(before(Offset(first + 1))) == Resume(Position(log.tail + 1))
+    assert log.resume(before(Offset(first + 1))) == Resume(at(first, 1))
 
 
 def test_a_cursor_of_another_record_is_noticed() -> None:
     """A topic made anew, or a forged cursor: the offset is there, the record is not."""
-    assert log_of(record(1)).resume(Cursor(Offset(0), 1, stamp_of(record(2)))) == Gap("recreated")
+    assert log_of(record(1)).resume(cursor(0, 1, record(2))) == Gap("recreated")
 
 
 @pytest.mark.parametrize(
-    ("cursor", "needed"),
+    ("beyond", "needed"),
     [
-        (Cursor(Offset(2), 0, b"stampsta"), 3),
-        (Cursor(Offset(7), 0, b"stampsta"), 8),
+        (cursor(2, 1, b"record"), 3),
+        (cursor(7, 1, b"record"), 8),
         (before(Offset(3)), 3),
         (before(Offset(2**64 - 1)), 2**64 - 1),
     ],
 )
-def test_a_cursor_beyond_what_was_read_says_how_far_to_read(cursor: Cursor, needed: int) -> None:
+def test_a_cursor_beyond_what_was_read_says_how_far_to_read(beyond: Cursor, needed: int) -> None:
     """Another edge may be ahead of this one."""
-    assert log_of(record(1), record(2)).resume(cursor) == Ahead(Offset(needed))
+    assert log_of(record(1), record(2)).resume(beyond) == Ahead(Offset(needed))
 
 
 def test_a_log_that_has_not_begun_knows_no_cursor() -> None:
@@ -450,23 +502,72 @@ def test_a_log_that_has_not_begun_knows_no_cursor() -> None:
     assert Log(limit=1, reach=1).resume(before(Offset(0))) == Ahead(Offset(0))
 
 
-def test_positions_go_on_when_the_log_begins_anew() -> None:
-    """After a gap nobody is sent what came before it, and cursors from then on are good."""
+def test_a_log_that_begins_anew_has_positions_of_its_own() -> None:
+    """After a gap nobody is sent what came before it, and cursors from then on are good; positions may be smaller."""
     log = log_of(record(1), record(2))
     log.read(Position(0), CURSOR, 100)
     log.begin(Offset(0), Offset(1))
-    assert (log.tail, log.head, log.next_offset, log.size) == (2, 2, 0, 0)
+    assert (log.tail, log.head, log.start, log.next_offset, log.size) == (*[at(1, 0)] * 3, 0, 0)
     assert log.resume(log.cursor_at(log.head)) == Resume(log.head)
+    joined_early = log.head
+    assert log.read(joined_early, PLAIN, 100) == (b"", joined_early, 0)
     log.append(Offset(0), record(7))
+    assert (log.tail, log.head, log.start) == (at(0, 1),) * 3
+    assert log.read(joined_early, PLAIN, 100) == (b"", log.head, 0)
     log.append(Offset(1), record(1))
-    assert ids(everything(log, 2)) == [1]
+    assert ids(everything(log, log.tail)) == ids(everything(log, joined_early)) == [1]
 
 
 def test_an_offset_has_a_position() -> None:
-    """Law 9: the first post of that record or a later one; what is gone is the tail, what is to come the head."""
+    """Law 9: the place before that record; what is gone is the tail, what is to come the head."""
     log = log_of(record(1, 2), record(2), record(3), first=10)
-    assert [log.position_at(Offset(offset)) for offset in range(9, 15)] == [0, 0, 2, 2, 3, 3]
-    assert log_of(first=10).position_at(Offset(3)) == 0
+    found = [log.position_at(Offset(offset)) for offset in range(9, 15)]
+    assert found == [at(10, 0), at(10, 0), at(10, 2), at(11, 1), at(12, 1), at(12, 1)]
+    assert log_of(first=10).position_at(Offset(3)) == at(10, 0)
+
+
+def test_so_many_posts_back_is_the_place_before_them() -> None:
+    """They are counted as they are shown, across records that show nothing; no further than to the tail."""
+    log = log_of(record(1, 2), record(2), b"no record", record(2, 3, 4, 4), record(1))
+    assert log.head == at(4, 1)
+    assert [log.back(log.head, posts) for posts in range(7)] == [
+        at(4, 1),
+        at(3, 2),
+        at(0, 2),
+        at(0, 1),
+        at(0, 0),
+        at(0, 0),
+        at(0, 0),
+    ]
+    assert log.back(log.position_at(Offset(3)), 1) == at(0, 1)
+
+
+@given(feeds, st.integers(0, 12), st.integers(0, 4), st.data())
+def test_equal_positions_have_equal_tokens(feed: list[bytes], offer_from: int, reach: int, data: st.DataObject) -> None:
+    """Of a welcome, of a post and of a client that resumed, here and on an edge with another history."""
+    full, late = log_of(*feed, reach=reach), Log(limit=1 << 20, reach=reach)
+    offered = Offset(min(offer_from, len(feed)))
+    late.begin(Offset(max(0, offered - reach)), offered)
+    for offset in range(max(0, offered - reach), len(feed)):
+        late.append(Offset(offset), feed[offset])
+    tokens: dict[int, set[str]] = {}
+    for log in (full, late):
+        for posts in range(30):
+            place = log.back(log.head, posts)
+            given_ = log.cursor_at(place)
+            assert given_.position == place
+            tokens.setdefault(place, set()).add(str(given_))
+            for one in messages(everything(log, place, CURSOR, data.draw(st.integers(1, 300)))):
+                cursor_ = parse(one["cursor"])
+                assert isinstance(cursor_, Cursor)
+                tokens.setdefault(cursor_.position, set()).add(one["cursor"])
+                for edge in (full, late):
+                    match edge.resume(cursor_):
+                        case Resume(position):
+                            assert str(edge.cursor_at(position)) == one["cursor"]
+                        case Gap(reason):
+                            assert (edge is late, reason) == (True, "expired")
+    assert {len(some) for some in tokens.values()} <= {1}
 
 
 def test_positions_are_in_the_order_of_offsets() -> None:

@@ -1,5 +1,10 @@
 """What counts as a repeat."""
 
+import tracemalloc
+from itertools import count
+
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,3 +51,16 @@ def test_memory_is_bounded_by_the_reach() -> None:
         repeats.first_seen(Offset(offset), [publication(0), publication(offset + 1)])
     assert repeats._last == {0: 999, 998: 997, 999: 998, 1000: 999}  # noqa: SLF001 - memory has no other face
     assert len(repeats._keys) == 3  # noqa: SLF001 - likewise
+
+
+@pytest.mark.parametrize(("records", "posts"), [(1000, 1), (3000, 20), (1000, 50), (50, 1000)])
+def test_what_it_costs_is_known(records: int, posts: int) -> None:
+    """Not less than what was allocated, and not more than 2.5 times as much."""
+    repeats, raw, ids = Repeats(1000), msgspec.Raw(b"{}"), count(10**9)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for offset in range(10**6, 10**6 + records):
+        repeats.first_seen(Offset(offset), [Publication(CREATED, next(ids), raw) for _ in range(posts)])
+    allocated = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert allocated <= repeats.size <= 2.5 * allocated

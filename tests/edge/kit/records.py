@@ -9,7 +9,7 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 
 from edge.feed.log import Log
-from edge.feed.position import Position
+from edge.feed.position import Cursor, Position, position_of, stamp_of
 from edge.wire.encoding import Encoding
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import CREATED, FeedRecord, Offset, Publication, encode_feed
@@ -58,6 +58,21 @@ def log_of(*records: bytes, first: int = 0, limit: int = 1 << 20, reach: int = 1
     for index, value in enumerate(records):
         log.append(Offset(first + index), value)
     return log
+
+
+def cursor(offset: int, index: int, value: bytes) -> Cursor:
+    """Make the cursor after so many publications of record ``offset``, which has this value."""
+    return Cursor(position_of(Offset(offset), index), stamp_of(value))
+
+
+def at(offset: int, index: int) -> Position:
+    """Make the position after so many publications of record ``offset``."""
+    return position_of(Offset(offset), index)
+
+
+def after(log: Log, posts: int) -> Position:
+    """Return the position after so many posts that the log has."""
+    return log.back(log.head, len(ids(everything(log, log.tail))) - posts)
 
 
 def text_of(encoding: Encoding) -> Encoding:

@@ -1,0 +1,145 @@
+"""The records that the log keeps, in the feed's order: found by position, by offset and by a number of posts.
+
+Laws:
+
+* The offsets of kept records are consecutive.
+* ``tail`` is the oldest position from which nothing is missing: the place after the last forgotten record that showed
+  something. Between it and the first kept record there are only repeats.
+* Each position that is given out is the one of its place, and has one cursor: equal positions have equal tokens.
+
+This module knows no encodings and no bytes of any transport.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from operator import attrgetter
+from typing import Final, NamedTuple
+
+from edge.feed.position import NO_STAMP, Cursor, Gap, Position, before, place_of
+from edge.feed.record import Record
+from streams.contract import Offset
+
+_shown_before: Final = attrgetter("shown_before")
+
+
+class Shown(NamedTuple):
+    """How many posts a record shows, and when their window began (ms)."""
+
+    window: int
+    posts: int
+
+
+class Retained:
+    """Kept records; what comes before record ``offer_from`` is passed, and not kept."""
+
+    def __init__(self, offer_from: Offset) -> None:
+        self._offer_from = offer_from
+        self.records: list[Record] = []
+        self.size = 0
+        """What they cost in memory, in bytes."""
+        self.tail = before(offer_from)
+        self.head = before(offer_from)
+        """The cursor of the place after the newest record."""
+        # That of the place after the newest record that is not kept.
+        self._before = before(offer_from)
+        self.shown = 0
+        """How many posts the records have shown, those included that are kept no more."""
+
+    @property
+    def posts(self) -> int:
+        """How many posts are kept."""
+        return self.shown - self.records[0].shown_before if self.records else 0
+
+    def by_record(self) -> Iterator[Shown]:
+        """Yield what the kept records show, the newest first."""
+        return (Shown(record.window, len(record.places)) for record in reversed(self.records))
+
+    def start(self, head: Cursor, tail: Cursor) -> None:
+        """Begin behind records that were only read; behind ``tail`` none of them would have shown anything."""
+        self.head = self._before = head
+        self.tail = tail
+
+    def append(self, record: Record) -> None:
+        """Keep the next record."""
+        self.records.append(record)
+        self.size += record.size
+        self.shown += len(record.places)
+        self.head = self._behind(record, self.head)
+
+    def trim(self, limit: int) -> None:
+        """Forget the oldest records until they cost ``limit`` bytes at most; the newest one is always kept."""
+        gone = 0
+        while self.size > limit and gone < len(self.records) - 1:
+            record = self.records[gone]
+            self.size -= record.size
+            self._before = self._behind(record, self._before)
+            if record.places:
+                self.tail = self._before
+            gone += 1
+        del self.records[:gone]
+
+    def locate(self, position: Position) -> tuple[int, int]:
+        """Return which kept record a position is in, and how many of that record's posts are before it.
+
+        It is the oldest where the position is before all of them; their number where it is after all of them. The
+        position is not before ``tail``.
+        """
+        offset, _ = place_of(position)
+        number = self._number(offset)
+        if number < 0:
+            return 0, 0
+        if number == len(self.records):
+            return number, 0
+        return number, self.records[number].posts_before(position)
+
+    def position_at(self, offset: Offset) -> Position:
+        """Return the position before record ``offset``, as far as it is kept: else the tail or the head."""
+        number = self._number(offset)
+        if number < 0:
+            return self.tail.position
+        return self.records[number].begin if number < len(self.records) else self.head.position
+
+    def back(self, position: Position, posts: int) -> Position:
+        """Return the position before the last so many posts that were shown before ``position``; at most the tail."""
+        if posts == 0:
+            return position
+        number, index = self.locate(position)
+        shown = self.records[number].shown_before if number < len(self.records) else self.shown
+        wanted = shown + index - posts
+        number = bisect_left(self.records, wanted, key=_shown_before) - 1
+        if number < 0:
+            return self.tail.position
+        record = self.records[number]
+        return record.position(wanted - record.shown_before)
+
+    def cursor_at(self, position: Position) -> Cursor:
+        """Return the cursor of a position that was given out and is not before the tail."""
+        known = next((one for one in (self.head, self._before, self.tail) if one.position == position), None)
+        if known is not None:
+            return known
+        offset, index = place_of(position)
+        return Cursor(position, self.records[self._number(offset)].stamp if index else NO_STAMP)
+
+    def find(self, cursor: Cursor) -> Position | Gap:
+        """Return the position of a cursor whose record was read, or why what follows it cannot be replayed whole."""
+        if cursor in (self.head, self._before, self.tail):
+            return cursor.position
+        offset, index = place_of(cursor.position)
+        if self._number(offset) < 0:
+            return Gap("expired")
+        if not index:
+            return self.position_at(offset)
+        record = self.records[self._number(offset)]
+        if cursor.stamp != record.stamp:
+            return Gap("recreated")
+        if cursor.position >= record.end:
+            return record.end
+        return record.position(record.posts_before(cursor.position))
+
+    def _behind(self, record: Record, cursor: Cursor) -> Cursor:
+        return cursor if record.end == record.begin else Cursor(record.end, record.stamp)
+
+    def _number(self, offset: Offset) -> int:
+        """Return where record ``offset`` is among those kept: negative before them, their number after them."""
+        first = self.records[0].offset if self.records else self._offer_from
+        return min(offset - first, len(self.records))

@@ -1,0 +1,106 @@
+"""Kept records, found by position, by offset and by a number of posts."""
+
+from bisect import bisect_left
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.feed.position import Cursor, Gap, Position, before
+from edge.feed.record import Record
+from edge.feed.retained import Retained
+from streams.contract import Offset
+from tests.edge.kit.records import at, publication
+
+# For each record how many publications it has, and which of them it shows.
+shapes = st.lists(st.tuples(st.integers(0, 4), st.sets(st.integers(0, 3))), min_size=1, max_size=12)
+
+
+def add(kept: Retained, offset: int, size: int, shown: set[int]) -> Record:
+    """Keep one record more."""
+    record = Record(
+        Offset(offset),
+        offset.to_bytes(8),
+        kept.head.position,
+        [publication(n) for n in range(size)],
+        sorted(one for one in shown if one < size),
+        shown_before=kept.shown,
+    )
+    kept.append(record)
+    return record
+
+
+def retained(shape: list[tuple[int, set[int]]], first: int = 5) -> tuple[Retained, list[Position]]:
+    """Keep records; return them and the positions before each post and behind the last one that is shown."""
+    kept, places = Retained(Offset(first)), list[Position]()
+    for offset, (size, shown) in enumerate(shape, first):
+        record = add(kept, offset, size, shown)
+        places += [record.position(post) for post in range(len(record.places))]
+    return kept, places
+
+
+@given(shapes)
+def test_a_position_is_found_by_the_posts_behind_it(shape: list[tuple[int, set[int]]]) -> None:
+    """Counted from the head they lead there, and from there on they follow."""
+    kept, places = retained(shape)
+    total = len(places)
+    for post, place in enumerate(places):
+        number, index = kept.locate(place)
+        before_it = sum(len(record.places) for record in kept.records[:number]) + index
+        assert before_it == post
+        back = kept.back(kept.head.position, total - post)
+        assert kept.locate(back)[0] <= number
+        assert bisect_left(places, back) <= post
+    assert kept.back(kept.head.position, total + 1) == kept.tail.position == at(5, 0)
+
+
+@given(shapes, st.integers(1, 4000))
+def test_nothing_is_missing_behind_the_tail(shape: list[tuple[int, set[int]]], limit: int) -> None:
+    """It moves with records that showed something, and its cursor is known; what is before it has expired."""
+    kept, _ = retained(shape)
+    before_it = list(kept.records)
+    kept.trim(limit)
+    assert kept.size <= limit or len(kept.records) == 1
+    gone = before_it[: len(before_it) - len(kept.records)]
+    showing = [record for record in gone if record.places]
+    assert kept.tail == (Cursor(showing[-1].end, showing[-1].stamp) if showing else before(Offset(5)))
+    assert kept.cursor_at(kept.tail.position) == kept.tail
+    assert kept.find(kept.tail) == kept.tail.position
+    if len(showing) > 1:
+        assert kept.find(Cursor(showing[-2].end, showing[-2].stamp)) == Gap("expired")
+    assert kept.locate(kept.tail.position) == (0, 0)
+
+
+def test_cursors_are_found_and_told_apart() -> None:
+    """By the stamp of their record; what is between two posts that are shown is the place before the next."""
+    kept, _ = retained([(4, {1, 2}), (0, set()), (2, set()), (3, {0})])
+    stamp = (5).to_bytes(8)
+    assert [kept.find(Cursor(at(5, index), stamp)) for index in (1, 2, 3, 4, 9)] == [
+        at(5, 0),
+        at(5, 2),
+        at(5, 4),
+        at(5, 4),
+        at(5, 4),
+    ]
+    assert kept.find(Cursor(at(5, 2), b"another.")) == Gap("recreated")
+    assert [kept.find(before(Offset(offset))) for offset in (4, 5, 6, 7, 8, 9)] == [
+        Gap("expired"),
+        at(5, 0),
+        at(5, 4),
+        at(5, 4),
+        at(7, 2),
+        at(8, 3),
+    ]
+    assert kept.cursor_at(at(7, 2)) == Cursor(at(7, 2), (7).to_bytes(8))
+
+
+def test_what_was_only_read_is_before_the_tail() -> None:
+    """The head is behind all of it, the tail behind what had new posts."""
+    kept = Retained(Offset(9))
+    head, tail = Cursor(at(8, 3), b"newest.."), Cursor(at(6, 2), b"new.....")
+    kept.start(head, tail)
+    assert (kept.head, kept.tail) == (head, tail)
+    assert [kept.find(cursor) for cursor in (head, tail)] == [head.position, tail.position]
+    assert kept.back(head.position, 1) == tail.position
+    add(kept, 9, 1, {0})
+    assert [kept.locate(cursor.position) for cursor in (tail, head, kept.head)] == [(0, 0), (0, 0), (0, 1)]
+    assert kept.cursor_at(head.position) == head
