@@ -13,13 +13,15 @@ from typing import Final
 
 from integration import topics
 from integration.bench.crowd import Crowd, crowd
-from integration.bench.figures import Figure
+from integration.bench.figures import Figure, Goal
 from integration.bench.posts import FRAME_BYTES, inserted
 from integration.bench.stage import Stage
 from integration.system import Process, System
 from integration.topics import Placed
 
 PART: Final = "window"
+_GOALS: Final = {(10_000, 1): Goal("at most", 0.4)}
+"""By posts and clients."""
 _PARTITIONS: Final = 8
 
 
@@ -51,7 +53,8 @@ async def measure(stage: Stage, size: Size) -> list[Figure]:
                     delays = [await window.delay(posts) for _ in range(size.repetitions)]
                     note = f"clients {connected.take_saturation():.0%} busy"
                     name = f"{posts:,} posts, {clients:,} client{'s' if clients > 1 else ''}"
-                    figures.append(Figure(PART, name, "s", delays, note=note))
+                    goal = _GOALS.get((posts, clients))
+                    figures.append(Figure(PART, name, "s", delays, goal=goal, note=note))
     return figures
 
 
