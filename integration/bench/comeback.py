@@ -23,7 +23,6 @@ from integration.system import Process
 
 PART: Final = "comeback"
 _TURN: Final = Goal("at most", 0.02)
-_ALONE_SECONDS: Final = 10
 _ALL: Final = Goal("at least", 1)
 _MOVES: Final = 0.2
 _MOVES_SECONDS: Final = 0.005
@@ -45,6 +44,7 @@ class Size:
     posts: int = 50
     records: int = 3_000
     windows: int = 200
+    cpu_seconds: float = 10
 
 
 async def measure(stage: Stage, size: Size) -> list[Figure]:
@@ -73,7 +73,7 @@ async def measure(stage: Stage, size: Size) -> list[Figure]:
             turns = Turns(*(late - early for late, early in zip(await turns_of(edge), before, strict=True)))
             waits = await asyncio.to_thread(_waits, edge)
             come = await comebacks.answer()
-    alone = [await _alone(rate) for rate in (0, size.rate)]
+    alone = [await _alone(rate, size.cpu_seconds) for rate in (0, size.rate)]
     note = f"{come['clients']:,} came, {come['served']:,} were served, {come['closed']:,} fell behind; "
     note += f"{come['bytes'] / 1e6:,.0f} MB in all; {waits}"
     moved = statistics.median(busy) - statistics.median(quiet)
@@ -88,8 +88,8 @@ async def measure(stage: Stage, size: Size) -> list[Figure]:
     ]
 
 
-async def _alone(rate: float) -> dict[str, Any]:
-    async with companion("integration.bench.beside", rate, _ALONE_SECONDS) as hub:
+async def _alone(rate: float, seconds: float) -> dict[str, Any]:
+    async with companion("integration.bench.beside", rate, seconds) as hub:
         return await hub.answer()
 
 
@@ -97,7 +97,7 @@ def _by_cpu(size: Size, quiet: dict[str, Any], busy: dict[str, Any]) -> list[Fig
     """Say what the same costs by CPU time, in the hub alone."""
     before, after = (statistics.median(each["delays"]) for each in (quiet, busy))
     goal = Goal("at most", max(_MOVES * before, _MOVES_SECONDS))
-    name, note = "the hub alone, by CPU time", f"{busy['sent'] / 1e6:,.0f} MB in {_ALONE_SECONDS} s"
+    name, note = "the hub alone, by CPU time", f"{busy['sent'] / 1e6:,.0f} MB in {size.cpu_seconds:g} s"
     return [
         Figure(PART, f"{name}: p50 from a record to the last write at the head", "s", [before]),
         Figure(PART, f"{name}: the same while {size.rate} a second come back", "s", [after], note=note),
