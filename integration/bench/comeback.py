@@ -28,7 +28,6 @@ _MOVES: Final = 0.2
 _MOVES_SECONDS: Final = 0.005
 """The median may move by the larger of the two."""
 _PACE_SECONDS: Final = 0.1
-_PIPELINED: Final = 100
 _JOIN_SECONDS: Final = 60
 """On a busy machine Kafka takes its time, and nobody is to be refused."""
 _MANY: Final = 1_000_000
@@ -52,10 +51,10 @@ async def measure(stage: Stage, size: Size) -> list[Figure]:
     stage.say(f"{PART}: {size.rate} clients a second come back to a full log, with {size.head} at its head")
     async with stage.installation(JOIN_SECONDS=_JOIN_SECONDS) as (system, edge), stage.producer() as producer:
         feed = Feed(producer, system.feed)
-        for _ in range(0, size.records, _PIPELINED):
-            await asyncio.gather(*(feed.window(size.posts) for _ in range(_PIPELINED)))
+        for _ in range(size.records):
+            await feed.window(size.posts)
         await asyncio.to_thread(
-            edge.until, lambda: edge.metric("postcast_edge_records_total") >= size.records, "has read the feed"
+            edge.until, lambda: edge.metric("postcast_edge_feed_offset") >= size.records, "has read the feed"
         )
         in_log = int(edge.metric("postcast_edge_log_posts"))
         async with (

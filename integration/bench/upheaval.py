@@ -6,6 +6,7 @@ the most that it should take.
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,6 +28,7 @@ _JOIN_SECONDS: Final = 60
 """On a busy machine Kafka takes its time, and nobody is to be refused."""
 _WRITE_SECONDS: Final = 20.0
 """Some brokers know no transactions, and do not say so."""
+_STOP_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,15 @@ async def _make_hole(kafka_url: str, feed: str) -> None:
     """Write a record in a transaction: its marker takes an offset that no record has; and one behind it."""
     servers = kafka_url.removeprefix("kafka://")
     producer = AIOKafkaProducer(bootstrap_servers=servers, transactional_id=feed)
-    async with asyncio.timeout(_WRITE_SECONDS), producer, producer.transaction():
-        await producer.send_and_wait(feed, feed_record([FIRST_ID - 1]), partition=0)
+    try:
+        async with asyncio.timeout(_WRITE_SECONDS):
+            await producer.start()
+            async with producer.transaction():
+                await producer.send_and_wait(feed, feed_record([FIRST_ID - 1]), partition=0)
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_SECONDS):
+                await producer.stop()
     await topics.write(kafka_url, feed, [feed_record([FIRST_ID - 2])])
 
 

@@ -357,6 +357,43 @@ def test_a_client_is_there_until_its_connection_is_lost() -> None:
     assert (len(stage.hub), stage.hub.deserted.is_set()) == (0, True)
 
 
+def test_a_client_whose_session_is_over_is_sent_nothing_though_its_transport_is_held_and_drained() -> None:
+    """Its own close, or ours, may not fit; nothing may follow it."""
+    stage = Stage(log_of())
+    (line, member), (other, _) = stage.join(), stage.join()
+    member.stop()
+    stage.hub.end_all(End.SHUTDOWN, 0)
+    stage.turns.sleep(0.1)
+    for each in (line, other):
+        each.unsent_since = stage.turns.now
+        assert each.client is not None
+        each.client.pause_writing()
+    stage.publish(1)
+    for each in (line, other):
+        each.drain()
+    stage.turns.rest()
+    assert (line.written, other.written, stage.hub.lagging) == ([], [], 0)
+
+
+def test_a_client_that_is_paused_before_a_gap_can_be_told_has_not_fallen_behind() -> None:
+    """Its position is one in the old log; it goes on behind the gap like everybody."""
+    stage = Stage(log_of(record(1)))
+    line, member = stage.join(encoding=CURSOR)
+    stage.log.begin(Offset(10), Offset(11))
+    stage.hub.interrupt("interrupted")
+    line.unsent_since = stage.turns.now
+    member.pause_writing()
+    for post in (10, 11, 12):
+        stage.publish(post)
+        stage.turns.rest()
+    line.drain()
+    stage.turns.rest()
+    assert ([message["action"] for message in messages(b"".join(line.written))], line.ends) == (
+        ["welcome", "created", "created"],
+        [],
+    )
+
+
 def test_a_client_that_leaves_is_watched_no_more() -> None:
     """Its transport may say something after it has left."""
     stage = Stage(log_of())
