@@ -4,9 +4,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaError
 
 from integration.bench import (
     attack,
+    comeback,
     compression,
     contenders,
     cores,
@@ -20,11 +22,13 @@ from integration.bench import (
     scale,
     slow,
     storm,
+    upheaval,
     window,
 )
 from integration.bench.figures import Figure, Goal, percentile, ratio, table
 from integration.bench.rivals import CENTRIFUGO
 from integration.bench.stage import Stage
+from integration.conftest import lacking
 from integration.services import Services
 
 Measure = Callable[[Stage], Awaitable[list[Figure]]]
@@ -49,6 +53,12 @@ _PARTS: dict[str, tuple[Measure, int]] = {
     ),
     latency.PART: (lambda stage: latency.measure(stage, latency.Size(clients=(3, 20), windows=3)), 8),
     slow.PART: (lambda stage: slow.measure(stage, slow.Size(clients=20, slow=3, seconds=2, pace=0.05, runs=1)), 6),
+    comeback.PART: (
+        lambda stage: comeback.measure(
+            stage, comeback.Size(head=5, rate=20, posts=5, records=100, windows=5, cpu_seconds=0.5)
+        ),
+        13,
+    ),
     storm.PART: (lambda stage: storm.measure(stage, storm.Size(clients=30, missed=3, drain_seconds=1, returns=2)), 13),
     idle.PART: (
         lambda stage: idle.measure(
@@ -94,6 +104,17 @@ async def test_each_part_measures_all_its_figures(stage: Stage, part: str) -> No
     figures = await measure(stage)
     assert [figure.part for figure in figures] == [part] * count
     assert all(figure.values for figure in figures)
+
+
+async def test_an_upheaval_is_measured_where_there_are_transactions(stage: Stage) -> None:
+    """The marker of one makes the gap. Everybody is closed; these clients answer no close, so it takes 5 s and more."""
+    size = upheaval.Size(clients=40, drain_seconds=1, gap_seconds=15)
+    try:
+        figures = await upheaval.measure(stage, size)
+    except (KafkaError, IncompatibleBrokerVersion, TimeoutError) as error:
+        lacking(f"this broker knows no transactions: {error!r}")
+    assert [figure.part for figure in figures] == [upheaval.PART] * 4
+    assert [figure.median for figure in figures if "closed" in figure.name] == [1, 1]
 
 
 async def test_every_contender_is_measured_or_said_to_be_missing(stage: Stage) -> None:

@@ -52,27 +52,12 @@ class Surroundings:
 
 
 class WebSocket(asyncio.Protocol):
-    """One client's connection; the hub's :class:`edge.fanout.link.Link`."""
+    """One client's connection; the hub's :class:`edge.fanout.link.Link`. A client that ends its stream is gone."""
 
     __slots__ = (
-        "_around",
-        "_client",
-        "_disconnect",
-        "_has_closed",
-        "_has_failed",
-        "_loop",
-        "_peer",
-        "_pong",
-        "_reader",
-        "_session",
-        "_slot",
-        "_started",
-        "_transport",
-        "close_by",
-        "heard",
-        "key",
-        "unsent_since",
-    )
+        "_around", "_client", "_disconnect", "_has_closed", "_has_failed", "_loop", "_peer", "_pong", "_reader",
+        "_session", "_slot", "_started", "_transport", "close_by", "heard", "key", "unsent_since",
+    )  # fmt: skip
 
     def __init__(
         self, around: Surroundings, transport: asyncio.Transport, reader: Reader, *, peer: str, slot: Slot
@@ -177,9 +162,6 @@ class WebSocket(asyncio.Protocol):
                 case Violation():
                     self._fail(event)
 
-    def eof_received(self) -> None:
-        """Let the transport close itself: who has ended what it sends, without a close, is gone."""
-
     def pause_writing(self) -> None:
         """Note that the transport holds unsent bytes."""
         self.unsent_since = self._loop.time()
@@ -221,7 +203,6 @@ class WebSocket(asyncio.Protocol):
 
     def _note(self, disconnect: Disconnect) -> None:
         """Count and log how the session ended."""
-        assert self._session is not None  # noqa: S101 - it was joined by its session; told to the type checker
         self._around.closes[disconnect.by, disconnect.label] += 1
         _logger.info(
             "session.closed",
@@ -229,7 +210,7 @@ class WebSocket(asyncio.Protocol):
             code=disconnect.code,
             by=disconnect.by,
             reason=disconnect.reason,
-            posts=self._session.sent,
+            posts=0 if self._session is None else self._session.sent,
             seconds=round(self._loop.time() - self._started, 3),
         )
 

@@ -2,7 +2,8 @@
 
 Each of them has megabytes to get, so the edge is busy with them all the time; the clients at the head should hardly
 notice. The clock begins before a record is sent to Kafka, so what Kafka takes is in each delay. Everything shares the
-machine's cores, and on a busy machine a part of what the delay moves by is the others'.
+machine's cores, and on a busy machine a part of what the delay moves by is the others'. So the hub is measured alone as
+well, by CPU time (:mod:`integration.bench.beside`).
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from integration.bench.companion import companion
 from integration.bench.crowd import crowd
@@ -21,6 +22,7 @@ from integration.bench.usage import Turns, cpu_seconds, serving, turns_of
 from integration.system import Process
 
 PART: Final = "comeback"
+_TURN: Final = Goal("at most", 0.02)
 _ALL: Final = Goal("at least", 1)
 _MOVES: Final = 0.2
 _MOVES_SECONDS: Final = 0.005
@@ -42,6 +44,7 @@ class Size:
     posts: int = 50
     records: int = 3_000
     windows: int = 200
+    cpu_seconds: float = 10
 
 
 async def measure(stage: Stage, size: Size) -> list[Figure]:
@@ -70,6 +73,7 @@ async def measure(stage: Stage, size: Size) -> list[Figure]:
             turns = Turns(*(late - early for late, early in zip(await turns_of(edge), before, strict=True)))
             waits = await asyncio.to_thread(_waits, edge)
             come = await comebacks.answer()
+    alone = [await _alone(rate, size.cpu_seconds) for rate in (0, size.rate)]
     note = f"{come['clients']:,} came, {come['served']:,} were served, {come['closed']:,} fell behind; "
     note += f"{come['bytes'] / 1e6:,.0f} MB in all; {waits}"
     moved = statistics.median(busy) - statistics.median(quiet)
@@ -80,6 +84,25 @@ async def measure(stage: Stage, size: Size) -> list[Figure]:
         Figure(PART, "the median moves by", "s", [moved], goal, note=note),
         Figure(PART, "turns of at most 20 ms of CPU time", "of all", [turns.cheap / turns.all], _ALL),
         Figure(PART, "the edge's CPU", "cores", [cpu]),
+        *_by_cpu(size, *alone),
+    ]
+
+
+async def _alone(rate: float, seconds: float) -> dict[str, Any]:
+    async with companion("integration.bench.beside", rate, seconds) as hub:
+        return await hub.answer()
+
+
+def _by_cpu(size: Size, quiet: dict[str, Any], busy: dict[str, Any]) -> list[Figure]:
+    """Say what the same costs by CPU time, in the hub alone."""
+    before, after = (statistics.median(each["delays"]) for each in (quiet, busy))
+    goal = Goal("at most", max(_MOVES * before, _MOVES_SECONDS))
+    name, note = "the hub alone, by CPU time", f"{busy['sent'] / 1e6:,.0f} MB in {size.cpu_seconds:g} s"
+    return [
+        Figure(PART, f"{name}: p50 from a record to the last write at the head", "s", [before]),
+        Figure(PART, f"{name}: the same while {size.rate} a second come back", "s", [after], note=note),
+        Figure(PART, f"{name}: the median moves by", "s", [after - before], goal),
+        Figure(PART, f"{name}: the longest turn", "s", [busy["longest"]], _TURN),
     ]
 
 
