@@ -31,6 +31,8 @@ class Demo:
 
     pid: int
     edge_port: int
+    health_port: int
+    """Where the edge answers probes: its clients' port, or its admin port."""
     worker_port: int
     amqp_url: str
     database_url: str
@@ -83,6 +85,7 @@ def block(demo: Demo, services: Services) -> list[str]:
         ("WebSocket", f".venv/bin/python -m websockets 'ws://{address}/?history=20'"),
         ("", f'in a browser\'s console: new WebSocket("ws://{address}/").onmessage = event => console.log(event.data)'),
         ("your post", f'make post{port} TEXT="Hello"' if demo.shows_posts else "the tables are somebody's own"),
+        ("edge", f"curl http://127.0.0.1:{demo.health_port}/readyz (and /metrics)"),
         ("worker", f"curl http://127.0.0.1:{demo.worker_port}/readyz (and /metrics)"),
         ("PostgreSQL", login["PostgreSQL"]),
         ("RabbitMQ", f"{login['RabbitMQ']} (the queue is {demo.queue})"),

@@ -137,6 +137,7 @@ def _run(environ: Mapping[str, str]) -> NoReturn:
             demo = Demo(
                 pid=os.getpid(),
                 edge_port=port,
+                health_port=admin_port or port,
                 worker_port=worker_port,
                 amqp_url=services.rabbitmq.url,
                 database_url=services.postgres.url,

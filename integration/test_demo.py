@@ -12,6 +12,7 @@ from integration.demo import Demo, NoDemoError
 DEMO = Demo(
     pid=os.getpid(),
     edge_port=8080,
+    health_port=8081,
     worker_port=6066,
     amqp_url="amqp://a",
     database_url="postgres://d",

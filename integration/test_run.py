@@ -164,8 +164,8 @@ async def test_two_runs_side_by_side_show_posts_until_a_signal_ends_them_without
     admin_port = free_port()
     async with run() as first, run(ADMIN_PORT=str(admin_port)) as second:
         for each, port in ((first, first.port), (second, admin_port)):
-            await each.line(f"the edge's metrics are at http://127.0.0.1:{port}/metrics; ")
             await each.line(f"ready: http://127.0.0.1:{each.port}/$")
+            await each.line(rf"  edge +curl http://127\.0\.0\.1:{port}/readyz \(and /metrics\)$")
         assert set(await some_posts(first.port, 3) + await some_posts(second.port, 3)) <= set(posts_service.USERS)
         families = first.family() + second.family()
         for each in (first, second):

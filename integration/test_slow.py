@@ -148,7 +148,7 @@ async def test_slow_clients_cost_the_edge_no_more_than_one_write_each(system: Sy
     process = serving(lasting.port)
     async with AsyncExitStack() as connected, showing(system, lasting) as show:
         clients = [connected.enter_context(await slow.connect(lasting.port)) for _ in range(_CLIENTS)]
-        # What each connection and the other form of the log take is there before.
+        # What each connection and the encodings of the log take is there before.
         await show.windows(1)
         for client in clients:
             await client.read_until_last(show.ids[-1])

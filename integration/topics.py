@@ -1,5 +1,6 @@
 """What Kafka holds: whole topics read, records put where a test wants them, offsets that a group has released."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
@@ -19,6 +20,7 @@ from streams.contract import (
 )
 
 _READ_MS: Final = 200
+_CONTROLLER_SECONDS: Final = 20
 
 
 class Placed(NamedTuple):
@@ -104,6 +106,11 @@ async def dead_letters(kafka_url: str, topic: str) -> list[DeadLetter]:
 async def create(kafka_url: str, partitions: Mapping[str, int]) -> None:
     """Make topics before the product does."""
     async with _admin(kafka_url) as admin:
+        async with asyncio.timeout(_CONTROLLER_SECONDS):
+            # A broker that has just started may not know its controller, of which aiokafka asks the number.
+            while admin._client.cluster.controller is None:
+                await asyncio.sleep(0.1)
+                await admin._client.force_metadata_update()
         answer = await admin.create_topics([NewTopic(topic, number, 1) for topic, number in partitions.items()])
         assert {code for _, code, *_ in answer.topic_errors} == {0}, answer
 

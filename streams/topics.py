@@ -192,8 +192,13 @@ async def _create(admin: AIOKafkaAdminClient, missing: Sequence[Wanted]) -> set[
     if not missing:
         return set()
     topics = [NewTopic(w.name, w.partitions, w.replication, topic_configs=w.configuration()) for w in missing]
+    try:
+        answer = await admin.create_topics(topics)
+    except AttributeError as error:
+        # aiokafka asks for the number of the controller, also where there is none yet.
+        raise KafkaConnectionError("Kafka has no controller yet") from error
     quicker = set()
-    for name, code, *_ in (await admin.create_topics(topics)).topic_errors:
+    for name, code, *_ in answer.topic_errors:
         error = for_code(code)
         if error is TopicAlreadyExistsError:
             quicker.add(name)

@@ -1,7 +1,7 @@
-"""The newest reads of the log, joined once for all who are at the same position.
+"""The newest reads of the log, joined once for all clients at the same position.
 
 Law: what is remembered never costs more than the room that there is. An object that several reads share counts once,
-but also where a record or a form of one has it too: who keeps it may let go of it before.
+but also where the encoding of a record has it too: that may be let go of before.
 """
 
 from typing import Final, NamedTuple

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError
 
 from streams.settings import TopicSettings
-from streams.topics import Found, Judgement, Wanted, judge, wanted_topics
+from streams.topics import Found, Judgement, Wanted, _create, judge, wanted_topics
 
 SETTINGS = TopicSettings.model_validate(
     {"kafka_url": "kafka://broker", "kafka_replication": 3, "retention_days": 7, "dead_retention_days": 30}
@@ -138,3 +140,15 @@ def test_what_keeps_less_than_it_promises_is_a_warning(wanted: Wanted, found: Fo
 
 def test_a_dead_topic_of_several_partitions_is_well() -> None:
     assert judge(DEAD, replace(good(DEAD), partitions=3)) == Judgement([], [])
+
+
+async def test_a_kafka_without_a_controller_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is while it starts: aiokafka then raises what no caller expects."""
+    admin = AIOKafkaAdminClient(bootstrap_servers="127.0.0.1:1")
+
+    async def nothing_new() -> bool:
+        return True
+
+    monkeypatch.setattr(admin._client, "force_metadata_update", nothing_new)
+    with pytest.raises(KafkaConnectionError, match="no controller"):
+        await _create(admin, [CREATED])

@@ -22,7 +22,7 @@ from tests.edge.kit.reading import has_fallen_behind, take
 from tests.edge.kit.records import messages, record
 
 REACH = 4
-# Room for some four records in both forms, or for all there are.
+# Room for some four records in both encodings, or for all there are.
 LIMITS = (6_000, 1 << 20)
 WRITE_BYTES = 150
 
