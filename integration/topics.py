@@ -108,9 +108,9 @@ async def create(kafka_url: str, partitions: Mapping[str, int]) -> None:
     async with _admin(kafka_url) as admin:
         async with asyncio.timeout(_CONTROLLER_SECONDS):
             # A broker that has just started may not know its controller, of which aiokafka asks the number.
-            while admin._client.cluster.controller is None:
+            while admin._client.cluster.controller is None:  # noqa: SLF001 - there is no public question
                 await asyncio.sleep(0.1)
-                await admin._client.force_metadata_update()
+                await admin._client.force_metadata_update()  # noqa: SLF001
         answer = await admin.create_topics([NewTopic(topic, number, 1) for topic, number in partitions.items()])
         assert {code for _, code, *_ in answer.topic_errors} == {0}, answer
 

@@ -194,9 +194,9 @@ async def _create(admin: AIOKafkaAdminClient, missing: Sequence[Wanted]) -> set[
     topics = [NewTopic(w.name, w.partitions, w.replication, topic_configs=w.configuration()) for w in missing]
     try:
         answer = await admin.create_topics(topics)
-    except AttributeError as error:
+    except AttributeError as missing_controller:
         # aiokafka asks for the number of the controller, also where there is none yet.
-        raise KafkaConnectionError("Kafka has no controller yet") from error
+        raise KafkaConnectionError("Kafka has no controller yet") from missing_controller
     quicker = set()
     for name, code, *_ in answer.topic_errors:
         error = for_code(code)

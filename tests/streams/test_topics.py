@@ -149,6 +149,6 @@ async def test_a_kafka_without_a_controller_is_asked_again(monkeypatch: pytest.M
     async def nothing_new() -> bool:
         return True
 
-    monkeypatch.setattr(admin._client, "force_metadata_update", nothing_new)
+    monkeypatch.setattr(admin._client, "force_metadata_update", nothing_new)  # noqa: SLF001 - aiokafka's own
     with pytest.raises(KafkaConnectionError, match="no controller"):
         await _create(admin, [CREATED])
