@@ -2,7 +2,7 @@
 
 The one place, beside :mod:`streams.kafka_consumer`, that leans on how Faust wraps aiokafka's consumer: it runs in a
 thread of its own, and Faust's own ways to it end the worker when a commit finds the broker away, and cannot ask for a
-committed offset. ``integration/`` fails when a Faust release moves what is used here.
+committed offset. Its unit tests fail when a Faust release moves what is used here.
 
 Kafka is asked for each partition alone where it does not answer for all: a partition without a leader has no end, and
 the others have.
