@@ -4,10 +4,11 @@ Laws:
 
 * Work for the head goes before all other work, and takes ``HEAD_SECONDS`` at a time.
 * All other work takes ``BEHIND_SECONDS`` at a time, or a single piece. Before there is any again the loop turns
-  ``TURNS`` times, or for ``PAUSE_SECONDS`` where its turns are long. So many turns a record needs from Kafka's socket
-  to the hub (decision 0018): one on its way waits for one slice of other work at most.
-* While there is other work, a slice of it is done at least every ``PAUSE_SECONDS`` and a turn, but for the time that
-  the head takes.
+  ``TURNS`` times, or for ``PAUSE_SHARE`` times as long as the work took where its turns are long. So many turns a
+  record needs from Kafka's socket to the hub (decision 0018): where they are short, one on its way waits for one slice
+  of other work at most.
+* While there is other work it gets its part of the clock, one of ``1 + PAUSE_SHARE`` but for a turn and the time that
+  the head takes: a single client that takes what it is sent, and has much to catch up with, goes on at once.
 """
 
 from collections.abc import Callable
@@ -19,7 +20,7 @@ HEAD_SECONDS: Final = 0.005
 """Some 800 small writes: long enough that going round the loop costs nothing beside them."""
 BEHIND_SECONDS: Final = 0.001
 TURNS: Final = 6
-PAUSE_SECONDS: Final = 0.02
+PAUSE_SHARE: Final = 2
 
 
 class Rounds:
@@ -62,7 +63,8 @@ class Rounds:
                 return
             while self._loop.time() - begun < BEHIND_SECONDS and self._behind():
                 pass
-            self._turns, self._pause_until = TURNS, self._loop.time() + PAUSE_SECONDS
+            now = self._loop.time()
+            self._turns, self._pause_until = TURNS, now + PAUSE_SHARE * (now - begun)
             self.soon()
 
     def _work(self, piece: Callable[[], bool], seconds: float) -> bool:

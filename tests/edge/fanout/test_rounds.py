@@ -1,6 +1,6 @@
 """Who has the loop when, with work that is nothing but a clock that goes on."""
 
-from edge.fanout.rounds import BEHIND_SECONDS, HEAD_SECONDS, PAUSE_SECONDS, TURNS, Rounds
+from edge.fanout.rounds import BEHIND_SECONDS, HEAD_SECONDS, PAUSE_SHARE, TURNS, Rounds
 from tests.edge.kit.lines import Turns
 
 
@@ -68,8 +68,19 @@ def test_where_turns_are_long_other_work_is_done_after_a_pause() -> None:
     """Handshakes by the dozen would starve it otherwise."""
     bench = Bench(behind=20)
     bench.rounds.now()
-    assert bench.turn(PAUSE_SECONDS / 2) == []
-    assert bench.turn(PAUSE_SECONDS / 2) == ["behind"] * 3
+    pause = PAUSE_SHARE * 3 * bench.seconds
+    assert bench.turn(pause / 2) == []
+    assert bench.turn(pause / 2) == ["behind"] * 3
+
+
+def test_after_a_small_piece_other_work_waits_for_a_long_turn_and_not_for_several() -> None:
+    """A client that has much to catch up with has a piece whenever it has taken the one before."""
+    bench = Bench(behind=1, seconds=0.1 * BEHIND_SECONDS)
+    bench.rounds.now()
+    bench.turn(BEHIND_SECONDS)
+    bench.left["behind"] = 1
+    bench.rounds.soon()
+    assert bench.turn(BEHIND_SECONDS) == ["behind"]
 
 
 def test_work_for_the_head_is_done_while_the_loop_turns_for_others() -> None:
@@ -103,4 +114,4 @@ def test_other_work_that_comes_one_by_one_does_not_fill_a_turn() -> None:
         bench.left["behind"] += 1
         bench.rounds.now()
     assert bench.done == ["behind"]
-    assert bench.turn(PAUSE_SECONDS) == ["behind"] * 3
+    assert bench.turn(BEHIND_SECONDS * 10) == ["behind"] * 3
