@@ -5,9 +5,9 @@ Laws:
 * Every client is a position in the feed, and :meth:`Log.read` is all that is ever sent to it. The log keeps messages;
   an encoding makes bytes of them, once for all.
 * Every raw record is kept, also one that shows nothing, so that there is a cursor at any time.
-* ``size`` never exceeds ``limit``, but for the newest record and the table of repeats. The oldest records go first,
-  whole, and leave a part of the room to what is made of records: joined reads and encodings. These are made when
-  somebody needs them and never push a record out, since they can be made again.
+* ``size`` never exceeds ``limit``, but for the newest record and what the table of repeats has beyond a quarter of
+  it. The oldest records go first, whole, and leave a part of the room to what is made of records: joined reads and
+  encodings. These are made when somebody needs them and never push a record out, since they can be made again.
 * What a read gives is decided by the log and its arguments alone, so that it can be read by all clients at one
   position. Where it begins in the middle of a stream it gives the rest of that stream as messages that stand alone.
 * A read encodes one stretch of messages anew, or several that are not longer together than a stretch may be, and ends
@@ -34,6 +34,9 @@ from streams.contract import Offset
 # Records leave this part of the room to their encodings. A catch-up needs one encoding of what it reads, compressed
 # for most; compressed to 40 %, a quarter of the room holds that of four fifths of the records in the rest.
 _ENCODINGS_PART: Final = 0.25
+# However large the table of repeats is, records and their encodings have this part of the room: what an outage has held
+# back comes in records of thousands of posts, and with the newest of them alone every client would fall out of the log.
+_LEAST_PART: Final = 0.75
 # This part of the room is for joined reads: all that are remembered, unless posts or writes are large for the log.
 _READS_PART: Final = 1 / 32
 # What each stretch that is encoded anew counts beside its bytes: a small record takes some 10 µs whatever its size.
@@ -160,7 +163,7 @@ class Log:
             Record(offset, stamp, self.head, publications, fresh, shown_before=before_it, window=record.window)
         )
         self._reads.clear()
-        room = self._limit - self._repeats.size
+        room = max(self._limit - self._repeats.size, int(self._limit * _LEAST_PART))
         self._kept.trim(room - int(room * _ENCODINGS_PART))
         self.encodings.fit(room - self._kept.size)
         return Appended(len(fresh), repeats, error)

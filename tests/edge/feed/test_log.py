@@ -362,12 +362,12 @@ def test_joined_reads_count() -> None:
 
 def test_encodings_have_a_part_of_the_room() -> None:
     """A log that is full keeps those of the newest records; records give way to records alone."""
-    log, made = log_of(limit=60_000, reach=2), []
+    log, made = log_of(limit=100_000, reach=2), []
     for offset in range(100):
         log.append(Offset(offset), record(*range(100 * offset, 100 * offset + 50)))
         tail = log.tail
         made.append(log.read(log.position_at(Offset(offset)), CURSOR_DEFLATED, 1 << 16).data)
-        assert (log.tail, log.size <= 60_000) == (tail, True)
+        assert (log.tail, log.size <= 100_000) == (tail, True)
     assert log.tail < log.position_at(Offset(97))
     # Nothing is made again: what is read is what was made then.
     again = [log.read(log.position_at(Offset(n)), CURSOR_DEFLATED, len(made[n])).data for n in (99, 98, 97)]
@@ -379,10 +379,18 @@ def test_encodings_have_a_part_of_the_room() -> None:
 def test_the_table_of_repeats_is_counted_and_records_give_way_to_it() -> None:
     """It is as long as a repeat may reach back, whatever the records."""
     short, long = (
-        log_of(*(record(*range(9 * n, 9 * n + 9)) for n in range(60)), limit=100_000, reach=reach) for reach in (1, 60)
+        log_of(*(record(*range(9 * n, 9 * n + 9)) for n in range(60)), limit=100_000, reach=reach) for reach in (1, 10)
     )
     assert max(short.size, long.size) <= 100_000
     assert long.tail > short.tail
+
+
+def test_a_table_of_repeats_as_large_as_the_log_leaves_records_their_part() -> None:
+    """Records of thousands of posts, as after an outage, would otherwise leave nobody a place in the log."""
+    short, long = (
+        log_of(*(record(*range(9 * n, 9 * n + 9)) for n in range(90)), limit=100_000, reach=reach) for reach in (1, 90)
+    )
+    assert long.posts > 0.7 * short.posts
 
 
 def test_what_was_made_and_evicted_is_counted_over_a_gap() -> None:
