@@ -232,10 +232,14 @@ def test_nothing_is_kept_between_messages() -> None:
     one, two, three = split(compressed(bytes(range(256)) * 40))
     sent = frame(0x42, one) + frame(MIDDLE, two) + frame(END, three)
     reader.feed(sent, NOW)
-    tracemalloc.start()
-    try:
-        for _ in range(20):
-            reader.feed(sent, NOW)
-        assert tracemalloc.get_traced_memory()[0] < 1000
-    finally:
-        tracemalloc.stop()
+    kept = []
+    # Other threads of the test's process may allocate something meanwhile: what is kept is kept each time.
+    for _ in range(3):
+        tracemalloc.start()
+        try:
+            for _ in range(20):
+                reader.feed(sent, NOW)
+            kept.append(tracemalloc.get_traced_memory()[0])
+        finally:
+            tracemalloc.stop()
+    assert min(kept) < 1000
