@@ -19,6 +19,8 @@ PART: Final = "outage"
 _MIB: Final = 1024 * 1024
 _LOOK_SECONDS: Final = 0.25
 _STEP_SECONDS: Final = 0.1
+# The watcher is one client in Python, which a worker that catches up can outrun: the log has room for the difference.
+_LOG_BYTES: Final = 256 * 1024 * 1024
 _DRAIN_SECONDS: Final = 900.0
 """How long the backlog of the longest outage may take; a run is bounded, whatever hangs."""
 ALLOWED_GROWTH: Final = 1.2
@@ -69,7 +71,7 @@ async def observe(stage: Stage, size: Size) -> Outage:
     postgres, clock, shown = stage.services.postgres, asyncio.get_running_loop().time, Counter[int]()
     async with (
         inserted(stage.database_url, size.posts_per_second * (size.calm_seconds + size.outage_seconds)) as ids,
-        stage.installation(WINDOW_SECONDS=1, MAX_HELD=size.max_held) as (system, edge),
+        stage.installation(WINDOW_SECONDS=1, MAX_HELD=size.max_held, LOG_BYTES=_LOG_BYTES) as (system, edge),
         watching(edge, lambda post: shown.update((post,))),
         stage.announcing(system.queue) as announce,
     ):
