@@ -202,7 +202,8 @@ class _Subscription:
     async def cancel(self) -> None:
         """Take no more deliveries; those that were taken can still be acknowledged."""
         with _lost():
-            await self._channel.basic_cancel(self._consumer_tag)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._channel.basic_cancel(self._consumer_tag)
 
     @property
     def _opened(self) -> AbstractAMQPConnection:

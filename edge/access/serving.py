@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from aiohttp import web
 
@@ -9,7 +10,7 @@ from edge.access.entrance import Gate
 from edge.access.http import handlers
 from edge.access.listener import Listener
 
-_SHUTDOWN_SECONDS = 1.0
+_SHUTDOWN_SECONDS: Final = 1.0
 """How long requests that are being answered may take at the end."""
 
 

@@ -28,10 +28,11 @@ ENVIRONMENT = {
 }
 
 
-def start(environment: Mapping[str, str], folder: Path = ROOT) -> subprocess.Popen[str]:
-    """Start an edge in a working directory."""
+def start(environment: Mapping[str, str], folder: Path = ROOT, *, files: int | None = None) -> subprocess.Popen[str]:
+    """Start an edge in a working directory; it may open so many ``files``, where that is said."""
+    limited = [] if files is None else ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"]
     return subprocess.Popen(
-        [sys.executable, "-m", "edge"],
+        [*limited, sys.executable, "-m", "edge"],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -40,15 +41,21 @@ def start(environment: Mapping[str, str], folder: Path = ROOT) -> subprocess.Pop
     )
 
 
+def until_listening(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
+    """Return what an edge logs until it listens to clients."""
+    assert process.stdout is not None
+    said: list[dict[str, Any]] = []
+    while not said or said[-1]["event"] != "edge.listening":
+        said.append(json.loads(process.stdout.readline()))
+    return said
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_ends_well_when_told_to_stop(number: signal.Signals) -> None:
     """Exit code 0, also while Kafka was never reached."""
     with start(ENVIRONMENT) as process:
         try:
-            assert process.stdout is not None
-            assert json.loads(process.stdout.readline())["event"] == "process.started"
-            while "edge.listening" not in process.stdout.readline():
-                pass
+            assert until_listening(process)[0]["event"] == "process.started"
             process.send_signal(number)
             output, errors = process.communicate(timeout=10)
         finally:
@@ -111,19 +118,10 @@ def free_port() -> int:
 def test_operators_are_answered_at_their_own_port_when_all_is_full() -> None:
     """The clients' port has nothing for them, and not one connection is left there; its files are not theirs."""
     admin_port = free_port()
-    command = ["sh", "-c", f'ulimit -n {2 * FILES}; exec "$@"', "sh", sys.executable, "-m", "edge"]
     environment = {**ENVIRONMENT, "ADMIN_PORT": str(admin_port), "ADMIN_HOST": "127.0.0.2"}
-    with (
-        subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process,
-        ExitStack() as opened,
-    ):
+    with start(environment, files=2 * FILES) as process, ExitStack() as opened:
         try:
-            assert process.stdout is not None
-            said: list[dict[str, Any]] = []
-            while not said or said[-1]["event"] != "edge.listening":
-                said.append(json.loads(process.stdout.readline()))
+            said = until_listening(process)
             places = [(line["event"], line["host"], line["port"]) for line in said if "port" in line]
             port = said[-1]["port"]
             assert places == [("admin.listening", "127.0.0.2", admin_port), ("edge.listening", "127.0.0.1", port)]
@@ -172,18 +170,9 @@ def test_a_log_that_nobody_reads_stops_nothing() -> None:
 
 def test_it_takes_as_many_connections_as_it_has_files_for() -> None:
     """A flood finds no file missing: the limit comes before, some are told so, and probes are answered."""
-    command = ["sh", "-c", f'ulimit -n {FILES}; exec "$@"', "sh", sys.executable, "-m", "edge"]
-    with (
-        subprocess.Popen(
-            command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process,
-        ExitStack() as opened,
-    ):
+    with start(ENVIRONMENT, files=FILES) as process, ExitStack() as opened:
         try:
-            assert process.stdout is not None
-            while "edge.listening" not in (line := process.stdout.readline()):
-                pass
-            port = json.loads(line)["port"]
+            port = until_listening(process)[-1]["port"]
             for _ in range(2 * FILES):
                 # From another address than the probe's.
                 opened.enter_context(socket.create_connection(("127.0.0.1", port), 5, source_address=("127.0.0.2", 0)))
