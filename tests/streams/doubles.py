@@ -202,7 +202,7 @@ class MemoryRabbitMQ:
 
     ``failures`` come first, one per attempt to subscribe. ``withheld``: nothing is delivered, as to a consumer that
     RabbitMQ has forgotten. ``others`` are consumers beside ours. ``swallows``: what is published counts as delivered
-    and is not, until the consumer has a new channel.
+    and is not, until the consumer has a new channel. ``late`` is what RabbitMQ still delivers before it takes a cancel.
     """
 
     def __init__(self, prefetch: int = 500, failures: Iterable[Exception] = ()) -> None:
@@ -217,6 +217,7 @@ class MemoryRabbitMQ:
         self._ready: deque[bytes] = deque()
         self._unacknowledged: dict[int, bytes] = {}
         self._tags = 0
+        self.late: list[bytes] = []
         self._swallowed: list[bytes] = []
         self._deliver: Deliver | None = None
         self._subscription: MemorySubscription | None = None
@@ -268,6 +269,8 @@ class MemoryRabbitMQ:
             self._requeue()
 
     def cancel(self) -> None:
+        late, self.late = self.late, []
+        self.publish(*late)
         self._deliver = None
 
     def renew(self, deliver: Deliver) -> None:

@@ -291,6 +291,20 @@ async def test_a_consumer_that_hears_nothing_for_half_a_minute_gets_a_new_channe
         assert bench.progress.waiting == []
 
 
+async def test_what_still_comes_is_acknowledged_before_a_consumer_gets_its_new_channel() -> None:
+    """On that, the tags begin anew."""
+    bench = Bench()
+    gate = bench.kafka.gate("posts.created")
+    async with bench.running():
+        gate.shut()
+        bench.rabbitmq.late = [b"11"]
+        await bench.time.advance(4 * DEPTH_SECONDS)
+        assert (bench.rabbitmq.unacknowledged, bench.rabbitmq.renewals) == ([b"11"], 0)
+        gate.open()
+        await turns()
+        assert (bench.rabbitmq.acknowledged, bench.rabbitmq.renewals) == ([b"11"], 1)
+
+
 async def test_a_consumer_that_hears_something_or_holds_something_is_left_alone() -> None:
     bench = Bench(prefetch=1)
     bench.kafka.gate("posts.created").shut()
