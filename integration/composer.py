@@ -14,19 +14,17 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-import aio_pika
 import asyncpg
 import msgspec
 from aiohttp import web
 
+from integration import posts_service
 from integration.pictures import picture
-from integration.posts_service import QUEUE_NAME, NewPost, announce, channel_to, insert_posts, picture_key
+from integration.posts_service import MAX_LENGTH, QUEUE_NAME, NewPost, picture_key
 from integration.probes import NOT_READY
 
 AUTHOR: Final = "guest"
 """Who has written what is written on the page."""
-MAX_LENGTH: Final = 500
-"""Of a text, in characters: what the column holds."""
 _BODY_BYTES: Final = 16 * 1024
 _HTTP: Final = 80
 # The name is unique: of two first posts at once, one finds the other's.
@@ -138,12 +136,10 @@ async def publish(written: Written, *, amqp_url: str, database_url: str, queue: 
     try:
         owner = await database.fetchval(_AUTHOR, AUTHOR)
         now = datetime.now(UTC).replace(tzinfo=None)
-        (number,) = await insert_posts(database, [NewPost(written.text, now, owner_id=owner, image_keys=keys)])
+        post = NewPost(written.text, now, owner_id=owner, image_keys=keys)
+        return await posts_service.publish(database, post, amqp_url=amqp_url, queue=queue)
     finally:
         await database.close()
-    async with await aio_pika.connect(amqp_url) as broker:
-        await announce(await channel_to(broker, queue), [b"%d" % number], queue)
-    return number
 
 
 async def _main(environ: Mapping[str, str]) -> None:

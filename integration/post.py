@@ -5,17 +5,13 @@ import os
 import random
 import sys
 from datetime import UTC, datetime
-from typing import Final
 
-import aio_pika
 import asyncpg
 
+from integration import posts_service
 from integration.demo import Demo, NoDemoError
-from integration.posts_service import NewPost, announce, channel_to, insert_posts
+from integration.posts_service import MAX_LENGTH, NewPost
 from integration.probes import NOT_READY
-
-LONGEST: Final = 500
-"""How many characters the column of the replaced schema takes."""
 
 
 def main(text: str) -> int:
@@ -32,8 +28,8 @@ def main(text: str) -> int:
 
 
 def _post(text: str) -> str:
-    if not 0 < len(text) <= LONGEST:
-        raise NoDemoError(f'the text must have 1 to {LONGEST} characters: make post TEXT="Hello"')
+    if not 0 < len(text) <= MAX_LENGTH:
+        raise NoDemoError(f'the text must have 1 to {MAX_LENGTH} characters: make post TEXT="Hello"')
     port = os.environ.get("EDGE_PORT", "")
     demo = Demo.find(int(port) if port.isdecimal() else None)
     if not demo.shows_posts:
@@ -48,11 +44,9 @@ async def publish(demo: Demo, text: str) -> tuple[int, str]:
     try:
         author = random.choice(await connection.fetch("SELECT id, username FROM users"))  # noqa: S311 - anybody will do
         post = NewPost(text, datetime.now(UTC).replace(tzinfo=None), author["id"])
-        (number,) = await insert_posts(connection, [post])
+        number = await posts_service.publish(connection, post, amqp_url=demo.amqp_url, queue=demo.queue)
     finally:
         await connection.close()
-    async with await aio_pika.connect(demo.amqp_url) as broker:
-        await announce(await channel_to(broker, demo.queue), [b"%d" % number], demo.queue)
     return number, author["username"]
 
 

@@ -31,6 +31,8 @@ from integration.demo_posts import Texts
 from integration.probes import NOT_READY
 
 QUEUE_NAME: Final = "created-posts"
+MAX_LENGTH: Final = 500
+"""How many characters the column of a post's text takes."""
 USERS: Final = (
     "juniper",
     "tidepool",
@@ -192,6 +194,14 @@ async def channel_to(broker: aio_pika.abc.AbstractConnection, queue: str) -> Abs
     except aio_pika.exceptions.ChannelPreconditionFailed:
         return await broker.channel(publisher_confirms=False)
     return channel
+
+
+async def publish(connection: asyncpg.Connection, post: NewPost, *, amqp_url: str, queue: str) -> int:
+    """Insert a post and announce it, on a connection to RabbitMQ of its own; return its id."""
+    (number,) = await insert_posts(connection, [post])
+    async with await aio_pika.connect(amqp_url) as broker:
+        await announce(await channel_to(broker, queue), [b"%d" % number], queue)
+    return number
 
 
 async def _main() -> None:
