@@ -87,6 +87,7 @@ class Flow(Service):
         self._rebalance = OpenWork(read)
         self._rebalance.open().waits("kafka", "waiting for partitions of posts.created")
         self._unanswered = OpenWork(read)
+        self._refused = OpenWork(read)
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -188,6 +189,12 @@ class Flow(Service):
         else:
             why = "no broker of Kafka that leads the assigned partitions of posts.created answers"
             self._unanswered.open().waits("leader", why)
+        if self._group.refused:
+            self._refused.open().waits(
+                "permission", "Kafka does not allow this worker to read posts.created: grant it the right"
+            )
+        else:
+            self._refused.close()
         return places
 
     # -- what is ours ------------------------------------------------------------------------------

@@ -55,6 +55,11 @@ class Group:
         """Return how far the consumer has handed a partition over; None before it has begun."""
         return self._thread.passed.get(TP(self._topic, partition))
 
+    @property
+    def refused(self) -> bool:
+        """Whether Kafka last said that the worker may not read the topic."""
+        return self._thread.refused
+
     def leaderless(self, partitions: Collection[Partition]) -> frozenset[Partition]:
         """Return which of these partitions no broker leads, as far as the consumer knows."""
         if not partitions:

@@ -1,9 +1,10 @@
-"""Faust's consumer, which aiokafka runs in a thread of its own, with three things otherwise.
+"""Faust's consumer, which aiokafka runs in a thread of its own, with four things otherwise.
 
 * **Each partition gets its turn.** Faust asks for everything that was fetched, and hands over a whole fetch (a
   megabyte) before it asks again: live records would wait for seconds behind those of a partition with a backlog. Here a
   partition brings :data:`TURN_RECORDS` records at most before the next one's turn.
 * **A partition can be paused** without losing what was fetched of it: it stays in aiokafka's buffer, one fetch at most.
+* **A right that is missing is waited for.** Faust would crash of the error that aiokafka raises for it.
 * **Positions are ours.** Faust seeks to committed offsets by itself, and drops records below the largest offset that it
   has seen. :mod:`streams.group` seeks, :mod:`streams.positions` judges.
 """
@@ -13,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any, Final, cast
 
 import aiokafka
+from aiokafka.errors import TopicAuthorizationFailedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -22,7 +24,7 @@ from streams.positions import Passed
 TURN_RECORDS: Final = 500
 """How many records one partition brings before the next one's turn: some 40 ms of Faust's work."""
 
-# How long a paused partition waits, at most, until it is looked at again.
+# How long a partition that is paused, or that may not be read, waits until it is looked at again.
 _PAUSED_SECONDS: Final = 0.25
 
 
@@ -31,6 +33,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     paused: frozenset[TP] = frozenset()
     """What is not to be read for now."""
+    refused = False
+    """Whether Kafka last said that this consumer may not read a topic."""
 
     def __post_init__(self) -> None:
         """Begin with nothing read."""
@@ -54,9 +58,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 return {}
             if self.paused:
                 timeout = min(timeout or 0.0, _PAUSED_SECONDS)
-            records = dict(await super()._fetch_records(consumer, active, timeout, TURN_RECORDS))
-            for tp in [tp for tp in consumer._fetcher._records if tp in active and tp not in records]:  # noqa: SLF001
-                records |= await super()._fetch_records(consumer, {tp}, 0, TURN_RECORDS)
+            records: dict[TP, list[Any]] = {}
+            try:
+                records |= await super()._fetch_records(consumer, active, timeout, TURN_RECORDS)
+                for tp in [tp for tp in consumer._fetcher._records if tp in active and tp not in records]:  # noqa: SLF001
+                    records |= await super()._fetch_records(consumer, {tp}, 0, TURN_RECORDS)
+            except TopicAuthorizationFailedError:
+                self.refused = True
+                # aiokafka has forgotten the answer, and asks again.
+                await asyncio.sleep(_PAUSED_SECONDS)
+            else:
+                self.refused = False
             self._note(consumer, records)
             return records
 

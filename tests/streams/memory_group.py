@@ -26,6 +26,7 @@ class MemoryGroup:
         self.commits: dict[Partition, Offset] = {}
         self.leaders_gone: set[Partition] = set()
         self.paused: frozenset[Partition] = frozenset()
+        self.refused = False
         self.failures: dict[str, deque[Exception]] = defaultdict(deque)
         self.gates: dict[str, Gate] = defaultdict(Gate)
         self.seeks: list[tuple[Partition, Offset]] = []

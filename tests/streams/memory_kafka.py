@@ -12,7 +12,8 @@ from typing import Any, cast
 
 import faust
 from aiokafka import AIOKafkaConsumer
-from aiokafka.consumer.fetcher import READ_UNCOMMITTED, Fetcher, FetchResult, PartitionRecords
+from aiokafka.consumer.fetcher import READ_UNCOMMITTED, Fetcher, FetchError, FetchResult, PartitionRecords
+from aiokafka.errors import TopicAuthorizationFailedError
 from aiokafka.protocol.metadata import MetadataResponse_v1
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
@@ -88,7 +89,16 @@ class MemoryKafkaConsumer(AIOKafkaConsumer):  # type: ignore[misc] # it has no t
         self._fetcher._records[tp] = FetchResult(  # noqa: SLF001 - as its own task does
             tp, assignment=assignment, partition_records=records, backoff=0
         )
-        for waiter in self._fetcher._fetch_waiters:  # noqa: SLF001 - likewise
+        self._notify()
+
+    def refuse(self, partition: int) -> None:
+        """Have heard that this partition may not be read."""
+        error = FetchError(error=TopicAuthorizationFailedError(TOPIC), backoff=0)
+        self._fetcher._records[TopicPartition(TOPIC, partition)] = error  # noqa: SLF001 - as its own task does
+        self._notify()
+
+    def _notify(self) -> None:
+        for waiter in self._fetcher._fetch_waiters:  # noqa: SLF001 - as its own task does
             self._fetcher._notify(waiter)  # noqa: SLF001 - likewise
 
     def buffered(self, partition: int) -> bool:

@@ -830,6 +830,19 @@ async def test_places_and_lags_of_each_partition() -> None:
 
 
 @virtual
+async def test_a_worker_that_may_not_read_says_so_and_stops_saying_so() -> None:
+    async with running() as bench:
+        bench.group.refused = True
+        await bench.flow.places()
+        assert bench.waiting == [
+            "read: permission: Kafka does not allow this worker to read posts.created: grant it the right"
+        ]
+        bench.group.refused = False
+        await bench.flow.places()
+        assert bench.waiting == []
+
+
+@virtual
 async def test_a_worker_whose_partitions_have_no_leader_says_so_and_stops_saying_so() -> None:
     async with running() as bench:
         bench.group.leaders_gone.update({P0, P1})

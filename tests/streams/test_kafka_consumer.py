@@ -148,6 +148,27 @@ async def test_without_an_assignment_nothing_is_noted() -> None:
         assert passed(bench) == {}
 
 
+@virtual
+async def test_a_right_that_is_missing_is_waited_for_and_what_came_beside_it_is_kept() -> None:
+    """Faust ends the worker by what aiokafka raises for it."""
+    async with reading(3) as bench:
+        bench.kafka.fetched(0, range(600))
+        bench.kafka.refuse(1)
+        bench.kafka.refuse(2)
+        everything = [0, 1, 2]
+        begin = loop_time()
+        assert await bench.hand_over(partitions=everything) == {0: list(range(500))}
+        assert bench.group.refused
+        assert await bench.hand_over(partitions=everything) == {0: list(range(500, 600))}
+        bench.kafka.refuse(1)
+        assert await bench.hand_over(1.0, partitions=everything) == {}
+        assert bench.group.refused
+        assert loop_time() - begin == pytest.approx(0.75)
+        assert passed(bench)[0] == Passed(Offset(0), Offset(600), Offset(600))
+        assert await bench.hand_over(1.0, partitions=everything) == {}
+        assert not bench.group.refused
+
+
 async def drained(bench: Reading, while_draining: Any) -> list[int]:
     """Let Faust's own loop hand records on; return their offsets in the order in which they came to the stream."""
     came: list[int] = []
