@@ -18,6 +18,7 @@ from edge.feed.log import Log
 from edge.feed.position import Cursor, Reason, before, position_of, stamp_of
 from edge.page import live_page
 from edge.server import Server
+from edge.settings import Settings as EdgeSettings
 from edge.status import Facts, Status
 from edge.telemetry import Metrics as EdgeMetrics
 from edge.telemetry import TurnTimes
@@ -27,6 +28,8 @@ from streams.contract import Millis, Offset, Partition, PostId, dead_letter, dec
 from streams.dead import DISMISSED, FOREIGN, REQUEUED
 from streams.dead_arguments import parse
 from streams.progress import Progress
+from streams.settings import Settings as StreamsSettings
+from streams.settings import TopicSettings
 from streams.telemetry import Metrics as StreamsMetrics
 from streams.windows import Windows
 from tests.edge.kit.lines import Turns as Loop
@@ -37,6 +40,7 @@ ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 PROTOCOL: Final = (ROOT / "docs/protocol.md").read_text("utf-8")
 OPERATIONS: Final = (ROOT / "docs/operations.md").read_text("utf-8")
+REFERENCE: Final = (ROOT / "docs/reference.md").read_text("utf-8")
 SOURCES: Final = [
     path
     for pattern in (
@@ -51,7 +55,6 @@ SOURCES: Final = [
     )
     for path in ROOT.glob(pattern)
 ]
-OLD_NAMES: Final = "### Names until now"
 GOLDEN: Final = ROOT / "tests/golden"
 
 _FENCED: Final = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
@@ -105,6 +108,12 @@ def test_every_link_to_a_file_or_a_heading_leads_there(page: Path) -> None:
         target = (page.parent / name).resolve() if name else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = ROOT / "docs/README.md"
+    led_to = {(index.parent / link).resolve() for link in _LINK.findall(prose(index))}
+    assert {page for page in PAGES if page.is_relative_to(index.parent)} - {index} <= led_to
 
 
 def test_the_readmes_pictures_are_there_and_small() -> None:
@@ -182,8 +191,40 @@ def metrics() -> set[str]:
     return {family.name + endings.get(family.type, "") for family in families if not family.name.startswith("process_")}
 
 
+def test_the_table_of_settings_is_complete_and_true() -> None:
+    worker, edge = (settings.model_fields.keys() for settings in (StreamsSettings, EdgeSettings))
+    required = {name for name, field in StreamsSettings.model_fields.items() if field.is_required()} | {"kafka_url"}
+    example = dict(re.findall(r"^([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE))
+
+    def row(name: str) -> tuple[str, str]:
+        default = "required" if name in required else f"`{example[name.upper()]}`" if example[name.upper()] else "empty"
+        return default, "both" if name in worker & edge else "worker" if name in worker else "edge"
+
+    said = [(*spans(cells[0]), *cells[1:3]) for cells in rows(section(REFERENCE, "## Settings"))]
+    assert sorted(said) == sorted((name.upper(), *row(name)) for name in worker | edge)
+
+
+def test_the_table_of_topics_is_that_of_the_settings() -> None:
+    for topic, setting, partitions, days, _ in rows(section(REFERENCE, "## Topics")):
+        [name] = spans(setting)
+        assert f"`{TopicSettings.model_fields[name.lower()].default}`" == topic
+        assert all(word.lower() in TopicSettings.model_fields for word in spans(partitions) | spans(days))
+    assert {name for name in TopicSettings.model_fields if name.endswith("_topic")} == {
+        name.lower() for _, setting, *_ in rows(section(REFERENCE, "## Topics")) for name in spans(setting)
+    }
+
+
+def test_the_reference_has_the_protocols_codes() -> None:
+    protocol = {cells[0]: cells[2].partition(",")[0] for cells in rows(section(PROTOCOL, "## Close codes"))}
+    said = {cells[0]: cells[2] for cells in rows(section(REFERENCE, "### Close codes"))}
+    assert said == {code: again for code, again in protocol.items() if code.isdigit()}
+    assert {cells[0] for cells in rows(section(PROTOCOL, "## Connecting")) if cells[0].isdigit()} == {
+        cells[0] for cells in rows(section(REFERENCE, "### Statuses of HTTP"))
+    }
+
+
 def test_the_tables_of_metrics_are_complete_and_true() -> None:
-    named = first_cells(section(OPERATIONS, "## Metrics"))
+    named = first_cells(section(REFERENCE, "### Of a worker")) | first_cells(section(REFERENCE, "### Of an edge"))
     assert {re.sub(r"\{.*", "", name) for name in named} - {"process_*"} == metrics()
 
 
@@ -208,19 +249,9 @@ def test_there_is_an_alert_for_every_metric_of_an_edge_that_can_page() -> None:
     assert {name for name in loud if not re.search(rf"\b{name}(?:_bucket|_sum|_count)?\b", alerts)} == set()
 
 
-def test_the_table_of_old_names_leads_to_metrics() -> None:
-    pairs = [(spans(old), spans(new)) for old, new in rows(section(OPERATIONS, OLD_NAMES))]
-    assert set().union(*(new for _, new in pairs)) <= metrics()
-    assert not set().union(*(old for old, _ in pairs)) & metrics()
-    assert all(len(old) == len(new) == 1 for old, new in pairs)
-
-
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_every_metric_that_is_named_exists(page: Path) -> None:
-    text = prose(page)
-    if f"\n{OLD_NAMES}\n" in text:
-        text = text.replace(section(text, OLD_NAMES), "")
-    named = re.findall(r"\b(?:postcast|edge)_[a-z_]+", " ".join(spans(text)))
+    named = re.findall(r"\b(?:postcast|edge)_[a-z_]+", " ".join(spans(prose(page))))
     assert {re.sub(r"_seconds_(bucket|sum|count)$", "_seconds", name) for name in named} <= metrics()
 
 
