@@ -5,9 +5,11 @@ since the names of some properties cannot be those of environment variables.
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import trustme
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from integration import probes
@@ -72,6 +74,39 @@ class SecuredKafka(ContainerService):
         return f"kafka://localhost:{self._ports[name]}"
 
 
+class Rule(NamedTuple):
+    """What :data:`USER` may do with a topic or a group, by numbers of Kafka's protocol."""
+
+    resource: int
+    name: str
+    operation: int
+
+
+TOPIC, GROUP = 2, 3
+READ, WRITE, DESCRIBE = 3, 4, 8
+_LITERAL, _ALLOW, _USER, _ANYWHERE = 3, 3, f"User:{USER}", "*"
+
+
+async def allow(admin: AIOKafkaAdminClient, *rules: Rule) -> None:
+    """Make rules. Where there is one for a topic or a group, what none allows is forbidden."""
+    for resource, name, operation in rules:
+        answer = await admin._send_to_controller(  # noqa: SLF001 - there is no public way
+            CreateAclsRequest(resource, name, _LITERAL, _USER, _ANYWHERE, operation, _ALLOW)
+        )
+        [(code, why)] = answer.creation_responses
+        assert code == 0, why
+
+
+async def forbid(admin: AIOKafkaAdminClient, rule: Rule) -> None:
+    """Take a rule back."""
+    resource, name, operation = rule
+    answer = await admin._send_to_controller(  # noqa: SLF001 - likewise
+        DeleteAclsRequest(resource, name, _LITERAL, _USER, _ANYWHERE, operation, _ALLOW)
+    )
+    [(_, _, gone)] = answer.filter_responses
+    assert len(gone) == 1
+
+
 def _make_certificates(files: Path) -> dict[str, str]:
     """Write what clients need, and return what the broker needs."""
     authority = trustme.CA(organization_name="Postcast's tests")
@@ -109,6 +144,10 @@ def _properties(ports: dict[str, int], certificates: dict[str, str], password: s
         "transaction.state.log.replication.factor": "1",
         "transaction.state.log.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",
+        # What has no rule is open to all; who has not said who it is may do everything, in order to make rules.
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "true",
+        "super.users": "User:ANONYMOUS",
         "log.dirs": "/tmp/secured-logs",  # noqa: S108 - inside the container, where nobody else is
         "log.cleaner.dedupe.buffer.size": "8388608",
         "ssl.keystore.type": "PEM",

@@ -7,13 +7,15 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Collection, Iterator
+from typing import Any, Final
 
 import pytest
 import websockets
+from aiohttp import ClientSession
 
 from integration import packages
+from integration.composer import AUTHOR
 from integration.conftest import lacking
 from integration.containers import KAFKA_IMAGE, POSTGRES_IMAGE, RABBITMQ_IMAGE, why_no_image
 from integration.image import ROOT, docker
@@ -22,7 +24,7 @@ from integration.posts_service import USERS
 from tests.strict import StrictConnection
 
 PATIENCE: Final = 180.0
-"""Six containers start at once, and the worker last: 40 s on busy cores."""
+"""Seven containers start at once, and the worker last: 40 s on busy cores."""
 IMAGES: Final = {"RABBITMQ_IMAGE": RABBITMQ_IMAGE, "POSTGRES_IMAGE": POSTGRES_IMAGE, "KAFKA_IMAGE": KAFKA_IMAGE}
 
 
@@ -46,9 +48,10 @@ class Project:
 
     def __init__(self, compose: tuple[str, ...], image: str) -> None:
         self.name = f"postcast-test-{secrets.token_hex(4)}"
-        self.port = free_port()
+        self.port, self.composer = free_port(), free_port()
         self._compose = compose
-        self._environment = {**os.environ, "POSTCAST_IMAGE": image, "EDGE_PORT": str(self.port)}
+        ports = {"EDGE_PORT": str(self.port), "COMPOSER_PORT": str(self.composer)}
+        self._environment = {**os.environ, "POSTCAST_IMAGE": image, **ports}
 
     def run(self, *arguments: str) -> str:
         """Run a command of Compose to its end, and return what it printed."""
@@ -92,24 +95,37 @@ def project(compose: tuple[str, ...], image: str) -> Iterator[Project]:
 async def test_it_brings_all_up_and_the_edge_shows_posts(project: Project) -> None:
     await asyncio.to_thread(project.run, "up", "--detach", "--no-build")
     try:
-        assert await author_of_a_post(project.port) in USERS
+        assert await post_of(project.port, USERS)
         await until_healthy(project, 5)
+        shown = asyncio.create_task(post_of(project.port, {AUTHOR}))
+        address = f"http://127.0.0.1:{project.composer}/"
+        async with ClientSession(headers={"Origin": f"http://127.0.0.1:{project.port}"}) as page:
+            async with page.post(f"{address}posts", json={"text": "Hello", "picture": True}) as answer:
+                assert answer.status == 201
+            post = await shown
+            assert post["description"] == "Hello"
+            [image] = post["image_urls"]
+            async with page.get(image) as picture:
+                assert (picture.status, picture.content_type) == (200, "image/svg+xml")
     except TimeoutError:
         pytest.fail(await asyncio.to_thread(project.run, "logs", "--tail=20"))
 
 
-async def author_of_a_post(port: int) -> str:
-    """Wait for the next post that the edge shows, and return its author's name."""
+async def post_of(port: int, authors: Collection[str]) -> dict[str, Any]:
+    """Wait for the next post by one of these authors that the edge shows, and return it."""
     async with asyncio.timeout(PATIENCE):
         while True:
             with contextlib.suppress(OSError, websockets.WebSocketException):
                 async with websockets.connect(f"ws://127.0.0.1:{port}/", create_connection=StrictConnection) as client:
-                    return str(json.loads(await client.recv())["payload"]["user"]["username"])
+                    async for message in client:
+                        post: dict[str, Any] = json.loads(message)["payload"]
+                        if post["user"]["username"] in authors:
+                            return post
             await asyncio.sleep(0.2)
 
 
 async def until_healthy(project: Project, number: int) -> None:
-    """Return when so many containers are healthy: all but the producer, which has no check."""
+    """Return when so many containers are healthy: all but the producer and the composer, which have no check."""
     async with asyncio.timeout(PATIENCE):
         healthy = (
             "ps",

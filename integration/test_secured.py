@@ -26,13 +26,14 @@ from integration.author import author_of
 from integration.clients import connect
 from integration.conftest import Install, lacking
 from integration.containers import KAFKA_IMAGE, use_reaper_if_there, why_no_engine, why_no_image
-from integration.secured import USER, SecuredKafka
+from integration.secured import DESCRIBE, GROUP, READ, TOPIC, USER, WRITE, Rule, SecuredKafka, allow, forbid
 from integration.system import Process
 from streams.contract import Offset, dead_letter, encode_dead
 from streams.settings import TopicSettings
 from streams.topics import WrongTopic, declare_topics
 
 PASSWORD: Final = f"pass/word+{secrets.token_hex(8)}"
+_WITHOUT_SECONDS: Final = 2.0
 _DAY_MS: Final = 24 * 60 * 60 * 1000
 
 
@@ -216,6 +217,49 @@ async def test_a_wrong_password_is_waited_out_and_said(install: Install, kafka: 
         await asyncio.to_thread(process.until, says_why, "says what is refused")
         assert process.ask("/livez")[0] == 200
         assert process.ask("/readyz")[0] == 503
+
+
+async def test_the_documented_rights_are_enough_and_one_that_is_withdrawn_is_waited_for(
+    install: Install, owner: dict[str, str], kafka: SecuredKafka
+) -> None:
+    """Those of worker and edge together, without the right to create topics, which are there."""
+    system = install(**variables(kafka, "PLAIN"))
+    found = TopicSettings.model_validate(
+        {name.lower(): value for name, value in (system.environment | variables(kafka, "open")).items()}
+    )
+    await declare_topics(found)
+    created = [Rule(TOPIC, system.created, operation) for operation in (DESCRIBE, READ, WRITE)]
+    admin = AIOKafkaAdminClient(**found.kafka_client("postcast-test"))
+    await admin.start()
+    try:
+        await allow(
+            admin,
+            *created,
+            *(Rule(TOPIC, system.feed, operation) for operation in (DESCRIBE, READ, WRITE)),
+            *(Rule(TOPIC, system.dead, operation) for operation in (DESCRIBE, WRITE)),
+            *(Rule(GROUP, system.environment["APP_ID"], operation) for operation in (DESCRIBE, READ)),
+        )
+        worker, edge = system.worker(), system.edge()
+        for process in (worker, edge):
+            await asyncio.to_thread(process.until_ready)
+        async with author_of(system, owner) as author, await connect(edge.websocket) as client:
+            ids = await author.publish(3)
+            await client.until_shown(3)
+
+            await forbid(admin, created[1])
+            sentence = "Kafka does not allow this worker to read posts.created: grant it the right"
+            await asyncio.to_thread(worker.until, lambda: sentence in worker.ask("/readyz")[1], "says what it may not")
+            ids += await author.publish(2)
+            await asyncio.sleep(_WITHOUT_SECONDS)
+            assert len(client.ids) == 3
+
+            await allow(admin, created[1])
+            await client.until_shown(5)
+            assert sorted(client.ids) == ids
+            await asyncio.to_thread(worker.until_ready)
+            assert worker.exit_code is None
+    finally:
+        await admin.close()
 
 
 def dead(given: dict[str, str], *arguments: str) -> tuple[int, str]:
