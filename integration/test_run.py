@@ -20,7 +20,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from integration import posts_service
+from integration import composer, posts_service
+from integration.browser import opened
 from integration.ports import free_port, is_free
 from tests.strict import StrictConnection
 
@@ -175,6 +176,24 @@ async def test_two_runs_side_by_side_show_posts_until_a_signal_ends_them_without
         assert all("stopped: nothing was left behind" in each.lines for each in (first, second))
         assert [address for each in (first, second) for address in each.services() if not is_free(*address)] == []
     assert left_in(folder) == []
+
+
+async def test_a_post_that_is_written_on_the_page_goes_the_real_way_and_is_shown_with_its_picture(run: Runner) -> None:
+    async with run() as running, opened() as page:
+        page.set_default_timeout(PATIENCE * 1000)
+        await running.line("ready: ")
+        await page.goto(f"http://127.0.0.1:{running.port}/")
+        await page.get_by_label("Publish a post").fill("Written on the page")
+        await page.get_by_role("button", name="Publish").click()
+        own = page.locator(".post.own")
+        await own.wait_for()
+        assert await own.locator(".text").inner_text() == "Written on the page"
+        assert await own.locator(".by .name").inner_text() == composer.AUTHOR
+        picture = own.locator(".pictures img")
+        await picture.scroll_into_view_if_needed()
+        await page.wait_for_function(
+            "image => image.complete && image.naturalWidth > 0", arg=await picture.element_handle()
+        )
 
 
 async def test_a_signal_while_the_services_start_ends_them_too(run: Runner, folder: Path) -> None:
