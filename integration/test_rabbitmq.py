@@ -22,8 +22,9 @@ from integration.ports import free_port
 from integration.services import Services
 from streams.contract import DeadLetter, PostId
 from streams.deliveries import Acknowledgement
-from streams.rabbit import GRACE_SECONDS, Lost, RabbitMQ, Subscription
+from streams.rabbit import GRACE_SECONDS, RabbitMQ
 from streams.settings import Settings
+from streams.subscription import Lost, Subscription
 
 _PATIENCE_SECONDS: Final = 10.0
 _SILENCE_SECONDS: Final = 1.0

@@ -18,8 +18,8 @@ from streams.letters import LetterLog
 from streams.outage import Outage
 from streams.progress import Stage, Work
 from streams.publisher import Publishes
-from streams.rabbit import Lost, Subscribes, Subscription
 from streams.settings import Settings
+from streams.subscription import Lost, Subscribes, Subscription
 from streams.telemetry import Metrics, log
 
 DEPTH_SECONDS: Final = 10.0

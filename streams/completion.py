@@ -19,7 +19,7 @@ from streams.contract import (
 )
 from streams.enrichment import Found, distinct_posts, enrich
 from streams.letters import LetterLog
-from streams.lookup import LooksUp, TimedOut, Unavailable, Unreadable
+from streams.lookup import DATABASE, LooksUp, TimedOut, Unavailable, Unreadable
 from streams.progress import Stage, Work
 from streams.publisher import Publishes, TooLarge, delays
 from streams.settings import Settings
@@ -29,7 +29,6 @@ from streams.windows import Batch
 
 # How much of a database's words about a post is kept.
 _DETAIL: Final = 1_000
-_DATABASE: Final = "the database (PostgreSQL)"
 
 
 class _Failure(NamedTuple):
@@ -145,19 +144,19 @@ class Completion:
             self._metrics.control_lookups.inc()
         try:
             with (
-                work.asks("database", f"waiting for {_DATABASE}: a statement is under way"),
+                work.asks("database", f"waiting for {DATABASE}: a statement is under way"),
                 self._metrics.lookup_seconds.time(),
             ):
                 found = await self._lookup.posts(statement.ids)
         except Unavailable as error:
-            return _Failure(f"waiting for {_DATABASE}: {error}", statements.unavailable())
+            return _Failure(f"waiting for {DATABASE}: {error}", statements.unavailable())
         except TimedOut as error:
-            return _Failure(f"{_DATABASE} takes too long: {error}", statements.timed_out())
+            return _Failure(f"{DATABASE} takes too long: {error}", statements.timed_out())
         except Exception as error:  # noqa: BLE001 - law 7 holds for every error of a lookup
             if not isinstance(error, Unreadable):
                 self._log_once(error)
             wait = statements.failed(_words(error))
-            return _Failure(f"{_DATABASE} fails for every post that is asked for: {error}", wait) if wait else None
+            return _Failure(f"{DATABASE} fails for every post that is asked for: {error}", wait) if wait else None
         else:
             statements.answered(found)
             return None

@@ -5,13 +5,11 @@ from collections.abc import Awaitable, Callable
 
 from mode import Service
 
-from streams.lookup import LooksUp, TimedOut, Unavailable, Unusable
+from streams.lookup import DATABASE, LooksUp, TimedOut, Unavailable, Unusable
 from streams.progress import Stage
 from streams.publisher import Publisher, delays
 from streams.telemetry import log
 from streams.topics import WrongTopic
-
-_DATABASE = "the database (PostgreSQL)"
 
 
 class Producer(Service):
@@ -61,19 +59,19 @@ async def until_answered(
     """Return when the database has answered the lookup's statement with no ids; raises Unusable."""
     logged = ""
     with stage.work() as work:
-        work.waits("database", f"{_DATABASE} has not answered yet")
+        work.waits("database", f"{DATABASE} has not answered yet")
         for delay in delays():
             try:
-                with work.asks("database", f"waiting for {_DATABASE}"):
+                with work.asks("database", f"waiting for {DATABASE}"):
                     await lookup.check()
             except Unusable:
                 raise
             except Unavailable as error:
-                work.waits("database", f"waiting for {_DATABASE}: {error}")
+                work.waits("database", f"waiting for {DATABASE}: {error}")
             except TimedOut as error:
-                work.waits("database", f"{_DATABASE} takes too long: {error}")
+                work.waits("database", f"{DATABASE} takes too long: {error}")
             except Exception as error:  # noqa: BLE001 - nothing can be looked up before this works
-                work.waits("database", f"{_DATABASE} fails: {error!r}")
+                work.waits("database", f"{DATABASE} fails: {error!r}")
                 if repr(error) != logged:
                     logged = repr(error)
                     log.error("lookup.failed", error=logged, exc_info=error)

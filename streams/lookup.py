@@ -20,6 +20,9 @@ from streams.lookup_sql import WrongStatement, check_shape, found_rows
 from streams.lookup_tables import PostsTables
 from streams.settings import Settings
 
+DATABASE: Final = "the database (PostgreSQL)"
+"""What the log and ``/readyz`` call it."""
+
 # What PostgreSQL may answer because of the ids that are asked for, by SQLSTATE (PostgreSQL's manual, appendix A): a
 # value or a damaged row (22, XX, 58), too many rows of a subquery (21), a limit that a smaller statement may keep to
 # (53, 54), what a function or a view raises (P0, 20, 38, 39). A worker finds out which it is by halving, and by asking

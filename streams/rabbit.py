@@ -7,9 +7,9 @@ A subscription is made anew when anything about it ends; nothing here repairs it
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 import aio_pika
 from aio_pika.abc import AbstractConnection
@@ -19,10 +19,10 @@ from aiormq.exceptions import AMQPError, ChannelAccessRefused, ChannelNotFoundEn
 from yarl import URL
 
 from streams.amqp_urls import completed
-from streams.contract import DeadLetter, PostId
 from streams.deliveries import Acknowledgement
 from streams.delivery_channel import DeliveryChannel
 from streams.settings import Settings
+from streams.subscription import Deliver, Depth, Lost, Subscription
 
 ATTEMPT_SECONDS: Final = 4.0
 """How long one host may take for a connection, TLS and login included."""
@@ -33,51 +33,6 @@ GRACE_SECONDS: Final = 5.0
 # What ends a connection: the protocol's errors, the socket's, what a late call on a closed channel raises, and what
 # aio-pika lets through when the peer hangs up in the middle of the handshake.
 _CONNECTION_ERRORS: Final = (AMQPError, OSError, TimeoutError, RuntimeError, StopAsyncIteration)
-
-Deliver = Callable[[int, PostId | DeadLetter], None]
-"""Told of each delivery: its tag and what it is, in the order of the tags."""
-
-
-class Lost(Exception):
-    """There is no consumer; the message says why, in a sentence for operators."""
-
-
-class Depth(NamedTuple):
-    """What RabbitMQ says about a queue: messages that are ready to be delivered, and consumers."""
-
-    messages: int
-    consumers: int
-
-
-class Subscription(Protocol):
-    """A consumer of the queue. Any call raises :class:`Lost` once it is gone."""
-
-    ended: asyncio.Future[Lost]
-    """Has the reason as its result once no more deliveries come."""
-
-    async def acknowledge(self, acknowledgement: Acknowledgement) -> None:
-        """Tell RabbitMQ that deliveries are safe."""
-        ...
-
-    async def depth(self) -> Depth:
-        """Ask how many messages and consumers the queue has."""
-        ...
-
-    async def renew(self) -> None:
-        """Consume anew, on a new channel whose tags begin anew, after :meth:`cancel` and the last acknowledgement."""
-        ...
-
-    async def cancel(self) -> None:
-        """Take no more deliveries; those that were taken can still be acknowledged."""
-        ...
-
-
-class Subscribes(Protocol):
-    """Where subscriptions are made; :class:`RabbitMQ` is the real one."""
-
-    def subscribed(self, deliver: Deliver) -> AbstractAsyncContextManager[Subscription]:
-        """Connect, look for the queue, consume; entering raises :class:`Lost` when that cannot be done now."""
-        ...
 
 
 class RabbitMQ:

@@ -15,7 +15,7 @@ from streams.deliveries import Acknowledgement
 from streams.enrichment import Found
 from streams.progress import Work
 from streams.publisher import MAX_RECORD_BYTES, TooLarge, created_records, partition_of
-from streams.rabbit import Deliver, Depth, Lost, Subscription
+from streams.subscription import Deliver, Depth, Lost, Subscription
 
 
 class Gate:

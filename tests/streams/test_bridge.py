@@ -16,8 +16,8 @@ from streams.bridge import DEPTH_SECONDS, PAUSES, Bridge
 from streams.contract import Created, PostId, dead_letter, encode_dead
 from streams.letters import LetterLog
 from streams.progress import Progress, Waiting
-from streams.rabbit import Lost
 from streams.settings import Settings
+from streams.subscription import Lost
 from streams.telemetry import Metrics
 from tests.streams.doubles import MemoryPublisher, MemoryRabbitMQ, Time, turns
 
