@@ -224,9 +224,8 @@ async def test_the_documented_rights_are_enough_and_one_that_is_withdrawn_is_wai
 ) -> None:
     """Those of worker and edge together, without the right to create topics, which are there."""
     system = install(**variables(kafka, "PLAIN"))
-    found = TopicSettings.model_validate(
-        {name.lower(): value for name, value in (system.environment | variables(kafka, "open")).items()}
-    )
+    topics = {"created_topic": system.created, "feed_topic": system.feed, "dead_topic": system.dead}
+    found = settings(variables(kafka, "open"), **topics)
     await declare_topics(found)
     created = [Rule(TOPIC, system.created, operation) for operation in (DESCRIBE, READ, WRITE)]
     admin = AIOKafkaAdminClient(**found.kafka_client("postcast-test"))
