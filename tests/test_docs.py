@@ -55,6 +55,7 @@ SOURCES: Final = [
     )
     for path in ROOT.glob(pattern)
 ]
+OLD_NAMES: Final = "### Names until now"
 GOLDEN: Final = ROOT / "tests/golden"
 
 _FENCED: Final = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
@@ -249,9 +250,19 @@ def test_there_is_an_alert_for_every_metric_of_an_edge_that_can_page() -> None:
     assert {name for name in loud if not re.search(rf"\b{name}(?:_bucket|_sum|_count)?\b", alerts)} == set()
 
 
+def test_the_table_of_old_names_leads_to_metrics() -> None:
+    pairs = [(spans(old), spans(new)) for old, new in rows(section(REFERENCE, OLD_NAMES))]
+    assert set().union(*(new for _, new in pairs)) <= metrics()
+    assert not set().union(*(old for old, _ in pairs)) & metrics()
+    assert all(len(old) == len(new) == 1 for old, new in pairs)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_every_metric_that_is_named_exists(page: Path) -> None:
-    named = re.findall(r"\b(?:postcast|edge)_[a-z_]+", " ".join(spans(prose(page))))
+    text = prose(page)
+    if f"\n{OLD_NAMES}\n" in text:
+        text = text.replace(section(text, OLD_NAMES), "")
+    named = re.findall(r"\b(?:postcast|edge)_[a-z_]+", " ".join(spans(text)))
     assert {re.sub(r"_seconds_(bucket|sum|count)$", "_seconds", name) for name in named} <= metrics()
 
 
