@@ -15,6 +15,7 @@ import msgspec
 
 from integration.bench import (
     attack,
+    comeback,
     compression,
     cores,
     estimate_page,
@@ -28,6 +29,7 @@ from integration.bench import (
     scale,
     slow,
     storm,
+    upheaval,
     window,
 )
 from integration.bench.contenders import ALL, EDGE
@@ -44,7 +46,8 @@ _MS: Final = 1000
 _PLAIN: Final = [
     each.PART
     for each in (
-        attack, compression, cores, idle, latency, outage, path, rebalance, resting, scale, slow, storm, window,
+        attack, comeback, compression, cores, idle, latency, outage, path, rebalance, resting, scale, slow, storm,
+        upheaval, window,
     )
 ]  # fmt: skip
 """Whose tables list the figures as they are."""
