@@ -57,10 +57,15 @@ async def add_partitions(kafka_url: str, topic: str, added: int) -> int:
 
 
 async def place(kafka_url: str, topic: str, partition: int, records: Iterable[tuple[bytes, int]]) -> None:
-    """Write values to a partition, each with its time in milliseconds."""
+    """Write values to a partition, which may be a new one, each with its time in milliseconds."""
     producer = AIOKafkaProducer(bootstrap_servers=_brokers(kafka_url), acks="all", linger_ms=_LINGER_MS)
     await producer.start()
     try:
+        async with asyncio.timeout(_REQUEST_MS / 1000):
+            # A broker that has just been started again may not know a partition that was added just now.
+            while partition not in await producer.partitions_for(topic):
+                await asyncio.sleep(_READ_MS / 1000)
+                await producer.client.force_metadata_update()
         sent = [await producer.send(topic, value, partition=partition, timestamp_ms=at) for value, at in records]
         await asyncio.gather(*sent)
     finally:

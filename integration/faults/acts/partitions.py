@@ -18,9 +18,10 @@ async def add(scene: Scene, _: Fault) -> str:
     posts = await scene.insert(_ADDED)
     count = await logs.add_partitions(url, created, _ADDED)
     begun, now_ms = time.monotonic(), round(time.time() * 1000)
-    scene.announcer.note(posts)
     for partition, post in enumerate(posts, start=count - _ADDED):
         await logs.place(url, created, partition, [(b'{"id":%d}' % post, now_ms)])
+        # Not before it is confirmed: what is refused was not announced.
+        scene.announcer.note([post])
     grown = f"posts.created grew to {count} partitions"
     try:
         await scene.until(lambda: scene.is_shown(posts), "posts on the new ones are shown", _NOTICED_SECONDS)
