@@ -42,8 +42,8 @@ async def backlog(scene: Scene, _: Fault) -> str:
         (b'{"id":%d}' % post, now_ms - _BACKLOG_MS + number * _BACKLOG_MS // _BACKLOG)
         for number, post in enumerate(old)
     ]
-    scene.announcer.note(old)
     await logs.place(scene.stage.kafka.url, system.created, 0, records)
+    scene.announcer.note(old)
     try:
         await scene.until(lambda: scene.is_shown(old), "the backlog is shown")
     except Unprovable as late:
