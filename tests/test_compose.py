@@ -48,9 +48,12 @@ def test_all_come_back_are_watched_and_have_time_to_stop() -> None:
     assert SERVICES["edge"]["stop_grace_period"] == SERVICES["worker"]["stop_grace_period"] == "20s"
 
 
-def test_every_file_that_is_mounted_is_there_and_only_the_edge_s_port_is_published() -> None:
+def test_every_file_that_is_mounted_is_there_and_only_what_browsers_reach_is_published_on_loopback() -> None:
     mounts = [mount.split(":") for service in SERVICES.values() for mount in service.get("volumes", [])]
     assert [path for path, *_ in mounts if not (ROOT / path).exists()] == []
     assert {mode for *_, mode in mounts} == {"ro"}
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert published == {"edge": ["127.0.0.1:${EDGE_PORT:-8080}:8080"]}
+    assert published == {
+        "edge": ["127.0.0.1:${EDGE_PORT:-8080}:8080"],
+        "composer": ["127.0.0.1:${COMPOSER_PORT:-8090}:8090"],
+    }
