@@ -122,6 +122,8 @@ class Installation:
                     self.restarts.append(f"{name} ended with {member.exit_code}")
                     if len(self.restarts) > _MAX_RESTARTS:
                         raise RuntimeError(f"{self.restarts[-1]}, and that too often:\n{member.tail()}")
+                    # A schedule may be clean all the same, and then nothing else is kept of it.
+                    print(f"  {self.restarts[-1]}; its log ends with:\n{member.tail()}")
                     await asyncio.to_thread(member.start)
 
     def troubles(self) -> list[str]:
