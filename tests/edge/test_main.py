@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from edge.access.limits import SPARE
+from integration.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 FILES = 250
@@ -46,7 +47,9 @@ def until_listening(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
     assert process.stdout is not None
     said: list[dict[str, Any]] = []
     while not said or said[-1]["event"] != "edge.listening":
-        said.append(json.loads(process.stdout.readline()))
+        line = process.stdout.readline()
+        assert line, process.communicate()[1]
+        said.append(json.loads(line))
     return said
 
 
@@ -106,13 +109,6 @@ def test_says_that_two_ports_must_be_two() -> None:
         output, errors = process.communicate(timeout=10)
     assert (process.returncode, output) == (1, "")
     assert errors == "ADMIN_PORT must be another port than EDGE_PORT: clients are served there.\n"
-
-
-def free_port() -> int:
-    """Choose a port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as chosen:
-        port: int = chosen.getsockname()[1]
-        return port
 
 
 def test_operators_are_answered_at_their_own_port_when_all_is_full() -> None:
