@@ -28,6 +28,7 @@ from streams.group import Group
 from streams.kafka_consumer import Consumer
 from streams.letters import LetterLog
 from streams.lookup import Lookup
+from streams.lost_connections import notice_lost_connections
 from streams.probe import Probe
 from streams.process import Process
 from streams.progress import OpenWork, Progress, Stage
@@ -41,6 +42,7 @@ from streams.web import HealthWeb, serve_health
 
 # Before Faust makes a loop: 1.26 times the events a second (Faust's own setting for it crashes).
 mode.loop.use("uvloop")
+notice_lost_connections()
 
 # What an orderly end takes: the batch in work has 3 s, and Kafka is told that we leave.
 _LAST_WORDS_SECONDS: Final = 8.0
