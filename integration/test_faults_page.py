@@ -18,7 +18,7 @@ def test_schedules_are_told_by_seed_and_the_last_of_several_runs_counts() -> Non
             line(10, "kill edge", result="1 lost", charges={"lost": ["post 7"]}),
             line(2, "retention edge", gaps_said=3, slowest_seconds=10.8),
             line(10, "kill edge", "cut kafka", restarts=["worker-0"]),
-            line(3, "slow kafka", result="does not count: no proof of slow kafka"),
+            line(3, "slow kafka", faults=[{"kind": "slow kafka", "seconds": 1.0, "evidence": None}]),
         ]
     )
     assert made["reliability-schedules.md"]["schedules"].splitlines()[2:] == [

@@ -27,7 +27,7 @@ from integration.clients import connect
 from integration.conftest import Install, lacking
 from integration.containers import KAFKA_IMAGE, use_reaper_if_there, why_no_engine, why_no_image
 from integration.secured import DESCRIBE, GROUP, READ, TOPIC, USER, WRITE, Rule, SecuredKafka, allow, forbid
-from integration.system import Process
+from integration.system import Process, System
 from streams.contract import Offset, dead_letter, encode_dead
 from streams.settings import TopicSettings
 from streams.topics import WrongTopic, declare_topics
@@ -167,12 +167,18 @@ async def test_a_broker_may_be_named_by_an_address_of_ipv6(kafka: SecuredKafka, 
             assert await topic.partitions() == 1
 
 
-async def _shown(install: Install, owner: dict[str, str], given: dict[str, str]) -> tuple[Process, Process]:
-    """Show posts through a worker and an edge with these settings; return both."""
-    system = install(**given, LOG_LEVEL="debug")
+async def _ready(system: System) -> tuple[Process, Process]:
+    """Start a worker and an edge, and return both when they are ready."""
     worker, edge = system.worker(), system.edge()
     for process in (worker, edge):
         await asyncio.to_thread(process.until_ready)
+    return worker, edge
+
+
+async def _shown(install: Install, owner: dict[str, str], given: dict[str, str]) -> tuple[Process, Process]:
+    """Show posts through a worker and an edge with these settings; return both."""
+    system = install(**given, LOG_LEVEL="debug")
+    worker, edge = await _ready(system)
     async with author_of(system, owner) as author, await connect(edge.websocket) as client:
         ids = await author.publish(5)
         await client.until_shown(5)
@@ -238,9 +244,7 @@ async def test_the_documented_rights_are_enough_and_one_that_is_withdrawn_is_wai
             *(Rule(TOPIC, system.dead, operation) for operation in (DESCRIBE, WRITE)),
             *(Rule(GROUP, system.environment["APP_ID"], operation) for operation in (DESCRIBE, READ)),
         )
-        worker, edge = system.worker(), system.edge()
-        for process in (worker, edge):
-            await asyncio.to_thread(process.until_ready)
+        worker, edge = await _ready(system)
         async with author_of(system, owner) as author, await connect(edge.websocket) as client:
             ids = await author.publish(3)
             await client.until_shown(3)

@@ -42,7 +42,6 @@ from streams.web import HealthWeb, serve_health
 
 # Before Faust makes a loop: 1.26 times the events a second (Faust's own setting for it crashes).
 mode.loop.use("uvloop")
-notice_lost_connections()
 
 # What an orderly end takes: the batch in work has 3 s, and Kafka is told that we leave.
 _LAST_WORDS_SECONDS: Final = 8.0
@@ -132,6 +131,7 @@ def _end_within(seconds: float) -> None:
 def create_app(settings: Settings, checkpoint: Callable[[str], None] = lambda _: None) -> faust.App:
     """Build the worker. ``checkpoint`` is told when a promise changes hands, so that a test can crash it there."""
     configure_structlog()
+    notice_lost_connections()
     registry, clock = CollectorRegistry(), RunningClock(time.monotonic)
     progress = Progress(clock)
     metrics, letters = Metrics(registry, progress), LetterLog(time.monotonic, _warn_of_letters)

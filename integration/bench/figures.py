@@ -55,7 +55,7 @@ class Figure:
         if self.goal is None:
             return ""
         missed = self.goal.missed_by(self.median)
-        return f"{self.goal.kind} {shown(self.goal.value)}: {f'short by {missed:.0%}' if missed else 'met'}"
+        return f"{self.goal.kind} {shown(self.goal.value)}: {f'short by {missed * 100:.2g}%' if missed else 'met'}"
 
     def as_json(self) -> dict[str, Any]:
         """Return what JSON can hold of it."""

@@ -17,7 +17,6 @@ from integration.faults.verdict import Verdict
 
 _DOCS: Final = Path(__file__).parents[2] / "docs"
 _COLUMNS: Final = 3
-_CLEAN: Final = "clean"
 
 Line = Mapping[str, Any]
 """An outcome, decoded."""
@@ -40,7 +39,7 @@ def pages(lines: Sequence[Line]) -> dict[str, dict[str, str]]:
     """Return what stands between the marks of each page."""
     runs = Counter(line["schedule"] for line in lines)
     last = sorted({line["schedule"]: line for line in lines}.values(), key=_seed)
-    counted = [line for line in last if line["charges"] or line["result"] == _CLEAN]
+    counted = [line for line in last if all(fault["evidence"] is not None for fault in line["faults"])]
     return {
         "reliability.md": {"found": _found(counted, len(last)), "kinds": _kinds(counted)},
         "reliability-schedules.md": {"schedules": _schedules(last, runs)},

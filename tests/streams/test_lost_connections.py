@@ -1,7 +1,6 @@
 """A connection to Kafka that was just lost, before its reader has heard of it."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +9,8 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from streams import lost_connections
-from streams.lost_connections import notice_lost_connections
+from tests.streams.memory_kafka import SETTINGS
+from tests.streams.worker_app import create
 
 
 class Closed:
@@ -29,23 +29,13 @@ class Closed:
         raise RuntimeError("unable to perform operation on <TCPTransport>; the handler is closed")
 
 
-@pytest.fixture(autouse=True)
-def noticing() -> Iterator[None]:
-    notice_lost_connections()
-    yield
-    AIOKafkaConnection.send = lost_connections._send  # noqa: SLF001 - as it was
-
-
-async def test_a_write_to_it_is_a_lost_connection() -> None:
-    """And no error that aiokafka does not expect: that would end the consumer."""
+async def test_a_write_to_it_is_a_lost_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no error that aiokafka does not expect: that would end the consumer. In every process that has a worker."""
+    monkeypatch.setattr(AIOKafkaConnection, "send", lost_connections._send)  # noqa: SLF001 - aiokafka's own
+    create(SETTINGS)
     connection = AIOKafkaConnection("localhost", 9)
     connection._reader, connection._writer = asyncio.StreamReader(), Closed()  # noqa: SLF001 - as connect() leaves it
     connection._read_task = asyncio.ensure_future(asyncio.sleep(60))  # noqa: SLF001 - likewise
     with pytest.raises(KafkaConnectionError):
         connection.send(MetadataRequest([]))
     assert not connection.connected()
-
-
-async def test_without_a_connection_it_is_as_before() -> None:
-    with pytest.raises(KafkaConnectionError):
-        AIOKafkaConnection("localhost", 9).send(MetadataRequest([]))
