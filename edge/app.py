@@ -30,6 +30,7 @@ from edge.fanout.hub import Hub
 from edge.feed.follow import Source
 from edge.feed.kafka import kafka_topic
 from edge.feed.log import Log
+from edge.feed.selection import Selections
 from edge.page import live_page
 from edge.server import Server
 from edge.settings import Settings
@@ -72,7 +73,13 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
     gate, admin_gate = _gates(settings)
     closes: Counter[tuple[By, str]] = Counter()
     metrics = Metrics(log, hub, source, gate, turns, admin=admin_gate, closes=closes, output=output)
-    reception = Reception(log=log, feed=source, join_seconds=settings.join_seconds, gate=gate)
+    reception = Reception(
+        log=log,
+        feed=source,
+        join_seconds=settings.join_seconds,
+        gate=gate,
+        selections=Selections(settings.max_authors_total),
+    )
     server = Server(
         reception,
         WebSocketRequests(reception, Surroundings(hub, gate, closes), compression=settings.compression),

@@ -13,6 +13,7 @@ from prometheus_client import generate_latest
 import streams
 from edge.access.limits import Admission
 from edge.feed.position import Position, Reason
+from edge.feed.reads import Reading
 from edge.telemetry import Metrics, TurnTimes, configure_logging
 from edge.wire.websocket_encodings import CURSOR
 from tests.edge.kit.lines import Turns as Loop
@@ -24,7 +25,7 @@ from tests.edge.kit.records import log_of, record
 LONG = ("0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "+Inf")
 
 
-class Reading:
+class Numbers:
     """A source's numbers."""
 
     records, repeats, undecodable = 7, 2, 1
@@ -48,7 +49,7 @@ def test_every_part_is_measured() -> None:
     log, turns = log_of(record(1, 2)), TurnTimes()
     hub = hub_of(log, Loop(), 1)
     hub.delays.seconds.note(0.1)
-    log.read(Position(0), CURSOR, 1)
+    log.read(Position(0), Reading(CURSOR), 1)
     through = gate(total=500)
     through.breaches["pings"] += 2
     through.census.turned_away[Admission.FULL] += 4
@@ -60,7 +61,7 @@ def test_every_part_is_measured() -> None:
     admin = gate(total=10)
     admin.census.turned_away[Admission.CROWDED] += 5
     metrics = Metrics(
-        log, hub, Reading(), through, turns, admin=admin, closes={("server", "1001"): 3}, output=Reading()
+        log, hub, Numbers(), through, turns, admin=admin, closes={("server", "1001"): 3}, output=Numbers()
     )
     turns.note(0.0005, 0.00025)
     turns.note(0.25, 0.02)
