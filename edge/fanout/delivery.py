@@ -5,6 +5,7 @@ from typing import Final
 
 from edge.fanout.cohorts import Cohort
 from edge.fanout.link import WriteEach
+from edge.fanout.loop import lateness
 from edge.fanout.member import Member
 from edge.feed.log import Log
 
@@ -30,8 +31,8 @@ class Delivery:
     def send(self, cohort: Cohort[Member]) -> None:
         """Send a cohort its greeting and what follows its position, which is not before the log's tail."""
         clients = cohort.clients
-        deadline = self._clock() + READ_SECONDS
-        chunk = self._log.read(cohort.position, cohort.reading, self._write_bytes, lambda: self._clock() > deadline)
+        is_late = lateness(self._clock, READ_SECONDS)
+        chunk = self._log.read(cohort.position, cohort.reading, self._write_bytes, is_late)
         data = cohort.greeting + chunk.data if cohort.greeting else chunk.data
         cohort.greeting = b""
         cohort.move_on(chunk)

@@ -21,9 +21,9 @@ from edge.fanout.delivery import Delivery
 from edge.fanout.ending import End
 from edge.fanout.everybody import AT_ONCE, Everybody
 from edge.fanout.link import Link, WriteEach
-from edge.fanout.loop import Loop
+from edge.fanout.loop import Loop, lateness
 from edge.fanout.member import Member
-from edge.fanout.rounds import Rounds
+from edge.fanout.rounds import BEHIND_SECONDS, Rounds
 from edge.fanout.session import Session
 from edge.fanout.watch import Watch
 from edge.feed.log import Log
@@ -54,7 +54,8 @@ class Hub:
         self._share = share
         self._members: set[Member] = set()
         self._cohorts: Cohorts[Member] = Cohorts(log.head, cohort_size)
-        self._agenda = self._cohorts.agenda
+        self._agenda, self._rest = self._cohorts.agenda, self._cohorts.rest
+        self._is_indexing = False
         self._rounds = Rounds(loop, head=self._serve_head, behind=self._serve_behind)
         self._watch = Watch(patience, loop, end=self._end, cut=self._cut)
         self._everybody = Everybody(log, loop, go_on=self._go_on, end_at=self._end_at)
@@ -85,12 +86,14 @@ class Hub:
         self._members.add(member)
         self.deserted.clear()
         self._watch.see_to(member)
+        self._cohorts.filters.enter(session.selection)
         self._advance()
         if link.unsent_since is None:
             self._cohorts.place(member, Kind.NEWCOMERS, now)
             self._rounds.now()
         else:
             self._cohorts.pause(member)
+            self._rounds.soon()
         return member
 
     def leave(self, member: Member) -> None:
@@ -98,6 +101,8 @@ class Hub:
         self.stop(member)
         self._watch.forget(member)
         self._members.discard(member)
+        self._cohorts.filters.leave(member.session.selection)
+        self._rounds.soon()
         if not self._members:
             self.deserted.set()
 
@@ -132,9 +137,10 @@ class Hub:
 
     def publish(self, read_at: float | None = None) -> None:
         """Send what the log has got, and was read just now or at ``read_at``; end those that it has moved past."""
-        now, was_live = self._loop.time(), self._agenda.is_live()
+        now, was_live = self._loop.time(), self._agenda.is_live() or self._rest.is_matching
         if self._advance():
-            self.delays.begin(self._agenda.head.added, now if read_at is None else read_at)
+            self.delays.note(now if read_at is None else read_at)
+            self._measure()
         if not was_live:
             # Not only when it is their turn: the record has come through several turns of the loop already.
             self._rounds.head()
@@ -205,6 +211,9 @@ class Hub:
         is_live = self._agenda.is_live()
         if is_live:
             self._serve(self._cohorts.take(Kind.HEAD))
+        else:
+            is_live = self._cohorts.match(self._log, self._late(), self._loop.time())
+            self._measure()
         # Those who were last may have left.
         self.delays.served(self._agenda.head.taken, self._loop.time())
         return is_live
@@ -215,7 +224,18 @@ class Hub:
             for member in fallen:
                 self._fall_behind(member)
             return True
-        return self._everybody.work() or self._take_turn()
+        self._is_indexing = not self._is_indexing
+        if self._is_indexing and self._cohorts.filters.work(self._late()):
+            return True
+        return self._everybody.work() or self._take_turn() or self._cohorts.filters.work(self._late())
+
+    def _measure(self) -> None:
+        """Measure records from when they were read to the last client, once it is known which clients get them."""
+        if not self._rest.is_matching:
+            self.delays.begin(self._agenda.head.added)
+
+    def _late(self) -> Callable[[], bool]:
+        return lateness(self._loop.time, BEHIND_SECONDS / 2)
 
     def _take_turn(self) -> bool:
         match self._agenda.turn():

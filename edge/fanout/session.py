@@ -10,22 +10,45 @@ from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
 
 
+class Passed:
+    """A place that moves on, with all that rest behind it."""
+
+    __slots__ = ("position",)
+
+    def __init__(self, position: Position) -> None:
+        self.position = position
+
+
 class Progress:
     """How far the log was sent: everything before ``position``, to all clients that share this.
 
     It moves on for all of them at once; ``posts`` counts those that were sent since it was made.
     """
 
-    __slots__ = ("position", "posts")
+    __slots__ = ("_passed", "_position", "posts")
 
     def __init__(self, position: Position) -> None:
-        self.position = position
+        self._position = position
+        self._passed: Passed | None = None
         self.posts = 0
+
+    @property
+    def position(self) -> Position:
+        """What all was sent before that was to be sent."""
+        return self._position if self._passed is None else max(self._position, self._passed.position)
 
     def move_on(self, chunk: Chunk) -> None:
         """Go to where a read ended."""
-        self.position = chunk.position
+        self._position = chunk.position
         self.posts += chunk.posts
+
+    def rest(self, passed: Passed) -> None:
+        """Move on with a place from now on, as soon as that is further on: up to there nothing is to be sent."""
+        self._passed = passed
+
+    def wake(self) -> None:
+        """Stay here from now on."""
+        self._position, self._passed = self.position, None
 
 
 class Session:

@@ -29,7 +29,7 @@ from edge.feed.reads import Chunk, Reading, Reads, Wanted
 from edge.feed.record import Record, decoded
 from edge.feed.repeats import DAY, NO_TIME, Repeats
 from edge.feed.retained import Retained, Shown
-from edge.feed.selection import Selection
+from edge.feed.selection import Authors, Selection
 from streams.contract import Millis, Offset
 
 # This part of the room is for joined reads: all that are remembered, unless posts or writes are large for the log.
@@ -188,6 +188,10 @@ class Log:
         if selection is None:
             return self._kept.back(position, posts)
         return back_selected(self._kept, position, posts, selection)
+
+    def authors_after(self, position: Position) -> Authors | None:
+        """Return the authors of the posts of the next record that shows any; None when no post follows."""
+        return self._kept.authors_after(position)
 
     def position_at(self, offset: Offset) -> Position:
         """Return the position before record ``offset``, as far as the log has it: else the tail or the head."""

@@ -12,11 +12,13 @@ This module knows no encodings and no bytes of any transport.
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import islice
 from operator import attrgetter
 from typing import Final, NamedTuple
 
 from edge.feed.position import NO_STAMP, Cursor, Gap, Position, before, place_of
 from edge.feed.record import Record
+from edge.feed.selection import Authors
 from streams.contract import Offset
 
 _shown_before: Final = attrgetter("shown_before")
@@ -91,6 +93,18 @@ class Retained:
         if number == len(self.records):
             return number, 0
         return number, self.records[number].posts_before(position)
+
+    def authors_after(self, position: Position) -> Authors | None:
+        """Return the authors of the next kept record that has posts after a position; None when no post follows.
+
+        They are those of all of its posts where the position is before the record, and else of the rest.
+        """
+        number, post = self.locate(position)
+        for record in islice(self.records, number, None):
+            if post < len(record.authors):
+                return Authors(record.authors[post:], record.end)
+            post = 0
+        return None
 
     def position_at(self, offset: Offset) -> Position:
         """Return the position before record ``offset``, as far as it is kept: else the tail or the head."""

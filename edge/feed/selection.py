@@ -14,9 +14,10 @@ This module knows no clients, and no posts but by their authors.
 from array import array
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 from weakref import ref
 
+from edge.feed.position import Position
 from streams.contract import MAX_ID
 
 NO_AUTHOR: Final = -1
@@ -40,6 +41,13 @@ class Selection:
 
     def __len__(self) -> int:
         return len(self.authors)
+
+
+class Authors(NamedTuple):
+    """The authors of consecutive posts, and the place after the record that they are in."""
+
+    authors: "array[int]"
+    end: Position
 
 
 def author_of(author: int | None) -> int:
