@@ -16,13 +16,15 @@ from itertools import islice
 from edge.fanout.agenda import Kind, Wait
 from edge.fanout.cohorts import MAX_SIZE, Cohort, Cohorts
 from edge.fanout.deadlines import Patience
-from edge.fanout.delays import Delays
 from edge.fanout.delivery import Delivery
 from edge.fanout.ending import End
 from edge.fanout.everybody import AT_ONCE, Everybody
+from edge.fanout.filters import Filters
+from edge.fanout.head import Head
 from edge.fanout.link import Link, WriteEach
 from edge.fanout.loop import Loop, lateness
 from edge.fanout.member import Member
+from edge.fanout.resting import Rest
 from edge.fanout.rounds import BEHIND_SECONDS, Rounds
 from edge.fanout.session import Session
 from edge.fanout.watch import Watch
@@ -54,12 +56,13 @@ class Hub:
         self._share = share
         self._members: set[Member] = set()
         self._cohorts: Cohorts[Member] = Cohorts(log.head, cohort_size)
-        self._agenda, self._rest = self._cohorts.agenda, self._cohorts.rest
+        self._agenda = self._cohorts.agenda
+        self._head = Head(log, self._cohorts, loop, serve=self._serve)
         self._is_indexing = False
-        self._rounds = Rounds(loop, head=self._serve_head, behind=self._serve_behind)
+        self._rounds = Rounds(loop, head=self._head.work, behind=self._serve_behind)
         self._watch = Watch(patience, loop, end=self._end, cut=self._cut)
         self._everybody = Everybody(log, loop, go_on=self._go_on, end_at=self._end_at)
-        self.delays = Delays()
+        self.delays = self._head.delays
         self.delivery = Delivery(log, write_each, write_bytes=write_bytes, clock=loop.time)
         self.deserted = asyncio.Event()
         """Set while there is no client."""
@@ -72,6 +75,16 @@ class Hub:
     def lagging(self) -> int:
         """How many have not been sent all that there is."""
         return self._cohorts.waiting + self._everybody.waiting
+
+    @property
+    def filters(self) -> Filters:
+        """The filters of all clients."""
+        return self._cohorts.filters
+
+    @property
+    def rest(self) -> Rest[Cohort[Member]]:
+        """The clients that have been sent everything that is theirs."""
+        return self._cohorts.rest
 
     def waits(self) -> dict[Kind, Wait]:
         """Say how many clients wait for their turn, and for how long, by kind."""
@@ -87,7 +100,7 @@ class Hub:
         self.deserted.clear()
         self._watch.see_to(member)
         self._cohorts.filters.enter(session.selection)
-        self._advance()
+        self._head.advance()
         if link.unsent_since is None:
             self._cohorts.place(member, Kind.NEWCOMERS, now)
             self._rounds.now()
@@ -137,11 +150,9 @@ class Hub:
 
     def publish(self, read_at: float | None = None) -> None:
         """Send what the log has got, and was read just now or at ``read_at``; end those that it has moved past."""
-        now, was_live = self._loop.time(), self._agenda.is_live() or self._rest.is_matching
-        if self._advance():
-            self.delays.note(now if read_at is None else read_at)
-            self._measure()
-        if not was_live:
+        was_busy = self._head.is_busy
+        self._head.advance(read_at)
+        if not was_busy:
             # Not only when it is their turn: the record has come through several turns of the loop already.
             self._rounds.head()
         self._rounds.now()
@@ -167,10 +178,6 @@ class Hub:
         for member in list(islice(self._members, AT_ONCE)):
             self._close(member)
             self._cut(member, End.SHUTDOWN)
-
-    def _advance(self) -> bool:
-        """Put clients at the head on the agenda if there is something for them; tell whether there is."""
-        return self._cohorts.advance(self._log.head, self._loop.time())
 
     def _go_on(self, member: Member) -> None:
         """Have a client go on behind the newest gap, unless it does already."""
@@ -205,37 +212,18 @@ class Hub:
         self._watch.forget(member)
         member.link.abort(end)
 
-    def _serve_head(self) -> bool:
-        """Serve a cohort at the head; tell whether there was one."""
-        self._advance()
-        is_live = self._agenda.is_live()
-        if is_live:
-            self._serve(self._cohorts.take(Kind.HEAD))
-        else:
-            is_live = self._cohorts.match(self._log, self._late(), self._loop.time())
-            self._measure()
-        # Those who were last may have left.
-        self.delays.served(self._agenda.head.taken, self._loop.time())
-        return is_live
-
     def _serve_behind(self) -> bool:
         """Do a piece of all other work; tell whether there was any."""
         if fallen := self._cohorts.fallen_behind(self._log.tail, AT_ONCE):
             for member in fallen:
                 self._fall_behind(member)
             return True
+        # The index has every other turn.
         self._is_indexing = not self._is_indexing
-        if self._is_indexing and self._cohorts.filters.work(self._late()):
-            return True
-        return self._everybody.work() or self._take_turn() or self._cohorts.filters.work(self._late())
+        return (self._is_indexing and self._index()) or self._everybody.work() or self._take_turn() or self._index()
 
-    def _measure(self) -> None:
-        """Measure records from when they were read to the last client, once it is known which clients get them."""
-        if not self._rest.is_matching:
-            self.delays.begin(self._agenda.head.added)
-
-    def _late(self) -> Callable[[], bool]:
-        return lateness(self._loop.time, BEHIND_SECONDS / 2)
+    def _index(self) -> bool:
+        return self._cohorts.filters.work(lateness(self._loop.time, BEHIND_SECONDS))
 
     def _take_turn(self) -> bool:
         match self._agenda.turn():
