@@ -111,7 +111,8 @@ def test_what_was_only_read_is_before_the_tail() -> None:
 def test_the_authors_of_what_follows_are_told_record_by_record() -> None:
     """Those of the rest of a record, or of the next one that has posts."""
     kept = Retained(Offset(0))
-    for offset, authors in enumerate(([5, 6, None], [], [7])):
+    records: list[list[int | None]] = [[5, 6, None], [], [7]]
+    for offset, authors in enumerate(records):
         posts = [publication(n, author=author) for n, author in enumerate(authors or [5])]
         kept.append(Record(Offset(offset), b"stampsta", kept.head.position, posts, range(len(authors))))
     first, second = kept.authors_after(kept.tail.position), kept.authors_after(at(0, 1))
