@@ -33,11 +33,27 @@ class JoinRequest:
     """Where it was; a :class:`Gap` when what it sent is no cursor."""
 
 
-def join_request(query: Mapping[str, str], offered: Iterable[str], *, deflated: bool = False) -> JoinRequest | Rejected:
-    """Read a request's query and the subprotocols that it offers; ``deflated`` when compression was agreed."""
+def join_request(
+    query: Mapping[str, str], offered: Iterable[str], *, deflated: bool = False, last_event_id: str | None = None
+) -> JoinRequest | Rejected:
+    """Read a WebSocket's request: its query, the subprotocols that it offers, and where its client was.
+
+    ``deflated`` when compression was agreed.
+    """
+    asks = "cursor" in query or "history" in query or SUBPROTOCOL in offered
+    return request_for(encoding_for(has_cursor=asks, is_deflated=deflated), query, last_event_id)
+
+
+def request_for(
+    encoding: Encoding, query: Mapping[str, str], last_event_id: str | None = None
+) -> JoinRequest | Rejected:
+    """Read where a client wants to start, which gets posts in this encoding.
+
+    ``Last-Event-ID`` goes before all that the query says: a browser that comes back repeats its first query.
+    """
+    if last_event_id:
+        return JoinRequest(encoding, cursor=parse(last_event_id))
     token, history = query.get("cursor"), query.get("history")
-    asks = token is not None or history is not None or SUBPROTOCOL in offered
-    encoding = encoding_for(has_cursor=asks, is_deflated=deflated)
     if token is not None and history is not None:
         return Rejected(400, "Ask for either a cursor or a history: a cursor already says where to begin.")
     if token is not None:
