@@ -1,16 +1,18 @@
 """What a client asks for when it connects, and where in the log it starts.
 
 The plain client asks for nothing and starts at the feed's end. One that offers the subprotocol,
-or has a ``cursor`` or wants ``history``, gets a ``welcome`` first and a cursor with each post.
+or has a ``cursor`` or wants ``history``, gets a ``welcome`` first and a cursor with each post. What either sees is
+everything, or the posts of ``author``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, parse
+from edge.feed.selection import BadAuthors, Selection, parse_authors, selection_of
 from edge.wire.encoding import Encoding
 from edge.wire.handshake import Rejected
 from edge.wire.messages import welcome
@@ -23,6 +25,18 @@ SUBPROTOCOL: Final = "postcast.v1"
 _HISTORY_DIGITS: Final = 9
 
 
+class Query(Protocol):
+    """A request's query, by names."""
+
+    def get(self, key: str, /) -> str | None:
+        """Return the first value of a name."""
+        ...
+
+    def getall(self, key: str, default: Sequence[str], /) -> Sequence[str]:
+        """Return all values of a name."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class JoinRequest:
     """What a client wants: how it gets posts, and from where on."""
@@ -31,38 +45,48 @@ class JoinRequest:
     history: int = 0
     cursor: Cursor | Gap | None = None
     """Where it was; a :class:`Gap` when what it sent is no cursor."""
+    selection: Selection | None = None
+    """Whose posts it sees; None for everybody's."""
 
 
 def join_request(
-    query: Mapping[str, str], offered: Iterable[str], *, deflated: bool = False, last_event_id: str | None = None
+    query: Query, offered: Iterable[str], *, deflated: bool = False, last_event_id: str | None = None
 ) -> JoinRequest | Rejected:
     """Read a WebSocket's request: its query, the subprotocols that it offers, and where its client was.
 
     ``deflated`` when compression was agreed.
     """
-    asks = "cursor" in query or "history" in query or SUBPROTOCOL in offered
+    asks = query.get("cursor") is not None or query.get("history") is not None or SUBPROTOCOL in offered
     return request_for(encoding_for(has_cursor=asks, is_deflated=deflated), query, last_event_id)
 
 
-def request_for(
-    encoding: Encoding, query: Mapping[str, str], last_event_id: str | None = None
-) -> JoinRequest | Rejected:
-    """Read where a client wants to start, which gets posts in this encoding.
+def request_for(encoding: Encoding, query: Query, last_event_id: str | None = None) -> JoinRequest | Rejected:
+    """Read where a client wants to start, and what it wants to see, which gets posts in this encoding.
 
-    ``Last-Event-ID`` goes before all that the query says: a browser that comes back repeats its first query.
+    ``Last-Event-ID`` goes before all places that the query names: a browser that comes back repeats its first query.
     """
+    try:
+        selection = selection_of(parse_authors(query.getall("author", ())))
+    except BadAuthors:
+        return Rejected(400, "An author is the id of a user, such as 7; of several with commas between them.")
+    place = _place_in(query, last_event_id)
+    return place if isinstance(place, Rejected) else JoinRequest(encoding, *place, selection)
+
+
+def _place_in(query: Query, last_event_id: str | None) -> tuple[int, Cursor | Gap | None] | Rejected:
+    """Return how many posts of the past are wanted, and the cursor if there is one."""
     if last_event_id:
-        return JoinRequest(encoding, cursor=parse(last_event_id))
+        return 0, parse(last_event_id)
     token, history = query.get("cursor"), query.get("history")
     if token is not None and history is not None:
         return Rejected(400, "Ask for either a cursor or a history: a cursor already says where to begin.")
     if token is not None:
-        return JoinRequest(encoding, cursor=parse(token))
-    if history is not None:
-        if not (history.isascii() and history.isdigit() and len(history) <= _HISTORY_DIGITS):
-            return Rejected(400, "The history is a number of posts, such as 20.")
-        return JoinRequest(encoding, history=int(history))
-    return JoinRequest(encoding)
+        return 0, parse(token)
+    if history is None:
+        return 0, None
+    if not (history.isascii() and history.isdigit() and len(history) <= _HISTORY_DIGITS):
+        return Rejected(400, "The history is a number of posts, such as 20.")
+    return int(history), None
 
 
 def resumption(request: JoinRequest, log: Log) -> Resume | Ahead | Gap | None:
@@ -78,7 +102,7 @@ def at_end(request: JoinRequest, log: Log, end: Offset, gap: Gap | None = None) 
     """
     if gap is None and end < log.offer_from:
         gap = Gap("interrupted")
-    position = log.back(log.position_at(end), request.history)
+    position = log.back(log.position_at(end), request.history, request.selection)
     return _session(request, log, position, gap)
 
 
@@ -90,6 +114,7 @@ def resumed(request: JoinRequest, log: Log, resume: Resume) -> Session:
 def _session(request: JoinRequest, log: Log, position: Position, gap: Gap | None) -> Session:
     encoding = request.encoding
     if not encoding.has_cursor:
-        return Session(position, encoding)
+        return Session(position, encoding, selection=request.selection)
     reason = None if gap is None else gap.reason
-    return Session(position, encoding, encoding.notice(welcome(str(log.cursor_at(position)), reason)))
+    greeting = encoding.notice(welcome(str(log.cursor_at(position)), reason))
+    return Session(position, encoding, greeting, request.selection)

@@ -14,7 +14,7 @@ from streams.contract import Offset
 from tests.edge.kit.edge import Edge, posts, serving
 from tests.edge.kit.listening import RULES, gate
 from tests.edge.kit.pair import connecting
-from tests.edge.kit.records import record
+from tests.edge.kit.records import publication, record
 from tests.edge.kit.streams import ids, listening_to
 from tests.events import Event, events
 
@@ -139,6 +139,16 @@ async def test_a_websocket_goes_on_by_last_event_id_too() -> None:
             assert await posts(v1, 1) == [2]
         async with edge.connect("", headers=[("Last-Event-ID", newest)]) as plain:
             assert await plain.recv() == '{"action":"created","payload":{"id":2}}'
+
+
+async def test_a_client_chooses_whose_posts_it_sees() -> None:
+    """As on a WebSocket; what it asks for wrongly is refused for good."""
+    async with serving() as edge:
+        assert (await refused(edge, "/events?author=me"))[0] == 400
+        async with listening_to(edge, "/events?author=7&author=9,11") as client:
+            await client.events(1)
+            edge.feed.publish(*(publication(post, author=author) for post, author in [(1, 7), (2, 8), (3, 11)]))
+            assert ids(await client.events(2)) == [1, 3]
 
 
 async def test_what_makes_no_sense_is_refused_for_good() -> None:
