@@ -17,7 +17,7 @@ This module knows no clock: whether it is late is told.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from edge.fanout.filters import Filters
 from edge.fanout.session import Passed
@@ -60,6 +60,9 @@ class Resting(Protocol):
 
     def __len__(self) -> int: ...
 
+
+_END: Final = Position(1 << 128)
+"""Behind every place."""
 
 G = TypeVar("G", bound=Resting)
 
@@ -122,9 +125,12 @@ class Rest(Generic[G]):
 
     def advance(self, head: Position) -> Iterable[G]:
         """Move the head; return the cohorts that are asked about every record: they rest no more."""
-        self.head = head
         asked = list(chain.from_iterable(self._asked.values()))
         self._asked.clear()
+        if head < self.head:
+            # Before the first record that is shown, a place may turn out to be the one behind a record.
+            asked += chain.from_iterable(self._wake(selection, _END) for selection in list(self._found))
+        self.head = head
         if not self._found:
             self._passed.position = head
         return asked

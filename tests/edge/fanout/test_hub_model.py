@@ -22,6 +22,7 @@ from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
+from edge.wire.event_encodings import EVENTS
 from edge.wire.messages import welcome
 from edge.wire.websocket_encodings import ENCODINGS, PLAIN
 from streams.contract import Offset
@@ -91,7 +92,7 @@ class Clients(RuleBasedStateMachine):
         self.gone: list[Client] = []
 
     @rule(
-        encoding=st.sampled_from(ENCODINGS),
+        encoding=st.sampled_from([*ENCODINGS, EVENTS]),
         back=st.integers(0, 8),
         room=st.sampled_from([0, 200, float("inf")]),
         selection=st.sampled_from(SELECTIONS),

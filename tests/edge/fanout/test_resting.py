@@ -195,6 +195,18 @@ def test_nothing_is_kept_of_a_cohort_that_is_forgotten() -> None:
     assert (scene.rest._found, dict(scene.rest._asked)) == ({}, {})  # noqa: SLF001 - what would be kept
 
 
+def test_a_head_that_turns_out_to_be_another_place_wakes_all() -> None:
+    """The place before the first record that is shown has its own position once the record before was read."""
+    scene = Scene(Selection([1]), None)
+    assert scene.log.head == 0
+    scene.rest.begin(Position(6 << 20))
+    one = scene.add(Selection([1]))
+    found = Cohort[Client](Position(6 << 20), Reading(PLAIN, scene.cohorts[0].reading.selection))
+    scene.rest.add(found)
+    assert set(scene.rest.advance(Position((5 << 20) + 1))) == {one, found}
+    assert not scene.rest.is_matching
+
+
 def test_a_log_that_begins_anew_leaves_nobody_at_rest() -> None:
     """They stay where they were, wherever the head is then."""
     scene = Scene(Selection([1]), None)
