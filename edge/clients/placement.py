@@ -9,9 +9,13 @@ from contextlib import suppress
 from typing import Protocol
 
 from edge.clients.joining import JoinRequest, at_end, resumed, resumption
+from edge.fanout.delivery import READ_SECONDS
+from edge.fanout.loop import lateness
 from edge.fanout.session import Session
+from edge.feed.joins import Back
 from edge.feed.log import Log
-from edge.feed.position import Ahead, Gap, Resume
+from edge.feed.position import Ahead, Gap, Position, Resume
+from edge.feed.selection import Selection
 from streams.contract import Offset
 
 
@@ -67,4 +71,15 @@ class Placement:
             found = Gap("unknown") if found.offset > end else resumption(request, self._log)
         if isinstance(found, Resume):
             return resumed(request, self._log, found)
-        return at_end(request, self._log, end, found if isinstance(found, Gap) else None)
+        begin = None if request.selection is None else await self._begin(request, request.selection, end)
+        return at_end(request, self._log, end, found if isinstance(found, Gap) else None, begin)
+
+    async def _begin(self, request: JoinRequest, selection: Selection, end: Offset) -> Position:
+        """Look for the last posts of a history that the client would have seen, a piece of the log in a turn."""
+        clock = asyncio.get_running_loop().time
+        place = Back(self._log.position_at(end), request.history)
+        while place.missing:
+            place = self._log.look_back(place, selection, lateness(clock, READ_SECONDS))
+            if place.missing:
+                await asyncio.sleep(0)
+        return place.position

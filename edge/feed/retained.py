@@ -10,7 +10,8 @@ Laws:
 This module knows no encodings and no bytes of any transport.
 """
 
-from bisect import bisect_left
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from itertools import islice
 from operator import attrgetter
@@ -105,6 +106,24 @@ class Retained:
                 return Authors(record.authors[post:], record.end)
             post = 0
         return None
+
+    def posts_before(self, position: Position) -> int:
+        """Return how many posts were shown before a position, those included that are kept no more: its number."""
+        number, post = self.locate(position)
+        return self.records[number].shown_before + post if number < len(self.records) else self.shown
+
+    def post(self, number: int) -> tuple[Record, int]:
+        """Return the kept record that has the post of a number, and how many of its posts are before that."""
+        record = self.records[bisect_right(self.records, number, key=_shown_before) - 1]
+        return record, number - record.shown_before
+
+    def authors_between(self, begin: int, end: int) -> Iterator["array[int]"]:
+        """Yield the authors of the kept posts from number ``begin`` to ``end`` (excluded), record by record."""
+        first = max(0, bisect_right(self.records, begin, key=_shown_before) - 1)
+        for record in islice(self.records, first, None):
+            if record.shown_before >= end:
+                break
+            yield record.authors[max(0, begin - record.shown_before) : end - record.shown_before]
 
     def position_at(self, offset: Offset) -> Position:
         """Return the position before record ``offset``, as far as it is kept: else the tail or the head."""
