@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -11,15 +10,11 @@ from typing import ClassVar, Final, get_args
 import pytest
 from prometheus_client import CollectorRegistry
 
-from edge.admin import Admin
 from edge.clients.codes import CLOSES, CUTS
 from edge.fanout.hub import Hub
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Reason, before, position_of, stamp_of
-from edge.page import live_page
-from edge.server import Server
 from edge.settings import Settings as EdgeSettings
-from edge.status import Facts, Status
 from edge.telemetry import Metrics as EdgeMetrics
 from edge.telemetry import TurnTimes
 from edge.wire.messages import message, with_cursor
@@ -32,6 +27,7 @@ from streams.settings import Settings as StreamsSettings
 from streams.settings import TopicSettings
 from streams.telemetry import Metrics as StreamsMetrics
 from streams.windows import Windows
+from tests.edge.kit.edge import Edge
 from tests.edge.kit.lines import Turns as Loop
 from tests.edge.kit.lines import hub_of
 from tests.edge.kit.listening import gate
@@ -267,21 +263,9 @@ def test_every_metric_that_is_named_exists(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
-def test_every_path_that_is_named_is_served(page: Path) -> None:
-    log, hub = parts_of_an_edge()
-    server = Server(
-        log=log,
-        hub=hub,
-        feed=Feed(),
-        page=live_page(),
-        status=Status(Facts("0", Millis(5000))),
-        join_seconds=1,
-        compression=True,
-        gate=gate(),
-        closes=Counter(),
-    )
-    admin = Admin(server.readiness, CollectorRegistry())
-    served = {resource.canonical for resource in server.application(admin.routes()).router.resources()}
+async def test_every_path_that_is_named_is_served(page: Path) -> None:
+    edge = Edge()
+    served = {resource.canonical for resource in edge.server.application(edge.admin.routes()).router.resources()}
     assert {span for span in spans(prose(page)) if re.fullmatch(r"/[a-z]*", span)} <= served
 
 

@@ -13,6 +13,7 @@ from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, parse
 from edge.wire.encoding import Encoding
 from edge.wire.handshake import Rejected
+from edge.wire.messages import welcome
 from edge.wire.websocket_encodings import PLAIN, encoding_for
 from streams.contract import Offset
 
@@ -75,4 +76,4 @@ def _session(request: JoinRequest, log: Log, position: Position, gap: Gap | None
     if not encoding.has_cursor:
         return Session(position, encoding)
     reason = None if gap is None else gap.reason
-    return Session(position, encoding, encoding.welcome(str(log.cursor_at(position)), reason))
+    return Session(position, encoding, encoding.notice(welcome(str(log.cursor_at(position)), reason)))

@@ -11,6 +11,7 @@ from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Position, Reason
 from edge.wire.encoding import Encoding
+from edge.wire.messages import welcome
 
 
 @dataclass(eq=False, slots=True)
@@ -36,7 +37,7 @@ class Gap:
         if not encoding.has_cursor:
             return b""
         if (made := self._welcomes.get(encoding)) is None:
-            made = self._welcomes[encoding] = encoding.welcome(self.cursor, self.reason)
+            made = self._welcomes[encoding] = encoding.notice(welcome(self.cursor, self.reason))
         return made
 
 

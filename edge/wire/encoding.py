@@ -20,6 +20,18 @@ class Message(NamedTuple):
     window: int = 0
 
 
+class Notice(NamedTuple):
+    """A message to one client that is no post: a whole JSON message, and the cursor of the place where it stands.
+
+    ``action`` is that of the message. A transport that carries cursors beside its messages takes this one; it is empty
+    where the message has no place in the feed.
+    """
+
+    action: str
+    text: bytes
+    cursor: str = ""
+
+
 class Encoding(Protocol):
     """A way to send messages; what it returns are whole messages of the transport, one for each that it was given."""
 
@@ -46,6 +58,6 @@ class Encoding(Protocol):
         """Encode the messages of a stream: each can be read by a client that was sent those before it."""
         ...
 
-    def welcome(self, cursor: str, gap: str | None = None) -> bytes:
-        """Encode where a client stands, and why not where it wanted to be."""
+    def notice(self, notice: Notice) -> bytes:
+        """Encode a notice so that it can stand between any two messages, also between those of a stream."""
         ...

@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from edge.wire.encoding import Notice
 from streams.contract import Publication
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -19,9 +20,9 @@ def with_cursor(plain: bytes, cursor: str, window: int) -> bytes:
     return b'%b,"cursor":"%b","window":%d}' % (plain[:-1], cursor.encode(), window)
 
 
-def welcome(cursor: str, gap: str | None = None) -> bytes:
-    """Encode the message that says where a client stands, and why not where it wanted to be."""
+def welcome(cursor: str, gap: str | None = None) -> Notice:
+    """Make the message that says where a client stands, and why not where it wanted to be."""
     payload: dict[str, object] = {"recovered": gap is None, "cursor": cursor}
     if gap is not None:
         payload["reason"] = gap
-    return _encode({"action": "welcome", "payload": payload})
+    return Notice("welcome", _encode({"action": "welcome", "payload": payload}), cursor)

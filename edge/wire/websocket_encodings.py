@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge.wire.deflate import deflated
-from edge.wire.encoding import Message
+from edge.wire.encoding import Message, Notice
 from edge.wire.frames import deflated_frame, text_frame
-from edge.wire.messages import welcome, with_cursor
+from edge.wire.messages import with_cursor
 
 # A larger message is sent uncompressed. A stream is at most as long as it should be and one message more: 48 KiB, which
 # take 2 ms at most to compress, where 4 ms are allowed (decision 0011 has the table).
@@ -49,9 +49,9 @@ class WebSocketEncoding:
         rest = iter(payloads)
         return [deflated_frame(next(rest)) if len(text) <= _LARGEST else text_frame(text) for text in texts]
 
-    def welcome(self, cursor: str, gap: str | None = None) -> bytes:
-        """Frame a welcome; it is never compressed, since it would come between the messages of a stream."""
-        return text_frame(welcome(cursor, gap))
+    def notice(self, notice: Notice) -> bytes:
+        """Frame a notice; it is never compressed, since it would come between the messages of a stream."""
+        return text_frame(notice.text)
 
     def _texts(self, messages: Sequence[Message]) -> list[bytes]:
         if self.has_cursor:

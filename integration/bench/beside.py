@@ -23,6 +23,7 @@ from edge.fanout.hub import Hub
 from edge.fanout.link import Client
 from edge.fanout.session import Session
 from edge.feed.log import Log
+from edge.wire.messages import welcome
 from edge.wire.websocket_encodings import CURSOR_DEFLATED, PLAIN
 from integration.bench.companion import reply
 from integration.bench.posts import FIRST_ID, feed_record
@@ -92,7 +93,7 @@ class _Bench:
 
     def come_back(self, dice: random.Random) -> None:
         position = self._log.back(self._log.head, dice.randint(1, _RECORDS * _POSTS))
-        self._join(Session(position, CURSOR_DEFLATED, CURSOR_DEFLATED.welcome("c" * 32)))
+        self._join(Session(position, CURSOR_DEFLATED, CURSOR_DEFLATED.notice(welcome("c" * 32))))
 
     async def arrive(self) -> None:
         for _ in range(_STEPS):

@@ -5,6 +5,7 @@ from edge.fanout.delivery import Delivery
 from edge.fanout.member import Member
 from edge.fanout.session import Session
 from edge.feed.position import Position
+from edge.wire.messages import welcome
 from edge.wire.websocket_encodings import CURSOR
 from tests.edge.fanout.test_watch import Keeper
 from tests.edge.kit.lines import Line, Turns
@@ -17,7 +18,7 @@ def test_a_cohort_is_sent_its_greeting_and_what_follows_in_one_write_each() -> N
     delivery = Delivery(log, turns.write_each, write_bytes=1 << 16)
     lines = [Line(turns), Line(turns, room=5), Line(turns)]
     lines[2].is_lost = True
-    cohort: Cohort[Member] = Cohort(log.tail, CURSOR, CURSOR.welcome("c"))
+    cohort: Cohort[Member] = Cohort(log.tail, CURSOR, CURSOR.notice(welcome("c")))
     for line in lines:
         member = Member(Keeper(), Session(log.tail, CURSOR), line, None, turns.now)
         line.attach(member)

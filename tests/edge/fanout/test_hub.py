@@ -11,6 +11,7 @@ from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Gap, Position
 from edge.wire.encoding import Encoding
+from edge.wire.messages import welcome
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import Offset
 from tests.edge.kit.lines import CLOSE_SECONDS, PATIENCE, WRITE_SECONDS, Line, Turns, hub_of
@@ -63,7 +64,7 @@ def test_what_a_lost_connection_refuses_does_not_count_as_sent(encoding: Encodin
     greeted = Line(stage.turns)
     greeted.is_lost = True
     sent = stage.hub.delivery.posts, stage.hub.delivery.bytes
-    stage.hub.join(Session(Position(0), CURSOR, CURSOR.welcome("c")), greeted)
+    stage.hub.join(Session(Position(0), CURSOR, CURSOR.notice(welcome("c"))), greeted)
     assert (stage.hub.delivery.posts, stage.hub.delivery.bytes) == sent
 
 
@@ -71,7 +72,7 @@ def test_who_joins_behind_the_head_catches_up_at_once() -> None:
     """History, resuming and live delivery are the same; the greeting comes first."""
     stage = Stage(log_of(record(1), record(2)))
     line = Line(stage.turns)
-    stage.hub.join(Session(Position(1), CURSOR, CURSOR.welcome("c")), line)
+    stage.hub.join(Session(Position(1), CURSOR, CURSOR.notice(welcome("c"))), line)
     assert [one["action"] for one in messages(b"".join(line.written))] == ["welcome", "created"]
 
 
@@ -145,7 +146,7 @@ def test_who_joins_with_unsent_bytes_waits_for_its_socket() -> None:
     stage = Stage(log_of(record(1)))
     line = Line(stage.turns)
     line.unsent_since = stage.turns.now
-    stage.hub.join(Session(Position(0), CURSOR, CURSOR.welcome("c")), line)
+    stage.hub.join(Session(Position(0), CURSOR, CURSOR.notice(welcome("c"))), line)
     assert line.written == []
     line.drain()
     stage.turns.turn()

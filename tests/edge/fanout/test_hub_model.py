@@ -19,6 +19,7 @@ from edge.fanout.rounds import HEAD_SECONDS, TURNS
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.wire.encoding import Encoding
+from edge.wire.messages import welcome
 from edge.wire.websocket_encodings import ENCODINGS, PLAIN
 from streams.contract import Offset
 from tests.edge.kit.lines import WRITE_SECONDS, Line, Turns, hub_of
@@ -80,7 +81,7 @@ class Clients(RuleBasedStateMachine):
         """Join somewhere between the tail and the head; a client that asks for cursors is greeted."""
         position = self.log.back(self.log.head, back)
         due = ids(everything(self.log, position))
-        greeting = encoding.welcome("c") if encoding.has_cursor else b""
+        greeting = encoding.notice(welcome("c")) if encoding.has_cursor else b""
         line = Line(self.turns, room)
         self.clients.append(Client(self.hub, Session(position, encoding, greeting), line, due))
 

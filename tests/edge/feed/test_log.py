@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edge.feed.log import Appended, Log
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, before, parse
-from edge.wire.encoding import Encoding, Message
+from edge.wire.encoding import Encoding, Message, Notice
 from edge.wire.websocket_encodings import CURSOR, CURSOR_DEFLATED, ENCODINGS, PLAIN, PLAIN_DEFLATED
 from streams.contract import Offset
 from tests.edge.kit.records import at, cursor, everything, ids, log_of, messages, publication, record, text_of
@@ -253,8 +253,8 @@ class Counting:
 
     stream = each
 
-    def welcome(self, cursor: str, gap: str | None = None) -> bytes:
-        return PLAIN_DEFLATED.welcome(cursor, gap)
+    def notice(self, notice: Notice) -> bytes:
+        return PLAIN_DEFLATED.notice(notice)
 
 
 @pytest.mark.parametrize("size", [50, 400, 5000, 15_000])

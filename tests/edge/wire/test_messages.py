@@ -40,4 +40,6 @@ def test_cursor_and_window_stand_beside_action_and_payload() -> None:
 )
 def test_welcome_says_where_a_client_stands(gap: str | None, payload: dict[str, object]) -> None:
     """A reason is given when, and only when, something was lost."""
-    assert json.loads(welcome("c", gap)) == {"action": "welcome", "payload": payload}
+    told = welcome("c", gap)
+    assert json.loads(told.text) == {"action": "welcome", "payload": payload}
+    assert (told.action, told.cursor) == ("welcome", "c")
