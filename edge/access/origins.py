@@ -19,20 +19,19 @@ from typing import Final
 
 from edge.wire.handshake import Headers, Rejected
 
-DAY_SECONDS: Final = 86_400
-"""How long a browser may keep the answer to a preflight; browsers cap it at less."""
-
 _ALL: Final = {"Access-Control-Allow-Origin": "*"}
 _VARIES: Final = {"Vary": "Origin"}
 _EXPOSED: Final = {
     "Access-Control-Expose-Headers": "Stream-Next-Offset, Stream-Up-To-Date, Stream-Cursor, ETag, Retry-After"
 }
-_PREFLIGHT: Final = {
+PREFLIGHT: Final = {
     "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
     # The asterisk stands for all names but this one (Fetch standard, CORS-preflight fetch).
     "Access-Control-Allow-Headers": "Authorization, *",
-    "Access-Control-Max-Age": str(DAY_SECONDS),
+    # A day; browsers cap it at less.
+    "Access-Control-Max-Age": "86400",
 }
+"""What the answer to ``OPTIONS`` adds to :meth:`Origins.headers`."""
 _REFUSED: Final = Rejected(403, "Pages of your origin may not read this server.")
 _FOREIGN: Final = frozenset(("cross-site", "same-site"))
 
@@ -67,15 +66,24 @@ class Origins:
         origins = headers.getall("Origin", [])
         return {**_VARIES, **({"Access-Control-Allow-Origin": origins[0], **_EXPOSED} if self._allows(origins) else {})}
 
-    def preflight(self, headers: Headers) -> Mapping[str, str]:
-        """Return what the answer to ``OPTIONS`` adds to :meth:`headers`."""
-        return _PREFLIGHT if self.fault_in(headers) is None else {}
+    def lines(self, headers: Headers) -> str:
+        """Return :meth:`headers` as lines of an answer's head."""
+        return "".join(f"{name}: {value}\r\n" for name, value in self.headers(headers).items())
 
     def _allows(self, origins: list[str]) -> bool:
         return self.allowed is not None and len(origins) == 1 and origins[0] in self.allowed
 
 
+class _NoHeaders:
+    def getall(self, _key: str, default: list[str], /) -> list[str]:
+        return default
+
+
+UNREAD: Final = _NoHeaders()
+"""The headers of a request that was not read."""
 EVERYBODY: Final = Origins()
+NOBODY: Final = Origins(frozenset())
+"""For the operators' port: they ask with no browser's script."""
 
 
 def _is_foreign(headers: Headers) -> bool:

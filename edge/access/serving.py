@@ -33,7 +33,7 @@ async def serving(
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     assert runner.server is not None  # noqa: S101 - it was set up
-    handler = handlers(runner.server, gate.answers, keepalive_seconds=keepalive_seconds)
+    handler = handlers(runner.server, gate.answers, gate.origins, keepalive_seconds=keepalive_seconds)
     listener = Listener(gate, handler, unsent_bytes=unsent_bytes)
     try:
         await listener.open(host, port, reuse_port=reuse_port)

@@ -43,6 +43,9 @@ class WebSocketRequests:
         fault = fault_in(request.headers)
         if fault is not None:
             return refusal(fault)
+        foreign = self._reception.gate.origins.fault_in(request.headers)
+        if foreign is not None:
+            return refusal(foreign)
         connection = self._reception.admit(request)
         if connection is None:
             return web.Response()  # It left at once: nobody gets this.

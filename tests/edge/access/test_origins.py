@@ -3,7 +3,7 @@
 import pytest
 from multidict import CIMultiDict
 
-from edge.access.origins import EVERYBODY, Origins, parse_origins
+from edge.access.origins import EVERYBODY, NOBODY, UNREAD, Origins, parse_origins
 
 EXPOSED = "Stream-Next-Offset, Stream-Up-To-Date, Stream-Cursor, ETag, Retry-After"
 LISTED = Origins(frozenset({"https://www.example.org", "http://localhost:3000"}))
@@ -97,20 +97,12 @@ def test_a_navigation_from_an_origin_that_is_not_listed_is_refused() -> None:
     assert not is_allowed(LISTED, headers)
 
 
-@pytest.mark.parametrize(
-    ("origins", "headers"),
-    [(EVERYBODY, request("https://anywhere.example")), (LISTED, request("http://localhost:3000"))],
-)
-def test_a_preflight_is_good_for_a_day(origins: Origins, headers: CIMultiDict[str]) -> None:
-    assert origins.preflight(headers) == {
-        "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
-        "Access-Control-Allow-Headers": "Authorization, *",
-        "Access-Control-Max-Age": "86400",
-    }
-
-
-def test_a_preflight_of_another_origin_is_told_nothing() -> None:
-    assert LISTED.preflight(request("https://evil.example")) == {}
+def test_the_answer_to_what_was_not_understood_tells_what_can_be_told() -> None:
+    all_ = f"Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: {EXPOSED}\r\n"
+    assert EVERYBODY.lines(UNREAD) == all_
+    assert LISTED.lines(UNREAD) == NOBODY.lines(UNREAD) == "Vary: Origin\r\n"
+    named = "Vary: Origin\r\n" + all_.replace("*", "http://localhost:3000")
+    assert LISTED.lines(request("http://localhost:3000")) == named
 
 
 @pytest.mark.parametrize(
