@@ -59,7 +59,7 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
     """
     loop = asyncio.get_running_loop()
     stopped = _told_to_stop(loop)
-    log = Log(limit=settings.log_bytes, reach=settings.dedup_records)
+    log = Log(limit=settings.log_bytes, reach=settings.dedup_records, age=settings.dedup_ms)
     hub = Hub(log, write_bytes=settings.write_bytes, write_each=write_each, patience=_patience(settings), loop=loop)
     source = Source(
         partial(kafka_topic, settings.kafka_client("postcast-edge"), settings.feed_topic),
