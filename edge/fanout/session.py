@@ -5,7 +5,8 @@ get is in the log, for everybody once.
 """
 
 from edge.feed.position import Position
-from edge.feed.reads import Chunk
+from edge.feed.reads import Chunk, Reading
+from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
 
 
@@ -28,14 +29,21 @@ class Progress:
 
 
 class Session:
-    """A client that is sent what follows ``position``, in ``encoding``, after ``greeting`` (whole messages)."""
+    """A client that is sent what follows ``position``, in ``encoding``, after ``greeting`` (whole messages).
 
-    __slots__ = ("_sent_elsewhere", "encoding", "greeting", "progress")
+    ``selection`` says what of it; None is everything.
+    """
 
-    def __init__(self, position: Position, encoding: Encoding, greeting: bytes = b"") -> None:
+    __slots__ = ("_sent_elsewhere", "encoding", "greeting", "progress", "selection")
+
+    def __init__(
+        self, position: Position, encoding: Encoding, greeting: bytes = b"", selection: Selection | None = None
+    ) -> None:
         self.progress = Progress(position)
         """How far it is; clients that go on together share one."""
         self.encoding = encoding
+        self.selection = selection
+        """Which posts it sees; None for all."""
         self.greeting = greeting
         """What is to be sent before anything else; nobody else has it."""
         # What it was sent with other progress, less what this one had counted before the client shared it.
@@ -45,6 +53,11 @@ class Session:
     def position(self) -> Position:
         """What it has been sent everything before."""
         return self.progress.position
+
+    @property
+    def reading(self) -> Reading:
+        """What it has in common with clients that are sent the same."""
+        return Reading(self.encoding, self.selection)
 
     @property
     def sent(self) -> int:
