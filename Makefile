@@ -29,7 +29,7 @@ setup: .venv/.installed
 # Debian's packages for what no container provides: brokers and database as plain processes, a browser for the tests.
 # `run` and the tests install what they turn out to need of these by themselves, where they may.
 packages:
-	@$(PYTHON) -m integration.packages rabbitmq-server postgresql pgbouncer nginx haproxy chromium
+	@$(PYTHON) -m integration.packages rabbitmq-server postgresql pgbouncer nginx haproxy caddy chromium
 
 # Pins every dependency anew, with hashes and without download addresses.
 requirements:
