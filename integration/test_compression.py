@@ -7,8 +7,6 @@ import asyncio
 import json
 import random
 import re
-import shutil
-import subprocess
 import uuid
 import zlib
 from abc import ABC, abstractmethod
@@ -22,10 +20,10 @@ import pytest
 from playwright.async_api import Page
 
 from edge.wire.messages import message
-from integration import browser, clients, topics
+from integration import browser, clients, npm, topics
 from integration.bench.usage import serving
 from integration.clients import PATIENCE_SECONDS
-from integration.conftest import Install, lacking
+from integration.conftest import Install
 from integration.relay import Relay, relaying
 from integration.system import Process, System
 from streams.contract import FeedRecord, Millis, Post, PostId, Publication, User, encode_feed, encode_post, publication
@@ -38,7 +36,6 @@ HANDSHAKE: Final = (
     b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
 )
 _SCRIPT: Final = Path(__file__).with_name("ws_client.cjs")
-_INSTALL_SECONDS: Final = 120
 
 _ids = count(1)
 _chance = random.Random(4)  # noqa: S311 - any posts will do
@@ -164,16 +161,7 @@ async def in_browser(url: str) -> AsyncIterator[Reader]:
 @pytest.fixture(scope="session")
 def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install Node's ws into a folder of the test's."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        lacking("there is no Node: install node and npm")
-    folder = tmp_path_factory.mktemp("ws")
-    command = [npm, "install", "--prefix", str(folder), "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", WS]
-    try:
-        subprocess.run(command, check=True, capture_output=True, timeout=_INSTALL_SECONDS)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        lacking(f"npm cannot install {WS}")
-    return folder
+    return npm.install(tmp_path_factory.mktemp("ws"), WS)
 
 
 @asynccontextmanager
