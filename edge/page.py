@@ -16,6 +16,7 @@ _FILES: Final = {
 """The file behind each path, and its media type."""
 _CLIENT: Final = {
     "/client.js": ("client.js", "text/javascript"),
+    "/client-tabs.js": ("client-tabs.js", "text/javascript"),
     "/client.d.ts": ("client.d.ts", "text/plain"),
 }
 """The JavaScript client likewise: the page's, and anybody's."""

@@ -14,6 +14,7 @@ const feed: Feed = connect("https://posts.example/", {
   device: "phone",
   store: localStore("posts"),
   transports: ["websocket", "long-polling"],
+  shareTabs: true,
   signal: new AbortController().signal,
 });
 

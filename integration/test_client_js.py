@@ -42,7 +42,7 @@ def test_tsc_accepts_the_types_and_refuses_what_is_wrong(programs: Path, tmp_pat
     shutil.copy(ASSETS / "client.d.ts", tmp_path)
     (tmp_path / "package.json").write_text('{"type":"module"}')
     options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2022", "--module", "nodenext"]
-    command = [programs / "tsc", *options, "--lib", "es2022,dom,dom.iterable", tmp_path / "client_types.ts"]
+    command = [str(programs / "tsc"), *options, "--lib", "es2022,dom,dom.iterable", str(tmp_path / "client_types.ts")]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 

@@ -20,7 +20,7 @@ import pytest
 from playwright.async_api import Page
 
 from edge.wire.messages import message
-from integration import browser, clients, npm, topics
+from integration import browser, clients, npm, topics, viewers
 from integration.bench.usage import serving
 from integration.clients import PATIENCE_SECONDS
 from integration.conftest import Install
@@ -29,7 +29,6 @@ from integration.system import Process, System
 from streams.contract import FeedRecord, Millis, Post, PostId, Publication, User, encode_feed, encode_post, publication
 
 ANSWER: Final = b"\r\nSec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover\r\n"
-WS: Final = "ws@8.23.0"
 HANDSHAKE: Final = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -161,7 +160,7 @@ async def in_browser(url: str) -> AsyncIterator[Reader]:
 @pytest.fixture(scope="session")
 def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install Node's ws into a folder of the test's."""
-    return npm.install(tmp_path_factory.mktemp("ws"), WS)
+    return npm.install(tmp_path_factory.mktemp("ws"), viewers.WS)
 
 
 @asynccontextmanager

@@ -76,6 +76,8 @@ export interface Options {
   store?: Store;
   /** What to try, in this order; all unless set. */
   transports?: readonly Transport[];
+  /** Have one connection for all tabs that see the same. Browsers allow that to pages of HTTPS and of localhost alone. */
+  shareTabs?: boolean;
   /** Closes the feed when it is aborted. */
   signal?: AbortSignal;
 }
