@@ -66,7 +66,7 @@ class Viewer:
     @property
     def state(self) -> str:
         """The state that was entered last."""
-        return [value for type_, value in self.said if type_ == "state"][-1]
+        return [value for type_, value in [("state", "connecting"), *self.said] if type_ == "state"][-1]
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
         """Look until the condition holds."""

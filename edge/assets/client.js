@@ -173,6 +173,8 @@ class Link {
       }
       this.#receive(message);
     };
+    // Node's ws throws an error that nobody hears of. What it says comes with the close, too.
+    socket.onerror = () => {};
     socket.onclose = ({ code, reason }) => this.#ended(code, reason);
     signal.addEventListener("abort", () => {
       socket.onmessage = socket.onclose = null;
@@ -207,7 +209,7 @@ class Link {
       }
       if (!this.#isWelcomed) this.#welcomed();
       if (response.status === 410) {
-        this.#take({ item: { gap: gapOf(body.payload ?? body), cursor: next }, cursor: next });
+        this.#take({ item: { gap: gapOf(body), cursor: next }, cursor: next });
       } else {
         for (const message of body ?? []) {
           this.#receive(message);
