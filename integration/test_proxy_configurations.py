@@ -20,7 +20,7 @@ from integration import topics
 from integration.bench.posts import FIRST_ID, feed_record
 from integration.browser import started
 from integration.child import Child
-from integration.clients import Client, WebsocketsClient
+from integration.clients import PATIENCE_SECONDS, Client, WebsocketsClient
 from integration.conftest import Install
 from integration.ports import free_port
 from integration.proxies import caddy, haproxy, nginx
@@ -185,6 +185,31 @@ async def test_websockets_pass_and_the_edge_knows_whose_they_are(site: Site, edg
             assert resumed.welcome["recovered"] is True
             assert resumed.ids == published
     assert sorted(edges.peers())[len(known) :] == [_CLIENT] * 3
+
+
+async def test_events_pass_as_they_come(site: Site, edges: Edges) -> None:
+    """Each is passed on while the answer goes on: nothing waits for a full buffer."""
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(sock_read=PATIENCE_SECONDS)) as session,
+        session.get(f"{site.origin}/events", ssl=site.context or True) as answer,
+    ):
+        assert (answer.status, answer.content_type) == (200, "text/event-stream")
+        lines = answer.content.iter_any()
+        received = b""
+        while b"event: welcome\n" not in received:
+            received += await anext(lines)
+        for _ in range(3):
+            [post] = await edges.publish(1)
+            while f'"id":{post},'.encode() not in received:
+                received += await anext(lines)
+
+
+async def test_events_pass_nginx_with_nothing_but_its_defaults(edges: Edges) -> None:
+    """HTTP/1.0 to the edge, and buffers that the answer forbids."""
+    port = free_port()
+    server = f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{edges.both[0].port}; }} }}"
+    with nginx(server, port=port):
+        await test_events_pass_as_they_come(Site(port, None), edges)
 
 
 async def test_the_live_page_is_live(site: Site) -> None:

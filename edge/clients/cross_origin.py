@@ -11,7 +11,7 @@ from edge.access.origins import EVERYBODY, PREFLIGHT, Origins
 from edge.clients.refusals import refusal
 from edge.wire.handshake import is_asked_for
 
-_OPEN: Final = frozenset(("/client.js",))
+OPEN: Final = frozenset(("/client.js", "/client-tabs.js", "/client.d.ts"))
 """What the pages of all origins may load, whatever they may read: it is everybody's to have."""
 
 
@@ -40,11 +40,14 @@ def telling(origins: Origins) -> Callable[[web.Request, web.StreamResponse], Awa
 
     async def tell(request: web.Request, response: web.StreamResponse) -> None:
         for name, value in _rule(origins, request).headers(request.headers).items():
-            # An answer may vary by more than the origin.
-            response.headers.add(name, value)
+            if name == hdrs.VARY:
+                # An answer may vary by more than the origin.
+                response.headers.add(name, value)
+            else:
+                response.headers[name] = value
 
     return tell
 
 
 def _rule(origins: Origins, request: web.Request) -> Origins:
-    return EVERYBODY if request.path in _OPEN else origins
+    return EVERYBODY if request.path in OPEN else origins

@@ -11,7 +11,7 @@ from multidict import CIMultiDictProxy
 
 from edge.access.entrance import Rules
 from edge.access.origins import Origins
-from edge.clients.cross_origin import guard, telling
+from edge.clients.cross_origin import OPEN, guard, telling
 from tests.edge.kit.edge import Edge, serving
 from tests.edge.kit.listening import RULES, gate, listening
 from tests.edge.kit.pair import connecting
@@ -90,12 +90,15 @@ async def test_a_preflight_is_answered_for_a_day(path: str) -> None:
         assert status == (204 if path == "/client.js" else 403)
 
 
-async def test_the_client_library_is_for_all_origins() -> None:
+@pytest.mark.parametrize("path", ["/client.js", "/client-tabs.js", "/client.d.ts"])
+async def test_the_client_library_is_for_all_origins(path: str) -> None:
     """Whatever they may read; a page that may read nothing can load it all the same."""
+    assert path in OPEN
     async with listed() as edge:
         for headers in ({"Origin": EVIL}, {"Sec-Fetch-Site": "cross-site"}, {}):
-            status, _, answer = await ask(edge, "GET", "/client.js", headers)
-            assert status != 403
+            status, _, answer = await ask(edge, "GET", path, headers)
+            assert status == 200
+            assert len(answer.getall("Access-Control-Allow-Origin")) == 1
             assert told(answer) == ALL
 
 
@@ -176,6 +179,23 @@ async def test_a_page_can_read_that_the_edge_is_full() -> None:
         head = await second.read_head()
         assert head.startswith(b"HTTP/1.1 503 ")
         assert f"\r\nAccess-Control-Allow-Origin: {HOME}\r\n".encode() in head
+
+
+async def test_a_stream_of_events_is_for_the_same_pages() -> None:
+    """Its head is written by the edge itself."""
+    async with serving() as edge, connecting(edge) as peer:
+        await peer.send(b"GET /events HTTP/1.1\r\nHost: x\r\nOrigin: https://evil.example\r\n\r\n")
+        head = await peer.read_head()
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert b"\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: " in head
+    async with listed() as edge:
+        for origin, status, told_origin in ((HOME, 200, True), (EVIL, 403, False)):
+            async with connecting(edge) as peer:
+                await peer.send(f"GET /events HTTP/1.1\r\nHost: x\r\nOrigin: {origin}\r\n\r\n".encode())
+                head = await peer.read_head()
+                assert head.startswith(b"HTTP/1.1 %d " % status)
+                assert b"\r\nVary: Origin\r\n" in head
+                assert (f"\r\nAccess-Control-Allow-Origin: {HOME}\r\n".encode() in head) is told_origin
 
 
 async def test_what_an_answer_varies_by_already_stays() -> None:
