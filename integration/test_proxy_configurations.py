@@ -223,6 +223,22 @@ async def test_the_live_page_is_live(site: Site) -> None:
         assert set(protocols) - {""} == {"h2" if site.context else "http/1.1"}
 
 
+@pytest.mark.parametrize("site", ["nginx", "haproxy"], indirect=True)
+async def test_over_http2_a_page_has_more_than_six_streams_of_events(site: Site) -> None:
+    """Over HTTP/1.1, as without TLS, the seventh would wait for ever."""
+    async with started() as browser:
+        page = await browser.new_page(ignore_https_errors=True)
+        await page.goto(f"{site.origin}/")
+        opened = await page.evaluate(
+            """() => Promise.all(Array.from({length: 8}, () => new Promise((resolve, reject) => {
+                const source = new EventSource("/events");
+                source.onopen = () => resolve(source.readyState);
+                source.onerror = () => reject(new Error("no stream"));
+            })))"""
+        )
+        assert opened == [1] * 8
+
+
 async def test_operators_pages_stay_inside(site: Site) -> None:
     async with aiohttp.ClientSession() as session:
         for path in ("/livez", "/readyz", "/metrics"):

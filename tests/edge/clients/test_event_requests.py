@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import structlog
 
-from edge.access.origins import EVERYBODY, UNREAD
 from edge.access.addresses import parse_networks
+from edge.access.origins import EVERYBODY, UNREAD
 from edge.fanout.ending import End
 from edge.feed.position import before
 from streams.contract import Offset
