@@ -71,13 +71,24 @@ class Http(web.RequestHandler):
         return is_early
 
 
-def handlers(server: web.Server, answers: Answers, origins: Origins, *, keepalive_seconds: float) -> Callable[[], Http]:
-    """Return what makes the protocol for a new connection to ``server``."""
+def handlers(
+    server: web.Server, answers: Answers, origins: Origins, *, keepalive_seconds: float, line_bytes: int
+) -> Callable[[], Http]:
+    """Return what makes the protocol for a new connection to ``server``.
+
+    A request's first line may have ``line_bytes``; aiohttp answers a longer one with 400, whatever its headers say.
+    """
     loop = asyncio.get_running_loop()
 
     def make() -> Http:
         # None, says aiohttp's own AppRunner, is no log.
-        http = Http(server, loop=loop, keepalive_timeout=keepalive_seconds, access_log=None)  # type: ignore[arg-type]
+        http = Http(
+            server,
+            loop=loop,
+            keepalive_timeout=keepalive_seconds,
+            access_log=None,  # type: ignore[arg-type]
+            max_line_size=line_bytes,
+        )
         http.answers = answers
         http.origins = origins
         return http

@@ -1,4 +1,7 @@
-"""Applies the rule on origins to requests: refuses those of other pages, answers preflights, and tells browsers."""
+"""Applies to each request the rules that are the same for all transports, and tells browsers whose pages may read.
+
+The page that asks has an origin that may read, and the URL is no longer than it may be. A preflight is answered.
+"""
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -9,24 +12,32 @@ from aiohttp.typedefs import Handler, Middleware
 
 from edge.access.origins import EVERYBODY, PREFLIGHT, Origins
 from edge.clients.refusals import refusal
-from edge.wire.handshake import is_asked_for
+from edge.wire.handshake import Rejected, is_asked_for
 
 OPEN: Final = frozenset(("/client.js", "/client-tabs.js", "/client.d.ts"))
 """What the pages of all origins may load, whatever they may read: it is everybody's to have."""
+_URL_BYTES: Final = 8190
+"""How long a URL may be, without the origin: as much as other servers take in a request's first line."""
+_TOO_LONG: Final = Rejected(414, f"The URL has more than {_URL_BYTES} bytes.")
+
+
+def fault_in(origins: Origins, request: web.Request) -> Rejected | None:
+    """Return how a request is refused, whatever it asks for; None when it is not."""
+    foreign = _rule(origins, request).fault_in(request.headers)
+    return foreign or (_TOO_LONG if len(request.raw_path) > _URL_BYTES else None)
 
 
 def guard(origins: Origins) -> Middleware:
-    """Make the middleware that lets no page read what is not for its origin.
+    """Make the middleware that refuses what is not for a page's origin, or is too long.
 
     A request for a WebSocket passes: how its refusal is told is up to the transport.
     """
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-        rule = _rule(origins, request)
         if request.path == "/" and is_asked_for(request.method, request.version, request.headers):
             return await handler(request)
-        if (fault := rule.fault_in(request.headers)) is not None:
+        if (fault := fault_in(origins, request)) is not None:
             return refusal(fault)
         if request.method == hdrs.METH_OPTIONS:
             return web.Response(status=HTTPStatus.NO_CONTENT, headers=PREFLIGHT)

@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from edge.clients import cross_origin
 from edge.clients.joining import SUBPROTOCOL, join_request
 from edge.clients.link import Surroundings
 from edge.clients.reception import Reception
@@ -44,9 +45,9 @@ class WebSocketRequests:
         fault = fault_in(request.headers)
         if fault is not None:
             return refusal(fault)
-        foreign = self._reception.gate.origins.fault_in(request.headers)
-        if foreign is not None:
-            return refusal(foreign)
+        fault = cross_origin.fault_in(self._reception.gate.origins, request)
+        if fault is not None:
+            return refusal(fault)
         connection = self._reception.admit(request)
         if connection is None:
             return web.Response()  # It left at once: nobody gets this.

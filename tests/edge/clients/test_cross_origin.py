@@ -171,6 +171,21 @@ async def test_refusals_carry_the_headers_also_of_what_could_not_be_read(request
         assert (f"\r\nAccess-Control-Allow-Origin: {HOME}\r\n".encode() in head) is (b"cursor" in request_bytes)
 
 
+@pytest.mark.parametrize("path", ["/", "/status.json", "/events", "/nothing"])
+async def test_a_url_may_have_8190_bytes(path: str) -> None:
+    """One more is 414, which a page can read: a list of authors may be as long as that."""
+    long = f"{path}?author=1,{'2' * 8190}"[:8190]
+    async with listed() as edge:
+        assert (await ask(edge, "HEAD", long, {"Origin": HOME}))[0] in {200, 400, 404}
+        status, text, headers = await ask(edge, "GET", f"{long}2", {"Origin": HOME})
+        assert (status, text) == (414, "The URL has more than 8190 bytes.\n")
+        assert told(headers) == NAMED
+        async with connecting(edge) as peer:
+            await peer.send(upgrade(f"{long}2", {"Origin": HOME}))
+            assert (await peer.read_head()).startswith(b"HTTP/1.1 414 ")
+        assert edge.gate.answers.counts["414"] == 2
+
+
 async def test_a_page_can_read_that_the_edge_is_full() -> None:
     async with listed(total=1) as edge, connecting(edge) as first, connecting(edge) as second:
         await first.send(upgrade("/", {"Origin": HOME}))
