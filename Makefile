@@ -61,7 +61,8 @@ coverage: setup
 # The tests' browsers; where one cannot be installed they say what they lack.
 .PHONY: browser
 browser:
-	@$(PYTHON) -m integration.packages chromium firefox-esr || true
+	@$(PYTHON) -m integration.packages chromium || true
+	@$(PYTHON) -m integration.packages firefox-esr || true
 
 # What CI runs before the tests, in CI's order.
 check: setup

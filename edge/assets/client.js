@@ -222,10 +222,13 @@ class Link {
         this.connect();
         return;
       }
-      if (get("Stream-Up-To-Date") === "true") query.set("live", "long-poll");
-      else query.delete("live");
-      const echo = get("Stream-Cursor");
-      if (isLive && echo !== null) query.set("cursor", echo);
+      query.delete("live");
+      query.delete("cursor");
+      if (get("Stream-Up-To-Date") === "true") {
+        query.set("live", "long-poll");
+        const echo = get("Stream-Cursor");
+        if (echo !== null) query.set("cursor", echo);
+      }
       // Something in between that does not wait must not make us ask without end.
       if (isLive && !body?.length) await new Promise((resolve) => setTimeout(resolve, 1000 - (Date.now() - askedAt)));
       if (signal.aborted) return;

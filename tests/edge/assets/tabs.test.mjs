@@ -176,6 +176,14 @@ test("a tab with a cursor that the leader has kept gets what follows it", async 
   assert.deepEqual([late.said.ids, world.sockets.length], [[2, 3], 1]);
 });
 
+test("heartbeats that move nothing take no place of posts", async () => {
+  await two();
+  world.socket.say(created(1));
+  for (let count = 0; count < 1000; count += 1) world.socket.say({ action: "heartbeat", payload: {}, cursor: "c1" });
+  const late = await tab({ cursor: "c0" });
+  assert.deepEqual([late.said.ids, world.sockets.length], [[1], 1]);
+});
+
 test("a tab with another cursor connects by itself until it stands where the leader does", async () => {
   const [leader] = await two();
   world.socket.say(created(5));
