@@ -196,6 +196,26 @@ async def test_a_page_can_read_that_the_edge_is_full() -> None:
         assert f"\r\nAccess-Control-Allow-Origin: {HOME}\r\n".encode() in head
 
 
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("", 200), ("?offset=-1", 200), ("?offset=now", 200), ("?offset=none", 400), ("?live=sse", 400)],
+)
+async def test_pages_of_posts_are_for_the_same_pages(query: str, status: int) -> None:
+    """And vary by what they varied by, too."""
+    async with serving() as edge:
+        edge.feed.publish(1)
+        answered, _, headers = await ask(edge, "GET", f"/posts{query}", {"Origin": EVIL})
+        assert (answered, {**told(headers), "Vary": ""}) == (status, {**ALL, "Vary": ""})
+    async with listed() as edge:
+        edge.feed.publish(1)
+        answered, _, headers = await ask(edge, "GET", f"/posts{query}", {"Origin": HOME})
+        assert answered == status
+        assert {**told(headers), "Vary": "Origin"} == NAMED
+        assert "Origin" in headers.getall("Vary")
+        answered, text, _ = await ask(edge, "GET", f"/posts{query}", {"Origin": EVIL})
+        assert (answered, text) == (403, "Pages of your origin may not read this server.\n")
+
+
 async def test_a_stream_of_events_is_for_the_same_pages() -> None:
     """Its head is written by the edge itself."""
     async with serving() as edge, connecting(edge) as peer:
