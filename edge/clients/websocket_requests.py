@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from edge.clients import cross_origin
 from edge.clients.joining import SUBPROTOCOL, join_request
 from edge.clients.link import Surroundings
 from edge.clients.reception import Reception
@@ -44,6 +45,9 @@ class WebSocketRequests:
         fault = fault_in(request.headers)
         if fault is not None:
             return refusal(fault)
+        fault = cross_origin.fault_in(self._reception.gate.origins, request)
+        if fault is not None:
+            return refusal(fault)
         connection = self._reception.admit(request)
         if connection is None:
             return web.Response()  # It left at once: nobody gets this.
@@ -73,7 +77,8 @@ class WebSocketRequests:
             extension = self._agreement(request)
         except BadHeader:
             return Rejected(400, "The header Sec-WebSocket-Extensions cannot be read.")
-        asked = join_request(request.query, offered, deflated=extension is not None)
+        last = request.headers.get("Last-Event-ID")
+        asked = join_request(request.query, offered, deflated=extension is not None, last_event_id=last)
         if isinstance(asked, Rejected):
             return asked
         session = await self._reception.session(asked)
