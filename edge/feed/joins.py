@@ -21,7 +21,6 @@ from edge.feed.postings import Postings
 from edge.feed.reads import Chunk, Wanted
 from edge.feed.retained import Retained
 from edge.feed.selection import Selection
-from edge.wire.encoding import Encoding
 
 # What each stretch that is encoded anew counts beside its bytes: a small record takes some 10 µs whatever its size.
 _STRETCH_COST: Final = 256
@@ -32,14 +31,17 @@ def never() -> bool:
     return False
 
 
-def join(kept: Retained, encodings: Encodings, position: Position, encoding: Encoding, limit: int) -> Chunk:
-    """Join what follows ``position``: up to ``limit`` bytes, but at least one message when there is one."""
+def join(kept: Retained, encodings: Encodings, read: Wanted) -> Chunk:
+    """Join what follows a position: up to ``limit`` bytes, but at least one message when there is one."""
+    position, (encoding, _), room, until = read
     pieces: list[bytes] = []
-    records, room, posts = kept.records, limit, 0
+    records, posts = kept.records, 0
     encoded, most = 0, stretch_bytes(encoding)
     number, post = kept.locate(position)
     while number < len(records):
         record = records[number]
+        if until is not None and record.offset >= until:
+            break
         if post == len(record.places):
             position, number, post = record.end, number + 1, 0
             continue
@@ -78,12 +80,12 @@ def join_selected(
     kept: Retained, postings: Postings, encodings: Encodings, read: Wanted, is_late: Callable[[], bool]
 ) -> Chunk:
     """Join what follows a position and is selected, as :func:`join` does; end when it is late."""
-    position, reading, limit = read
+    position, reading, room, until = read
     assert reading.selection is not None  # noqa: S101 - the caller has looked; told to the type checker
     pieces: list[bytes] = []
-    room, number = limit, kept.posts_before(position)
-    while number < kept.shown:
-        end = min(postings.end_of_block(number), kept.shown)
+    number, last = kept.posts_before(position), kept.shown if until is None else kept.shown_before(until)
+    while number < last:
+        end = min(postings.end_of_block(number), last)
         for found in postings.find(kept, reading.selection, number, end):
             record, post = kept.post(found)
             piece = encodings.lone(record, reading.encoding, post)
@@ -94,10 +96,11 @@ def join_selected(
             if room <= 0 or is_late():
                 return Chunk(_joined(pieces), record.position(post + 1), len(pieces))
         number = end
-        if number < kept.shown and is_late():
+        if number < last and is_late():
             record, post = kept.post(number)
             return Chunk(_joined(pieces), record.position(post), len(pieces))
-    return Chunk(_joined(pieces), kept.head.position, len(pieces))
+    end_position = kept.head.position if until is None else max(position, kept.position_at(until))
+    return Chunk(_joined(pieces), end_position, len(pieces))
 
 
 class Back(NamedTuple):
