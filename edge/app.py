@@ -210,6 +210,7 @@ def _patience(settings: Settings) -> Patience:
         ping=settings.ping_seconds,
         dead=settings.dead_seconds,
         stalled=settings.stalled_seconds,
+        heartbeat=settings.heartbeat_seconds,
         age=settings.max_age_seconds or math.inf,
     )
 

@@ -94,7 +94,7 @@ class Server:
         self._feed = feed
         self._page = page
         self._status = status
-        self._placement = Placement(log, feed, join_seconds)
+        self._placement = Placement(log, feed, join_seconds, hub.heartbeat)
         self._compression = compression
         self._surroundings = Surroundings(hub, gate, closes)
         self._stopping = False

@@ -144,6 +144,7 @@ class Metrics:
         yield _gauge("lagging", "Clients that have not been sent all that there is.", hub.lagging)
         yield _counter("posts_sent", "Posts sent, each to each client.", hub.delivery.posts)
         yield _counter("bytes_sent", "Bytes of posts and greetings sent.", hub.delivery.bytes)
+        yield _counter("heartbeats", "Heartbeats sent.", hub.heartbeats.sent)
         about = "From the read of a record to the last client at the head having been written it."
         yield _histogram("fanout_seconds", about, hub.delays.seconds)
         waits = hub.waits()

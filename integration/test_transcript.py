@@ -13,7 +13,7 @@ from integration.bench.transcript import Transcript, Wrong
 
 _ANSWER = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
 _CLOSE = b"\x88\x05\x03\xe9bye"
-_START = CURSOR.notice(welcome("start"))
+_START = CURSOR.notice(welcome("start", session="s", heartbeat=25))
 
 
 def _frames(*ids: int) -> list[bytes]:
@@ -50,7 +50,7 @@ def test_a_follower_comes_back_with_the_cursor_of_its_last_whole_message() -> No
     first.receive(one + two + three)
     second.receive(one + two[:50])
     assert second.query() == "cursor=c0"
-    second.receive(_ANSWER + CURSOR.notice(welcome("c0")) + two + three)
+    second.receive(_ANSWER + CURSOR.notice(welcome("c0", session="s", heartbeat=25)) + two + three)
     assert second.position == first.position
 
 
@@ -78,6 +78,6 @@ def test_a_gap_that_is_said_is_noticed() -> None:
     [follower] = _followers(1)
     follower.query()
     with pytest.raises(Wrong):
-        follower.receive(_ANSWER + CURSOR.notice(welcome("start", "expired")))
+        follower.receive(_ANSWER + CURSOR.notice(welcome("start", session="s", heartbeat=25, gap="expired")))
     with pytest.raises(Wrong):
         Follower(Transcript()).receive(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")

@@ -5,14 +5,18 @@ be behind it: such a client starts there, as soon as the log has read up to that
 """
 
 import asyncio
+import secrets
 from contextlib import suppress
-from typing import Protocol
+from typing import Final, Protocol
 
-from edge.clients.joining import JoinRequest, at_end, resumed, resumption
+from edge.clients.joining import JoinRequest, Terms, at_end, resumed, resumption
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Gap, Resume
 from streams.contract import Offset
+
+_ID_BYTES: Final = 8
+"""Of a session's id: no two sessions of a log that anybody searches have the same."""
 
 
 class FeedEnd(Protocol):
@@ -32,9 +36,10 @@ class FeedEnd(Protocol):
 
 
 class Placement:
-    """Finds where clients start, in ``seconds`` at most."""
+    """Finds where clients start, in ``seconds`` at most; ``heartbeat`` is what they are told, in seconds."""
 
-    def __init__(self, log: Log, feed: FeedEnd, seconds: float) -> None:
+    def __init__(self, log: Log, feed: FeedEnd, seconds: float, heartbeat: float) -> None:
+        self._heartbeat = heartbeat
         self._log = log
         self._feed = feed
         self._seconds = seconds
@@ -47,11 +52,14 @@ class Placement:
         found = resumption(request, self._log)
         if isinstance(found, Resume):
             # Nobody is asked, and no timer set for an answer.
-            return resumed(request, self._log, found)
+            return resumed(request, self._log, found, self._terms())
         with suppress(TimeoutError):
             async with asyncio.timeout(self._seconds):
                 return await self._behind_the_end(request, found)
         return None
+
+    def _terms(self) -> Terms:
+        return Terms(secrets.token_hex(_ID_BYTES), self._heartbeat)
 
     async def _behind_the_end(self, request: JoinRequest, cursor: Ahead | Gap | None) -> Session | None:
         found: Resume | Ahead | Gap | None = cursor
@@ -66,5 +74,5 @@ class Placement:
             # Another edge was quicker, or there is no such record.
             found = Gap("unknown") if found.offset > end else resumption(request, self._log)
         if isinstance(found, Resume):
-            return resumed(request, self._log, found)
-        return at_end(request, self._log, end, found if isinstance(found, Gap) else None)
+            return resumed(request, self._log, found, self._terms())
+        return at_end(request, self._log, end, self._terms(), found if isinstance(found, Gap) else None)

@@ -97,13 +97,12 @@ class WebSocket(asyncio.Protocol):
             transport.resume_reading()
         transport.write(answer)
         self._session = session
-        _logger.info(
-            "session.opened", peer=self._peer, encoding=session.encoding.name, offset=place_of(session.position)[0]
-        )
+        name, (offset, _) = session.encoding.name, place_of(session.position)
+        _logger.info("session.opened", session=session.id, peer=self._peer, encoding=name, offset=offset)
         try:
             self._around.hub.join(session, self)
         except Exception:
-            _logger.exception("session.failed", peer=self._peer)
+            _logger.exception("session.failed", session=session.id, peer=self._peer)
             self._transport.abort()
             return
         if is_early:
@@ -206,6 +205,7 @@ class WebSocket(asyncio.Protocol):
         self._around.closes[disconnect.by, disconnect.label] += 1
         _logger.info(
             "session.closed",
+            session=None if self._session is None else self._session.id,
             peer=self._peer,
             code=disconnect.code,
             by=disconnect.by,

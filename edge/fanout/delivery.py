@@ -4,6 +4,7 @@ from edge.fanout.cohorts import Cohort
 from edge.fanout.link import WriteEach
 from edge.fanout.member import Member
 from edge.feed.log import Log
+from edge.wire.messages import caught_up
 
 
 class Delivery:
@@ -17,16 +18,23 @@ class Delivery:
         """How many posts were sent, each to each client."""
         self.bytes = 0
 
-    def send(self, cohort: Cohort[Member]) -> None:
-        """Send a cohort its greeting and what follows its position, which is not before the log's tail."""
+    def send(self, cohort: Cohort[Member], now: float) -> None:
+        """Send a cohort its greeting and what follows its position, which is not before the log's tail.
+
+        A cohort that has reached its target is told so behind that.
+        """
         clients = cohort.clients
         chunk = self._log.read(cohort.position, cohort.encoding, self._write_bytes)
         data = cohort.greeting + chunk.data if cohort.greeting else chunk.data
         cohort.greeting = b""
         cohort.move_on(chunk)
+        if cohort.target is not None and cohort.position >= cohort.target:
+            cohort.target = None
+            data += cohort.encoding.notice(caught_up(str(self._log.cursor_at(cohort.position))))
         if not data:
             # What follows shows nothing.
             return
+        cohort.told_at = now
         sent = len(clients)
         for key, rest in self._write_each(cohort.keys, data):
             # The link keeps the rest, and pauses the client: it is in the cohort no longer. A lost one keeps nothing.

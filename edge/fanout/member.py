@@ -1,7 +1,7 @@
 """A client as the hub keeps it: its session, its link, and what the hub has to know of it besides."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from edge.fanout.deadlines import Entry
@@ -10,35 +10,22 @@ from edge.fanout.link import Link
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Position, Reason
-from edge.wire.encoding import Encoding
-from edge.wire.messages import welcome
 
 
 @dataclass(eq=False, slots=True)
 class Gap:
-    """Where everybody goes on after a gap in the feed, why, and what tells of it: once for each encoding."""
+    """Where everybody goes on after a gap in the feed, and why."""
 
     position: Position
-    """Final once there is a cursor."""
+    """Final once it can be told."""
     reason: Reason
-    cursor: str = ""
-    """Empty until there is a cursor to go on from."""
-    _welcomes: dict[Encoding, bytes] = field(default_factory=dict)
+    _has_cursor: bool = False
 
     def can_be_told(self, log: Log) -> bool:
         """Tell whether there is a cursor to go on from: one by which a topic that is made anew later is noticed."""
-        if not self.cursor and log.shows_what_comes:
-            self.position = log.start
-            self.cursor = str(log.cursor_at(max(log.start, log.tail)))
-        return bool(self.cursor)
-
-    def welcome(self, encoding: Encoding) -> bytes:
-        """Return what tells of it; nothing does in an encoding without cursors."""
-        if not encoding.has_cursor:
-            return b""
-        if (made := self._welcomes.get(encoding)) is None:
-            made = self._welcomes[encoding] = encoding.notice(welcome(self.cursor, self.reason))
-        return made
+        if not self._has_cursor and log.shows_what_comes:
+            self.position, self._has_cursor = log.start, True
+        return self._has_cursor
 
 
 class Keeper(Protocol):
@@ -78,6 +65,7 @@ class Member:
         self.session = session
         self.link = link
         self.pinged = now
+        session.note_told(now)
         self.ends_at = math.inf
         """When the edge ends its session."""
         self.end = End.SHUTDOWN
@@ -85,6 +73,12 @@ class Member:
         self.is_over = False
         """Whether the session has ended: nothing more is sent."""
         self.entry: Entry | None = None
+
+    @property
+    def told_at(self) -> float:
+        """When it was last sent something; infinite for a client that gets no heartbeats."""
+        session = self.session
+        return session.told_at if session.encoding.has_cursor else math.inf
 
     def end_at(self, when: float, end: End) -> None:
         """Have the edge end the session then, unless it does so earlier."""

@@ -1,5 +1,6 @@
 """What the edge says, as JSON text, whatever the transport."""
 
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -20,9 +21,38 @@ def with_cursor(plain: bytes, cursor: str, window: int) -> bytes:
     return b'%b,"cursor":"%b","window":%d}' % (plain[:-1], cursor.encode(), window)
 
 
-def welcome(cursor: str, gap: str | None = None) -> Notice:
-    """Make the message that says where a client stands, and why not where it wanted to be."""
-    payload: dict[str, object] = {"recovered": gap is None, "cursor": cursor}
+def welcome(
+    cursor: str, *, session: str, heartbeat: float, behind: int = 0, gap: str | None = None, lost: int | None = None
+) -> Notice:
+    """Make the message that says where a client stands, and why not where it wanted to be.
+
+    ``session`` identifies the session in the log; ``heartbeat`` is in seconds. ``behind`` is how many records of the
+    feed there are between the cursor and the feed's end, ``lost`` how many are missing before it, if that is known.
+    """
+    payload: dict[str, object] = {
+        "recovered": gap is None,
+        "cursor": cursor,
+        "session": session,
+        "heartbeat": int(heartbeat) if heartbeat == int(heartbeat) else heartbeat,
+        "behind": behind,
+    }
     if gap is not None:
         payload["reason"] = gap
+    if lost is not None:
+        payload["lost"] = {"records": lost}
     return Notice("welcome", _encode({"action": "welcome", "payload": payload}), cursor)
+
+
+def caught_up(cursor: str) -> Notice:
+    """Make the message that says that a client has passed the end that the feed had when its session began."""
+    return _placed("caught_up", {}, cursor)
+
+
+def heartbeat(cursor: str, second: int) -> Notice:
+    """Make the message for a client that was sent none for a while; ``second`` is since 1970 in UTC."""
+    return _placed("heartbeat", {"time": f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"}, cursor)
+
+
+def _placed(action: str, payload: dict[str, object], cursor: str) -> Notice:
+    """Make a notice with its cursor beside the action, as posts have it."""
+    return Notice(action, _encode({"action": action, "payload": payload, "cursor": cursor}), cursor)

@@ -49,6 +49,7 @@ def test_all_but_kafka_has_a_default() -> None:
         "ping_seconds": 20,
         "dead_seconds": 60,
         "stalled_seconds": 600,
+        "heartbeat_seconds": 25,
         "max_age_seconds": 0,
         "join_seconds": 5,
         "unready_seconds": 10,
