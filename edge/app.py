@@ -21,6 +21,9 @@ from edge.access.limits import SPARE, Census
 from edge.access.listener import Listener
 from edge.access.serving import serving
 from edge.admin import Admin
+from edge.clients.reception import Reception
+from edge.clients.websocket import Surroundings
+from edge.clients.websocket_requests import WebSocketRequests
 from edge.clients.writing import write_each
 from edge.fanout.deadlines import Patience
 from edge.fanout.hub import Hub
@@ -55,7 +58,7 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
     """
     loop = asyncio.get_running_loop()
     stopped = _told_to_stop(loop)
-    log = Log(limit=settings.log_bytes, reach=settings.dedup_records)
+    log = Log(limit=settings.log_bytes, reach=settings.dedup_records, age=settings.dedup_ms)
     hub = Hub(log, write_bytes=settings.write_bytes, write_each=write_each, patience=_patience(settings), loop=loop)
     source = Source(
         partial(kafka_topic, settings.kafka_client("postcast-edge"), settings.feed_topic),
@@ -69,16 +72,20 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
     gate, admin_gate = _gates(settings)
     closes: Counter[tuple[By, str]] = Counter()
     metrics = Metrics(log, hub, source, gate, turns, admin=admin_gate, closes=closes, output=output)
+    reception = Reception(
+        log=log,
+        feed=source,
+        join_seconds=settings.join_seconds,
+        heartbeat=settings.heartbeat_seconds,
+        gate=gate,
+    )
     server = Server(
+        reception,
+        WebSocketRequests(reception, Surroundings(hub, gate, closes), compression=settings.compression),
         log=log,
         hub=hub,
-        feed=source,
         page=live_page(settings.compose_url),
         status=Status(Facts(__version__, settings.window_ms, settings.compose_url)),
-        join_seconds=settings.join_seconds,
-        compression=settings.compression,
-        gate=gate,
-        closes=closes,
     )
     admin = Admin(server.readiness, metrics.registry())
 

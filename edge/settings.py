@@ -36,6 +36,8 @@ class Settings(ProcessSettings):
 
     dedup_records: int = Field(1000, ge=0)
     """How many records of the feed back a post counts as a repeat; the same for all edges."""
+    dedup_seconds: float = Field(86_400, gt=0)
+    """And how much older, by Kafka's timestamps, the record may be that it repeats; less than the feed's retention."""
     history_records: int = Field(1000, ge=0)
     """How many records before the feed's end are offered when the edge starts."""
     log_bytes: int = Field(64 * _MIB, ge=_MIB)
@@ -101,6 +103,11 @@ class Settings(ProcessSettings):
         if value and not re.fullmatch(r"https?://[\w.:\[\]-]+(/[^\s,;'\"]*)?", value, re.ASCII):
             raise ValueError("must be a URL such as https://posts.example.org/new")
         return value
+
+    @property
+    def dedup_ms(self) -> Millis:
+        """How much older a record may be that makes repeats, in milliseconds."""
+        return Millis(round(self.dedup_seconds * 1000))
 
     @property
     def window_ms(self) -> Millis:

@@ -112,7 +112,7 @@ async def test_each_client_of_both_processes_gets_through(kafka: SecuredKafka, w
         await topic.seek(Offset(0))
         while not (records := (await topic.read()).records):
             pass
-    assert list(records) == [(0, b"a record")]
+    assert [(record.offset, record.value) for record in records] == [(0, b"a record")]
 
 
 def without(given: dict[str, str], *names: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -11,15 +10,11 @@ from typing import ClassVar, Final, get_args
 import pytest
 from prometheus_client import CollectorRegistry
 
-from edge.admin import Admin
 from edge.clients.codes import CLOSES, CUTS
 from edge.fanout.hub import Hub
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Reason, before, position_of, stamp_of
-from edge.page import live_page
-from edge.server import Server
 from edge.settings import Settings as EdgeSettings
-from edge.status import Facts, Status
 from edge.telemetry import Metrics as EdgeMetrics
 from edge.telemetry import TurnTimes
 from edge.wire.messages import message, with_cursor
@@ -32,6 +27,7 @@ from streams.settings import Settings as StreamsSettings
 from streams.settings import TopicSettings
 from streams.telemetry import Metrics as StreamsMetrics
 from streams.windows import Windows
+from tests.edge.kit.edge import Edge
 from tests.edge.kit.lines import Turns as Loop
 from tests.edge.kit.lines import hub_of
 from tests.edge.kit.listening import gate
@@ -241,7 +237,15 @@ def test_there_is_an_alert_for_every_metric_of_an_edge_that_can_page() -> None:
     alerts = " ".join(cells[0] for cells in rows(section(OPERATIONS, "## Alerts worth having")))
     # How much there is to do, which is no reason to wake anybody by itself.
     silent = {
-        *("connections", "lagging", "posts_sent_total", "bytes_sent_total", "records_total", "repeats_total"),
+        *(
+            "connections",
+            "lagging",
+            "posts_sent_total",
+            "bytes_sent_total",
+            "heartbeats_total",
+            "records_total",
+            "repeats_total",
+        ),
         *("feed_offset", "log_bytes", "log_posts"),
     }
     loud = {name for name in metrics() if name.startswith("postcast_edge_")} - {
@@ -267,21 +271,9 @@ def test_every_metric_that_is_named_exists(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
-def test_every_path_that_is_named_is_served(page: Path) -> None:
-    log, hub = parts_of_an_edge()
-    server = Server(
-        log=log,
-        hub=hub,
-        feed=Feed(),
-        page=live_page(),
-        status=Status(Facts("0", Millis(5000))),
-        join_seconds=1,
-        compression=True,
-        gate=gate(),
-        closes=Counter(),
-    )
-    admin = Admin(server.readiness, CollectorRegistry())
-    served = {resource.canonical for resource in server.application(admin.routes()).router.resources()}
+async def test_every_path_that_is_named_is_served(page: Path) -> None:
+    edge = Edge()
+    served = {resource.canonical for resource in edge.server.application(edge.admin.routes()).router.resources()}
     assert {span for span in spans(prose(page)) if re.fullmatch(r"/[a-z]*", span)} <= served
 
 
@@ -305,7 +297,7 @@ def test_the_map_of_modules_is_complete_and_true() -> None:
 
 
 def test_the_table_of_reasons_is_that_of_the_cursors() -> None:
-    assert first_cells(section(PROTOCOL, "### The welcome")) == set(get_args(Reason))
+    assert first_cells(section(PROTOCOL, "### Reasons")) == set(get_args(Reason))
 
 
 def test_the_table_of_dead_letters_is_that_of_the_streams() -> None:

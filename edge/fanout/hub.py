@@ -51,7 +51,6 @@ class Hub:
         share: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.heartbeat = patience.heartbeat
         self._log = log
         self._patience = patience
         self._loop = loop

@@ -23,6 +23,27 @@ _STRETCH_BYTES: Final = 400
 _EACH_BYTES: Final = 64 * 1024
 
 
+# Records leave this part of the room to their encodings. A catch-up needs one encoding of what it reads, compressed
+# for most; compressed to 40 %, a quarter of the room holds that of four fifths of the records in the rest.
+_ENCODINGS_PART: Final = 0.25
+# However large the table of repeats is, records and their encodings have this part of the room: what an outage has held
+# back comes in records of thousands of posts, and with the newest of them alone every client would fall out of the log.
+_LEAST_PART: Final = 0.75
+
+
+class Room(NamedTuple):
+    """How many bytes records may take, and how many they and their encodings together."""
+
+    records: int
+    all: int
+
+
+def divided(limit: int, repeats: int) -> Room:
+    """Divide ``limit`` bytes, of which the table of repeats takes so many."""
+    room = max(limit - repeats, int(limit * _LEAST_PART))
+    return Room(room - int(room * _ENCODINGS_PART), room)
+
+
 class Stretch(NamedTuple):
     """Consecutive posts of a record in an encoding; ``is_stream``: each refers to those before it in the stretch."""
 

@@ -20,7 +20,7 @@ from edge.feed.position import Gap, Reason
 from edge.feed.quiet import Quiet
 from edge.feed.shared import Shared
 from edge.feed.start import Bounds, continues, start
-from edge.feed.topic import Readers, Topic, Unreachable
+from edge.feed.topic import Raw, Readers, Topic, Unreachable
 from streams.contract import Offset
 
 _logger = structlog.get_logger("edge.source")
@@ -157,8 +157,8 @@ class Source:
                 read = await topic.read()
                 read_at = _now()
                 quiet.heard(read)
-                for offset, value in read.records:
-                    self._append(offset, value)
+                for raw in read.records:
+                    self._append(raw)
                 if self._gap is None:
                     self._skip_to(read.next_offset)
                 self._partitions = read.partitions
@@ -183,7 +183,7 @@ class Source:
             return Offset(max(bounds.begin, known - 1))
         # After a gap no history: what was shown before would be shown again.
         plan = start(bounds, history=self._history if known is None else 0, reach=self._reach)
-        self._log.begin(plan.read_from, plan.offer_from)
+        self._log.begin(plan.read_from, plan.offer_from, plan.earliest)
         if known is not None:
             reason, self._gap = self._gap or "interrupted", None
             _logger.warning("feed.gap", reason=reason, expected=known, begin=bounds.begin, end=bounds.end)
@@ -191,11 +191,11 @@ class Source:
             self._interrupt(reason)
         return plan.read_from
 
-    def _append(self, offset: Offset, value: bytes) -> None:
+    def _append(self, raw: Raw) -> None:
         if self._gap is not None:
             return
-        self._skip_to(offset)
-        match self._log.append(offset, value):
+        self._skip_to(raw.offset)
+        match self._log.append(*raw):
             case Gap(reason):
                 self._gap = reason
             case appended:
@@ -203,7 +203,7 @@ class Source:
                 self.repeats += appended.repeats
                 if appended.error is not None:
                     self.undecodable += 1
-                    _logger.error("feed.undecodable", offset=offset, error=appended.error)
+                    _logger.error("feed.undecodable", offset=raw.offset, error=appended.error)
 
     def _skip_to(self, offset: Offset) -> None:
         """Go on behind offsets that no record has; it is a gap for everybody who stands before them."""

@@ -18,9 +18,9 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from edge.feed.confirmation import confirmed_end
 from edge.feed.metadata import ask_for_tracked_topics_only, refused_reads, track
 from edge.feed.start import Bounds
-from edge.feed.topic import Read, Unreachable, Unreadable
+from edge.feed.topic import Raw, Read, Unreachable, Unreadable
 from runtime.kafka import obstacle
-from streams.contract import Offset
+from streams.contract import Millis, Offset
 
 # How long a broker may take to answer: far above any healthy answer, and no longer than a client waits for its 101.
 _REQUEST_MS: Final = 5_000
@@ -107,7 +107,10 @@ class KafkaTopic:
         next_offset = self._next
         # What was fetched already comes without waiting: the loop gets its turn here.
         await asyncio.sleep(0)
-        records = [(Offset(record.offset), record.value or b"") for record in batch.get(self._partition, ())]
+        records = [
+            Raw(Offset(record.offset), record.value or b"", Millis(record.timestamp))
+            for record in batch.get(self._partition, ())
+        ]
         end = Offset(self._reader.highwater(self._partition) or next_offset)
         return Read(records, next_offset, end, len(self._reader.partitions_for_topic(self._topic) or ()))
 

@@ -22,21 +22,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from edge.feed.encodings import Encodings, stretch_bytes, stretch_of
-from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, before, first_behind, position_of, stamp_of
+from edge.feed.encodings import Encodings, divided, stretch_bytes, stretch_of
+from edge.feed.lead import Lead
+from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, first_behind, stamp_of
 from edge.feed.reads import Chunk, Reads, Wanted
 from edge.feed.record import Record, decoded
-from edge.feed.repeats import Repeats
+from edge.feed.repeats import DAY, NO_TIME, Repeats
 from edge.feed.retained import Retained, Shown
 from edge.wire.encoding import Encoding
-from streams.contract import Offset
+from streams.contract import Millis, Offset
 
-# Records leave this part of the room to their encodings. A catch-up needs one encoding of what it reads, compressed
-# for most; compressed to 40 %, a quarter of the room holds that of four fifths of the records in the rest.
-_ENCODINGS_PART: Final = 0.25
-# However large the table of repeats is, records and their encodings have this part of the room: what an outage has held
-# back comes in records of thousands of posts, and with the newest of them alone every client would fall out of the log.
-_LEAST_PART: Final = 0.75
 # This part of the room is for joined reads: all that are remembered, unless posts or writes are large for the log.
 _READS_PART: Final = 1 / 32
 # What each stretch that is encoded anew counts beside its bytes: a small record takes some 10 µs whatever its size.
@@ -55,21 +50,18 @@ class Appended:
 class Log:
     """Append raw records; read encoded messages from any position that is still there.
 
-    ``limit`` is in bytes; ``reach`` is how many records back a post counts as a repeat.
+    ``limit`` is in bytes; a post counts as a repeat ``reach`` records back and ``age`` ms, whichever is less.
     """
 
-    def __init__(self, *, limit: int, reach: int) -> None:
+    def __init__(self, *, limit: int, reach: int, age: Millis = DAY) -> None:
         self._reads = Reads(room=int(limit * _READS_PART))
         self._limit = limit - int(limit * _READS_PART)
-        self._reach = reach
-        self._repeats = Repeats(reach)
+        self._reach, self._age = reach, age
+        self._repeats = Repeats(reach, age)
         self._kept = Retained(Offset(0))
         self.encodings = Encodings(room=self._limit)
         self._newest: tuple[Offset, bytes] | None = None
-        # The cursors behind the newest record that was only read, and behind the newest of these that had new posts.
-        self._passed = self._passed_new = before(Offset(0))
-        self.offer_from = Offset(0)
-        """The first record that is shown."""
+        self._lead = Lead(Offset(0), Offset(0))
         self.next_offset: Offset | None = None
         """The record that is read next, or None before the first :meth:`begin`."""
 
@@ -88,6 +80,11 @@ class Log:
         return self._kept.by_record()
 
     @property
+    def offer_from(self) -> Offset:
+        """The first record that is shown; it may become an earlier one until the log :attr:`shows_what_comes`."""
+        return self._lead.offer_from
+
+    @property
     def shows_what_comes(self) -> bool:
         """Whether all records before the first that is shown have been read."""
         return self.next_offset is not None and self.next_offset >= self.offer_from
@@ -100,25 +97,25 @@ class Log:
     @property
     def start(self) -> Position:
         """The position before the first record that is shown; it is final once the log :attr:`shows_what_comes`."""
-        return self._passed.position
+        return self._lead.passed.position
 
     @property
     def head(self) -> Position:
         """The position after everything that was read."""
         return self._kept.head.position
 
-    def begin(self, read_from: Offset, offer_from: Offset) -> None:
+    def begin(self, read_from: Offset, offer_from: Offset, earliest: Offset | None = None) -> None:
         """Begin anew: expect ``read_from`` next, and show what comes from ``offer_from`` on.
 
-        Positions may be smaller from then on than they were before, in a topic that was made anew.
+        From ``earliest`` on (unless told, ``offer_from``) already, if by then all is read that may make repeats.
+        Positions may be smaller from then on than before, in a topic that was made anew.
         """
-        self._repeats = Repeats(self._reach)
+        self._repeats = Repeats(self._reach, self._age)
         self._kept = Retained(offer_from)
         self._reads.clear()
         self.encodings.clear(room=self._limit)
-        self._passed = self._passed_new = before(offer_from)
+        self._lead = Lead(offer_from, offer_from if earliest is None else earliest)
         self._newest = None
-        self.offer_from = offer_from
         self.next_offset = read_from
 
     def is_hole_before(self, offset: Offset) -> bool:
@@ -138,8 +135,8 @@ class Log:
         elif self.next_offset is not None and offset > self.next_offset:
             self._go_on_at(offset)
 
-    def append(self, offset: Offset, value: bytes) -> Appended | Gap:
-        """Take the next raw record, or the newest one again, which must be the same then."""
+    def append(self, offset: Offset, value: bytes, timestamp: Millis = NO_TIME) -> Appended | Gap:
+        """Take the next raw record, or the newest one again, which must be the same then; ``timestamp`` is Kafka's."""
         stamp = stamp_of(value)
         if self._newest is not None and offset == self._newest[0]:
             return Appended() if stamp == self._newest[1] else Gap("recreated")
@@ -147,14 +144,14 @@ class Log:
             return Gap("interrupted")
         record, error = decoded(value)
         publications = record.publications
-        fresh = self._repeats.first_seen(offset, publications)
+        if self._lead.ends_before(offset, has_read_enough=self._repeats.has_read_enough(timestamp)):
+            self._kept = Retained(offset)
+            self._begin_to_show()
+        fresh = self._repeats.first_seen(offset, publications, timestamp)
         self._newest = (offset, stamp)
         repeats = len(publications) - len(fresh)
         if offset < self.offer_from:
-            if publications:
-                self._passed = Cursor(position_of(offset, len(publications)), stamp)
-            if fresh:
-                self._passed_new = self._passed
+            self._lead.note(offset, len(publications), stamp, is_new=bool(fresh))
             self._go_on_at(Offset(offset + 1))
             return Appended(0, repeats, error)
         self.next_offset = Offset(offset + 1)
@@ -163,9 +160,9 @@ class Log:
             Record(offset, stamp, self.head, publications, fresh, shown_before=before_it, window=record.window)
         )
         self._reads.clear()
-        room = max(self._limit - self._repeats.size, int(self._limit * _LEAST_PART))
-        self._kept.trim(room - int(room * _ENCODINGS_PART))
-        self.encodings.fit(room - self._kept.size)
+        room = divided(self._limit, self._repeats.size)
+        self._kept.trim(room.records)
+        self.encodings.fit(room.all - self._kept.size)
         return Appended(len(fresh), repeats, error)
 
     def read(self, position: Position, encoding: Encoding, limit: int) -> Chunk:
@@ -209,8 +206,11 @@ class Log:
         did_show = self.shows_what_comes
         self.next_offset = offset
         if self.shows_what_comes and not did_show:
-            self._kept.start(head=self._passed, tail=self._passed_new)
-            self._reads.clear()
+            self._begin_to_show()
+
+    def _begin_to_show(self) -> None:
+        self._kept.start(head=self._lead.passed, tail=self._lead.passed_new)
+        self._reads.clear()
 
     def _join(self, position: Position, encoding: Encoding, limit: int) -> Chunk:
         pieces: list[bytes] = []

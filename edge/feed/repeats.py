@@ -1,8 +1,10 @@
 """Which publications of the feed repeat one that the records before already had.
 
-Law: a key ``(action, id)`` is a repeat when it occurs, shown or not, in one of the ``reach``
-records before (by offset), or earlier in the same record. So the decision depends on nothing but
-those raw records, and everybody who has read them decides alike, wherever he began.
+Law: a key ``(action, id)`` is a repeat when it occurs earlier in the same record, or when the newest record before that
+has it, shown or not, is one of the ``reach`` before (by offset) and at most ``age`` older (by Kafka's timestamp). So
+the decision depends on nothing but the raw records that are that near and that young, and everybody who has read them
+decides alike, wherever he began. On a slow feed, where retention leaves fewer than ``reach`` records, those are enough
+that are at most ``age`` older.
 
 Memory is one entry of a table and one of a list for each key of the last ``reach`` records: :attr:`Repeats.size`.
 """
@@ -11,7 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from streams.contract import CREATED, Offset, Publication
+from streams.contract import CREATED, Millis, Offset, Publication
 
 Key = int | tuple[str, int]
 
@@ -19,7 +21,11 @@ Key = int | tuple[str, int]
 # keys; such a list with its offset. Keys that are pairs are rare, and cost more.
 _ENTRY_BYTES: Final = 150
 _REFERENCE_BYTES: Final = 8
-_RECORD_BYTES: Final = 200
+_RECORD_BYTES: Final = 300
+
+DAY: Final = Millis(86_400_000)
+"""A day in milliseconds: how much older a record may be that makes repeats, unless set otherwise."""
+NO_TIME: Final = Millis(0)
 
 
 def _key(publication: Publication) -> Key:
@@ -30,10 +36,14 @@ def _key(publication: Publication) -> Key:
 class Repeats:
     """The keys of the last ``reach`` records; :meth:`first_seen` takes the records in their order."""
 
-    __slots__ = ("_keys", "_last", "_reach", "_references")
+    __slots__ = ("_age", "_keys", "_last", "_reach", "_references", "_since", "_times")
 
-    def __init__(self, reach: int) -> None:
+    def __init__(self, reach: int, age: Millis = DAY) -> None:
         self._reach = reach
+        self._age = age
+        self._since: Millis | None = None
+        # The timestamps of the records that keys are kept of.
+        self._times: dict[Offset, Millis] = {}
         self._last: dict[Key, Offset] = {}
         self._keys: deque[tuple[Offset, Sequence[Key]]] = deque()
         self._references = 0
@@ -43,20 +53,35 @@ class Repeats:
         """What the table costs in memory, in bytes."""
         return _ENTRY_BYTES * len(self._last) + _REFERENCE_BYTES * self._references + _RECORD_BYTES * len(self._keys)
 
-    def first_seen(self, offset: Offset, publications: Sequence[Publication]) -> list[int]:
+    def first_seen(self, offset: Offset, publications: Sequence[Publication], timestamp: Millis = NO_TIME) -> list[int]:
         """Return the indices of those publications of record ``offset`` that are no repeats."""
         self._forget(Offset(offset - self._reach))
-        last = self._last
+        if self._since is None:
+            self._since = timestamp
+        last, times = self._last, self._times
+        oldest = timestamp - self._age
         keys = [_key(one) for one in publications]
+        times[offset] = timestamp
         fresh = []
         for index, key in enumerate(keys):
-            if key not in last:
+            seen = last.get(key)
+            # In the same record it is a repeat whatever the times are.
+            if seen is None or (times[seen] < oldest and seen != offset):
                 fresh.append(index)
             last[key] = offset
         if keys:
             self._keys.append((offset, tuple(keys)))
             self._references += len(keys)
+        else:
+            del times[offset]
         return fresh
+
+    def has_read_enough(self, timestamp: Millis) -> bool:
+        """Tell whether all records were read that are young enough to make a repeat of what is in one of this time.
+
+        So it is as far as records are in the order of their timestamps: between workers, as far as their clocks agree.
+        """
+        return self._since is not None and self._since < timestamp - self._age
 
     def _forget(self, oldest: Offset) -> None:
         # A table ordered by its last use would need no second structure, but taking the first
@@ -64,6 +89,7 @@ class Repeats:
         while self._keys and self._keys[0][0] < oldest:
             offset, keys = self._keys.popleft()
             self._references -= len(keys)
+            del self._times[offset]
             for key in keys:
                 if self._last.get(key) == offset:
                     del self._last[key]

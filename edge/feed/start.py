@@ -2,8 +2,9 @@
 
 Law 2 asks whoever shows a record to have read the ``reach`` records before it. So reading begins
 that far before the first record that is offered. Where retention has cut the feed's beginning
-off, the first ``reach`` records that are left can only be read, not offered; but what comes after
-the end seen at the start is live, and always shown.
+off, the first ``reach`` records that are left can only be read, not offered, or those of the first day where these are
+fewer: how old they are is known when they are read. What comes after the end seen at the start is live, and always
+shown.
 """
 
 from dataclasses import dataclass
@@ -21,18 +22,23 @@ class Bounds(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Read from ``read_from`` on; show what comes from ``offer_from`` on."""
+    """Read from ``read_from`` on; show what comes from ``offer_from`` on.
+
+    And from ``earliest`` on already, as soon as all was read that is young enough to make repeats.
+    """
 
     read_from: Offset
     offer_from: Offset
+    earliest: Offset
 
 
 def start(bounds: Bounds, *, history: int, reach: int) -> Start:
     """Begin anew, with up to ``history`` records of what was, each decided upon with all its ``reach``."""
     begin, end = bounds
+    earliest = max(begin, end - history)
     showable = begin + reach if begin > 0 else 0
-    offer_from = min(max(end - history, showable), end)
-    return Start(Offset(max(begin, offer_from - reach)), Offset(offer_from))
+    offer_from = min(max(earliest, showable), end)
+    return Start(Offset(max(begin, earliest - reach)), Offset(offer_from), Offset(earliest))
 
 
 def continues(*, next_offset: Offset, bounds: Bounds) -> bool:

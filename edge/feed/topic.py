@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from edge.feed.position import Reason
 from edge.feed.start import Bounds
-from streams.contract import Offset
+from streams.contract import Millis, Offset
 
 
 class Unreachable(Exception):
@@ -20,13 +20,21 @@ class Unreadable(Unreachable):
     sentence = "Kafka has sent a batch of the feed that cannot be decoded."
 
 
+class Raw(NamedTuple):
+    """A record as Kafka has it; the timestamp is Kafka's."""
+
+    offset: Offset
+    value: bytes
+    timestamp: Millis
+
+
 class Read(NamedTuple):
     """What a read has brought: records in order, where the next read begins, and where the feed ended then.
 
     And how many partitions the topic has, as far as is known; 0 when it does not exist.
     """
 
-    records: Sequence[tuple[Offset, bytes]]
+    records: Sequence[Raw]
     next_offset: Offset
     end: Offset
     partitions: int = 1

@@ -26,6 +26,10 @@ class Rejected:
 
     status: int
     sentence: str
+    retry_after: float | None = None
+    """In how many seconds to try again; None when it would fail again."""
+    is_closed: bool = False
+    """Whether the connection ends with the answer."""
 
 
 class Headers(Protocol):

@@ -14,7 +14,7 @@ import structlog
 
 from edge.wire.allowance import Traffic
 from integration.autobahn import suite
-from integration.autobahn.echo import EchoServer
+from integration.autobahn.echo import Echo
 from integration.autobahn.report import EXPECTED, Report
 from tests.edge.kit.edge import Edge
 from tests.edge.kit.listening import RULES, gate, listening
@@ -31,7 +31,7 @@ CLEAN, CHARGED, NOT_RUN, INTERRUPTED = 0, 1, 2, 130
 async def _judged() -> int:
     python = suite.python27()
     folder = await suite.install(python)
-    edge = Edge(server=EchoServer, through=gate(replace(RULES, traffic=NO_LIMITS)))
+    edge = Edge(websocket=Echo, through=gate(replace(RULES, traffic=NO_LIMITS)))
     with TemporaryDirectory() as scratch:
         async with listening(edge.server.application(), edge.gate) as port:
             found = await suite.run(python, folder, f"ws://127.0.0.1:{port}", GROUPS, Path(scratch))

@@ -5,7 +5,6 @@ no such mode.
 """
 
 from edge.clients.websocket import WebSocket
-from edge.server import Server
 from edge.wire.events import Message
 from edge.wire.frames import text_frame
 
@@ -13,7 +12,7 @@ _BINARY = 0x82
 """FIN and the opcode of binary messages (RFC 6455 §5.2), of which the edge sends none."""
 
 
-class _Echo(WebSocket):
+class Echo(WebSocket):
     """A connection that says what its client says."""
 
     def message(self, message: Message) -> None:
@@ -21,9 +20,3 @@ class _Echo(WebSocket):
         frame = text_frame(message.data)
         # A length is written in the same way whatever the opcode.
         self.write(frame if message.is_text else bytes([_BINARY]) + frame[1:])
-
-
-class EchoServer(Server):
-    """Takes clients in as the edge does, and then shows them their own messages."""
-
-    websocket = _Echo

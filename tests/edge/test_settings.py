@@ -42,6 +42,7 @@ def test_all_but_kafka_has_a_default() -> None:
         "window_seconds": 5,
         "compose_url": "",
         "dedup_records": 1000,
+        "dedup_seconds": 86_400,
         "history_records": 1000,
         "log_bytes": 64 * 1024 * 1024,
         "write_bytes": 64 * 1024,

@@ -74,6 +74,7 @@ def test_every_part_is_measured() -> None:
         "postcast_edge_lagging 0.0",
         "postcast_edge_posts_sent_total 0.0",
         "postcast_edge_bytes_sent_total 0.0",
+        "postcast_edge_heartbeats_total 0.0",
         *durations("postcast_edge_fanout_seconds"),
         *(f'postcast_edge_agenda_clients{{kind="{kind}"}} 0.0' for kind in kinds),
         *(f'postcast_edge_agenda_oldest_seconds{{kind="{kind}"}} 0.0' for kind in kinds),

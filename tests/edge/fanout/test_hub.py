@@ -221,7 +221,7 @@ def test_a_gap_is_told_or_ends() -> None:
 
 
 def test_after_a_gap_nobody_is_told_in_the_same_turn_as_all_others() -> None:
-    """Each gets a welcome of its own, and they go on together. Who cannot be told goes on until its turn comes, 200 a second."""
+    """Each gets a welcome of its own, and they go on together. Who cannot be told is ended in turn, 200 a second."""
     stage = Stage(log_of())
     plain = [stage.join()[0] for _ in range(50)]
     knowing = [stage.join(encoding=CURSOR)[0] for _ in range(50)]

@@ -18,7 +18,7 @@ TERMS = Terms("s", 25)
 # Records of new posts, of none, and of posts that were there before.
 records = st.lists(st.lists(st.integers(1, 12), max_size=3), max_size=8)
 # A record, or some seconds, or a socket that takes what it holds.
-happenings = st.lists(st.lists(st.integers(1, 12), max_size=3) | st.sampled_from([1, 26, 300]) | st.none(), max_size=12)
+happenings = st.lists(st.lists(st.integers(1, 12), max_size=3) | st.sampled_from([1, 26, 55]) | st.none(), max_size=12)
 
 
 def newest_cursor(received: list[Any]) -> Cursor:

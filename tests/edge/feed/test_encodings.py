@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.feed.encodings import Encodings, Stretch, stretch_of
+from edge.feed.encodings import Encodings, Room, Stretch, divided, stretch_of
 from edge.feed.position import before
 from edge.feed.record import Record
 from edge.wire.encoding import Encoding
@@ -88,3 +88,10 @@ def test_room_can_become_smaller() -> None:
     encodings.clear(ROOM)
     use(encodings, record_of(5))
     assert (encodings.made, encodings.evicted) == (4, 3)
+
+
+def test_a_log_is_divided_among_records_and_what_is_made_of_them() -> None:
+    """A quarter of what the table of repeats leaves, which is three quarters of all at least."""
+    assert divided(1000, 0) == Room(750, 1000)
+    assert divided(1000, 200) == Room(600, 800)
+    assert divided(1000, 900) == Room(563, 750)

@@ -12,10 +12,11 @@ from edge.feed import follow, health, quiet
 from edge.feed.follow import Source
 from edge.feed.log import Log
 from edge.feed.position import Position
+from edge.feed.repeats import DAY
 from edge.feed.start import Bounds
-from edge.feed.topic import Read, Unreachable, Unreadable
+from edge.feed.topic import Raw, Read, Unreachable, Unreadable
 from edge.wire.websocket_encodings import CURSOR, PLAIN
-from streams.contract import Offset
+from streams.contract import Millis, Offset
 from tests.edge.kit.lines import Line, Turns, hub_of
 from tests.edge.kit.records import everything, ids, messages, record
 
@@ -29,6 +30,7 @@ class MemoryTopic:
 
     def __init__(self, *values: bytes | None, begin: int = 0, count: int = 1, at_once: int = 1) -> None:
         self.at_once = at_once
+        self.apart = 0
         self.values = list(values)
         self.begin = begin
         self.count = count
@@ -78,6 +80,10 @@ class MemoryTopic:
             raise Unreachable("no majority")
         return Offset((await self.bounds()).end + self.unseen)
 
+    def time_of(self, offset: Offset) -> Millis:
+        """Say when a record was written: one after the other, so many milliseconds apart."""
+        return Millis(offset * self.apart)
+
     async def seek(self, offset: Offset) -> None:
         """Read on from there."""
         self.next = offset
@@ -89,7 +95,7 @@ class MemoryTopic:
             if self.next < end:
                 begin, self.next = self.next, min(self.next + self.at_once, end)
                 found = [(Offset(at), self.values[at - self.begin]) for at in range(begin, self.next)]
-                records = [(offset, value) for offset, value in found if value is not None]
+                records = [Raw(offset, value, self.time_of(offset)) for offset, value in found if value is not None]
                 return Read(records, Offset(self.next), Offset(end), self.count)
             await self.changed.wait()
             self._check()
@@ -162,6 +168,19 @@ async def test_begins_as_far_back_as_repeats_reach() -> None:
     async with following(Rig(MemoryTopic(*map(record, range(9), range(1, 10))), history=2, reach=1)) as rig:
         await rig.source.reached(Offset(9))
         assert rig.shown == [8, 9]
+
+
+@pytest.mark.parametrize(("days", "offered"), [(7, 42), (0.9, 0)])
+async def test_on_a_slow_feed_all_but_the_oldest_day_is_offered(days: float, offered: int) -> None:
+    """``DEDUP_SECONDS``: 50 records are left of a feed that retention cuts, far fewer than 1,000."""
+    topic = MemoryTopic(*map(record, range(100, 150)), begin=100)
+    topic.apart = int(days * DAY / 50)
+    async with following(Rig(topic)) as rig:
+        await rig.source.reached(Offset(150))
+        assert rig.shown == list(range(150 - offered, 150))
+        await topic.change(*topic.values, record(149, 150), begin=100)
+        await rig.source.reached(Offset(151))
+        assert rig.shown == [*range(150 - offered, 150), 150]
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,9 @@ class Consumer:
     async def getmany(self, *_: Any, **__: Any) -> Mapping[TopicPartition, Sequence[Any]]:
         """Return what is there."""
         begin, self.at = self.at, max(self.at, min(self.at + 2, len(self.values)))
-        found = [SimpleNamespace(offset=offset, value=self.values[offset]) for offset in range(begin, self.at)]
+        found = [
+            SimpleNamespace(offset=offset, value=self.values[offset], timestamp=7) for offset in range(begin, self.at)
+        ]
         return {PARTITION: found} if found else {}
 
     async def position(self, _partition: TopicPartition) -> int:
@@ -65,8 +67,9 @@ async def read_into(log: Log, topic: KafkaTopic) -> list[Gap]:
     """Read on twice, as a source does; return the gaps."""
     gaps = []
     for _ in range(2):
-        for offset, value in (await topic.read()).records:
-            appended = log.append(offset, value)
+        for raw in (await topic.read()).records:
+            assert raw.timestamp == 7
+            appended = log.append(*raw)
             if isinstance(appended, Gap):
                 gaps.append(appended)
                 return gaps

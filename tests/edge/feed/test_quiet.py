@@ -6,7 +6,8 @@ import pytest
 
 from edge.feed import quiet
 from edge.feed.quiet import Quiet
-from edge.feed.topic import Read, Unreachable
+from edge.feed.repeats import NO_TIME
+from edge.feed.topic import Raw, Read, Unreachable
 from streams.contract import Offset
 from tests.edge.kit.records import record
 
@@ -33,7 +34,9 @@ async def hear(watch: Quiet, offset: int, *, seconds: int, others: Others, is_qu
     """Tell of two reads a second."""
     for _ in range(2 * seconds):
         others.now += 0.5
-        watch.heard(Read([] if is_quiet else [(Offset(offset - 1), record(1))], Offset(offset), Offset(offset)))
+        watch.heard(
+            Read([] if is_quiet else [Raw(Offset(offset - 1), record(1), NO_TIME)], Offset(offset), Offset(offset))
+        )
         await asyncio.sleep(0)
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.feed.repeats import Repeats
-from streams.contract import CREATED, Offset, Publication
+from edge.feed.repeats import DAY, Repeats
+from streams.contract import CREATED, Millis, Offset, Publication
 from tests.edge.kit.records import publication
 
 feeds = st.lists(
@@ -42,6 +42,50 @@ def test_who_begins_reach_records_before_decides_alike(feed: list[list[Publicati
     repeats = Repeats(reach)
     decided = [repeats.first_seen(Offset(at), feed[at]) for at in range(first, len(feed))]
     assert decided[reach:] == [oracle(feed, reach, at) for at in range(first + reach, len(feed))]
+
+
+def test_a_repeat_of_a_record_that_is_too_old_is_none() -> None:
+    """``DEDUP_SECONDS``, to the millisecond, by the newest record that has it; within a record there is no age."""
+    repeats = Repeats(10, Millis(100))
+
+    def seen(offset: int, timestamp: int, *posts: int) -> list[int]:
+        return repeats.first_seen(Offset(offset), [publication(post) for post in posts], Millis(timestamp))
+
+    assert seen(0, 1000, 1, 2) == [0, 1]
+    assert seen(1, 1100, 1) == []
+    assert seen(2, 1101, 2, 2) == [0]
+    assert seen(3, 1200, 1, 2) == []
+    # A clock that was set back makes nothing older.
+    assert seen(4, 300, 1, 3) == [1]
+
+
+@given(
+    feeds,
+    st.lists(st.integers(0, 9), min_size=25, max_size=25),
+    st.integers(0, 5),
+    st.integers(0, 9),
+    st.integers(0, 25),
+)
+def test_who_has_read_all_that_is_young_enough_decides_alike(
+    feed: list[list[Publication]], pauses: list[int], reach: int, age: int, first: int
+) -> None:
+    """Fewer records than ``reach`` are enough where those that are missing are too old."""
+    times = [Millis(sum(pauses[: at + 1])) for at in range(25)]
+    full, late = Repeats(reach, Millis(age)), Repeats(reach, Millis(age))
+    for at, part in enumerate(feed):
+        decided = full.first_seen(Offset(at), part, times[at])
+        if at >= first:
+            is_known = at >= first + reach or late.has_read_enough(times[at])
+            alike = late.first_seen(Offset(at), part, times[at])
+            assert alike == decided or not is_known
+
+
+def test_what_was_not_begun_has_read_nothing() -> None:
+    """Whatever the time is."""
+    repeats = Repeats(10, DAY)
+    assert not repeats.has_read_enough(Millis(10 * DAY))
+    repeats.first_seen(Offset(0), [], Millis(0))
+    assert [repeats.has_read_enough(Millis(DAY + more)) for more in (0, 1)] == [False, True]
 
 
 def test_memory_is_bounded_by_the_reach() -> None:

@@ -13,6 +13,9 @@ from websockets.typing import Subprotocol
 
 from edge.access.entrance import Gate
 from edge.admin import Admin
+from edge.clients.reception import Reception
+from edge.clients.websocket import Surroundings, WebSocket
+from edge.clients.websocket_requests import WebSocketRequests
 from edge.clients.writing import write_each
 from edge.fanout.deadlines import Patience
 from edge.fanout.hub import Hub
@@ -91,7 +94,7 @@ class Edge:
     def __init__(
         self,
         join_seconds: float = 5,
-        server: type[Server] = Server,
+        websocket: type[WebSocket] = WebSocket,
         *,
         compression: bool = True,
         through: Gate | None = None,
@@ -105,16 +108,22 @@ class Edge:
         self.hub = Hub(self.log, write_bytes=1 << 16, write_each=write_each, patience=patience, loop=self.loop)
         self.closes: Counter[tuple[By, str]] = Counter()
         self.feed = MemoryFeed(self.log, self.hub)
-        self.server = server(
+        self.reception = Reception(
+            log=self.log, feed=self.feed, join_seconds=join_seconds, heartbeat=patience.heartbeat, gate=self.gate
+        )
+        self.websockets = WebSocketRequests(
+            self.reception,
+            Surroundings(self.hub, self.gate, self.closes),
+            compression=compression,
+            websocket=websocket,
+        )
+        self.server = Server(
+            self.reception,
+            self.websockets,
             log=self.log,
             hub=self.hub,
-            feed=self.feed,
             page=live_page(),
             status=Status(Facts("0", Millis(5000))),
-            join_seconds=join_seconds,
-            compression=compression,
-            gate=self.gate,
-            closes=self.closes,
         )
         metrics = Metrics(
             self.log,
@@ -175,5 +184,10 @@ async def serving(
 
 
 async def posts(client: ClientConnection, count: int) -> list[int]:
-    """Receive some posts."""
-    return [json.loads(await client.recv())["payload"]["id"] for _ in range(count)]
+    """Receive some posts, and whatever comes before the last of them."""
+    received: list[int] = []
+    while len(received) < count:
+        message = json.loads(await client.recv())
+        if message["action"] == "created":
+            received.append(message["payload"]["id"])
+    return received

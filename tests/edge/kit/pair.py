@@ -128,7 +128,7 @@ async def connecting(edge: Edge) -> AsyncIterator[Peer]:
 @asynccontextmanager
 async def paired(edge: Edge, *, compressed: bool = False) -> AsyncIterator[tuple[Recorded, Peer]]:
     """Connect a peer, and open its WebSocket."""
-    edge.server.websocket = Recorded
+    edge.websockets.websocket = Recorded
     async with connecting(edge) as peer:
         handshake = Handshake(compressed=compressed)
         await peer.send(handshake.request)

@@ -1,0 +1,133 @@
+"""Receives the clients of all transports: is there room, where in the log do they start, whose is the connection then.
+
+The module of a transport answers its requests in these steps: :meth:`Reception.admit`, :meth:`Reception.session`, and
+:meth:`Connection.take_over` where the connection does not stay aiohttp's. What is refused is a :class:`Rejected`; how a
+client is told is up to its transport.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
+
+from aiohttp import web
+
+from edge.access.addresses import Address
+from edge.access.entrance import Entrance, Gate
+from edge.access.http import Http
+from edge.access.limits import Admission, Slot
+from edge.clients.joining import JoinRequest
+from edge.clients.placement import FeedEnd, Placement
+from edge.fanout.session import Session
+from edge.feed.log import Log
+from edge.wire.handshake import Rejected
+
+STOPPING: Final = "The server is shutting down."
+
+# Another edge may have room at once; here there is some when somebody leaves.
+_RETRY_SECONDS: Final = 1.0
+_CROWDED_RETRY_SECONDS: Final = 10.0
+# No connection is kept open of which there are too many.
+_FULL: Final = Rejected(
+    503, "The server has as many connections as it takes. Try again.", _RETRY_SECONDS, is_closed=True
+)
+_CROWDED: Final = Rejected(
+    429,
+    "There are too many connections from your address. Close one first.",
+    _CROWDED_RETRY_SECONDS,
+    is_closed=True,
+)
+
+P = TypeVar("P", bound=asyncio.Protocol)
+
+
+class Feed(FeedEnd, Protocol):
+    """What has to be known of the feed to take clients in."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the feed is not followed to its end; None when it is."""
+        ...
+
+    @property
+    def unready(self) -> str | None:
+        """Why new clients had better go elsewhere."""
+        ...
+
+
+class Connection:
+    """The connection on which an admitted request came; it is aiohttp's until it is taken over."""
+
+    def __init__(self, request: web.Request, entrance: Entrance, transport: asyncio.Transport) -> None:
+        self._request = request
+        self._entrance = entrance
+        self.transport = transport
+        self.client: Address | None = entrance.client(request)
+        """The client's address; None when it is not known."""
+        self.asked_at = asyncio.get_running_loop().time()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the client has left, so that nobody gets an answer."""
+        return self._request.transport is None or self.transport.is_closing()
+
+    def take_over(self, make: Callable[[Slot], P]) -> tuple[P, bool] | None:
+        """Give the connection to the protocol that ``make`` makes, which frees the slot when the connection is lost.
+
+        Return the protocol, and whether the client has sent anything behind a request for an upgrade; None when there
+        is nobody to serve: the client has left, or was refused meanwhile. Nothing may be awaited between this and the
+        handler's end, which then returns a response that goes nowhere.
+        """
+        if self.is_lost:
+            return None
+        http = self._request.protocol
+        assert isinstance(http, Http)  # noqa: S101 - the listener makes no others
+        if self._entrance.has_refused:
+            # It sent more than a head may be; that was answered.
+            http.hand_over(self._entrance)
+            return None
+        protocol = make(self._entrance.hand_over())
+        return protocol, http.hand_over(protocol)
+
+
+class Reception:
+    """Takes clients in until it :attr:`is_stopping`.
+
+    ``join_seconds`` bounds how long a client waits for Kafka's answer; ``heartbeat`` is what clients are told about
+    heartbeats, in seconds.
+    """
+
+    def __init__(self, *, log: Log, feed: Feed, join_seconds: float, heartbeat: float, gate: Gate) -> None:
+        self.feed = feed
+        self.gate = gate
+        self._placement = Placement(log, feed, join_seconds, heartbeat)
+        self.is_stopping = False
+        """Whether the edge shuts down: another one takes who comes now."""
+
+    def admit(self, request: web.Request) -> Connection | Rejected | None:
+        """Say whether this client is within the limits on connections; None when it has left already."""
+        transport = request.transport
+        if transport is None:
+            return None
+        entrance = transport.get_protocol()
+        assert isinstance(entrance, Entrance)  # noqa: S101 - the listener makes no others
+        connection = Connection(request, entrance, transport)
+        match entrance.admission_of(connection.client):
+            case Admission.ADMITTED:
+                return connection
+            case Admission.FULL:
+                return _FULL
+            case Admission.CROWDED:
+                return _CROWDED
+
+    async def session(self, asked: JoinRequest) -> Session | Rejected:
+        """Find a client's place in the log. Nothing is awaited between the look into the log and the return."""
+        session = await self._placement.session(asked)
+        if self.is_stopping:
+            return Rejected(503, STOPPING, _RETRY_SECONDS)
+        trouble = self.feed.trouble or "Try again."
+        return session or Rejected(503, f"The feed cannot be followed now. {trouble}", _RETRY_SECONDS)
+
+    def note_join(self, connection: Connection, status: int) -> None:
+        """Count the answer to a client whose connection was taken over, and how long it has waited for it."""
+        self.gate.answers.note(status)
+        self.gate.join_seconds.note(asyncio.get_running_loop().time() - connection.asked_at)

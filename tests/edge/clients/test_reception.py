@@ -1,0 +1,234 @@
+"""Who is taken in, and where in the feed, with real clients on loopback; only the feed is a double."""
+
+import asyncio
+import json
+import socket
+import struct
+from dataclasses import replace
+
+import pytest
+import structlog
+
+from edge.access.addresses import parse_networks
+from edge.feed.position import before
+from streams.contract import Offset
+from tests.edge.kit.edge import posts, serving
+from tests.edge.kit.listening import RULES, gate
+from tests.edge.kit.pair import connecting
+from tests.edge.kit.records import record
+from tests.edge.kit.refused import refusal
+from tests.strict import Handshake
+
+
+async def test_a_client_starts_at_the_end_that_kafka_knows() -> None:
+    """Law 9: what was in the feed when it connected is not shown to it, also when the log is late."""
+    async with serving() as edge:
+        edge.feed.pending.append(record(1))
+        joining = asyncio.create_task(edge.connect().__aenter__())
+        await edge.feed.asked.wait()
+        edge.feed.pending.append(record(2))
+        edge.feed.catch_up()
+        client = await joining
+        edge.feed.publish(3)
+        assert await posts(client, 2) == [2, 3]
+        await client.close()
+
+
+async def test_a_cursor_from_an_edge_that_is_ahead_is_waited_for() -> None:
+    """Kafka says that the record exists, so this edge will have read it in a moment."""
+    async with serving() as ahead, serving() as behind:
+        async with ahead.connect("?history=0") as client:
+            ahead.feed.publish(1, 2)
+            cursor = [json.loads(await client.recv()) for _ in range(2)][1]["cursor"]
+        behind.feed.pending.append(record(1, 2))
+        joining = asyncio.create_task(behind.connect(f"?cursor={cursor}").__aenter__())
+        await behind.feed.asked.wait()
+        behind.feed.catch_up()
+        client = await joining
+        assert json.loads(await client.recv())["payload"]["recovered"] is True
+        assert await posts(client, 1) == [2]
+        await client.close()
+
+
+async def test_a_cursor_beyond_what_one_broker_knows_is_no_gap() -> None:
+    """Law 13: that broker was deposed. The edge waits for what the others know of, and says 503 when that is long."""
+    async with serving() as ahead, serving(join_seconds=0.2) as behind:
+        async with ahead.connect("?history=0") as client:
+            ahead.feed.publish(1, 2)
+            cursor = [json.loads(await client.recv()) for _ in range(2)][1]["cursor"]
+        behind.feed.unseen = 1
+        assert await refusal(behind, f"?cursor={cursor}") == (503, "The feed cannot be followed now. Try again.\n", "1")
+        behind.feed.asked.clear()
+        joining = asyncio.create_task(behind.connect(f"?cursor={cursor}").__aenter__())
+        await behind.feed.asked.wait()
+        behind.feed.pending.append(record(1, 2))
+        behind.feed.catch_up()
+        client = await joining
+        assert json.loads(await client.recv())["payload"]["recovered"] is True
+        assert await posts(client, 1) == [2]
+        await client.close()
+
+
+async def test_without_a_majority_nothing_is_said_of_a_cursor_that_is_ahead() -> None:
+    """Law 13: 503, and the client keeps its cursor; who is not ahead is let in all the same."""
+    async with serving() as edge:
+        edge.feed.publish(1)
+        edge.feed.confirms = False
+        sentence = "The feed cannot be followed now. Try again.\n"
+        assert await refusal(edge, f"?cursor={before(Offset(9))}") == (503, sentence, "1")
+        async with edge.connect(f"?cursor={before(Offset(1))}") as client:
+            assert json.loads(await client.recv())["payload"]["recovered"] is True
+
+
+async def test_nobody_joins_while_kafka_cannot_say_where_the_feed_ends() -> None:
+    """Law 9: 503 and when to try again; who has a cursor that the log knows is served all the same."""
+    async with serving() as edge:
+        edge.feed.publish(1)
+        edge.feed.trouble = "Kafka does not answer."
+        assert (await edge.get("/readyz"))[:2] == (200, "Kafka does not answer.\n")
+        edge.feed.unready = "Kafka does not answer."
+        sentence = "The feed cannot be followed now. Kafka does not answer.\n"
+        assert await refusal(edge) == (503, sentence, "1")
+        assert (await edge.get("/readyz"))[:2] == (503, "Kafka does not answer.\n")
+        async with edge.connect(f"?cursor={before(Offset(0))}") as client:
+            await client.recv()
+            assert await posts(client, 1) == [1]
+
+
+async def test_nobody_waits_for_long() -> None:
+    """A log that does not get to the feed's end in time is a reason to try elsewhere."""
+    async with serving(join_seconds=0.01) as edge:
+        edge.feed.pending.append(record(1))
+        assert await refusal(edge) == (503, "The feed cannot be followed now. Try again.\n", "1")
+
+
+async def test_nobody_is_let_in_during_the_shutdown() -> None:
+    """Another edge takes who comes now."""
+    async with serving() as edge:
+        await edge.server.drain(0)
+        assert await refusal(edge) == (503, "The server is shutting down.\n", "1")
+
+
+async def test_who_waits_for_the_feeds_end_as_the_shutdown_begins_is_refused() -> None:
+    """Another edge takes it; nothing is awaited between the last look and the 101."""
+    async with serving() as edge:
+        edge.feed.pending.append(record(1))
+        refused = asyncio.create_task(refusal(edge))
+        await edge.feed.asked.wait()
+        await edge.server.drain(0)
+        edge.feed.catch_up()
+        assert await refused == (503, "The server is shutting down.\n", "1")
+
+
+async def test_a_client_that_is_gone_before_its_101_leaves_nothing() -> None:
+    """It waited for the feed, and went away."""
+    async with serving() as edge:
+        edge.feed.pending.append(record(1))
+        plain = socket.create_connection(("127.0.0.1", edge.port))
+        plain.sendall(Handshake().request)
+        plain.close()
+        assert (await edge.get("/livez"))[0] == 200
+        edge.feed.catch_up()
+        assert (await edge.get("/livez"))[0] == 200
+        assert len(edge.hub) == 0
+
+
+async def test_a_client_that_goes_while_it_waits_is_nobodys_error(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is logged, and nobody is left behind, whether the edge has seen that it went or not."""
+    async with serving() as edge:
+        for seen in (True, False):
+            edge.feed.asked.clear()
+            edge.feed.pending.append(record(1))
+            plain = socket.create_connection(("127.0.0.1", edge.port))
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            plain.sendall(Handshake().request)
+            await edge.feed.asked.wait()
+            plain.close()
+            while seen and edge.gate.census.connections:
+                await asyncio.sleep(0)
+            edge.feed.catch_up()
+            while edge.gate.census.connections:
+                await asyncio.sleep(0)
+        assert len(edge.hub) == 0
+    assert caplog.records == []
+
+
+async def test_above_the_limit_is_503_and_probes_are_answered() -> None:
+    """With the time after which to try again; who leaves makes room."""
+    async with serving(through=gate(total=1)) as edge:
+        async with edge.connect():
+            sentence = "The server has as many connections as it takes. Try again.\n"
+            assert await refusal(edge) == (503, sentence, "1")
+            assert (await edge.get("/livez"))[0] == 200
+        await edge.hub.deserted.wait()
+        while edge.gate.census.connections:
+            await asyncio.sleep(0)
+        async with edge.connect() as client:
+            edge.feed.publish(1)
+            assert await posts(client, 1) == [1]
+            # Two clients and this request.
+            _, text, _ = await edge.get("/metrics")
+        assert {'postcast_edge_limited_total{limit="connections"} 3.0', "postcast_edge_sockets_limit 1.0"} <= set(
+            text.splitlines()
+        )
+
+
+CROWDED = (429, "There are too many connections from your address. Close one first.\n", "10")
+
+
+async def test_above_an_addresss_limit_is_429() -> None:
+    """The address is the peer's, whatever the client says."""
+    async with serving(through=gate(per_address=1)) as edge, edge.connect():
+        assert await refusal(edge, forwarded_for="192.0.2.1") == CROWDED
+
+
+async def test_behind_a_trusted_proxy_each_client_has_its_own_limit() -> None:
+    """And the proxy none: what it says of its clients counts."""
+    rules = replace(RULES, trusted=parse_networks("127.0.0.0/8"))
+    with structlog.testing.capture_logs() as logged:
+        async with (
+            serving(through=gate(rules, per_address=1)) as edge,
+            edge.connect(forwarded_for="192.0.2.1"),
+            edge.connect(forwarded_for="192.0.2.2"),
+        ):
+            assert await refusal(edge, forwarded_for="203.0.113.1, 192.0.2.1, 127.0.0.2") == CROWDED
+    assert [each["peer"] for each in logged if each["event"] == "session.opened"] == ["192.0.2.1", "192.0.2.2"]
+
+
+async def test_connections_of_a_trusted_proxy_are_not_its_own_before_anything_was_asked() -> None:
+    """Two are open, neither has said for whom: each is somebody else's in the end."""
+    rules = replace(RULES, trusted=parse_networks("127.0.0.0/8"))
+    async with serving(through=gate(rules, per_address=1)) as edge, connecting(edge) as one, connecting(edge) as other:
+        while edge.gate.census.connections < 2:
+            await asyncio.sleep(0)
+        for number, peer in enumerate((one, other), 1):
+            head = Handshake().request.replace(b"\r\n\r\n", b"\r\nX-Forwarded-For: 192.0.2.%d\r\n\r\n" % number)
+            await peer.send(head)
+            assert (await peer.read_head()).startswith(b"HTTP/1.1 101 ")
+
+
+@pytest.mark.parametrize(("total", "per_address", "status"), [(1, 0, b"503"), (100, 1, b"429")])
+async def test_a_connection_of_which_there_are_too_many_is_closed_by_the_server(
+    total: int, per_address: int, status: bytes
+) -> None:
+    """It holds a place until it is gone; the answer says that it will be."""
+    through = gate(total=total, per_address=per_address)
+    async with serving(through=through) as edge, edge.connect(), connecting(edge) as peer:
+        await peer.send(Handshake().request)
+        head = await peer.read_head()
+        assert head.startswith(b"HTTP/1.1 %b " % status)
+        assert b"\r\nConnection: close\r\n" in head
+        assert (await peer.read_all()).endswith(b".\n")
+
+
+async def test_a_trusted_proxy_that_says_nothing_has_no_limit_of_its_own() -> None:
+    """Nor one that says only who it is, or that it does not know."""
+    rules = replace(RULES, trusted=parse_networks("127.0.0.0/8"))
+    async with (
+        serving(through=gate(rules, per_address=1)) as edge,
+        edge.connect(),
+        edge.connect(forwarded_for="unknown"),
+        edge.connect(forwarded_for="127.0.0.3"),
+        edge.connect(),
+    ):
+        assert edge.gate.limited == {}

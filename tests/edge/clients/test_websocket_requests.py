@@ -1,0 +1,236 @@
+"""WebSockets from the request on, with real clients on loopback; only the feed is a double."""
+
+import asyncio
+import gc
+import json
+import socket
+import struct
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from edge.access.entrance import Entrance
+from edge.access.http import Http
+from edge.clients import websocket
+from edge.clients.websocket import WebSocket
+from edge.fanout.deadlines import Patience
+from edge.fanout.ending import End
+from edge.fanout.session import Session
+from edge.feed.position import before
+from edge.wire.websocket import Reader
+from streams.contract import Offset
+from tests.edge.kit.edge import MAX_MESSAGE_BYTES, posts, serving
+from tests.edge.kit.records import standing
+from tests.edge.kit.refused import refusal
+from tests.strict import Handshake
+
+
+async def test_a_plain_client_gets_posts_and_nothing_else() -> None:
+    """As the replaced service served it: no history, no greeting, no subprotocol, no cursor."""
+    async with serving() as edge:
+        edge.feed.publish(1)
+        async with edge.connect("", "chat") as client:
+            edge.feed.publish(2)
+            assert await client.recv() == '{"action":"created","payload":{"id":2}}'
+            assert client.subprotocol is None
+
+
+async def test_who_asks_for_more_is_greeted_and_gets_cursors() -> None:
+    """And can go on from any of them, with a second connection, while the feed goes on too."""
+    async with serving() as edge:
+        async with edge.connect("", "postcast.v1") as client:
+            edge.feed.publish(1, 2, 3)
+            welcome, _, second, _ = [json.loads(await client.recv()) for _ in range(4)]
+            assert client.subprotocol == "postcast.v1"
+            assert (welcome["action"], standing(welcome["payload"])) == (
+                "welcome",
+                {"recovered": True, "cursor": str(before(Offset(0)))},
+            )
+        async with edge.connect(f"?cursor={second['cursor']}") as client:
+            edge.feed.publish(4)
+            assert json.loads(await client.recv())["payload"]["recovered"] is True
+            assert await posts(client, 2) == [3, 4]
+        async with edge.connect("?history=2") as client:
+            await client.recv()
+            assert await posts(client, 2) == [3, 4]
+
+
+async def test_who_offers_compression_gets_compressed_posts() -> None:
+    """The same messages, once compressed for all; who joins in the middle of a record reads it too."""
+    async with serving() as edge:
+        async with (
+            edge.connect("?history=0", compression="deflate") as one,
+            edge.connect(compression="deflate") as other,
+            edge.connect() as plain,
+        ):
+            edge.feed.publish(*range(1, 40))
+            first = [json.loads(await one.recv()) for _ in range(40)]
+            assert await posts(other, 39) == await posts(plain, 39) == list(range(1, 40))
+        assert [each.response and each.response.headers.get("Sec-WebSocket-Extensions") for each in (one, plain)] == [
+            "permessage-deflate; client_no_context_takeover",
+            None,
+        ]
+        async with edge.connect(f"?cursor={first[20]['cursor']}", compression="deflate") as resumed:
+            edge.feed.publish(*range(40, 60))
+            await resumed.recv()
+            assert await posts(resumed, 39) == list(range(21, 60))
+            await resumed.send("x" * 10_000)
+            edge.feed.publish(60)
+            assert await posts(resumed, 1) == [60]
+
+
+async def test_compression_can_be_switched_off() -> None:
+    """Then it is not agreed to, and nothing is asked about what a client offers."""
+    async with serving(compression=False) as edge, edge.connect(compression="deflate") as client:
+        assert client.response is not None
+        assert "Sec-WebSocket-Extensions" not in client.response.headers
+        edge.feed.publish(1, 2, 3)
+        assert await posts(client, 3) == [1, 2, 3]
+
+
+async def test_an_offer_that_cannot_be_read_is_refused() -> None:
+    """RFC 6455 §9.1: before the 101, with a sentence."""
+    async with serving() as edge:
+        sentence = "The header Sec-WebSocket-Extensions cannot be read.\n"
+        assert await refusal(edge, offers=["permessage-deflate; =1"]) == (400, sentence, None)
+
+
+async def test_several_headers_are_one_list_of_offers() -> None:
+    """RFC 6455 §9.1; the first offer that can be accepted is."""
+    offers = ["permessage-deflate; server_no_context_takeover", "permessage-deflate; server_max_window_bits=15"]
+    async with serving() as edge:
+        plain = socket.create_connection(("127.0.0.1", edge.port))
+        plain.setblocking(False)
+        headers = "".join(f"Sec-WebSocket-Extensions: {offer}\r\n" for offer in offers)
+        await edge.loop.sock_sendall(
+            plain, Handshake().request.replace(b"\r\n\r\n", b"\r\n" + headers.encode() + b"\r\n")
+        )
+        head = await edge.loop.sock_recv(plain, 1 << 16)
+        plain.close()
+    answer = "permessage-deflate; client_no_context_takeover; server_max_window_bits=15"
+    assert f"\r\nSec-WebSocket-Extensions: {answer}\r\n".encode() in head
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"), [("?cursor=junk", "invalid"), (f"?cursor={before(Offset(9))}", "unknown")]
+)
+async def test_a_cursor_that_leads_nowhere_is_said(query: str, reason: str) -> None:
+    """Law 12: and the feed goes on from now."""
+    async with serving() as edge:
+        edge.feed.publish(1)
+        async with edge.connect(query) as client:
+            payload = json.loads(await client.recv())["payload"]
+            assert (payload["recovered"], payload["reason"]) == (False, reason)
+            edge.feed.publish(2)
+            assert await posts(client, 1) == [2]
+
+
+async def test_a_wish_that_makes_no_sense_is_refused() -> None:
+    """Before the 101, with a sentence."""
+    async with serving() as edge:
+        assert await refusal(edge, "?history=x") == (400, "The history is a number of posts, such as 20.\n", None)
+
+
+async def test_what_clients_send_is_read_and_ignored() -> None:
+    """Text, bytes and pings; the next post comes as if nothing had been."""
+    async with serving() as edge, edge.connect() as client:
+        await client.send("hello")
+        await client.send(b"\x00" * MAX_MESSAGE_BYTES)
+        await (await client.ping())
+        edge.feed.publish(1)
+        assert await posts(client, 1) == [1]
+
+
+async def test_a_message_that_is_too_large_ends_the_session() -> None:
+    """1009, and the hub has forgotten the client."""
+    async with serving() as edge, edge.connect() as client:
+        await client.send("x" * (MAX_MESSAGE_BYTES + 1))
+        with pytest.raises(ConnectionClosed):
+            await client.recv()
+        assert client.close_code == 1009
+        await edge.hub.deserted.wait()
+        assert edge.closes == {("server", "1009"): 1}
+
+
+async def test_a_broken_frame_ends_the_session() -> None:
+    """1002: reserved bits are zero (RFC 6455 §5.2)."""
+    async with serving() as edge, edge.connect() as client:
+        client.transport.write(b"\xf1\x80abcd")
+        with pytest.raises(ConnectionClosed):
+            await client.recv()
+        assert client.close_code == 1002
+
+
+async def test_a_connection_of_an_age_is_told_to_come_again() -> None:
+    """1001 to plain clients and to those with cursors, each at its own time."""
+    async with serving(patience=Patience(ping=20, dead=60, stalled=600, age=0.2)) as edge, edge.connect() as one:
+        begun = edge.loop.time()
+        await one.wait_closed()
+        assert edge.loop.time() - begun >= 0.15
+        async with edge.connect("?history=0") as other:
+            assert await other.recv()
+            await other.wait_closed()
+            assert (one.close_code, other.close_code) == (1001, 1001)
+        assert edge.closes == {("server", "1001"): 2}
+
+
+def _kept() -> int:
+    parts = (asyncio.Transport, Entrance, Http, Reader, Session, WebSocket)
+    return sum(issubclass(type(each), parts) for each in gc.get_objects())
+
+
+@pytest.mark.parametrize("ending", ["client closes", "client cuts", "client breaks a limit", "server closes"])
+async def test_what_an_ended_client_consisted_of_is_freed_without_the_collector(
+    ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The collector would have to go through all that lives to find it, and it hardly ever does."""
+    monkeypatch.setattr(websocket, "LINGER_SECONDS", 0.01)
+    gc.collect()
+    gc.disable()
+    try:
+        earlier = _kept()
+        async with serving() as edge:
+            tasks = len(asyncio.all_tasks())
+            with socket.create_connection(("127.0.0.1", edge.port)) as plain:
+                plain.setblocking(False)
+                await edge.loop.sock_sendall(plain, Handshake().request)
+                while b"\r\n\r\n" not in await edge.loop.sock_recv(plain, 1 << 16):
+                    pass
+                while not len(edge.hub):
+                    await asyncio.sleep(0)
+                # The transport, its protocol, what that reads, and the session: nothing of HTTP, and no task.
+                assert _kept() == earlier + 4
+                assert len(asyncio.all_tasks()) == tasks
+                match ending:
+                    case "client closes":
+                        await edge.loop.sock_sendall(plain, b"\x88\x82\0\0\0\0\x03\xe8")
+                    case "client cuts":
+                        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                        plain.close()
+                    case "client breaks a limit":
+                        await edge.loop.sock_sendall(plain, b"\x89\x80\0\0\0\0" * 1000)
+                    case "server closes":
+                        edge.hub.end_all(End.SHUTDOWN, 0)
+                        await edge.loop.sock_sendall(plain, b"\x88\x82\0\0\0\0\x03\xe9")
+                # Until then; the test's timeout is the limit.
+                while _kept() > earlier:
+                    await asyncio.sleep(0)
+    finally:
+        gc.enable()
+
+
+async def test_who_sends_too_much_is_closed_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1008 with the reason, in the log and the metrics; the others get their posts."""
+    monkeypatch.setattr(websocket, "LINGER_SECONDS", 0.05)
+    async with serving() as edge, edge.connect() as other, edge.connect() as client:
+        for _ in range(101):
+            await client.send("x")
+        await client.wait_closed()
+        assert (client.close_code, client.close_reason) == (1008, "too many messages a second")
+        edge.feed.publish(1)
+        assert await posts(other, 1) == [1]
+        _, text, _ = await edge.get("/metrics")
+        assert {
+            'postcast_edge_limited_total{limit="messages"} 1.0',
+            'postcast_edge_closes_total{by="server",code="1008"} 1.0',
+        } <= set(text.splitlines())
