@@ -21,8 +21,8 @@ from edge.access.limits import SPARE, Census
 from edge.access.listener import Listener
 from edge.access.serving import serving
 from edge.admin import Admin
+from edge.clients.link import Surroundings
 from edge.clients.reception import Reception
-from edge.clients.websocket import Surroundings
 from edge.clients.websocket_requests import WebSocketRequests
 from edge.clients.writing import write_each
 from edge.fanout.deadlines import Patience
@@ -36,7 +36,6 @@ from edge.settings import Settings
 from edge.status import Facts, Status
 from edge.telemetry import LogOutput, Metrics, TurnTimes
 from edge.wire.allowance import Traffic
-from edge.wire.closing import By
 
 _logger = structlog.get_logger("edge.app")
 
@@ -70,8 +69,8 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         patience=settings.unready_seconds,
     )
     gate, admin_gate = _gates(settings)
-    closes: Counter[tuple[By, str]] = Counter()
-    metrics = Metrics(log, hub, source, gate, turns, admin=admin_gate, closes=closes, output=output)
+    around = Surroundings(hub, gate, closes=Counter(), open=Counter())
+    metrics = Metrics(log, source, around, turns, admin=admin_gate, output=output)
     reception = Reception(
         log=log,
         feed=source,
@@ -81,7 +80,7 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
     )
     server = Server(
         reception,
-        WebSocketRequests(reception, Surroundings(hub, gate, closes), compression=settings.compression),
+        WebSocketRequests(reception, around, compression=settings.compression),
         log=log,
         hub=hub,
         page=live_page(settings.compose_url),

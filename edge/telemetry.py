@@ -12,11 +12,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from edge import __version__
 from edge.access.entrance import Gate
-from edge.fanout.hub import Hub
+from edge.clients.link import TRANSPORTS, Surroundings
 from edge.feed.log import Log
 from edge.feed.position import Reason
 from edge.histogram import Histogram
-from edge.wire.closing import By
 from runtime.logs import Format, Level, Stream, configure_directly
 
 # Loggers of libraries for events that the edge logs itself, once each:
@@ -103,21 +102,19 @@ class Metrics:
     def __init__(
         self,
         log: Log,
-        hub: Hub,
         source: FeedState,
-        gate: Gate,
+        around: Surroundings,
         turns: TurnTimes,
         *,
         admin: Gate,
-        closes: Mapping[tuple[By, str], int],
         output: LogOutput,
     ) -> None:
-        self._closes = closes
+        self._around = around
         self._output = output
         self._log = log
-        self._hub = hub
+        self._hub = around.hub
         self._source = source
-        self._gate = gate
+        self._gate = around.gate
         self._admin = admin
         self._turns = turns
 
@@ -140,7 +137,8 @@ class Metrics:
 
     def _clients(self) -> Iterable[Metric]:
         hub = self._hub
-        yield _gauge("connections", "Open WebSocket connections.", len(hub))
+        connections: dict[str, float] = {transport: self._around.open[transport] for transport in TRANSPORTS}
+        yield _gauges("connections", "Open connections of clients, by transport.", "transport", connections)
         yield _gauge("lagging", "Clients that have not been sent all that there is.", hub.lagging)
         yield _counter("posts_sent", "Posts sent, each to each client.", hub.delivery.posts)
         yield _counter("bytes_sent", "Bytes of posts and greetings sent.", hub.delivery.bytes)
@@ -153,7 +151,7 @@ class Metrics:
         ages = {kind.value: wait.oldest for kind, wait in waits.items()}
         yield _gauges("agenda_oldest_seconds", "For how long the first of them has waited.", "kind", ages)
         about = "Connections that ended, by who closed and the close code."
-        yield _counters("closes", about, ["by", "code"], self._closes.items())
+        yield _counters("closes", about, ["by", "code"], self._around.closes.items())
 
     def _connections(self) -> Iterable[Metric]:
         census, limited = self._gate.census, self._gate.limited

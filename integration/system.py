@@ -138,6 +138,10 @@ class Process:
                     return sample.value
         return 0.0
 
+    def connections(self, transport: str = "websocket") -> int:
+        """Say how many clients an edge has that came by this transport."""
+        return int(self.metric("postcast_edge_connections", transport=transport))
+
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return what it has logged under an event's name, oldest first."""
         lines = self.log.read_text("utf-8", "replace").splitlines()

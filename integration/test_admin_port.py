@@ -32,7 +32,7 @@ async def test_operators_have_a_port_of_their_own_until_a_drain_is_over(install:
     handshake.accept(await reader.readuntil(b"\r\n\r\n"))
     await topics.write(kafka_url, system.feed, [feed_record([FIRST_ID])])
     await client.until_last(FIRST_ID)
-    assert edge.metric("postcast_edge_connections") == 2
+    assert edge.connections() == 2
 
     begun = time.monotonic()
     await asyncio.to_thread(edge.ask_to_end)

@@ -87,7 +87,9 @@ async def showing(system: System, edge: Process) -> AsyncIterator[Show]:
 async def left(edge: Process, clients: int) -> None:
     """Wait until only so many clients are left."""
     await asyncio.to_thread(
-        edge.until, lambda: edge.metric("postcast_edge_connections") == clients, f"has {clients} clients"
+        edge.until,
+        lambda: edge.connections() == clients,
+        f"has {clients} clients",
     )
 
 
@@ -193,7 +195,7 @@ async def test_a_client_whose_process_is_frozen_is_cut(system: System, watchful:
             await left(watchful, 2)
             # It answers pings by itself, and so is still there after the time for the dead.
             await asyncio.sleep(_DEAD_SECONDS + 2)
-            assert await asyncio.to_thread(watchful.metric, "postcast_edge_connections") == 2
+            assert await asyncio.to_thread(watchful.connections) == 2
             os.kill(frozen.pid, signal.SIGSTOP)
             await left(watchful, 1)
             await show.windows(1)

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from edge.clients.codes import CLOSES, CUTS
-from edge.fanout.hub import Hub
+from edge.clients.link import Surroundings
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Reason, before, position_of, stamp_of
 from edge.settings import Settings as EdgeSettings
@@ -152,11 +153,6 @@ def test_the_readme_says_the_defaults() -> None:
     assert required <= said.keys()
 
 
-def parts_of_an_edge() -> tuple[Log, Hub]:
-    log = Log(limit=1 << 20, reach=0)
-    return log, hub_of(log, Loop())
-
-
 class Feed:
     """A feed without records."""
 
@@ -180,9 +176,9 @@ def metrics() -> set[str]:
     """Return the metrics' names as a query needs them; a histogram's without its endings."""
     worker = CollectorRegistry()
     StreamsMetrics(worker, Progress(time.monotonic))
-    edge_registry = EdgeMetrics(
-        *parts_of_an_edge(), Feed(), gate(), TurnTimes(), admin=gate(), closes={}, output=Feed()
-    ).registry()
+    log = Log(limit=1 << 20, reach=0)
+    around = Surroundings(hub_of(log, Loop()), gate(), closes=Counter(), open=Counter())
+    edge_registry = EdgeMetrics(log, Feed(), around, TurnTimes(), admin=gate(), output=Feed()).registry()
     families = [*worker.collect(), *edge_registry.collect()]
     endings = {"counter": "_total", "info": "_info"}
     return {family.name + endings.get(family.type, "") for family in families if not family.name.startswith("process_")}

@@ -10,9 +10,10 @@ from http import HTTPStatus
 from aiohttp import web
 
 from edge.clients.joining import SUBPROTOCOL, join_request
+from edge.clients.link import Surroundings
 from edge.clients.reception import Reception
 from edge.clients.refusals import refusal
-from edge.clients.websocket import Surroundings, WebSocket
+from edge.clients.websocket import WebSocket
 from edge.fanout.session import Session
 from edge.wire.deflate import BadHeader, agreement
 from edge.wire.handshake import Rejected, answer, fault_in, tokens

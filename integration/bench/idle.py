@@ -112,7 +112,9 @@ async def _files(stage: Stage, size: Size) -> list[Figure]:
         async with crowd(edge.port, min(_WARMING, size.layered), deflated=True):
             pass
         await asyncio.to_thread(
-            edge.until, lambda: edge.metric("postcast_edge_connections") == 0, "has forgotten who left"
+            edge.until,
+            lambda: edge.connections() == 0,
+            "has forgotten who left",
         )
         before = await _traced(edge)
         async with crowd(edge.port, size.layered, a_process=size.a_process, deflated=True):

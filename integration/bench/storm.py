@@ -128,7 +128,7 @@ async def _return(stage: Stage, feed: Feed, followers: Companion, edge: Process,
     await asyncio.to_thread(
         edge.until, lambda: edge.metric("postcast_edge_log_posts") == feed.posts, "has read the feed"
     )
-    await asyncio.to_thread(edge.until, lambda: edge.metric("postcast_edge_connections") == 0, "has forgotten them")
+    await asyncio.to_thread(edge.until, lambda: edge.connections() == 0, "has forgotten them")
     process = serving(edge.port)
     async with _frozen(stage):
         begin, cpu = time.time(), cpu_seconds(process)

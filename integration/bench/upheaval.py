@@ -55,7 +55,9 @@ async def measure(stage: Stage, size: Size) -> list[Figure]:
         await feed.window(1)
         await asyncio.gather(*(each.ask(come=half, seconds=0) for each in (plain, knowing)))
         await asyncio.to_thread(
-            edge.until, lambda: edge.metric("postcast_edge_connections") == 2 * half, "has all clients"
+            edge.until,
+            lambda: edge.connections() == 2 * half,
+            "has all clients",
         )
         await feed.window(1)
         before = await turns_of(edge)

@@ -30,7 +30,7 @@ async def test_health_and_metrics() -> None:
         status, text, headers = await edge.get("/metrics")
         assert (status, headers["Content-Type"].split(";")[0]) == (200, "text/plain")
         assert {
-            "postcast_edge_connections 1.0",
+            'postcast_edge_connections{transport="websocket"} 1.0',
             "postcast_edge_posts_sent_total 2.0",
             "postcast_edge_lagging 0.0",
             "postcast_edge_takeovers_total 1.0",

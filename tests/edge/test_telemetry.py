@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ from prometheus_client import generate_latest
 
 import streams
 from edge.access.limits import Admission
+from edge.clients.link import Surroundings
 from edge.feed.position import Position, Reason
 from edge.telemetry import Metrics, TurnTimes, configure_logging
 from edge.wire.websocket_encodings import CURSOR
@@ -59,9 +61,8 @@ def test_every_part_is_measured() -> None:
     through.join_seconds.note(0.1)
     admin = gate(total=10)
     admin.census.turned_away[Admission.CROWDED] += 5
-    metrics = Metrics(
-        log, hub, Reading(), through, turns, admin=admin, closes={("server", "1001"): 3}, output=Reading()
-    )
+    around = Surroundings(hub, through, closes=Counter({("server", "1001"): 3}), open=Counter(websocket=7))
+    metrics = Metrics(log, Reading(), around, turns, admin=admin, output=Reading())
     turns.note(0.0005, 0.00025)
     turns.note(0.25, 0.02)
     kinds = ("head", "newcomers", "laggards", "closings")
@@ -70,7 +71,7 @@ def test_every_part_is_measured() -> None:
         line.split()[0] for line in lines
     }
     assert [line for line in lines if not line.startswith(("#", "process_"))] == [
-        "postcast_edge_connections 0.0",
+        'postcast_edge_connections{transport="websocket"} 7.0',
         "postcast_edge_lagging 0.0",
         "postcast_edge_posts_sent_total 0.0",
         "postcast_edge_bytes_sent_total 0.0",

@@ -13,8 +13,9 @@ from websockets.typing import Subprotocol
 
 from edge.access.entrance import Gate
 from edge.admin import Admin
+from edge.clients.link import Surroundings
 from edge.clients.reception import Reception
-from edge.clients.websocket import Surroundings, WebSocket
+from edge.clients.websocket import WebSocket
 from edge.clients.websocket_requests import WebSocketRequests
 from edge.clients.writing import write_each
 from edge.fanout.deadlines import Patience
@@ -25,7 +26,6 @@ from edge.page import live_page
 from edge.server import Server
 from edge.status import Facts, Status
 from edge.telemetry import Metrics, TurnTimes
-from edge.wire.closing import By
 from streams.contract import Millis, Offset
 from tests.edge.kit.listening import gate, listening
 from tests.edge.kit.records import record
@@ -106,14 +106,15 @@ class Edge:
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
         self.hub = Hub(self.log, write_bytes=1 << 16, write_each=write_each, patience=patience, loop=self.loop)
-        self.closes: Counter[tuple[By, str]] = Counter()
+        self.around = Surroundings(self.hub, self.gate, closes=Counter(), open=Counter())
+        self.closes = self.around.closes
         self.feed = MemoryFeed(self.log, self.hub)
         self.reception = Reception(
             log=self.log, feed=self.feed, join_seconds=join_seconds, heartbeat=patience.heartbeat, gate=self.gate
         )
         self.websockets = WebSocketRequests(
             self.reception,
-            Surroundings(self.hub, self.gate, self.closes),
+            self.around,
             compression=compression,
             websocket=websocket,
         )
@@ -125,16 +126,7 @@ class Edge:
             page=live_page(),
             status=Status(Facts("0", Millis(5000))),
         )
-        metrics = Metrics(
-            self.log,
-            self.hub,
-            self.feed,
-            self.gate,
-            TurnTimes(),
-            admin=self.admin_gate,
-            closes=self.closes,
-            output=self.feed,
-        )
+        metrics = Metrics(self.log, self.feed, self.around, TurnTimes(), admin=self.admin_gate, output=self.feed)
         self.admin = Admin(self.server.readiness, metrics.registry())
         self.port = 0
 
