@@ -30,6 +30,7 @@ from edge.fanout.hub import Hub
 from edge.feed.follow import Source
 from edge.feed.kafka import kafka_topic
 from edge.feed.log import Log
+from edge.feed.selection import Selections
 from edge.page import live_page
 from edge.server import Server
 from edge.settings import Settings
@@ -77,6 +78,7 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         join_seconds=settings.join_seconds,
         heartbeat=settings.heartbeat_seconds,
         gate=gate,
+        selections=Selections(settings.max_authors_total),
     )
     server = Server(
         reception,

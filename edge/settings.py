@@ -68,6 +68,8 @@ class Settings(ProcessSettings):
     """Connections in all; never more than the process may open files."""
     max_connections_per_address: int = Field(0, ge=0)
     """Connections from one address, or one /64 of IPv6; 0 for no limit, since behind a proxy all have one address."""
+    max_authors_total: int = Field(2_000_000, ge=0)
+    """Authors in the filters of all clients together; equal filters count once."""
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
     """Whose word on a client's address is taken; in the environment networks with commas between them."""
     proxy_header: Header = "x-forwarded-for"

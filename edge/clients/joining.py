@@ -1,17 +1,19 @@
 """What a client asks for when it connects, and where in the log it starts.
 
 The plain client asks for nothing and starts at the feed's end. One that offers the subprotocol,
-or has a ``cursor`` or wants ``history``, gets a ``welcome`` first and a cursor with each post.
+or has a ``cursor`` or wants ``history``, gets a ``welcome`` first and a cursor with each post. What either sees is
+everything, or the posts of ``author``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from edge.fanout.greetings import greet
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, parse
+from edge.feed.selection import BadAuthors, Selection, parse_authors, selection_of
 from edge.wire.encoding import Encoding
 from edge.wire.handshake import Rejected
 from edge.wire.websocket_encodings import PLAIN, encoding_for
@@ -21,6 +23,18 @@ SUBPROTOCOL: Final = "postcast.v1"
 
 # A number of more digits is no number of posts that anybody has.
 _HISTORY_DIGITS: Final = 9
+
+
+class Query(Protocol):
+    """A request's query, by names."""
+
+    def get(self, key: str, /) -> str | None:
+        """Return the first value of a name."""
+        ...
+
+    def getall(self, key: str, default: Sequence[str], /) -> Sequence[str]:
+        """Return all values of a name."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +53,28 @@ class JoinRequest:
     history: int = 0
     cursor: Cursor | Gap | None = None
     """Where it was; a :class:`Gap` when what it sent is no cursor."""
+    selection: Selection | None = None
+    """Whose posts it sees; None for everybody's."""
 
 
-def join_request(query: Mapping[str, str], offered: Iterable[str], *, deflated: bool = False) -> JoinRequest | Rejected:
+def join_request(query: Query, offered: Iterable[str], *, deflated: bool = False) -> JoinRequest | Rejected:
     """Read a request's query and the subprotocols that it offers; ``deflated`` when compression was agreed."""
+    try:
+        selection = selection_of(parse_authors(query.getall("author", ())))
+    except BadAuthors:
+        return Rejected(400, "An author is the id of a user, such as 7; of several with commas between them.")
     token, history = query.get("cursor"), query.get("history")
     asks = token is not None or history is not None or SUBPROTOCOL in offered
     encoding = encoding_for(has_cursor=asks, is_deflated=deflated)
     if token is not None and history is not None:
         return Rejected(400, "Ask for either a cursor or a history: a cursor already says where to begin.")
     if token is not None:
-        return JoinRequest(encoding, cursor=parse(token))
+        return JoinRequest(encoding, cursor=parse(token), selection=selection)
     if history is not None:
         if not (history.isascii() and history.isdigit() and len(history) <= _HISTORY_DIGITS):
             return Rejected(400, "The history is a number of posts, such as 20.")
-        return JoinRequest(encoding, history=int(history))
-    return JoinRequest(encoding)
+        return JoinRequest(encoding, history=int(history), selection=selection)
+    return JoinRequest(encoding, selection=selection)
 
 
 def resumption(request: JoinRequest, log: Log) -> Resume | Ahead | Gap | None:
@@ -70,7 +90,7 @@ def at_end(request: JoinRequest, log: Log, end: Offset, terms: Terms, gap: Gap |
     """
     if gap is None and end < log.offer_from:
         gap = Gap("interrupted")
-    position = log.back(log.position_at(end), request.history)
+    position = log.back(log.position_at(end), request.history, request.selection)
     return _session(request, log, position, terms, gap)
 
 
@@ -80,7 +100,7 @@ def resumed(request: JoinRequest, log: Log, resume: Resume, terms: Terms) -> Ses
 
 
 def _session(request: JoinRequest, log: Log, position: Position, terms: Terms, gap: Gap | None = None) -> Session:
-    session = Session(position, request.encoding, id=terms.session)
+    session = Session(position, request.encoding, selection=request.selection, id=terms.session)
     seen = request.cursor.position if isinstance(request.cursor, Cursor) else None
     greet(session, log, terms.heartbeat, gap=None if gap is None else gap.reason, seen=seen)
     return session

@@ -1,4 +1,4 @@
-"""Who is where in the log: clients at the same position, in the same encoding, go on together, in *cohorts*.
+"""Who is where in the log: clients at one position that are sent the same go on together, in *cohorts*.
 
 One read of the log serves a whole cohort, each client of it costs one write, and then the cohort as a whole is
 elsewhere: nothing is done about a single client, unless it cannot take what it is sent. Laws:
@@ -22,7 +22,7 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from edge.fanout.agenda import Agenda, Kind
 from edge.fanout.session import Progress, Session
 from edge.feed.position import Position
-from edge.wire.encoding import Encoding
+from edge.feed.reads import Reading
 
 MAX_SIZE: Final = 64
 """How many clients a cohort has at most: serving them takes 0.5 ms for one post, and 2.5 ms for 64 KiB."""
@@ -43,21 +43,21 @@ class Where(NamedTuple):
 
     kind: Kind
     position: Position
-    encoding: Encoding
+    reading: Reading
     greeting: bytes
     target: Position | None
 
 
 class Cohort(Progress, Generic[C]):
-    """Clients by their keys that are sent the same: ``greeting``, and what follows ``position``, in ``encoding``."""
+    """Clients by their keys that are sent the same: ``greeting``, and what follows ``position`` as ``reading`` says."""
 
-    __slots__ = ("_keys", "clients", "encoding", "where")
+    __slots__ = ("_keys", "clients", "reading", "where")
 
     def __init__(
-        self, position: Position, encoding: Encoding, greeting: bytes = b"", target: Position | None = None
+        self, position: Position, reading: Reading, greeting: bytes = b"", target: Position | None = None
     ) -> None:
         super().__init__(position, greeting, target)
-        self.encoding = encoding
+        self.reading = reading
         self.clients: dict[int, C] = {}
         self.where: Where | None = None
         """Where it waits; None while it is served or rests. It is for :class:`Cohorts` alone."""
@@ -94,7 +94,7 @@ class Cohorts(Generic[C]):
         self.agenda: Agenda[Cohort[C], C] = Agenda()
         """Which of those wait that do not rest."""
         self._max_size = max_size
-        self._resting: defaultdict[Encoding, list[Cohort[C]]] = defaultdict(list)
+        self._resting: defaultdict[Reading, list[Cohort[C]]] = defaultdict(list)
         # The newest cohort that waits at each place.
         self._waiting: dict[Where, Cohort[C]] = {}
         self._paused: set[C] = set()
@@ -136,7 +136,7 @@ class Cohorts(Generic[C]):
         self._paused.discard(client)
         session = client.session
         progress = session.progress
-        alone: Cohort[C] = Cohort(progress.position, session.encoding, progress.greeting, progress.target)
+        alone: Cohort[C] = Cohort(progress.position, session.reading, progress.greeting, progress.target)
         alone.take_in(client)
         self._put(alone, kind, now)
 
@@ -148,11 +148,11 @@ class Cohorts(Generic[C]):
     def _put(self, cohort: Cohort[C], kind: Kind, now: float) -> None:
         """Join a cohort with another at the same place that has room for all of it, or else put it there."""
         if cohort.position == self.head and not cohort.greeting:
-            resting = self._resting[cohort.encoding]
+            resting = self._resting[cohort.reading]
             if not (resting and self._is_joined(cohort, resting[-1])):
                 resting.append(cohort)
             return
-        where = Where(kind, cohort.position, cohort.encoding, cohort.greeting, cohort.target)
+        where = Where(kind, cohort.position, cohort.reading, cohort.greeting, cohort.target)
         there = self._waiting.get(where)
         if there is None or not self._is_joined(cohort, there):
             self._waiting[where], cohort.where = cohort, where
@@ -211,3 +211,12 @@ class Cohorts(Generic[C]):
             cohort.let_go(client)
             if not cohort:
                 self._close_to_others(cohort)
+                self._forget_resting(cohort)
+
+    def _forget_resting(self, cohort: Cohort[C]) -> None:
+        """Keep nothing of a cohort of nobody where it rests: its selection may be nobody else's."""
+        resting = self._resting.get(cohort.reading, [])
+        if cohort in resting:
+            resting.remove(cohort)
+            if not resting:
+                del self._resting[cohort.reading]

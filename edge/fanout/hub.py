@@ -63,7 +63,7 @@ class Hub:
         self._everybody = Everybody(log, loop, heartbeat=patience.heartbeat, go_on=self._go_on, end_at=self._end_at)
         self.delays = Delays()
         self.heartbeats = Heartbeats(log, clock)
-        self.delivery = Delivery(log, write_each, write_bytes=write_bytes)
+        self.delivery = Delivery(log, write_each, write_bytes=write_bytes, clock=loop.time)
         self.deserted = asyncio.Event()  # set while there is no client
         self.deserted.set()
 
@@ -242,9 +242,8 @@ class Hub:
             for member in list(cohort.clients.values()):
                 self._fall_behind(member)
         else:
-            now = self._loop.time()
-            self.delivery.send(cohort, now)
-            self._cohorts.put_back(cohort, now)
+            self.delivery.send(cohort)
+            self._cohorts.put_back(cohort, self._loop.time())
 
     def _fall_behind(self, member: Member) -> None:
         """End a client that the log has moved past, unless it goes on behind a gap that is still to be told to it."""

@@ -7,7 +7,8 @@ get is in the log, for everybody once. Times are in seconds of any clock that ne
 import math
 
 from edge.feed.position import Position
-from edge.feed.reads import Chunk
+from edge.feed.reads import Chunk, Reading
+from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
 
 
@@ -38,23 +39,27 @@ class Progress:
 class Session:
     """A client that is sent what follows ``position``, in ``encoding``, after ``greeting`` (whole messages).
 
-    ``id`` identifies it in the log; for ``target`` see :class:`Progress`.
+    ``selection`` says what of it; None is everything. ``id`` identifies it in the log; for ``target`` see
+    :class:`Progress`.
     """
 
-    __slots__ = ("_sent_elsewhere", "_told_alone_at", "encoding", "id", "progress")
+    __slots__ = ("_sent_elsewhere", "_told_alone_at", "encoding", "id", "progress", "selection")
 
     def __init__(
         self,
         position: Position,
         encoding: Encoding,
+        greeting: bytes = b"",
+        selection: Selection | None = None,
         *,
         id: str = "",  # noqa: A002 - what it is called everywhere
-        greeting: bytes = b"",
         target: Position | None = None,
     ) -> None:
         self.progress = Progress(position, greeting, target)
         """How far it is; clients that go on together share one."""
         self.encoding = encoding
+        self.selection = selection
+        """Which posts it sees; None for all."""
         self.id = id
         # What it was sent with other progress, less what this one had counted before the client shared it.
         self._sent_elsewhere = 0
@@ -65,6 +70,11 @@ class Session:
     def position(self) -> Position:
         """What it has been sent everything before."""
         return self.progress.position
+
+    @property
+    def reading(self) -> Reading:
+        """What it has in common with clients that are sent the same."""
+        return Reading(self.encoding, self.selection)
 
     @property
     def sent(self) -> int:

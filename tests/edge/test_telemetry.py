@@ -15,6 +15,7 @@ import streams
 from edge.access.limits import Admission
 from edge.clients.link import Surroundings
 from edge.feed.position import Position, Reason
+from edge.feed.reads import Reading
 from edge.telemetry import Metrics, TurnTimes, configure_logging
 from edge.wire.websocket_encodings import CURSOR
 from tests.edge.kit.lines import Turns as Loop
@@ -26,7 +27,7 @@ from tests.edge.kit.records import log_of, record
 LONG = ("0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "+Inf")
 
 
-class Reading:
+class Numbers:
     """A source's numbers."""
 
     records, repeats, undecodable = 7, 2, 1
@@ -50,7 +51,7 @@ def test_every_part_is_measured() -> None:
     log, turns = log_of(record(1, 2)), TurnTimes()
     hub = hub_of(log, Loop(), 1)
     hub.delays.seconds.note(0.1)
-    log.read(Position(0), CURSOR, 1)
+    log.read(Position(0), Reading(CURSOR), 1)
     through = gate(total=500)
     through.breaches["pings"] += 2
     through.census.turned_away[Admission.FULL] += 4
@@ -62,7 +63,7 @@ def test_every_part_is_measured() -> None:
     admin = gate(total=10)
     admin.census.turned_away[Admission.CROWDED] += 5
     around = Surroundings(hub, through, closes=Counter({("server", "1001"): 3}), open=Counter(websocket=7))
-    metrics = Metrics(log, Reading(), around, turns, admin=admin, output=Reading())
+    metrics = Metrics(log, Numbers(), around, turns, admin=admin, output=Numbers())
     turns.note(0.0005, 0.00025)
     turns.note(0.25, 0.02)
     kinds = ("head", "newcomers", "laggards", "closings")
