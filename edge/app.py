@@ -21,6 +21,7 @@ from edge.access.limits import SPARE, Census
 from edge.access.listener import Listener
 from edge.access.serving import serving
 from edge.admin import Admin
+from edge.clients.conversation import Tally
 from edge.clients.link import Surroundings
 from edge.clients.reception import Reception
 from edge.clients.websocket_requests import WebSocketRequests
@@ -70,7 +71,7 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         patience=settings.unready_seconds,
     )
     gate, admin_gate = _gates(settings)
-    around = Surroundings(hub, gate, closes=Counter(), open=Counter())
+    around = Surroundings(hub, gate, closes=Counter(), open=Counter(), tally=Tally())
     metrics = Metrics(log, source, around, turns, admin=admin_gate, output=output)
     reception = Reception(
         log=log,

@@ -150,6 +150,9 @@ class Metrics:
         yield _gauges("agenda_clients", "Clients that wait for their turn, by kind.", "kind", depths)
         ages = {kind.value: wait.oldest for kind, wait in waits.items()}
         yield _gauges("agenda_oldest_seconds", "For how long the first of them has waited.", "kind", ages)
+        tally = self._around.tally
+        yield _counters("requests", "Messages from clients with cursors.", ["action"], _single(tally.requests))
+        yield _counters("errors", "Requests that were not done.", ["code"], _single(tally.errors))
         about = "Connections that ended, by who closed and the close code."
         yield _counters("closes", about, ["by", "code"], self._around.closes.items())
 

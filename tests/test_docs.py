@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from edge.clients.codes import CLOSES, CUTS
+from edge.clients.conversation import Tally
 from edge.clients.link import Surroundings
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Reason, before, position_of, stamp_of
@@ -19,6 +20,7 @@ from edge.settings import Settings as EdgeSettings
 from edge.telemetry import Metrics as EdgeMetrics
 from edge.telemetry import TurnTimes
 from edge.wire.messages import message, with_cursor
+from edge.wire.requests import Code
 from streams.announcement import NOT_AN_ID
 from streams.contract import Millis, Offset, Partition, PostId, dead_letter, decode_feed, encode_dead
 from streams.dead import DISMISSED, FOREIGN, REQUEUED
@@ -177,7 +179,7 @@ def metrics() -> set[str]:
     worker = CollectorRegistry()
     StreamsMetrics(worker, Progress(time.monotonic))
     log = Log(limit=1 << 20, reach=0)
-    around = Surroundings(hub_of(log, Loop()), gate(), closes=Counter(), open=Counter())
+    around = Surroundings(hub_of(log, Loop()), gate(), closes=Counter(), open=Counter(), tally=Tally())
     edge_registry = EdgeMetrics(log, Feed(), around, TurnTimes(), admin=gate(), output=Feed()).registry()
     families = [*worker.collect(), *edge_registry.collect()]
     endings = {"counter": "_total", "info": "_info"}
@@ -239,6 +241,8 @@ def test_there_is_an_alert_for_every_metric_of_an_edge_that_can_page() -> None:
             "posts_sent_total",
             "bytes_sent_total",
             "heartbeats_total",
+            "requests_total",
+            "errors_total",
             "records_total",
             "repeats_total",
         ),
@@ -294,6 +298,10 @@ def test_the_map_of_modules_is_complete_and_true() -> None:
 
 def test_the_table_of_reasons_is_that_of_the_cursors() -> None:
     assert first_cells(section(PROTOCOL, "### Reasons")) == set(get_args(Reason))
+
+
+def test_the_table_of_errors_is_that_of_the_requests() -> None:
+    assert first_cells(section(PROTOCOL, "### Errors")) == set(get_args(Code))
 
 
 def test_the_table_of_dead_letters_is_that_of_the_streams() -> None:

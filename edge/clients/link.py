@@ -18,6 +18,7 @@ import structlog
 from edge.access.entrance import Gate
 from edge.access.limits import Slot
 from edge.clients.codes import CLOSES, CUTS
+from edge.clients.conversation import Tally
 from edge.fanout.ending import End
 from edge.fanout.hub import Hub
 from edge.fanout.link import Client
@@ -43,6 +44,8 @@ class Surroundings:
     """Connections that ended, by whose doing it was and the label of the code."""
     open: Counter[str]
     """Open connections, by transport."""
+    tally: Tally
+    """What clients have asked for."""
 
 
 class TransportLink(asyncio.Protocol, ABC):

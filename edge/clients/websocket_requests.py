@@ -54,7 +54,12 @@ class WebSocketRequests:
             return refusal(start)
         session, extension = start
         # Nothing is awaited from here on.
-        reader = Reader(self._reception.gate.rules.traffic, is_deflated=extension is not None)
+        reader = Reader(
+            self._reception.gate.rules.traffic,
+            is_deflated=extension is not None,
+            # A plain client cannot be told.
+            skips_large=session.encoding.has_cursor,
+        )
         make = partial(self.websocket, self._surroundings, connection.transport, reader, peer=str(connection.client))
         taken = connection.take_over(lambda slot: make(slot=slot))
         if taken is not None:

@@ -122,7 +122,8 @@ class Hub:
         """Go on with a client whose unsent bytes are gone."""
         member.session.note_told(self._loop.time())
         self._see_to(member)
-        if member not in self._cohorts.paused:
+        member.tell_owed()
+        if member not in self._cohorts.paused or member.link.unsent_since is not None:
             return
         if member.gap is not self._everybody.gap and not self._everybody.can_tell():
             # It goes on with all others that were there before the gap.
@@ -242,7 +243,10 @@ class Hub:
             for member in list(cohort.clients.values()):
                 self._fall_behind(member)
         else:
+            greeted = list(cohort.clients.values()) if cohort.greeting else ()
             self.delivery.send(cohort)
+            for member in greeted:
+                member.tell_owed()
             self._cohorts.put_back(cohort, self._loop.time())
 
     def _fall_behind(self, member: Member) -> None:

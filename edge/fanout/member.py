@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from edge.fanout.deadlines import Entry
 from edge.fanout.ending import End
@@ -10,6 +10,9 @@ from edge.fanout.link import Link
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Position, Reason
+
+MOST_OWED: Final = 100
+"""How many messages may wait for a client that takes nothing: as many requests as it may send at once."""
 
 
 @dataclass(eq=False, slots=True)
@@ -55,7 +58,7 @@ class Keeper(Protocol):
 class Member:
     """A session and its link, as the hub keeps them."""
 
-    __slots__ = ("_hub", "end", "ends_at", "entry", "gap", "is_over", "key", "link", "pinged", "session")
+    __slots__ = ("_hub", "_owed", "end", "ends_at", "entry", "gap", "is_over", "key", "link", "pinged", "session")
 
     def __init__(self, hub: Keeper, session: Session, link: Link, gap: Gap | None, now: float) -> None:
         self._hub = hub
@@ -73,6 +76,8 @@ class Member:
         self.is_over = False
         """Whether the session has ended: nothing more is sent."""
         self.entry: Entry | None = None
+        # Messages to this client alone that wait; most clients never have any.
+        self._owed: tuple[bytes, ...] = ()
 
     @property
     def told_at(self) -> float:
@@ -84,6 +89,24 @@ class Member:
         """Have the edge end the session then, unless it does so earlier."""
         if when < self.ends_at and not self.is_over:
             self.ends_at, self.end = when, end
+
+    def tell(self, data: bytes) -> bool:
+        """Send whole messages to this client alone, behind what it was sent; False when too many wait for that.
+
+        They wait while its transport holds unsent bytes, or until it is greeted; see :meth:`tell_owed`.
+        """
+        if not self.is_over:
+            if len(self._owed) == MOST_OWED:
+                return False
+            self._owed += (data,)
+            self.tell_owed()
+        return True
+
+    def tell_owed(self) -> None:
+        """Send what waits, in one write, if it need not wait any more."""
+        if self._owed and self.session.is_greeted and self.link.unsent_since is None and not self.is_over:
+            data, self._owed = b"".join(self._owed), ()
+            self.link.write(data)
 
     def pause_writing(self) -> None:
         """Hear that the transport holds bytes that it could not send."""

@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
+from msgspec import UnsetType
 
 from edge.wire.encoding import Notice
+from edge.wire.requests import Id, Refused
 from streams.contract import Publication
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -51,6 +53,22 @@ def caught_up(cursor: str) -> Notice:
 def heartbeat(cursor: str, second: int) -> Notice:
     """Make the message for a client that was sent none for a while; ``second`` is since 1970 in UTC."""
     return _placed("heartbeat", {"time": f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"}, cursor)
+
+
+def acked(id: Id, position: str) -> Notice:  # noqa: A002 - as it is called in the message
+    """Make the answer to a client that has dealt with everything up to ``position``, a cursor."""
+    return _answered("acked", id, {"position": position})
+
+
+def error(refused: Refused) -> Notice:
+    """Make the answer to a request that is not done."""
+    return _answered("error", refused.id, {"code": refused.code, "message": refused.sentence})
+
+
+def _answered(action: str, id: Id, payload: dict[str, object]) -> Notice:  # noqa: A002
+    """Make an answer that has no place in the feed; one to a request without an id has none."""
+    known = {} if isinstance(id, UnsetType) else {"id": id}
+    return Notice(action, _encode({"action": action, **known, "payload": payload}))
 
 
 def _placed(action: str, payload: dict[str, object], cursor: str) -> Notice:

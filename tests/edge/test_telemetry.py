@@ -13,10 +13,12 @@ from prometheus_client import generate_latest
 
 import streams
 from edge.access.limits import Admission
+from edge.clients.conversation import Tally
 from edge.clients.link import Surroundings
 from edge.feed.position import Position, Reason
 from edge.feed.reads import Reading
 from edge.telemetry import Metrics, TurnTimes, configure_logging
+from edge.wire.closing import By
 from edge.wire.websocket_encodings import CURSOR
 from tests.edge.kit.lines import Turns as Loop
 from tests.edge.kit.lines import hub_of
@@ -62,7 +64,11 @@ def test_every_part_is_measured() -> None:
     through.join_seconds.note(0.1)
     admin = gate(total=10)
     admin.census.turned_away[Admission.CROWDED] += 5
-    around = Surroundings(hub, through, closes=Counter({("server", "1001"): 3}), open=Counter(websocket=7))
+    tally = Tally()
+    tally.requests.update(ack=5, other=2)
+    tally.errors.update(bad_cursor=1)
+    closes: Counter[tuple[By, str]] = Counter({("server", "1001"): 3})
+    around = Surroundings(hub, through, closes=closes, open=Counter(websocket=7), tally=tally)
     metrics = Metrics(log, Numbers(), around, turns, admin=admin, output=Numbers())
     turns.note(0.0005, 0.00025)
     turns.note(0.25, 0.02)
@@ -80,6 +86,9 @@ def test_every_part_is_measured() -> None:
         *durations("postcast_edge_fanout_seconds"),
         *(f'postcast_edge_agenda_clients{{kind="{kind}"}} 0.0' for kind in kinds),
         *(f'postcast_edge_agenda_oldest_seconds{{kind="{kind}"}} 0.0' for kind in kinds),
+        'postcast_edge_requests_total{action="ack"} 5.0',
+        'postcast_edge_requests_total{action="other"} 2.0',
+        'postcast_edge_errors_total{code="bad_cursor"} 1.0',
         'postcast_edge_closes_total{by="server",code="1001"} 3.0',
         "postcast_edge_sockets 1.0",
         "postcast_edge_sockets_limit 500.0",

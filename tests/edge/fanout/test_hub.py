@@ -11,7 +11,7 @@ from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Gap, Position
 from edge.wire.encoding import Encoding
-from edge.wire.messages import welcome
+from edge.wire.messages import acked, welcome
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import Offset
 from tests.edge.kit.lines import CLOSE_SECONDS, PATIENCE, WRITE_SECONDS, Line, Turns, hub_of
@@ -687,3 +687,24 @@ def test_thousands_with_welcomes_of_their_own_go_on_together_afterwards() -> Non
     assert len(stage.hub._agenda.head) + stage.hub._agenda.head.taken == 250  # noqa: SLF001 - what a record costs
     stage.turns.rest()
     assert all(line.got[-1] == 2 for line in stage.turns.lines)
+
+
+def test_an_answer_comes_behind_the_greeting_and_between_posts() -> None:
+    """Also to a client that holds unsent bytes: once they are gone, before what it has missed."""
+    answer = CURSOR.notice(acked(1, "c"))
+    stage = Stage(log_of(record(1)))
+    stage.join(0)
+    line = Line(stage.turns, room=0)
+    member = stage.hub.join(Session(Position(0), CURSOR, GREETING), line)
+    member.tell(answer)
+    stage.turns.rest()
+    member.tell(answer)
+    stage.publish(2)
+    line.drain(room=0)
+    member.tell(answer)
+    stage.turns.rest()
+    line.drain()
+    stage.turns.rest()
+    actions = [message["action"] for message in messages(b"".join(line.written))]
+    assert actions == ["welcome", "created", "acked", "acked", "acked", "created"]
+    assert stage.hub.lagging == 0

@@ -13,6 +13,7 @@ from websockets.typing import Subprotocol
 
 from edge.access.entrance import Gate
 from edge.admin import Admin
+from edge.clients.conversation import Tally
 from edge.clients.link import Surroundings
 from edge.clients.reception import Reception
 from edge.clients.websocket import WebSocket
@@ -108,7 +109,7 @@ class Edge:
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
         self.hub = Hub(self.log, write_bytes=1 << 16, write_each=write_each, patience=patience, loop=self.loop)
-        self.around = Surroundings(self.hub, self.gate, closes=Counter(), open=Counter())
+        self.around = Surroundings(self.hub, self.gate, closes=Counter(), open=Counter(), tally=Tally())
         self.closes = self.around.closes
         self.feed = MemoryFeed(self.log, self.hub)
         self.reception = Reception(
@@ -178,7 +179,7 @@ async def serving(
 ) -> AsyncIterator[Edge]:
     """Serve meanwhile."""
     edge = Edge(join_seconds, compression=compression, through=through, patience=patience, max_authors=max_authors)
-    async with listening(edge.server.application(edge.admin.routes()), edge.gate) as edge.port, asyncio.timeout(5):
+    async with listening(edge.server.application(edge.admin.routes()), edge.gate) as edge.port, asyncio.timeout(30):
         yield edge
         await edge.server.drain(5)
 

@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from msgspec import UNSET
 
-from edge.wire.messages import caught_up, heartbeat, message, welcome, with_cursor
+from edge.wire.messages import acked, caught_up, error, heartbeat, message, welcome, with_cursor
+from edge.wire.requests import Id, Refused
 from streams.contract import decode_feed
 from tests.edge.kit.records import GOLDEN, publication
 
@@ -50,6 +52,17 @@ def test_welcome_says_where_a_client_stands(gap: str | None, lost: int | None, p
 @pytest.mark.parametrize(("seconds", "text"), [(25.0, b'"heartbeat":25,'), (0.5, b'"heartbeat":0.5,')])
 def test_seconds_have_a_fraction_where_there_is_one(seconds: float, text: bytes) -> None:
     assert text in welcome("c", session="5e", heartbeat=seconds).text
+
+
+@pytest.mark.parametrize(("id_", "told"), [(7, {"id": 7}), ("a", {"id": "a"}), (UNSET, {})])
+def test_answers_have_the_id_of_the_request(id_: Id, told: dict[str, object]) -> None:
+    """They have no place in the feed."""
+    for answer, action, payload in (
+        (acked(id_, "c"), "acked", {"position": "c"}),
+        (error(Refused(id_, "busy", "later")), "error", {"code": "busy", "message": "later"}),
+    ):
+        assert (answer.action, answer.cursor) == (action, "")
+        assert json.loads(answer.text) == {"action": action, **told, "payload": payload}
 
 
 def test_caught_up_and_heartbeat_have_their_cursor_beside_the_action() -> None:
