@@ -5,7 +5,6 @@ import math
 import resource
 import signal
 import sys
-from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -19,9 +18,9 @@ from edge import __version__, garbage_collection
 from edge.access.entrance import Gate, Rules
 from edge.access.limits import SPARE, Census
 from edge.access.listener import Listener
+from edge.access.returns import Returns
 from edge.access.serving import serving
 from edge.admin import Admin
-from edge.clients.conversation import Tally
 from edge.clients.link import Surroundings
 from edge.clients.reception import Reception
 from edge.clients.websocket_requests import WebSocketRequests
@@ -71,14 +70,14 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         patience=settings.unready_seconds,
     )
     gate, admin_gate = _gates(settings)
-    around = Surroundings(hub, gate, closes=Counter(), open=Counter(), tally=Tally())
+    around = Surroundings(hub, gate, Returns(settings.join_rate))
     metrics = Metrics(log, source, around, turns, admin=admin_gate, output=output)
     reception = Reception(
         log=log,
         feed=source,
         join_seconds=settings.join_seconds,
         heartbeat=settings.heartbeat_seconds,
-        gate=gate,
+        around=around,
         selections=Selections(settings.max_authors_total),
     )
     server = Server(

@@ -165,6 +165,11 @@ class Metrics:
         about = "Connections to ADMIN_PORT refused or ended by a limit."
         yield _counters("admin_limited", about, ["limit"], _single(self._admin.limited))
         yield _counters("http_answers", "HTTP answers.", ["status"], _single(self._gate.answers.counts))
+        around = self._around
+        about = "Clients refused, by HTTP or by a close, and why."
+        yield _counters("refusals", about, ["by", "why"], around.refusals.items())
+        about = "Clients that came with a cursor, by what became of it."
+        yield _counters("resumes", about, ["outcome"], _single(around.resumes))
         yield _counter("takeovers", "Connections taken over for a WebSocket.", self._gate.takeovers)
         about = "From a client's request to its 101 and what was ready for it."
         yield _histogram("join_seconds", about, self._gate.join_seconds)

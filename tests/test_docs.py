@@ -11,6 +11,7 @@ from typing import ClassVar, Final, get_args
 import pytest
 from prometheus_client import CollectorRegistry
 
+from edge.access.returns import Returns
 from edge.clients.codes import CLOSES, CUTS
 from edge.clients.conversation import Tally
 from edge.clients.link import Surroundings
@@ -179,7 +180,16 @@ def metrics() -> set[str]:
     worker = CollectorRegistry()
     StreamsMetrics(worker, Progress(time.monotonic))
     log = Log(limit=1 << 20, reach=0)
-    around = Surroundings(hub_of(log, Loop()), gate(), closes=Counter(), open=Counter(), tally=Tally())
+    around = Surroundings(
+        hub_of(log, Loop()),
+        gate(),
+        closes=Counter(),
+        open=Counter(),
+        tally=Tally(),
+        refusals=Counter(),
+        resumes=Counter(),
+        returns=Returns(0),
+    )
     edge_registry = EdgeMetrics(log, Feed(), around, TurnTimes(), admin=gate(), output=Feed()).registry()
     families = [*worker.collect(), *edge_registry.collect()]
     endings = {"counter": "_total", "info": "_info"}

@@ -6,6 +6,7 @@ be behind it: such a client starts there, as soon as the log has read up to that
 
 import asyncio
 import secrets
+from collections import Counter
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -38,11 +39,12 @@ class FeedEnd(Protocol):
 class Placement:
     """Finds where clients start, in ``seconds`` at most; ``heartbeat`` is what they are told, in seconds."""
 
-    def __init__(self, log: Log, feed: FeedEnd, seconds: float, heartbeat: float) -> None:
+    def __init__(self, log: Log, feed: FeedEnd, seconds: float, heartbeat: float, resumes: Counter[str]) -> None:
         self._heartbeat = heartbeat
         self._log = log
         self._feed = feed
         self._seconds = seconds
+        self._resumes = resumes
 
     async def session(self, request: JoinRequest) -> Session | None:
         """Return the session that was asked for; None when the feed's end is not known, or not read, in time.
@@ -52,11 +54,15 @@ class Placement:
         found = resumption(request, self._log)
         if isinstance(found, Resume):
             # Nobody is asked, and no timer set for an answer.
-            return resumed(request, self._log, found, self._terms())
+            return self._resumed(request, found)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._seconds):
                 return await self._behind_the_end(request, found)
         return None
+
+    def _resumed(self, request: JoinRequest, found: Resume) -> Session:
+        self._resumes["recovered"] += 1
+        return resumed(request, self._log, found, self._terms())
 
     def _terms(self) -> Terms:
         return Terms(secrets.token_hex(_ID_BYTES), self._heartbeat)
@@ -74,5 +80,7 @@ class Placement:
             # Another edge was quicker, or there is no such record.
             found = Gap("unknown") if found.offset > end else resumption(request, self._log)
         if isinstance(found, Resume):
-            return resumed(request, self._log, found, self._terms())
+            return self._resumed(request, found)
+        if isinstance(found, Gap):
+            self._resumes[found.reason] += 1
         return at_end(request, self._log, end, self._terms(), found if isinstance(found, Gap) else None)

@@ -13,12 +13,14 @@ from prometheus_client import generate_latest
 
 import streams
 from edge.access.limits import Admission
+from edge.access.returns import Returns
 from edge.clients.conversation import Tally
 from edge.clients.link import Surroundings
 from edge.feed.position import Position, Reason
 from edge.feed.reads import Reading
 from edge.telemetry import Metrics, TurnTimes, configure_logging
 from edge.wire.closing import By
+from edge.wire.handshake import Why
 from edge.wire.websocket_encodings import CURSOR
 from tests.edge.kit.lines import Turns as Loop
 from tests.edge.kit.lines import hub_of
@@ -67,8 +69,18 @@ def test_every_part_is_measured() -> None:
     tally = Tally()
     tally.requests.update(ack=5, other=2)
     tally.errors.update(bad_cursor=1)
+    refusals: Counter[tuple[str, Why]] = Counter({("websocket", "rate"): 8})
     closes: Counter[tuple[By, str]] = Counter({("server", "1001"): 3})
-    around = Surroundings(hub, through, closes=closes, open=Counter(websocket=7), tally=tally)
+    around = Surroundings(
+        hub,
+        through,
+        closes=closes,
+        open=Counter(websocket=7),
+        tally=tally,
+        refusals=refusals,
+        resumes=Counter(expired=2),
+        returns=Returns(0),
+    )
     metrics = Metrics(log, Numbers(), around, turns, admin=admin, output=Numbers())
     turns.note(0.0005, 0.00025)
     turns.note(0.25, 0.02)

@@ -1,6 +1,7 @@
 """Where a client starts, by a feed's end that is told by hand."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
@@ -45,7 +46,7 @@ class End:
 
 async def told(feed: End, cursor: Cursor | None = None) -> tuple[object, list[str]] | None:
     """Place a client with cursors; return the payload of its welcome, and what was asked."""
-    session = await Placement(feed.log, feed, 0.01, 25).session(JoinRequest(CURSOR, cursor=cursor))
+    session = await Placement(feed.log, feed, 0.01, 25, Counter()).session(JoinRequest(CURSOR, cursor=cursor))
     if session is None:
         return None
     payload = messages(take(session, feed.log, 1))[0]["payload"]
@@ -94,6 +95,6 @@ async def test_nobody_is_placed_when_the_end_is_not_known_or_not_read_in_time(en
 async def test_every_session_has_an_id_of_its_own() -> None:
     """A plain one, too: the log knows it by that."""
     feed = End(log_of(record(1)), 1)
-    placement = Placement(feed.log, feed, 1, 25)
+    placement = Placement(feed.log, feed, 1, 25, Counter())
     sessions = [await placement.session(JoinRequest()) for _ in range(2)]
     assert len({session.id for session in sessions if session is not None and len(session.id) == 16}) == 2

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,8 +11,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from edge.access.entrance import Gate
+from edge.access.returns import Returns
 from edge.admin import Admin
-from edge.clients.conversation import Tally
 from edge.clients.link import Surroundings
 from edge.clients.reception import Reception
 from edge.clients.websocket import WebSocket
@@ -102,6 +101,7 @@ class Edge:
         through: Gate | None = None,
         patience: Patience = PATIENCE,
         max_authors: int = 1000,
+        join_rate: float = 0,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.gate = through or gate()
@@ -109,7 +109,7 @@ class Edge:
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
         self.hub = Hub(self.log, write_bytes=1 << 16, write_each=write_each, patience=patience, loop=self.loop)
-        self.around = Surroundings(self.hub, self.gate, closes=Counter(), open=Counter(), tally=Tally())
+        self.around = Surroundings(self.hub, self.gate, Returns(join_rate))
         self.closes = self.around.closes
         self.feed = MemoryFeed(self.log, self.hub)
         self.reception = Reception(
@@ -117,7 +117,7 @@ class Edge:
             feed=self.feed,
             join_seconds=join_seconds,
             heartbeat=patience.heartbeat,
-            gate=self.gate,
+            around=self.around,
             selections=Selections(max_authors),
         )
         self.websockets = WebSocketRequests(
@@ -176,9 +176,17 @@ async def serving(
     through: Gate | None = None,
     patience: Patience = PATIENCE,
     max_authors: int = 1000,
+    join_rate: float = 0,
 ) -> AsyncIterator[Edge]:
     """Serve meanwhile."""
-    edge = Edge(join_seconds, compression=compression, through=through, patience=patience, max_authors=max_authors)
+    edge = Edge(
+        join_seconds,
+        compression=compression,
+        through=through,
+        patience=patience,
+        max_authors=max_authors,
+        join_rate=join_rate,
+    )
     async with listening(edge.server.application(edge.admin.routes()), edge.gate) as edge.port, asyncio.timeout(30):
         yield edge
         await edge.server.drain(5)
