@@ -22,6 +22,7 @@ from edge.access.listener import Listener
 from edge.access.serving import serving
 from edge.admin import Admin
 from edge.clients.conversation import Tally
+from edge.clients.event_requests import EventRequests
 from edge.clients.link import Surroundings
 from edge.clients.reception import Reception
 from edge.clients.websocket_requests import WebSocketRequests
@@ -88,6 +89,7 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         hub=hub,
         page=live_page(settings.compose_url),
         status=Status(Facts(__version__, settings.window_ms, settings.compose_url)),
+        transports=EventRequests(reception, around).routes(),
     )
     admin = Admin(server.readiness, metrics.registry())
 
