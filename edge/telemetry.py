@@ -170,8 +170,8 @@ class Metrics:
         yield _counters("refusals", about, ["by", "why"], around.refusals.items())
         about = "Clients that came with a cursor, by what became of it."
         yield _counters("resumes", about, ["outcome"], _single(around.resumes))
-        yield _counter("takeovers", "Connections taken over for a WebSocket.", self._gate.takeovers)
-        about = "From a client's request to its 101 and what was ready for it."
+        yield _counter("takeovers", "Connections taken over for a WebSocket or events.", self._gate.takeovers)
+        about = "From a client's request to its answer and what was ready for it."
         yield _histogram("join_seconds", about, self._gate.join_seconds)
 
     def _feed(self) -> Iterable[Metric]:
