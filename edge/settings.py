@@ -59,7 +59,7 @@ class Settings(ProcessSettings):
     """How old a connection may be, give or take a tenth, before its client is told to connect again; 0 for no limit."""
     join_seconds: float = Field(5, gt=0)
     """How long a client waits for Kafka to say where the feed ends, before it gets a 503."""
-    join_rate: float = Field(1000, ge=0)
+    join_rate: float = Field(600, ge=0)
     """How many clients are taken in a second, and told to come back at once; 0 for no limit."""
     unready_seconds: float = Field(10, ge=0)
     """How long Kafka may be away before the edge turns unready; its clients stay."""

@@ -18,7 +18,7 @@ BURST_SECONDS: Final = 1.0
 """How many seconds' worth of clients are taken in at once: a few that come together need no turns."""
 SHARE: Final = 0.8
 MOST_SECONDS: Final = 120.0
-"""At 1,000 a second nearly all clients of an edge that is full."""
+"""At the rate that is the default, 60,000 clients."""
 
 
 class Returns:
@@ -26,6 +26,8 @@ class Returns:
 
     def __init__(self, rate: float) -> None:
         self._apart = 1 / rate if rate else 0.0
+        # At less than one a second there is room for one all the same.
+        self._burst = max(BURST_SECONDS, self._apart)
         # The instant at which all that were taken in would have come at exactly that rate (as in edge.wire.allowance).
         self._taken = -math.inf
         # The newest instant that was told.
@@ -34,7 +36,7 @@ class Returns:
     def wait(self, now: float) -> float | None:
         """Take a client in, and return None; or return after how many seconds it is to come back."""
         taken = max(self._taken, now) + self._apart
-        if taken - now > BURST_SECONDS:
+        if taken - now > self._burst:
             # By the first instant that is told there is room again.
             return self.turn(now, least=self._apart)
         self._taken = taken

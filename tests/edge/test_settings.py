@@ -53,7 +53,7 @@ def test_all_but_kafka_has_a_default() -> None:
         "heartbeat_seconds": 25,
         "max_age_seconds": 0,
         "join_seconds": 5,
-        "join_rate": 1000,
+        "join_rate": 600,
         "unready_seconds": 10,
         "drain_seconds": 10,
         "max_connections": 100_000,

@@ -110,6 +110,8 @@ def test_every_part_is_measured() -> None:
         'postcast_edge_admin_limited_total{limit="address"} 5.0',
         'postcast_edge_http_answers_total{status="101"} 2.0',
         'postcast_edge_http_answers_total{status="503"} 1.0',
+        'postcast_edge_refusals_total{by="websocket",why="rate"} 8.0',
+        'postcast_edge_resumes_total{outcome="expired"} 2.0',
         "postcast_edge_takeovers_total 2.0",
         *durations("postcast_edge_join_seconds"),
         "postcast_edge_records_total 7.0",

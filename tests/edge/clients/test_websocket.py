@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from edge.fanout.ending import End
 from edge.fanout.session import Session
 from edge.feed.position import before
 from edge.wire.allowance import BYTES, PINGS
-from edge.wire.closing import Disconnect
+from edge.wire.closing import Disconnect, with_return
 from edge.wire.events import Message
 from edge.wire.frames import close_frame, text_frame
 from streams.contract import Offset
@@ -29,7 +30,14 @@ from tests.edge.kit.pair import MANY, masked, pair, paired
 from tests.edge.kit.records import frames
 
 BROKEN = b"\xff\xff"
-GOODBYE = close_frame(CLOSES[End.SHUTDOWN].code, CLOSES[End.SHUTDOWN].reason)
+
+
+def told(end: End) -> Disconnect:
+    """Return how a client is told of this end when nobody else is to come back."""
+    return replace(CLOSES[end], reason=with_return(CLOSES[end].reason, 0))
+
+
+GOODBYE = close_frame(told(End.SHUTDOWN).code, told(End.SHUTDOWN).reason)
 
 
 def opcodes(data: bytes) -> list[Opcode]:
@@ -135,9 +143,9 @@ async def test_a_close_comes_after_what_was_begun_and_is_the_last_frame() -> Non
         made.close(End.SHUTDOWN)
         made.write(text_frame(b"too late"))
         made.ping()
-        received = frames(await peer.read(len(MANY) + len(close_frame(4008, CLOSES[End.FELL_BEHIND].reason))))
+        received = frames(await peer.read(len(MANY) + len(close_frame(4008, told(End.FELL_BEHIND).reason))))
         assert [frame.opcode for frame in received] == [Opcode.TEXT] * 10 + [Opcode.CLOSE]
-        assert received[-1].data == payload_of(CLOSES[End.FELL_BEHIND])
+        assert received[-1].data == payload_of(told(End.FELL_BEHIND))
         assert not made.is_drained.is_set()
         await peer.send(masked(Opcode.CLOSE, bytes(received[-1].data)))
         assert await peer.read_all() == b""
@@ -478,8 +486,8 @@ async def test_too_many_messages_end_a_session(query: str, code: int) -> None:
         with contextlib.suppress(ConnectionClosed):
             for _ in range(200):
                 await client.send(ack())
-        told, reason = await code_of(client)
-        assert told == code
+        closed, reason = await code_of(client)
+        assert closed == code
         assert reason is not None
         assert reason.endswith("retry_after=5") is (code == 4029)
         assert edge.gate.limited == {"messages": 1}
