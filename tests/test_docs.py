@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -11,10 +10,9 @@ from typing import ClassVar, Final, get_args
 import pytest
 from prometheus_client import CollectorRegistry
 
-from edge.access.returns import Returns
 from edge.clients.codes import CLOSES, CUTS
-from edge.clients.conversation import Tally
 from edge.clients.link import Surroundings
+from edge.clients.page_figures import PageFigures
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Reason, before, position_of, stamp_of
 from edge.settings import Settings as EdgeSettings
@@ -164,6 +162,7 @@ class Feed:
     gaps: ClassVar[dict[Reason, int]] = {}
     trouble: str | None = None
     unready: str | None = None
+    figures = PageFigures({}, 0, 0, 0, 0, 0)
 
     async def end(self) -> Offset | None:
         return None
@@ -180,17 +179,8 @@ def metrics() -> set[str]:
     worker = CollectorRegistry()
     StreamsMetrics(worker, Progress(time.monotonic))
     log = Log(limit=1 << 20, reach=0)
-    around = Surroundings(
-        hub_of(log, Loop()),
-        gate(),
-        closes=Counter(),
-        open=Counter(),
-        tally=Tally(),
-        refusals=Counter(),
-        resumes=Counter(),
-        returns=Returns(0),
-    )
-    edge_registry = EdgeMetrics(log, Feed(), around, TurnTimes(), admin=gate(), output=Feed()).registry()
+    around = Surroundings(hub_of(log, Loop()), gate())
+    edge_registry = EdgeMetrics(log, Feed(), around, TurnTimes(), admin=gate(), output=Feed(), posts=Feed()).registry()
     families = [*worker.collect(), *edge_registry.collect()]
     endings = {"counter": "_total", "info": "_info"}
     return {family.name + endings.get(family.type, "") for family in families if not family.name.startswith("process_")}
@@ -257,6 +247,7 @@ def test_there_is_an_alert_for_every_metric_of_an_edge_that_can_page() -> None:
             "repeats_total",
         ),
         *("feed_offset", "log_bytes", "log_posts"),
+        *("page_answers_total", "page_polls", "page_bytes_sent_total", "pages_made_total"),
     }
     loud = {name for name in metrics() if name.startswith("postcast_edge_")} - {
         f"postcast_edge_{end}" for end in silent

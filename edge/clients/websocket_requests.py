@@ -4,11 +4,13 @@ A request is refused before the 101, with a status and a sentence; after it, a s
 no third way to fail.
 """
 
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
 
+from edge.clients import cross_origin
 from edge.clients.codes import REFUSALS
 from edge.clients.joining import SUBPROTOCOL, join_request
 from edge.clients.link import Surroundings
@@ -49,6 +51,9 @@ class WebSocketRequests:
             # What cannot be understood cannot be answered with a 101.
             self._around.refusals["http", fault.why] += 1
             return refusal(fault)
+        fault = cross_origin.fault_in(self._reception.gate.origins, request)
+        if fault is not None:
+            return self._refuse(request, replace(fault, why="origin"))
         connection = self._reception.admit(request)
         if connection is None:
             return web.Response()  # It left at once: nobody gets this.
