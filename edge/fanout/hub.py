@@ -10,22 +10,23 @@ concerns all clients at once, such as a gap or the edge's end, is done for ``AT_
 import asyncio
 import math
 import random
+import time
 from collections.abc import Callable
 from itertools import islice
 
 from edge.fanout.agenda import Kind, Wait
+from edge.fanout.behind import Behind
 from edge.fanout.cohorts import MAX_SIZE, Cohort, Cohorts
 from edge.fanout.deadlines import Patience
 from edge.fanout.delivery import Delivery
 from edge.fanout.ending import End
 from edge.fanout.everybody import AT_ONCE, Everybody
-from edge.fanout.filters import Filters
 from edge.fanout.head import Head
+from edge.fanout.heartbeats import Heartbeats
 from edge.fanout.link import Link, WriteEach
-from edge.fanout.loop import Loop, lateness
+from edge.fanout.loop import Loop
 from edge.fanout.member import Member
-from edge.fanout.resting import Rest
-from edge.fanout.rounds import BEHIND_SECONDS, Rounds
+from edge.fanout.rounds import Rounds
 from edge.fanout.session import Session
 from edge.fanout.watch import Watch
 from edge.feed.log import Log
@@ -36,7 +37,7 @@ class Hub:
     """All clients of this process. Every method is synchronous, and called on the loop's thread.
 
     ``cohort_size`` is how many clients are served before a look at the clock, at most. ``share`` returns a random
-    number from 0 to 1, by which connections of the same age end at different times.
+    number from 0 to 1, by which connections of the same age end at different times; ``clock`` the time in UTC.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Hub:
         loop: Loop,
         cohort_size: int = MAX_SIZE,
         share: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._log = log
         self._patience = patience
@@ -58,14 +60,16 @@ class Hub:
         self._cohorts: Cohorts[Member] = Cohorts(log.head, cohort_size)
         self._agenda = self._cohorts.agenda
         self._head = Head(log, self._cohorts, loop, serve=self._serve)
-        self._is_indexing = False
-        self._rounds = Rounds(loop, head=self._head.work, behind=self._serve_behind)
-        self._watch = Watch(patience, loop, end=self._end, cut=self._cut)
-        self._everybody = Everybody(log, loop, go_on=self._go_on, end_at=self._end_at)
-        self.delays = self._head.delays
+        self._watch = Watch(patience, loop, beat=self._beat, end=self._end, cut=self._cut)
+        self._everybody = Everybody(log, loop, heartbeat=patience.heartbeat, go_on=self._go_on, end_at=self._end_at)
+        behind = Behind(
+            log, self._cohorts, self._everybody, loop, serve=self._serve, close=self._close, drop=self._fall_behind
+        )
+        self._rounds = Rounds(loop, head=self._head.work, behind=behind.work)
+        self.delays, self.filters, self.rest = self._head.delays, self._cohorts.filters, self._cohorts.rest
+        self.heartbeats = Heartbeats(log, clock)
         self.delivery = Delivery(log, write_each, write_bytes=write_bytes, clock=loop.time)
-        self.deserted = asyncio.Event()
-        """Set while there is no client."""
+        self.deserted = asyncio.Event()  # set while there is no client
         self.deserted.set()
 
     def __len__(self) -> int:
@@ -75,16 +79,6 @@ class Hub:
     def lagging(self) -> int:
         """How many have not been sent all that there is."""
         return self._cohorts.waiting + self._everybody.waiting
-
-    @property
-    def filters(self) -> Filters:
-        """The filters of all clients."""
-        return self._cohorts.filters
-
-    @property
-    def rest(self) -> Rest[Cohort[Member]]:
-        """The clients that have been sent everything that is theirs."""
-        return self._cohorts.rest
 
     def waits(self) -> dict[Kind, Wait]:
         """Say how many clients wait for their turn, and for how long, by kind."""
@@ -141,15 +135,17 @@ class Hub:
 
     def resume(self, member: Member) -> None:
         """Go on with a client whose unsent bytes are gone."""
+        member.session.note_told(self._loop.time())
         self._see_to(member)
-        if member not in self._cohorts.paused:
+        member.tell_owed()
+        if member not in self._cohorts.paused or member.link.unsent_since is not None:
             return
         if member.gap is not self._everybody.gap and not self._everybody.can_tell():
             # It goes on with all others that were there before the gap.
             self._cohorts.remove(member)
             return
         self._everybody.move(member)
-        kind = Kind.NEWCOMERS if member.session.greeting else Kind.LAGGARDS
+        kind = Kind.LAGGARDS if member.session.is_greeted else Kind.NEWCOMERS
         self._cohorts.place(member, kind, self._loop.time())
         # Not at once: the transport calls this in the middle of its own work.
         self._rounds.soon()
@@ -202,6 +198,12 @@ class Hub:
         if member in self._members:
             self._watch.see_to(member)
 
+    def _beat(self, member: Member) -> None:
+        """Send a client a heartbeat, unless it is still to go on behind a gap."""
+        if member.gap is self._everybody.gap:
+            self.heartbeats.send(member)
+        member.session.note_told(self._loop.time())
+
     def _end(self, member: Member, end: End) -> None:
         """Have a client's connection closed in its turn."""
         member.ends_at, member.end = math.inf, end
@@ -218,35 +220,15 @@ class Hub:
         self._watch.forget(member)
         member.link.abort(end)
 
-    def _serve_behind(self) -> bool:
-        """Do a piece of all other work; tell whether there was any."""
-        if fallen := self._cohorts.fallen_behind(self._log.tail, AT_ONCE):
-            for member in fallen:
-                self._fall_behind(member)
-            return True
-        # The index has every other turn.
-        self._is_indexing = not self._is_indexing
-        return (self._is_indexing and self._index()) or self._everybody.work() or self._take_turn() or self._index()
-
-    def _index(self) -> bool:
-        return self._cohorts.filters.work(lateness(self._loop.time, BEHIND_SECONDS))
-
-    def _take_turn(self) -> bool:
-        match self._agenda.turn():
-            case None:
-                return False
-            case Kind.CLOSINGS:
-                self._close(self._agenda.closings.take())
-            case kind:
-                self._serve(self._cohorts.take(kind))
-        return True
-
     def _serve(self, cohort: Cohort[Member]) -> None:
         if cohort.position < self._log.tail:
             for member in list(cohort.clients.values()):
                 self._fall_behind(member)
         else:
+            greeted = list(cohort.clients.values()) if cohort.greeting else ()
             self.delivery.send(cohort)
+            for member in greeted:
+                member.tell_owed()
             self._cohorts.put_back(cohort, self._loop.time())
 
     def _fall_behind(self, member: Member) -> None:

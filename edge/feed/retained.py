@@ -130,6 +130,12 @@ class Retained:
                 break
             yield record.authors[max(0, begin - record.shown_before) : end - record.shown_before]
 
+    def records_behind(self, position: Position) -> int:
+        """Count the kept records of which something is behind a position."""
+        number, posts = self.locate(position)
+        is_whole = number < len(self.records) and posts == len(self.records[number].places)
+        return len(self.records) - number - is_whole
+
     def position_at(self, offset: Offset) -> Position:
         """Return the position before record ``offset``, as far as it is kept: else the tail or the head."""
         number = self._number(offset)
