@@ -16,6 +16,7 @@ from itertools import islice
 
 from edge.fanout.agenda import Kind, Wait
 from edge.fanout.behind import Behind
+from edge.fanout.choosing import choose
 from edge.fanout.cohorts import MAX_SIZE, Cohort, Cohorts
 from edge.fanout.deadlines import Patience
 from edge.fanout.delivery import Delivery
@@ -31,6 +32,7 @@ from edge.fanout.session import Session
 from edge.fanout.watch import Watch
 from edge.feed.log import Log
 from edge.feed.position import Reason
+from edge.feed.selection import Selection
 
 
 class Hub:
@@ -125,6 +127,14 @@ class Hub:
     def cursor_of(self, member: Member) -> str | None:
         """Return the cursor behind all that a client was sent; None if the log or a gap has moved past it."""
         return self._everybody.cursor_of(member)
+
+    def select(self, member: Member, selection: Selection | None) -> str | None:
+        """Have a client see other posts behind what it was sent; return that place's cursor, or None if it cannot."""
+        cursor = self.cursor_of(member)
+        if cursor is None or not choose(self._cohorts, member, selection, self._loop.time()):
+            return None
+        self._rounds.soon()
+        return cursor
 
     def pause(self, member: Member) -> None:
         """Send a client nothing until :meth:`resume`."""

@@ -22,9 +22,8 @@ from streams.contract import MAX_ID
 
 NO_AUTHOR: Final = -1
 """Stands for the author of a post of which none is known: no selection has it."""
-MAX_AUTHORS: Final = 3_000
-"""How many authors a filter by message may have; a URL holds fewer."""
-AUTHOR_BYTES: Final = 8
+MAX_AUTHORS_TOTAL: Final = 2_000_000
+"""How many authors all filters of an edge have, unless it is told otherwise."""
 
 _TYPE: Final = "q"
 _MAX_DIGITS: Final = len(str(MAX_ID))

@@ -70,6 +70,13 @@ def acked(id: Id, position: str) -> Notice:  # noqa: A002 - as it is called in t
     return _answered("acked", id, {"position": position})
 
 
+def filtered(id: Id, authors: int, cursor: str) -> Notice:  # noqa: A002
+    """Make the answer to a client that has chosen so many authors, 0 for all: they choose what follows this message."""
+    known = {} if isinstance(id, UnsetType) else {"id": id}
+    text = _encode({"action": "filtered", **known, "payload": {"authors": authors}, "cursor": cursor})
+    return Notice("filtered", text, cursor)
+
+
 def error(refused: Refused) -> Notice:
     """Make the answer to a request that is not done."""
     return _answered("error", refused.id, {"code": refused.code, "message": refused.sentence})

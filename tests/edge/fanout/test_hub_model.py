@@ -23,7 +23,7 @@ from edge.feed.log import Log
 from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
 from edge.wire.event_encodings import EVENTS
-from edge.wire.messages import welcome
+from edge.wire.messages import filtered, welcome
 from edge.wire.websocket_encodings import ENCODINGS, PLAIN
 from streams.contract import Offset
 from tests.edge.kit.lines import WRITE_SECONDS, Line, Turns, hub_of
@@ -53,6 +53,12 @@ class Client:
         self.due: list[int] = []
         """The posts from its position to the head that it has selected."""
         self.owe(due)
+        self.choices = 0
+        """How many times it has chosen other posts."""
+        self.marks: list[int] = []
+        """How many posts it had been sent before each."""
+        self.told: list[int] = []
+        """The same, as it was told."""
         self._got: list[int] = []
         self._read = 0
         self.greeted = 0
@@ -69,7 +75,12 @@ class Client:
         """The posts that it was sent; each write is whole frames, and is read once."""
         for written in self.line.written[self._read :]:
             read = messages(written, self.session.encoding)
-            self._got += [one["payload"]["id"] for one in read if one["action"] == "created"]
+            for one in read:
+                if one["action"] == "created":
+                    self._got.append(one["payload"]["id"])
+                elif one["action"] == "filtered":
+                    assert one["payload"]["authors"] == len(self.told)
+                    self.told.append(len(self._got))
             self.greeted += sum(one["action"] == "welcome" for one in read)
         self._read = len(self.line.written)
         return self._got
@@ -124,6 +135,26 @@ class Clients(RuleBasedStateMachine):
         self.log.append(self.log.next_offset, record(*made))
         self.known = list(posts)[-1:] or self.known
         self.hub.publish()
+
+    @precondition(lambda self: self.clients)
+    @rule(data=st.data(), selection=st.sampled_from(SELECTIONS))
+    def selects(self, data: st.DataObject, selection: Selection | None) -> None:
+        """Have a client choose other posts: it is told where, and what follows is due as it has chosen."""
+        client = data.draw(st.sampled_from(self.clients))
+        if client.member.is_over or not client.session.encoding.has_cursor:
+            return
+        cursor = client.member.select(selection)
+        if cursor is None:
+            return
+        assert client.member.tell(client.session.encoding.notice(filtered(7, client.choices, cursor)))
+        client.choices += 1
+        position = client.session.position
+        assert cursor == str(self.log.cursor_at(position))
+        # What it was sent before is what it was due before; all that the log has behind is due as it has chosen now.
+        sent = client.session.sent
+        client.due = client.due[:sent]
+        client.marks.append(sent)
+        client.owe(ids(everything(self.log, position)))
 
     @precondition(lambda self: self.clients)
     @rule(data=st.data(), room=st.sampled_from([0, 150, float("inf")]))
@@ -220,6 +251,7 @@ class Clients(RuleBasedStateMachine):
         """Compare: what was sent is the beginning of what is due."""
         for client in (*self.clients, *self.gone):
             assert client.got == client.due[: len(client.got)]
+            assert client.told == client.marks[: len(client.told)]
 
     @invariant()
     def ends_have_reasons(self) -> None:
@@ -254,6 +286,7 @@ class Clients(RuleBasedStateMachine):
         assert not self.turns.due
         for client in self.clients:
             assert client.member.is_over or client.got == client.due
+            assert client.member.is_over or client.told == client.marks
             assert client.member.is_over or client.session.position == self.log.head
         assert self.hub.lagging == 0
         assert self.hub.delivery.posts == sum(len(client.got) for client in (*self.clients, *self.gone))
