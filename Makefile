@@ -26,10 +26,10 @@ setup: .venv/.installed
 	@$(PYTHON) -m integration.setup --compile $<
 	@touch $@
 
-# Debian's packages for what no container provides: brokers and database as plain processes, a browser for the tests.
+# Debian's packages for what no container provides: brokers and database as plain processes, browsers for the tests.
 # `run` and the tests install what they turn out to need of these by themselves, where they may.
 packages:
-	@$(PYTHON) -m integration.packages rabbitmq-server postgresql pgbouncer nginx haproxy chromium
+	@$(PYTHON) -m integration.packages rabbitmq-server postgresql pgbouncer nginx haproxy caddy chromium firefox-esr
 
 # Pins every dependency anew, with hashes and without download addresses.
 requirements:
@@ -58,10 +58,11 @@ coverage: setup
 	$(BIN)/python -m coverage run -m pytest tests
 	$(BIN)/python -m coverage report
 
-# The tests' browser; where it cannot be installed they say what they lack.
+# The tests' browsers; where one cannot be installed they say what they lack.
 .PHONY: browser
 browser:
 	@$(PYTHON) -m integration.packages chromium || true
+	@$(PYTHON) -m integration.packages firefox-esr || true
 
 # What CI runs before the tests, in CI's order.
 check: setup

@@ -19,18 +19,26 @@ from edge import __version__, garbage_collection
 from edge.access.entrance import Gate, Rules
 from edge.access.limits import SPARE, Census
 from edge.access.listener import Listener
+from edge.access.origins import NOBODY, Origins
 from edge.access.serving import serving
 from edge.admin import Admin
 from edge.clients.event_requests import EventRequests
 from edge.clients.link import Surroundings
+from edge.clients.post_pages import Pages
+from edge.clients.post_reading import PostReading
+from edge.clients.post_sending import Sending
+from edge.clients.post_waiters import Waiters
+from edge.clients.posts import Posts
 from edge.clients.reception import Reception
 from edge.clients.websocket_requests import WebSocketRequests
 from edge.clients.writing import write_each
 from edge.fanout.deadlines import Patience
 from edge.fanout.hub import Hub
+from edge.feed.audience import Audience
 from edge.feed.follow import Source
 from edge.feed.kafka import kafka_topic
 from edge.feed.log import Log
+from edge.feed.paging import Extent
 from edge.feed.selection import Selections
 from edge.page import live_page
 from edge.server import Server
@@ -61,18 +69,18 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
     stopped = _told_to_stop(loop)
     log = Log(limit=settings.log_bytes, reach=settings.dedup_records, age=settings.dedup_ms)
     hub = Hub(log, write_bytes=settings.write_bytes, write_each=write_each, patience=_patience(settings), loop=loop)
+    waiters = Waiters(log, loop)
     source = Source(
         partial(kafka_topic, settings.kafka_client("postcast-edge"), settings.feed_topic),
         name=settings.feed_topic,
         log=log,
-        hub=hub,
+        hub=Audience(hub, waiters),
         history=settings.history_records,
         reach=settings.dedup_records,
         patience=settings.unready_seconds,
     )
     gate, admin_gate = _gates(settings)
     around = Surroundings(hub, gate, closes=Counter(), open=Counter())
-    metrics = Metrics(log, source, around, turns, admin=admin_gate, output=output)
     reception = Reception(
         log=log,
         feed=source,
@@ -80,6 +88,8 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         gate=gate,
         selections=Selections(settings.max_authors_total),
     )
+    posts = _posts(settings, log, reception, waiters)
+    metrics = Metrics(log, source, around, turns, admin=admin_gate, output=output, posts=posts)
     server = Server(
         reception,
         WebSocketRequests(reception, around, compression=settings.compression),
@@ -88,6 +98,7 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         page=live_page(settings.compose_url),
         status=Status(Facts(__version__, settings.window_ms, settings.compose_url)),
         transports=EventRequests(reception, around).routes(),
+        posts=posts,
     )
     admin = Admin(server.readiness, metrics.registry())
 
@@ -111,6 +122,21 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         await server.drain(settings.drain_seconds)
         listener.close()
     _logger.info("edge.stopped", clients=len(hub))
+
+
+def _posts(settings: Settings, log: Log, reception: Reception, waiters: Waiters) -> Posts:
+    pages = Pages(log, Extent(settings.page_bytes, settings.page_records), settings.pages_bytes)
+    sending = Sending(settings.stalled_seconds)
+    reading = PostReading(
+        log,
+        reception.feed,
+        pages,
+        waiters,
+        join_seconds=settings.join_seconds,
+        patience=settings.long_poll_seconds,
+        press=sending.press,
+    )
+    return Posts(reception, reading, pages=pages, waiters=waiters, sending=sending)
 
 
 def _told_to_stop(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
@@ -205,7 +231,10 @@ def _gates(settings: Settings) -> tuple[Gate, Gate]:
     )
     operators = Census(total=_ADMIN_CONNECTIONS, per_address=_ADMIN_CONNECTIONS_PER_ADDRESS)
     # No proxy stands before the operators' port: each peer counts by its own address.
-    return Gate(rules, clients), Gate(replace(rules, trusted=()), operators)
+    return (
+        Gate(rules, clients, Origins(settings.allowed_origins)),
+        Gate(replace(rules, trusted=()), operators, NOBODY),
+    )
 
 
 async def _cut_all(hub: Hub) -> None:

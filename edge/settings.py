@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from edge.access.addresses import Header, Network, parse_networks
+from edge.access.origins import parse_origins
 from edge.wire.allowance import BURST_SECONDS
 from runtime.kafka import TopicName
 from runtime.settings import ProcessSettings, read
@@ -42,6 +43,14 @@ class Settings(ProcessSettings):
     """How many records before the feed's end are offered when the edge starts."""
     log_bytes: int = Field(64 * _MIB, ge=_MIB)
     """How much of the feed is kept in memory, encoded."""
+    page_bytes: int = Field(_MIB, ge=_KIB)
+    """How long a page of posts is at most, in bytes; the same for all edges."""
+    page_records: int = Field(100, ge=1)
+    """A page ends before a record whose offset is a multiple of this; the same for all edges."""
+    pages_bytes: int = Field(64 * _MIB, ge=_MIB)
+    """How many bytes of pages are being sent at a time; clients that ask for the same page share it."""
+    long_poll_seconds: float = Field(25, gt=0)
+    """How long a request for posts waits for the next one, give or take a tenth."""
     write_bytes: int = Field(64 * _KIB, ge=_KIB)
     """How much a client is sent at a time, and how much of it the kernel keeps unsent."""
     compression: bool = True
@@ -72,6 +81,8 @@ class Settings(ProcessSettings):
     """Whose word on a client's address is taken; in the environment networks with commas between them."""
     proxy_header: Header = "x-forwarded-for"
     """Where those proxies say it; one header only, since what a proxy does not set a client can."""
+    allowed_origins: Annotated[frozenset[str] | None, NoDecode] = None
+    """Whose pages may read the edge in a browser; in the environment origins with commas between them, or ``*``."""
     handshake_seconds: float = Field(10, gt=0)
     """How long a request's head may take, from the connection on."""
     max_head_bytes: int = Field(16 * _KIB, ge=_KIB)
@@ -96,6 +107,11 @@ class Settings(ProcessSettings):
         except ValueError:
             raise ValueError("must be networks such as 10.0.0.0/8, or addresses, with commas between them") from None
 
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _origins(cls, value: object) -> object:
+        return parse_origins(value) if isinstance(value, str) else value
+
     @field_validator("compose_url")
     @classmethod
     def _is_url(cls, value: str) -> str:
@@ -118,6 +134,8 @@ class Settings(ProcessSettings):
     def _orders(self) -> Self:
         if self.admin_port and self.admin_port == self.edge_port:
             raise ValueError("ADMIN_PORT must be another port than EDGE_PORT: clients are served there")
+        if self.pages_bytes < self.page_bytes:
+            raise ValueError("PAGES_BYTES must be at least PAGE_BYTES: else no page can be sent")
         if self.dead_seconds <= self.ping_seconds:
             raise ValueError("DEAD_SECONDS must be more than PING_SECONDS: a client needs time for its pong")
         if self.bytes_per_second * BURST_SECONDS < 2 * self.max_message_bytes:

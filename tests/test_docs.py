@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from edge.clients.codes import CLOSES, CUTS
 from edge.clients.link import Surroundings
+from edge.clients.page_figures import PageFigures
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Reason, before, position_of, stamp_of
 from edge.settings import Settings as EdgeSettings
@@ -161,6 +162,7 @@ class Feed:
     gaps: ClassVar[dict[Reason, int]] = {}
     trouble: str | None = None
     unready: str | None = None
+    figures = PageFigures({}, 0, 0, 0, 0, 0)
 
     async def end(self) -> Offset | None:
         return None
@@ -178,7 +180,7 @@ def metrics() -> set[str]:
     StreamsMetrics(worker, Progress(time.monotonic))
     log = Log(limit=1 << 20, reach=0)
     around = Surroundings(hub_of(log, Loop()), gate(), closes=Counter(), open=Counter())
-    edge_registry = EdgeMetrics(log, Feed(), around, TurnTimes(), admin=gate(), output=Feed()).registry()
+    edge_registry = EdgeMetrics(log, Feed(), around, TurnTimes(), admin=gate(), output=Feed(), posts=Feed()).registry()
     families = [*worker.collect(), *edge_registry.collect()]
     endings = {"counter": "_total", "info": "_info"}
     return {family.name + endings.get(family.type, "") for family in families if not family.name.startswith("process_")}
@@ -235,6 +237,7 @@ def test_there_is_an_alert_for_every_metric_of_an_edge_that_can_page() -> None:
     silent = {
         *("connections", "lagging", "posts_sent_total", "bytes_sent_total", "records_total", "repeats_total"),
         *("feed_offset", "log_bytes", "log_posts"),
+        *("page_answers_total", "page_polls", "page_bytes_sent_total", "pages_made_total"),
     }
     loud = {name for name in metrics() if name.startswith("postcast_edge_")} - {
         f"postcast_edge_{end}" for end in silent

@@ -7,7 +7,8 @@ unchanged. At a breach the rest is not passed on: nothing beyond a limit is pars
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, cast
@@ -17,6 +18,7 @@ from aiohttp import web
 from edge.access.addresses import Address, Header, Network, block_of, client_of, hops_of, is_trusted, parse_address
 from edge.access.answers import Answers
 from edge.access.limits import Admission, Census, Slot
+from edge.access.origins import EVERYBODY, UNREAD, Origins
 from edge.histogram import Histogram
 from edge.wire.allowance import Traffic
 from edge.wire.request_heads import RequestHeadCounter
@@ -24,7 +26,7 @@ from edge.wire.request_heads import RequestHeadCounter
 LINGER_SECONDS: Final = 1.0
 """How long a connection stays open after the answer to a breach; nothing is read from it meanwhile."""
 
-_ANSWER: Final = "HTTP/1.1 {0} {0.phrase}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_ANSWER: Final = "HTTP/1.1 {0} {0.phrase}\r\nConnection: close\r\nContent-Length: 0\r\n{1}\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,11 @@ class Rules:
 class Gate:
     """Admits connections to a listener, and counts refused and ended ones."""
 
-    def __init__(self, rules: Rules, census: Census) -> None:
+    def __init__(self, rules: Rules, census: Census, origins: Origins = EVERYBODY) -> None:
         self.rules = rules
         self.census = census
+        self.origins = origins
+        """Whose pages may read what is answered."""
         self.breaches: Counter[str] = Counter()
         """Connections that were ended by a limit, by its name."""
         self.answers = Answers()
@@ -75,6 +79,7 @@ class Entrance(asyncio.Protocol):
         "_heads",
         "_inner",
         "_loop",
+        "_lost",
         "_peer",
         "_slot",
         "_transport",
@@ -91,6 +96,16 @@ class Entrance(asyncio.Protocol):
         self.has_refused = False
         """Whether a limit was broken: nothing more is read."""
         self._deadline: asyncio.TimerHandle | None = None
+        self._lost: Callable[[], None] | None = None
+
+    @contextmanager
+    def answering(self, lost: Callable[[], None]) -> Iterator[None]:
+        """Write nothing between the parts of an answer meanwhile; call ``lost`` when the client leaves."""
+        self._lost = lost
+        try:
+            yield
+        finally:
+            self._lost = None
 
     def client(self, request: web.BaseRequest) -> Address | None:
         """Return the address of a request's client; None when the connection has no address."""
@@ -152,6 +167,8 @@ class Entrance(asyncio.Protocol):
         """Free the slot, and pass it on."""
         self._disarm()
         self.free_slot()
+        if self._lost is not None:
+            self._lost()
         self._inner.connection_lost(exc)
 
     def _receive_request(self, data: bytes) -> None:
@@ -189,8 +206,11 @@ class Entrance(asyncio.Protocol):
 
     def _refuse(self, limit: str, status: HTTPStatus) -> None:
         self._stop_reading(limit)
+        if self._lost is not None:
+            # What is written now would be taken for a part of the answer that is under way.
+            return
         self._gate.answers.note(status)
-        self._transport.write(_ANSWER.format(status).encode())
+        self._transport.write(_ANSWER.format(status, self._gate.origins.lines(UNREAD)).encode())
 
     def _stop_reading(self, limit: str) -> None:
         """Read nothing more, and cut the connection when the client has had time to see why.
