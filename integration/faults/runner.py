@@ -27,6 +27,7 @@ from integration.faults.silence import longest_silence
 from integration.faults.stage import Stage
 from integration.faults.transports import Transport
 from integration.faults.transports.events import Events
+from integration.faults.transports.pages import Pages
 from integration.faults.transports.sockets import Sockets
 from integration.faults.verdict import GRACE_SECONDS, judge
 from integration.faults.viewer import Viewer
@@ -137,6 +138,8 @@ class Runner:
             viewer("events", Events(), other, one),
             viewer("some-sockets", Sockets(authors=frozenset({1, 4})), other, one, away=(0.0, 3.0)),
             viewer("some-events", Events(frozenset({2, 3, 7})), one, other, away=(0.0, 3.0)),
+            viewer("pages", Pages(), one, other),
+            viewer("some-pages", Pages(frozenset({5, 8})), other, one, away=(0.0, 3.0)),
         ]
 
     async def _break(self, scene: Scene, faults: Sequence[Fault]) -> list[Happened]:

@@ -15,7 +15,7 @@ def _everybodys(self: Log, position: Position, reading: Reading, *arguments: Any
     return _read(self, position, Reading(reading.encoding), *arguments)
 
 
-Log.read = _everybodys  # type: ignore[method-assign]  # a mutant
+Log.read = _everybodys  # type: ignore[assignment, method-assign]  # a mutant
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

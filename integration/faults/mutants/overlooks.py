@@ -20,7 +20,7 @@ def _overlooked(self: Log, position: Position, reading: Reading, *arguments: Any
     return _read(self, position, reading, *arguments)
 
 
-Log.read = _overlooked  # type: ignore[method-assign]  # a mutant
+Log.read = _overlooked  # type: ignore[assignment, method-assign]  # a mutant
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
