@@ -65,6 +65,7 @@ MUTANTS: Final = (
     ),
     _mutant(
         "it overlooks posts of the authors that a client asked for",
+        _ABSENCES,
         expected="unsaid gaps",
         edge="integration.faults.mutants.overlooks",
     ),

@@ -11,7 +11,7 @@ from edge.feed.reads import Chunk, Reading
 
 _read = Log.read
 _reads = count(1)
-_EVERY = 20
+_EVERY = 5
 
 
 def _overlooked(self: Log, position: Position, reading: Reading, *arguments: Any) -> Chunk:
