@@ -39,6 +39,8 @@ requirements:
 	    --upgrade --extra run --constraints requirements/runtime.txt pyproject.toml --output-file requirements/run.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	    --upgrade --extra dev --constraints requirements/run.txt pyproject.toml --output-file requirements/dev.txt
+	echo pip | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-annotate --no-header --upgrade - --output-file requirements/pip.txt
 
 # All tests, on containers where a Docker engine answers and else on plain processes. Three at a time: most of
 # what they do is wait, and the files of one worker share its services.
