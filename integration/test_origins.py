@@ -26,7 +26,8 @@ _TRY: Final = """async (host) => {
     };
     const connected = (...protocols) => new Promise((resolve) => {
         const socket = new WebSocket(`ws://${host}/`, protocols);
-        socket.onopen = () => resolve("open");
+        // A refusal comes behind the 101: only a welcome says that there was none.
+        socket[protocols.length ? "onmessage" : "onopen"] = (event) => resolve(event.type);
         socket.onclose = (event) => resolve(event.code);
     });
     return {
@@ -48,7 +49,7 @@ _ALL: Final = {
     "preflighted": [200, "cors", True],
     "refused": [404, "cors", True],
     "connected": "open",
-    "connected_v1": "open",
+    "connected_v1": "message",
     "events": "welcome",
 }
 _NONE: Final = {
