@@ -213,7 +213,7 @@ def test_the_reference_has_the_protocols_codes() -> None:
     protocol = {cells[0]: cells[2].partition(",")[0] for cells in rows(section(PROTOCOL, "## Close codes"))}
     said = {cells[0]: cells[2] for cells in rows(section(REFERENCE, "### Close codes"))}
     assert said == {code: again for code, again in protocol.items() if code.isdigit()}
-    assert {cells[0] for cells in rows(section(PROTOCOL, "## Connecting")) if cells[0].isdigit()} == {
+    assert {cells[0] for cells in rows(section(PROTOCOL, "### Refusals")) if cells[0].isdigit()} == {
         cells[0] for cells in rows(section(REFERENCE, "### Statuses of HTTP"))
     }
 
