@@ -1,6 +1,5 @@
 """The files that machines read: made of the types, current, and true of every message."""
 
-import ast
 import json
 import re
 from pathlib import Path
@@ -11,7 +10,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from msgspec import UNSET
 
 from edge.feed.position import Reason
-from edge.wire import messages
+from edge.wire.forms import Form
 from edge.wire.messages import acked, caught_up, end, error, heartbeat, message, welcome, with_cursor, with_window
 from edge.wire.requests import Code, Refused, request_of
 from integration.schemas import ALL, ANSWERS, ASKED, FOLDER, SENT, files
@@ -98,18 +97,8 @@ def test_what_the_code_makes_is_valid(text: bytes) -> None:
 
 
 def test_there_is_a_schema_of_each_message_that_an_edge_makes() -> None:
-    """Its action stands in the code as the first argument of what makes a notice."""
-    source = ast.parse(Path(messages.__file__).read_text("utf-8"))
-    calls = [node for node in ast.walk(source) if isinstance(node, ast.Call) and node.args]
-    firsts = [(call.func, call.args[0]) for call in calls]
-    actions = {
-        first.value
-        for function, first in firsts
-        if isinstance(function, ast.Name)
-        and function.id in {"Notice", "_placed", "_answered"}
-        and isinstance(first, ast.Constant)
-    }
-    assert actions | {"created", "created.v1", "created.event"} == SENT.keys()
+    noticed = {form.__struct_config__.tag for form in get_args(Form)}
+    assert noticed | {"created", "created.v1", "created.event"} == SENT.keys()
     assert {name_of(json.loads(text)) for text in made()} == SENT.keys()
 
 

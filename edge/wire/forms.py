@@ -25,6 +25,8 @@ Cursor = Annotated[
     ),
 ]
 Count = Annotated[int, Meta(ge=0)]
+Why = Literal["invalid", "expired", "recreated", "unknown", "interrupted"]
+"""Why something is missing: the reasons of :mod:`edge.feed.position`."""
 
 
 Shown = Annotated[Post, Meta(description="As the worker's own lookup makes it; with LOOKUP_SQL it may be any JSON.")]
@@ -70,11 +72,7 @@ class Standing(Struct, frozen=True, omit_defaults=True):
         Meta(description="Records of the feed between the cursor and the feed's end; with a filter at most these."),
     ]
     reason: (
-        Annotated[
-            Literal["invalid", "expired", "recreated", "unknown", "interrupted"],
-            Meta(description="Why something is missing; it is there when recovered is false."),
-        ]
-        | UnsetType
+        Annotated[Why, Meta(description="Why something is missing; it is there when recovered is false.")] | UnsetType
     ) = UNSET
     lost: Lost | UnsetType = UNSET
 
@@ -128,11 +126,11 @@ class Stored(Struct, frozen=True):
     position: Cursor
 
 
-class Acked(Struct, frozen=True, tag_field="action", tag="acked"):
+class Acked(Struct, frozen=True, kw_only=True, tag_field="action", tag="acked"):
     """The answer to ``ack``."""
 
-    payload: Stored
     id: Id = UNSET
+    payload: Stored
 
 
 class Reason(Struct, frozen=True):
@@ -142,8 +140,12 @@ class Reason(Struct, frozen=True):
     message: Annotated[str, Meta(description="A sentence for people.")]
 
 
-class Error(Struct, frozen=True, tag_field="action", tag="error"):
+class Error(Struct, frozen=True, kw_only=True, tag_field="action", tag="error"):
     """The answer to a request that is not done; the session goes on."""
 
-    payload: Reason
     id: Id = UNSET
+    payload: Reason
+
+
+Form = Welcome | CaughtUp | Heartbeat | End | Acked | Error
+"""What is made a notice of."""
