@@ -5,14 +5,19 @@ be behind it: such a client starts there, as soon as the log has read up to that
 """
 
 import asyncio
+import secrets
+from collections import Counter
 from contextlib import suppress
-from typing import Protocol
+from typing import Final, Protocol
 
-from edge.clients.joining import JoinRequest, at_end, resumed, resumption
+from edge.clients.joining import JoinRequest, Terms, at_end, resumed, resumption
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Gap, Resume
 from streams.contract import Offset
+
+_ID_BYTES: Final = 8
+"""Of a session's id: no two sessions of a log that anybody searches have the same."""
 
 
 class FeedEnd(Protocol):
@@ -32,12 +37,14 @@ class FeedEnd(Protocol):
 
 
 class Placement:
-    """Finds where clients start, in ``seconds`` at most."""
+    """Finds where clients start, in ``seconds`` at most; ``heartbeat`` is what they are told, in seconds."""
 
-    def __init__(self, log: Log, feed: FeedEnd, seconds: float) -> None:
+    def __init__(self, log: Log, feed: FeedEnd, seconds: float, heartbeat: float, resumes: Counter[str]) -> None:
+        self._heartbeat = heartbeat
         self._log = log
         self._feed = feed
         self._seconds = seconds
+        self._resumes = resumes
 
     async def session(self, request: JoinRequest) -> Session | None:
         """Return the session that was asked for; None when the feed's end is not known, or not read, in time.
@@ -47,11 +54,18 @@ class Placement:
         found = resumption(request, self._log)
         if isinstance(found, Resume):
             # Nobody is asked, and no timer set for an answer.
-            return resumed(request, self._log, found)
+            return self._resumed(request, found)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._seconds):
                 return await self._behind_the_end(request, found)
         return None
+
+    def _resumed(self, request: JoinRequest, found: Resume) -> Session:
+        self._resumes["recovered"] += 1
+        return resumed(request, self._log, found, self._terms())
+
+    def _terms(self) -> Terms:
+        return Terms(secrets.token_hex(_ID_BYTES), self._heartbeat)
 
     async def _behind_the_end(self, request: JoinRequest, cursor: Ahead | Gap | None) -> Session | None:
         found: Resume | Ahead | Gap | None = cursor
@@ -66,5 +80,7 @@ class Placement:
             # Another edge was quicker, or there is no such record.
             found = Gap("unknown") if found.offset > end else resumption(request, self._log)
         if isinstance(found, Resume):
-            return resumed(request, self._log, found)
-        return at_end(request, self._log, end, found if isinstance(found, Gap) else None)
+            return self._resumed(request, found)
+        if isinstance(found, Gap):
+            self._resumes[found.reason] += 1
+        return at_end(request, self._log, end, self._terms(), found if isinstance(found, Gap) else None)

@@ -45,17 +45,19 @@ class Where(NamedTuple):
     position: Position
     reading: Reading
     greeting: bytes
+    target: Position | None
 
 
 class Cohort(Progress, Generic[C]):
     """Clients by their keys that are sent the same: ``greeting``, and what follows ``position`` as ``reading`` says."""
 
-    __slots__ = ("_keys", "clients", "greeting", "reading", "where")
+    __slots__ = ("_keys", "clients", "reading", "where")
 
-    def __init__(self, position: Position, reading: Reading, greeting: bytes = b"") -> None:
-        super().__init__(position)
+    def __init__(
+        self, position: Position, reading: Reading, greeting: bytes = b"", target: Position | None = None
+    ) -> None:
+        super().__init__(position, greeting, target)
         self.reading = reading
-        self.greeting = greeting
         self.clients: dict[int, C] = {}
         self.where: Where | None = None
         """Where it waits; None while it is served or rests. It is for :class:`Cohorts` alone."""
@@ -72,17 +74,16 @@ class Cohort(Progress, Generic[C]):
         return self._keys
 
     def take_in(self, client: C) -> None:
-        """Have a client go on with the others; its greeting is that of all."""
+        """Have a client go on with the others; its greeting and its target are those of all."""
         self.clients[client.key] = client
         self._keys = None
         client.session.share(self)
-        client.session.greeting = b""
 
     def let_go(self, client: C) -> None:
-        """Have it go on by itself, with the greeting if that was not sent yet."""
+        """Have it go on by itself, with the greeting and the target if it was not told yet."""
         del self.clients[client.key]
         self._keys = None
-        client.session.skip_to(self.position, self.greeting)
+        client.session.skip_to(self.position, self.greeting, self.target)
 
 
 class Cohorts(Generic[C]):
@@ -134,7 +135,8 @@ class Cohorts(Generic[C]):
         """Have a client rest when it has been sent everything, and else wait as one of a kind."""
         self._paused.discard(client)
         session = client.session
-        alone: Cohort[C] = Cohort(session.position, session.reading, session.greeting)
+        progress = session.progress
+        alone: Cohort[C] = Cohort(progress.position, session.reading, progress.greeting, progress.target)
         alone.take_in(client)
         self._put(alone, kind, now)
 
@@ -150,7 +152,7 @@ class Cohorts(Generic[C]):
             if not (resting and self._is_joined(cohort, resting[-1])):
                 resting.append(cohort)
             return
-        where = Where(kind, cohort.position, cohort.reading, cohort.greeting)
+        where = Where(kind, cohort.position, cohort.reading, cohort.greeting, cohort.target)
         there = self._waiting.get(where)
         if there is None or not self._is_joined(cohort, there):
             self._waiting[where], cohort.where = cohort, where

@@ -9,6 +9,7 @@ from typing import Final
 
 from edge.fanout.deadlines import Pace
 from edge.fanout.ending import End
+from edge.fanout.greetings import greet
 from edge.fanout.loop import Loop
 from edge.fanout.member import Gap, Member
 from edge.feed.log import Log
@@ -23,13 +24,21 @@ _GAP_SECONDS: Final = 60.0
 class Everybody:
     """Clients that are still to go on behind the newest gap, or to be told when they are ended.
 
-    ``go_on`` has a client go on behind the newest gap; ``end_at`` has it ended at a time, for a reason.
+    ``go_on`` has a client go on behind the newest gap; ``end_at`` has it ended at a time, for a reason. ``heartbeat``
+    is what clients are told about heartbeats, in seconds.
     """
 
     def __init__(
-        self, log: Log, loop: Loop, *, go_on: Callable[[Member], None], end_at: Callable[[Member, float, End], None]
+        self,
+        log: Log,
+        loop: Loop,
+        *,
+        heartbeat: float,
+        go_on: Callable[[Member], None],
+        end_at: Callable[[Member, float, End], None],
     ) -> None:
         self._log = log
+        self._heartbeat = heartbeat
         self._loop = loop
         self._go_on = go_on
         self._end_at = end_at
@@ -73,9 +82,11 @@ class Everybody:
         if gap is None or member.gap is gap or member.is_over:
             return False
         member.gap = gap
-        encoding = member.session.encoding
-        member.session.skip_to(gap.position, gap.welcome(encoding))
-        if not encoding.has_cursor:
+        session = member.session
+        seen = session.position
+        session.skip_to(gap.position)
+        greet(session, self._log, self._heartbeat, gap=gap.reason, seen=seen)
+        if not session.encoding.has_cursor:
             self._end_at(member, self._gap_pace.next(), End.INTERRUPTED)
         return True
 

@@ -1,6 +1,7 @@
 """Where a client starts, by a feed's end that is told by hand."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
@@ -12,7 +13,7 @@ from edge.feed.position import Cursor, before
 from edge.wire.websocket_encodings import CURSOR
 from streams.contract import Offset
 from tests.edge.kit.reading import take
-from tests.edge.kit.records import at, cursor, log_of, messages, record
+from tests.edge.kit.records import at, cursor, log_of, messages, record, standing
 
 
 @dataclass
@@ -45,8 +46,12 @@ class End:
 
 async def told(feed: End, cursor: Cursor | None = None) -> tuple[object, list[str]] | None:
     """Place a client with cursors; return the payload of its welcome, and what was asked."""
-    session = await Placement(feed.log, feed, 0.01).session(JoinRequest(CURSOR, cursor=cursor))
-    return None if session is None else (messages(take(session, feed.log, 1))[0]["payload"], feed.asked)
+    session = await Placement(feed.log, feed, 0.01, 25, Counter()).session(JoinRequest(CURSOR, cursor=cursor))
+    if session is None:
+        return None
+    payload = messages(take(session, feed.log, 1))[0]["payload"]
+    assert (payload["session"], payload["heartbeat"]) == (session.id, 25)
+    return standing(payload), feed.asked
 
 
 async def test_a_cursor_that_the_log_knows_asks_nobody() -> None:
@@ -85,3 +90,11 @@ async def test_a_cursor_beyond_the_end_is_unknown_when_a_majority_says_so() -> N
 async def test_nobody_is_placed_when_the_end_is_not_known_or_not_read_in_time(end: int | None) -> None:
     """The client is refused, and may come again."""
     assert await told(End(log_of(record(1)), end)) is None
+
+
+async def test_every_session_has_an_id_of_its_own() -> None:
+    """A plain one, too: the log knows it by that."""
+    feed = End(log_of(record(1)), 1)
+    placement = Placement(feed.log, feed, 1, 25, Counter())
+    sessions = [await placement.session(JoinRequest()) for _ in range(2)]
+    assert len({session.id for session in sessions if session is not None and len(session.id) == 16}) == 2
