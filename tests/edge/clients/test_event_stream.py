@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -103,6 +104,28 @@ async def test_a_silent_client_is_not_dead() -> None:
         assert not made.is_lost.is_set()
         edge.feed.publish(1)
         assert ids(await client.events(1)) == [1]
+
+
+async def test_heartbeats_come_in_silence_and_move_the_position() -> None:
+    """Behind a record that shows nothing, too; they are what a client that says nothing is looked at by."""
+    async with stream(replace(PATIENCE, heartbeat=0.05)) as (_, client, edge):
+        edge.feed.publish(1)
+        edge.feed.publish(1)
+        post, *beats = await client.events(3)
+        assert [post.type, *(each.type for each in beats)] == ["message", "heartbeat", "heartbeat"]
+        head = str(edge.log.cursor_at(edge.log.head))
+        assert [each.last_event_id for each in beats] == [each.message["cursor"] for each in beats] == [head, head]
+        assert post.last_event_id < head
+
+
+async def test_a_client_that_comes_back_is_told_when_it_has_caught_up() -> None:
+    """Once, with the position."""
+    async with serving() as edge:
+        edge.feed.publish(1, 2)
+        async with listening_to(edge, "/events?history=1") as client:
+            welcome, post, caught_up = await client.events(3)
+            assert (welcome.message["payload"]["behind"], ids([post]), caught_up.type) == (1, [2], "caught_up")
+            assert caught_up.last_event_id == str(edge.log.cursor_at(edge.log.head))
 
 
 async def test_a_client_that_takes_nothing_is_cut() -> None:
