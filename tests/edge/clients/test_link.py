@@ -53,7 +53,7 @@ async def test_a_slow_client_is_paused_and_gets_every_post_once_and_in_order(tra
         data = b""
         while b'"id":%d,' % MANY not in data:
             data += await peer.read(1000)
-        while not data.endswith(b"\n\n" if transport == "events" else b"}"):
+        while not data.endswith(b"\n\n" if transport == "events" else b'"window":0}'):
             data += await peer.read(1)
         # The stream's first line is no message.
         data = data[data.index(b"id: ") :] if transport == "events" else data
