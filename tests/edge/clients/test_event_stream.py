@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from edge.access.returns import Returns
 from edge.clients import event_stream
 from edge.clients.event_stream import IGNORED_BYTES
 from edge.fanout.deadlines import Patience
@@ -42,7 +43,7 @@ async def test_an_end_says_why_and_where_and_is_the_last() -> None:
         assert (told.type, told.last_event_id) == ("end", post.last_event_id)
         assert told.message == {
             "action": "end",
-            "payload": {"code": 1001, "reason": "the server is shutting down; connect again retry_after=0.1"},
+            "payload": {"code": 1001, "reason": "the server is shutting down; connect again"},
         }
         client.peer.leave()
         await made.is_lost.wait()
@@ -169,6 +170,16 @@ async def test_a_gap_is_said_within_the_stream() -> None:
         assert (welcome.type, payload["recovered"], payload["reason"]) == ("welcome", False, "interrupted")
         assert ids([post]) == [7]
         assert made.unsent_since is None
+
+
+async def test_clients_that_are_ended_come_back_one_after_the_other() -> None:
+    """Each is told its turn, by ``retry``; never so soon that failed attempts come in a hurry."""
+    async with serving() as edge, listening_to(edge) as one, listening_to(edge) as other:
+        object.__setattr__(edge.around, "returns", Returns(1))
+        await asyncio.gather(one.events(1), other.events(1))
+        await edge.server.drain(0)
+        await asyncio.gather(one.rest(), other.rest())
+        assert sorted(each.reader.retry or 0 for each in (one, other)) == pytest.approx([2250, 3500], abs=100)
 
 
 async def test_a_drain_is_spread_and_every_client_gets_posts_until_its_end() -> None:
