@@ -214,5 +214,5 @@ class TransportLink(asyncio.Protocol, ABC):
         """Give the client its time for a close once the transport holds nothing; until then it may have stalled."""
         if self.unsent_since is None and self.close_by is None:
             self.close_by = self._loop.time() + self._close_seconds
-        if self._client is not None:
-            self._client.expect_close()
+            if self._client is not None:
+                self._client.expect_close()

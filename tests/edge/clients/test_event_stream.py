@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -14,7 +14,8 @@ from edge.fanout.deadlines import Patience
 from edge.fanout.ending import End
 from streams.contract import Offset
 from tests.edge.kit.edge import PATIENCE, Edge, serving
-from tests.edge.kit.pair import Peer
+from tests.edge.kit.pair import Peer, connecting
+from tests.edge.kit.records import record
 from tests.edge.kit.streams import MANY, Listener, RecordedStream, ids, listening_to
 from tests.events import events
 
@@ -30,8 +31,9 @@ async def stream(patience: Patience = PATIENCE) -> AsyncIterator[tuple[RecordedS
         await made.is_lost.wait()
 
 
-async def test_an_end_says_why_and_where_and_is_the_last() -> None:
-    """Then the stream ends, and nothing of it is lost."""
+async def test_an_end_says_why_and_where_and_is_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the stream ends at once, and nothing of it is lost."""
+    monkeypatch.setattr(event_stream, "CLOSE_SECONDS", 600.0)
     async with stream() as (made, client, edge):
         edge.feed.publish(1)
         made.close(End.SHUTDOWN)
@@ -131,7 +133,7 @@ async def test_a_client_that_comes_back_is_told_when_it_has_caught_up() -> None:
 
 async def test_a_client_that_takes_nothing_is_cut() -> None:
     """As on a WebSocket: without a word."""
-    async with stream(Patience(ping=20, dead=60, stalled=0.05)) as (made, _, edge):
+    async with stream(Patience(ping=20, dead=60, stalled=0.05, heartbeat=600)) as (made, _, edge):
         made.write(MANY)
         await made.is_lost.wait()
         assert edge.closes == {("server", "1006"): 1}
@@ -157,6 +159,21 @@ async def test_what_a_client_says_is_dropped_and_bounded() -> None:
         await made.is_lost.wait()
         assert edge.closes == {("server", "1008"): 1}
         assert edge.gate.limited == {"bytes": 1}
+
+
+async def test_what_is_sent_too_much_before_the_stream_begins_is_refused_and_nothing_follows() -> None:
+    """A refusal is never written into a stream, nor a stream behind one."""
+    async with serving() as edge, connecting(edge) as peer:
+        edge.feed.pending.append(record(1))
+        await peer.send(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        await edge.feed.asked.wait()
+        await peer.send(b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000)
+        head = await peer.read_head()
+        edge.feed.catch_up()
+        assert head.startswith(b"HTTP/1.1 431 ")
+        with suppress(ConnectionResetError):
+            assert await peer.read_all() == b""
+        assert len(edge.hub) == 0
 
 
 async def test_a_gap_is_said_within_the_stream() -> None:
