@@ -28,8 +28,9 @@ from edge.clients.writing import write_each
 from edge.fanout.deadlines import Patience
 from edge.fanout.hub import Hub
 from edge.feed.follow import Source
-from edge.feed.kafka import kafka_topic
+from edge.feed.kafka import kafka_replay, kafka_topic
 from edge.feed.log import Log
+from edge.feed.replaying import Limits, Replays
 from edge.page import live_page
 from edge.server import Server
 from edge.settings import Settings
@@ -59,19 +60,28 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
     stopped = _told_to_stop(loop)
     log = Log(limit=settings.log_bytes, reach=settings.dedup_records, age=settings.dedup_ms)
     hub = Hub(log, write_bytes=settings.write_bytes, write_each=write_each, patience=_patience(settings), loop=loop)
+    kafka = settings.kafka_client("postcast-edge")
+    replays = Replays(
+        partial(kafka_replay, kafka, settings.feed_topic),
+        log,
+        hub,
+        reach=settings.dedup_records,
+        age=settings.dedup_ms,
+        limits=Limits(settings.max_replays, settings.max_replays_per_address, settings.replay_bytes),
+    )
     source = Source(
-        partial(kafka_topic, settings.kafka_client("postcast-edge"), settings.feed_topic),
+        partial(kafka_topic, kafka, settings.feed_topic),
         name=settings.feed_topic,
         log=log,
-        hub=hub,
+        hub=replays,
         history=settings.history_records,
         reach=settings.dedup_records,
         patience=settings.unready_seconds,
     )
     gate, admin_gate = _gates(settings)
     around = Surroundings(hub, gate, closes=Counter(), open=Counter())
-    metrics = Metrics(log, source, around, turns, admin=admin_gate, output=output)
-    reception = Reception(log=log, feed=source, join_seconds=settings.join_seconds, gate=gate)
+    metrics = Metrics(log, source, around, turns, replays=replays, admin=admin_gate, output=output)
+    reception = Reception(log=log, feed=source, old=replays, join_seconds=settings.join_seconds, gate=gate)
     server = Server(
         reception,
         WebSocketRequests(reception, around, compression=settings.compression),
@@ -91,7 +101,7 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         listener = await stack.enter_async_context(_serving("EDGE", application, gate, settings))
         # aiohttp ends only its own connections; the hub's were handed over.
         stack.push_async_callback(_cut_all, hub)
-        fault = await stack.enter_async_context(_running(source.run()))
+        fault = await stack.enter_async_context(_running(source.run(), replays.run()))
         stopping = asyncio.create_task(stopped.wait())
         await asyncio.wait([stopping, fault], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()

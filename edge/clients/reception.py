@@ -11,12 +11,12 @@ from typing import Final, Protocol, TypeVar
 
 from aiohttp import web
 
-from edge.access.addresses import Address
+from edge.access.addresses import Address, block_of
 from edge.access.entrance import Entrance, Gate
 from edge.access.http import Http
 from edge.access.limits import Admission, Slot
 from edge.clients.joining import JoinRequest
-from edge.clients.placement import FeedEnd, Placement
+from edge.clients.placement import FeedEnd, OldRecords, Placement
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.wire.handshake import Rejected
@@ -63,6 +63,8 @@ class Connection:
         self.transport = transport
         self.client: Address | None = entrance.client(request)
         """The client's address; None when it is not known."""
+        self.block = "" if self.client is None else block_of(self.client)
+        """What limits count as one address; empty when it is not known."""
         self.asked_at = asyncio.get_running_loop().time()
 
     @property
@@ -95,10 +97,10 @@ class Reception:
     ``join_seconds`` bounds how long a client waits for Kafka's answer.
     """
 
-    def __init__(self, *, log: Log, feed: Feed, join_seconds: float, gate: Gate) -> None:
+    def __init__(self, *, log: Log, feed: Feed, old: OldRecords, join_seconds: float, gate: Gate) -> None:
         self.feed = feed
         self.gate = gate
-        self._placement = Placement(log, feed, join_seconds)
+        self.placement = Placement(log, feed, old, join_seconds)
         self.is_stopping = False
         """Whether the edge shuts down: another one takes who comes now."""
 
@@ -118,9 +120,9 @@ class Reception:
             case Admission.CROWDED:
                 return _CROWDED
 
-    async def session(self, asked: JoinRequest) -> Session | Rejected:
-        """Find a client's place in the log. Nothing is awaited between the look into the log and the return."""
-        session = await self._placement.session(asked)
+    async def session(self, asked: JoinRequest, connection: Connection) -> Session | Rejected:
+        """Find a client's place in the feed. Nothing is awaited between the look at what was read and the return."""
+        session = await self.placement.session(asked, connection.block)
         if self.is_stopping:
             return Rejected(503, STOPPING, _RETRY_SECONDS)
         trouble = self.feed.trouble or "Try again."

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from edge.clients.joining import SUBPROTOCOL, join_request
 from edge.clients.link import Surroundings
-from edge.clients.reception import Reception
+from edge.clients.reception import Connection, Reception
 from edge.clients.refusals import refusal
 from edge.clients.websocket import WebSocket
 from edge.fanout.session import Session
@@ -49,7 +49,7 @@ class WebSocketRequests:
             return web.Response()  # It left at once: nobody gets this.
         if isinstance(connection, Rejected):
             return refusal(connection)
-        start = await self._start(request)
+        start = await self._start(request, connection)
         if isinstance(start, Rejected):
             return refusal(start)
         session, extension = start
@@ -66,7 +66,7 @@ class WebSocketRequests:
             self._reception.note_join(connection, HTTPStatus.SWITCHING_PROTOCOLS)
         return web.Response()  # Nobody gets this: the connection is no longer aiohttp's.
 
-    async def _start(self, request: web.Request) -> tuple[Session, str | None] | Rejected:
+    async def _start(self, request: web.Request, connection: Connection) -> tuple[Session, str | None] | Rejected:
         """Find a client's place in the log, and what is agreed about compression."""
         offered = list(tokens(request.headers, "Sec-WebSocket-Protocol"))
         try:
@@ -76,7 +76,7 @@ class WebSocketRequests:
         asked = join_request(request.query, offered, deflated=extension is not None)
         if isinstance(asked, Rejected):
             return asked
-        session = await self._reception.session(asked)
+        session = await self._reception.session(asked, connection)
         return session if isinstance(session, Rejected) else (session, extension)
 
     def _agreement(self, request: web.Request) -> str | None:

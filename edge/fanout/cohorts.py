@@ -17,11 +17,12 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from heapq import heapify, heappop, heappush
 from itertools import chain, count
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from edge.fanout.agenda import Agenda, Kind
 from edge.fanout.session import Progress, Session
 from edge.feed.position import Position
+from edge.feed.replay import Replay
 from edge.wire.encoding import Encoding
 
 MAX_SIZE: Final = 64
@@ -45,6 +46,7 @@ class Where(NamedTuple):
     position: Position
     encoding: Encoding
     greeting: bytes
+    replay: Replay[Any] | None
 
 
 class Cohort(Progress, Generic[C]):
@@ -52,8 +54,10 @@ class Cohort(Progress, Generic[C]):
 
     __slots__ = ("_keys", "clients", "encoding", "greeting", "where")
 
-    def __init__(self, position: Position, encoding: Encoding, greeting: bytes = b"") -> None:
-        super().__init__(position)
+    def __init__(
+        self, position: Position, encoding: Encoding, greeting: bytes = b"", replay: Replay[Any] | None = None
+    ) -> None:
+        super().__init__(position, replay)
         self.encoding = encoding
         self.greeting = greeting
         self.clients: dict[int, C] = {}
@@ -82,7 +86,7 @@ class Cohort(Progress, Generic[C]):
         """Have it go on by itself, with the greeting if that was not sent yet."""
         del self.clients[client.key]
         self._keys = None
-        client.session.skip_to(self.position, self.greeting)
+        client.session.skip_to(self.position, self.greeting, self.replay)
 
 
 class Cohorts(Generic[C]):
@@ -94,6 +98,8 @@ class Cohorts(Generic[C]):
         """Which of those wait that do not rest."""
         self._max_size = max_size
         self._resting: defaultdict[Encoding, list[Cohort[C]]] = defaultdict(list)
+        # Those that rest at the head of a replay.
+        self._parked: dict[Replay[Any], list[Cohort[C]]] = {}
         # The newest cohort that waits at each place.
         self._waiting: dict[Where, Cohort[C]] = {}
         self._paused: set[C] = set()
@@ -111,11 +117,13 @@ class Cohorts(Generic[C]):
         """How many have not been sent all that there is."""
         agenda = self.agenda
         paused = {entry[2] for entry in self._paused_at if entry[0] < self.head and self._is_paused_at(entry)}
-        return len(paused) + sum(map(len, chain(agenda.head, agenda.newcomers, agenda.laggards)))
+        behind = sum(client.session.replay is not None for client in self._paused)
+        parked = chain.from_iterable(self._parked.values())
+        return len(paused) + behind + sum(map(len, chain(agenda.head, agenda.newcomers, agenda.laggards, parked)))
 
     def begin(self, head: Position) -> None:
         """Forget everybody but the paused, and where these were; the head is here from now on."""
-        for places in (self._resting, self._waiting, self._paused_at):
+        for places in (self._resting, self._parked, self._waiting, self._paused_at):
             places.clear()
         self.agenda.clear_groups()
         self.head = head
@@ -134,9 +142,14 @@ class Cohorts(Generic[C]):
         """Have a client rest when it has been sent everything, and else wait as one of a kind."""
         self._paused.discard(client)
         session = client.session
-        alone: Cohort[C] = Cohort(session.position, session.encoding, session.greeting)
+        alone: Cohort[C] = Cohort(session.position, session.encoding, session.greeting, session.replay)
         alone.take_in(client)
         self._put(alone, kind, now)
+
+    def wake(self, replay: Replay[Any], now: float) -> None:
+        """Put clients on the agenda that rest at the head of a replay, which has moved."""
+        for cohort in self._parked.pop(replay, ()):
+            self.put_back(cohort, now)
 
     def put_back(self, cohort: Cohort[C], now: float) -> None:
         """Have a cohort that was served rest, or wait as a laggard."""
@@ -145,17 +158,24 @@ class Cohorts(Generic[C]):
 
     def _put(self, cohort: Cohort[C], kind: Kind, now: float) -> None:
         """Join a cohort with another at the same place that has room for all of it, or else put it there."""
-        if cohort.position == self.head and not cohort.greeting:
-            resting = self._resting[cohort.encoding]
-            if not (resting and self._is_joined(cohort, resting[-1])):
+        if (resting := self._resting_with(cohort)) is not None:
+            if not (resting and resting[-1].encoding is cohort.encoding and self._is_joined(cohort, resting[-1])):
                 resting.append(cohort)
             return
-        where = Where(kind, cohort.position, cohort.encoding, cohort.greeting)
+        where = Where(kind, cohort.position, cohort.encoding, cohort.greeting, cohort.replay)
         there = self._waiting.get(where)
         if there is None or not self._is_joined(cohort, there):
             self._waiting[where], cohort.where = cohort, where
             queue = self.agenda.newcomers if kind is Kind.NEWCOMERS else self.agenda.laggards
             queue.add(cohort, now)
+
+    def _resting_with(self, cohort: Cohort[C]) -> list[Cohort[C]] | None:
+        """Return those that rest where a cohort has to rest; None when it has not been sent all there is."""
+        if cohort.greeting:
+            return None
+        if cohort.replay is None:
+            return self._resting[cohort.encoding] if cohort.position == self.head else None
+        return self._parked.setdefault(cohort.replay, []) if cohort.position >= cohort.replay.log.head else None
 
     def _is_joined(self, cohort: Cohort[C], there: Cohort[C]) -> bool:
         if len(there) + len(cohort) > self._max_size:
@@ -183,6 +203,9 @@ class Cohorts(Generic[C]):
         """Keep a client apart until it is placed again, or, if it is paused already, where it is now."""
         self.remove(client)
         self._paused.add(client)
+        if client.session.replay is not None:
+            # A replay says by itself who was left behind in it.
+            return
         heappush(self._paused_at, (client.session.position, next(self._entries), client))
         if len(self._paused_at) > 2 * len(self._paused) + self._max_size:
             self._paused_at = list({entry[2]: entry for entry in self._paused_at if self._is_paused_at(entry)}.values())

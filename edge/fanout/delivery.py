@@ -3,6 +3,7 @@
 from edge.fanout.cohorts import Cohort
 from edge.fanout.link import WriteEach
 from edge.fanout.member import Member
+from edge.fanout.sources import log_of
 from edge.feed.log import Log
 
 
@@ -20,7 +21,7 @@ class Delivery:
     def send(self, cohort: Cohort[Member]) -> None:
         """Send a cohort its greeting and what follows its position, which is not before the log's tail."""
         clients = cohort.clients
-        chunk = self._log.read(cohort.position, cohort.encoding, self._write_bytes)
+        chunk = log_of(cohort, self._log).read(cohort.position, cohort.encoding, self._write_bytes)
         data = cohort.greeting + chunk.data if cohort.greeting else chunk.data
         cohort.greeting = b""
         cohort.move_on(chunk)

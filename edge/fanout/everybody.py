@@ -5,7 +5,7 @@ Clients that are ended come back, to other edges or to this one, so one goes aft
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, TypeVar
 
 from edge.fanout.deadlines import Pace
 from edge.fanout.ending import End
@@ -20,30 +20,43 @@ _GAP_SECONDS: Final = 60.0
 """After a gap, clients that cannot be told of it are ended over so long a time, or less."""
 
 
+T = TypeVar("T")
+
+
 class Everybody:
     """Clients that are still to go on behind the newest gap, or to be told when they are ended.
 
-    ``go_on`` has a client go on behind the newest gap; ``end_at`` has it ended at a time, for a reason.
+    ``go_on`` has a client go on behind the newest gap, ``redirect`` at the log's head, since its replay cannot go on;
+    ``end_at`` has it ended at a time, for a reason.
     """
 
     def __init__(
-        self, log: Log, loop: Loop, *, go_on: Callable[[Member], None], end_at: Callable[[Member, float, End], None]
+        self,
+        log: Log,
+        loop: Loop,
+        *,
+        go_on: Callable[[Member], None],
+        redirect: Callable[[Member, Reason], None],
+        end_at: Callable[[Member, float, End], None],
     ) -> None:
         self._log = log
         self._loop = loop
         self._go_on = go_on
+        self._redirect = redirect
         self._end_at = end_at
         self.gap: Gap | None = None
         """The newest gap."""
         self._before_gap: deque[Member] = deque()
         self._gap_pace = self._end_pace = Pace(0, 0, 0)
         self._to_end: deque[Member] = deque()
+        # Clients whose replays cannot go on, and why.
+        self._to_redirect: deque[tuple[Member, Reason]] = deque()
         self._end = End.SHUTDOWN
 
     @property
     def waiting(self) -> int:
-        """How many are still to go on behind the newest gap."""
-        return len(self._before_gap)
+        """How many are still to go on behind the newest gap, or that of a replay."""
+        return len(self._before_gap) + len(self._to_redirect)
 
     def interrupt(self, reason: Reason, members: Iterable[Member]) -> None:
         """Have all go on at the log's head behind a gap; those that cannot be told of it are ended."""
@@ -55,6 +68,10 @@ class Everybody:
         """Have all ended, over ``seconds`` or less."""
         self._end, self._to_end = end, deque(members)
         self._end_pace = Pace(self._loop.time(), len(self._to_end), seconds)
+
+    def redirect(self, members: Iterable[Member], reason: Reason) -> None:
+        """Have clients of a replay go on at the log's head behind a gap; those that cannot be told of it are ended."""
+        self._to_redirect.extend((member, reason) for member in members)
 
     def can_tell(self) -> bool:
         """Tell whether there is a cursor to go on from behind the newest gap, if there is a gap."""
@@ -72,11 +89,28 @@ class Everybody:
             self._end_at(member, self._gap_pace.next(), End.INTERRUPTED)
         return True
 
+    def move_to_head(self, member: Member, reason: Reason) -> bool:
+        """Move a client of a replay to the log's head, behind a gap; tell whether it was moved.
+
+        It is not where it has ended, or is told of a gap of the feed that has come meanwhile.
+        """
+        if member.is_over or member.gap is not self.gap or not self.can_tell():
+            return False
+        head, encoding = self._log.head, member.session.encoding
+        gap = Gap(head, reason, str(self._log.cursor_at(head)))
+        member.session.skip_to(head, gap.welcome(encoding))
+        if not encoding.has_cursor:
+            self._end_at(member, self._loop.time(), End.INTERRUPTED)
+        return True
+
     def work(self) -> bool:
         """Deal with the next few; tell whether there were any."""
         if self._to_end:
             for member in _some(self._to_end):
                 self._end_at(member, self._end_pace.next(), self._end)
+        elif self._to_redirect:
+            for member, reason in _some(self._to_redirect):
+                self._redirect(member, reason)
         elif self._before_gap and self.can_tell():
             for member in _some(self._before_gap):
                 self._go_on(member)
@@ -85,5 +119,5 @@ class Everybody:
         return True
 
 
-def _some(members: deque[Member]) -> list[Member]:
+def _some(members: deque[T]) -> list[T]:
     return [members.popleft() for _ in range(min(AT_ONCE, len(members)))]

@@ -10,7 +10,7 @@ concerns all clients at once, such as a gap or the edge's end, is done for ``AT_
 import asyncio
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from edge.fanout.agenda import Kind, Wait
@@ -25,9 +25,11 @@ from edge.fanout.loop import Loop
 from edge.fanout.member import Member
 from edge.fanout.rounds import Rounds
 from edge.fanout.session import Session
+from edge.fanout.sources import enter, leave, log_of, settle
 from edge.fanout.watch import Watch
 from edge.feed.log import Log
 from edge.feed.position import Reason
+from edge.feed.replay import Replay
 
 
 class Hub:
@@ -57,7 +59,7 @@ class Hub:
         self._agenda = self._cohorts.agenda
         self._rounds = Rounds(loop, head=self._serve_head, behind=self._serve_behind)
         self._watch = Watch(patience, loop, end=self._end, cut=self._cut)
-        self._everybody = Everybody(log, loop, go_on=self._go_on, end_at=self._end_at)
+        self._everybody = Everybody(log, loop, go_on=self._go_on, redirect=self._redirect, end_at=self._end_at)
         self.delays = Delays()
         self.delivery = Delivery(log, write_each, write_bytes=write_bytes)
         self.deserted = asyncio.Event()
@@ -83,6 +85,7 @@ class Hub:
         member.end_at(now + self._patience.lifetime(self._share()), End.AGED)
         link.attach(member)
         self._members.add(member)
+        enter(member)
         self.deserted.clear()
         self._watch.see_to(member)
         self._advance()
@@ -105,6 +108,7 @@ class Hub:
         """Send a client nothing more: its session is over."""
         member.is_over = True
         self._cohorts.remove(member)
+        leave(member)
 
     def expect_close(self, member: Member) -> None:
         """Cut a client's connection when its time for a close is over."""
@@ -125,6 +129,7 @@ class Hub:
             self._cohorts.remove(member)
             return
         self._everybody.move(member)
+        settle(member.session.progress, (member,), self._log)
         kind = Kind.NEWCOMERS if member.session.greeting else Kind.LAGGARDS
         self._cohorts.place(member, kind, self._loop.time())
         # Not at once: the transport calls this in the middle of its own work.
@@ -151,6 +156,21 @@ class Hub:
         self._everybody.interrupt(reason, self._members)
         self._rounds.now()
 
+    def wake(self, replay: Replay[Member]) -> None:
+        """Send those who read a replay what it has got."""
+        self._cohorts.wake(replay, self._loop.time())
+        self._rounds.now()
+
+    def leave_behind(self, readers: Sequence[Member]) -> None:
+        """End clients of a replay that were too slow for the others."""
+        for member in readers:
+            self._fall_behind(member)
+
+    def redirect(self, readers: Sequence[Member], reason: Reason) -> None:
+        """Have clients of a replay go on at the log's head, since it cannot go on; each is told in its turn."""
+        self._everybody.redirect(readers, reason)
+        self._rounds.now()
+
     def end_all(self, end: End, seconds: float) -> None:
         """End all sessions one after the other, over ``seconds`` or less; each gets posts until then."""
         self._everybody.end(self._members, end, seconds)
@@ -170,6 +190,16 @@ class Hub:
         """Have a client go on behind the newest gap, unless it does already."""
         if self._everybody.move(member):
             if member in self._cohorts.paused:
+                self._cohorts.pause(member)
+            else:
+                self._cohorts.place(member, Kind.NEWCOMERS, self._loop.time())
+
+    def _redirect(self, member: Member, reason: Reason) -> None:
+        is_paused = member in self._cohorts.paused
+        if not member.is_over:
+            self._cohorts.remove(member)
+        if self._everybody.move_to_head(member, reason):
+            if is_paused:
                 self._cohorts.pause(member)
             else:
                 self._cohorts.place(member, Kind.NEWCOMERS, self._loop.time())
@@ -228,12 +258,16 @@ class Hub:
         return True
 
     def _serve(self, cohort: Cohort[Member]) -> None:
-        if cohort.position < self._log.tail:
+        if cohort.position < log_of(cohort, self._log).tail:
             for member in list(cohort.clients.values()):
                 self._fall_behind(member)
-        else:
-            self.delivery.send(cohort)
-            self._cohorts.put_back(cohort, self._loop.time())
+            return
+        self.delivery.send(cohort)
+        replay = cohort.replay
+        settle(cohort, cohort.clients.values(), self._log)
+        self._cohorts.put_back(cohort, self._loop.time())
+        if replay is not None:
+            replay.moved()
 
     def _fall_behind(self, member: Member) -> None:
         """End a client that the log has moved past, unless it goes on behind a gap that is still to be told to it."""

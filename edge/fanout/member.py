@@ -86,6 +86,11 @@ class Member:
         """Whether the session has ended: nothing more is sent."""
         self.entry: Entry | None = None
 
+    @property
+    def position(self) -> Position:
+        """What it was sent everything before."""
+        return self.session.position
+
     def end_at(self, when: float, end: End) -> None:
         """Have the edge end the session then, unless it does so earlier."""
         if when < self.ends_at and not self.is_over:

@@ -4,8 +4,11 @@ A session never touches a socket, and it keeps nothing that was not sent yet but
 get is in the log, for everybody once.
 """
 
+from typing import Any
+
 from edge.feed.position import Position
 from edge.feed.reads import Chunk
+from edge.feed.replay import Replay
 from edge.wire.encoding import Encoding
 
 
@@ -15,11 +18,13 @@ class Progress:
     It moves on for all of them at once; ``posts`` counts those that were sent since it was made.
     """
 
-    __slots__ = ("position", "posts")
+    __slots__ = ("position", "posts", "replay")
 
-    def __init__(self, position: Position) -> None:
+    def __init__(self, position: Position, replay: Replay[Any] | None = None) -> None:
         self.position = position
         self.posts = 0
+        self.replay = replay
+        """Where they read; None for the log."""
 
     def move_on(self, chunk: Chunk) -> None:
         """Go to where a read ended."""
@@ -32,8 +37,10 @@ class Session:
 
     __slots__ = ("_sent_elsewhere", "encoding", "greeting", "progress")
 
-    def __init__(self, position: Position, encoding: Encoding, greeting: bytes = b"") -> None:
-        self.progress = Progress(position)
+    def __init__(
+        self, position: Position, encoding: Encoding, greeting: bytes = b"", replay: Replay[Any] | None = None
+    ) -> None:
+        self.progress = Progress(position, replay)
         """How far it is; clients that go on together share one."""
         self.encoding = encoding
         self.greeting = greeting
@@ -47,6 +54,11 @@ class Session:
         return self.progress.position
 
     @property
+    def replay(self) -> Replay[Any] | None:
+        """The replay that it reads; None for the log."""
+        return self.progress.replay
+
+    @property
     def sent(self) -> int:
         """How many posts it was sent."""
         return self._sent_elsewhere + self.progress.posts
@@ -56,7 +68,7 @@ class Session:
         self._sent_elsewhere = self.sent - progress.posts
         self.progress = progress
 
-    def skip_to(self, position: Position, greeting: bytes) -> None:
+    def skip_to(self, position: Position, greeting: bytes, replay: Replay[Any] | None = None) -> None:
         """Go on at ``position``, beginning with ``greeting`` in place of one that was not sent yet."""
-        self.share(Progress(position))
+        self.share(Progress(position, replay))
         self.greeting = greeting

@@ -75,6 +75,15 @@ class Log:
         """How many posts are in the log."""
         return self._kept.posts
 
+    @property
+    def kept(self) -> Retained:
+        """The records that are kept."""
+        return self._kept
+
+    def room(self, more: int) -> int:
+        """Return how many bytes kept records may take once so many more were appended."""
+        return divided(self._limit, self._repeats.size).records - more
+
     def shown(self) -> Iterator[Shown]:
         """Yield what the records show, the newest first; nothing may be appended meanwhile."""
         return self._kept.by_record()
@@ -117,6 +126,11 @@ class Log:
         self._lead = Lead(offer_from, offer_from if earliest is None else earliest)
         self._newest = None
         self.next_offset = read_from
+
+    @property
+    def reads_on_from(self) -> Offset | None:
+        """The newest record that was read, to see that it is the same still; where there is none, the next."""
+        return self.next_offset if self._newest is None else self._newest[0]
 
     def is_hole_before(self, offset: Offset) -> bool:
         """Tell whether records are missing before ``offset`` that would have been shown."""
