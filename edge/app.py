@@ -31,6 +31,7 @@ from edge.feed.follow import Source
 from edge.feed.kafka import kafka_replay, kafka_topic
 from edge.feed.log import Log
 from edge.feed.replaying import Limits, Replays
+from edge.feed.selection import Selections
 from edge.page import live_page
 from edge.server import Server
 from edge.settings import Settings
@@ -81,7 +82,14 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
     gate, admin_gate = _gates(settings)
     around = Surroundings(hub, gate, closes=Counter(), open=Counter())
     metrics = Metrics(log, source, around, turns, replays=replays, admin=admin_gate, output=output)
-    reception = Reception(log=log, feed=source, old=replays, join_seconds=settings.join_seconds, gate=gate)
+    reception = Reception(
+        log=log,
+        feed=source,
+        old=replays,
+        join_seconds=settings.join_seconds,
+        gate=gate,
+        selections=Selections(settings.max_authors_total),
+    )
     server = Server(
         reception,
         WebSocketRequests(reception, around, compression=settings.compression),

@@ -72,6 +72,8 @@ class Settings(ProcessSettings):
     """Connections in all; never more than the process may open files."""
     max_connections_per_address: int = Field(0, ge=0)
     """Connections from one address, or one /64 of IPv6; 0 for no limit, since behind a proxy all have one address."""
+    max_authors_total: int = Field(2_000_000, ge=0)
+    """Authors in the filters of all clients together; equal filters count once."""
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
     """Whose word on a client's address is taken; in the environment networks with commas between them."""
     proxy_header: Header = "x-forwarded-for"
@@ -123,9 +125,7 @@ class Settings(ProcessSettings):
         if self.admin_port and self.admin_port == self.edge_port:
             raise ValueError("ADMIN_PORT must be another port than EDGE_PORT: clients are served there")
         if self.replay_bytes < 4 * _MIB * self.max_replays:
-            raise ValueError(
-                "REPLAY_BYTES must be at least 4 MiB for each of MAX_REPLAYS: a batch of the feed has 1 MiB"
-            )
+            raise ValueError("REPLAY_BYTES must be at least 4 MiB for each of MAX_REPLAYS: a batch has 1 MiB")
         if self.dead_seconds <= self.ping_seconds:
             raise ValueError("DEAD_SECONDS must be more than PING_SECONDS: a client needs time for its pong")
         if self.bytes_per_second * BURST_SECONDS < 2 * self.max_message_bytes:

@@ -32,6 +32,7 @@ from tests.edge.kit.edge import Edge
 from tests.edge.kit.lines import Turns as Loop
 from tests.edge.kit.lines import hub_of
 from tests.edge.kit.listening import gate
+from tests.edge.kit.old import Gone
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -178,8 +179,8 @@ def metrics() -> set[str]:
     StreamsMetrics(worker, Progress(time.monotonic))
     log = Log(limit=1 << 20, reach=0)
     around = Surroundings(hub_of(log, Loop()), gate(), closes=Counter(), open=Counter())
-    edge_registry = EdgeMetrics(log, Feed(), around, TurnTimes(), admin=gate(), output=Feed()).registry()
-    families = [*worker.collect(), *edge_registry.collect()]
+    edge = EdgeMetrics(log, Feed(), around, TurnTimes(), replays=Gone(), admin=gate(), output=Feed())
+    families = [*worker.collect(), *edge.registry().collect()]
     endings = {"counter": "_total", "info": "_info"}
     return {family.name + endings.get(family.type, "") for family in families if not family.name.startswith("process_")}
 

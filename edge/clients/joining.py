@@ -1,16 +1,18 @@
 """What a client asks for when it connects, and where in the log it starts.
 
 The plain client asks for nothing and starts at the feed's end. One that offers the subprotocol,
-or has a ``cursor`` or wants ``history``, gets a ``welcome`` first and a cursor with each post.
+or has a ``cursor`` or wants ``history``, gets a ``welcome`` first and a cursor with each post. What either sees is
+everything, or the posts of ``author``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, parse
+from edge.feed.selection import BadAuthors, Selection, parse_authors, selection_of
 from edge.wire.encoding import Encoding
 from edge.wire.handshake import Rejected
 from edge.wire.messages import welcome
@@ -23,6 +25,18 @@ SUBPROTOCOL: Final = "postcast.v1"
 _HISTORY_DIGITS: Final = 9
 
 
+class Query(Protocol):
+    """A request's query, by names."""
+
+    def get(self, key: str, /) -> str | None:
+        """Return the first value of a name."""
+        ...
+
+    def getall(self, key: str, default: Sequence[str], /) -> Sequence[str]:
+        """Return all values of a name."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class JoinRequest:
     """What a client wants: how it gets posts, and from where on."""
@@ -31,22 +45,28 @@ class JoinRequest:
     history: int = 0
     cursor: Cursor | Gap | None = None
     """Where it was; a :class:`Gap` when what it sent is no cursor."""
+    selection: Selection | None = None
+    """Whose posts it sees; None for everybody's."""
 
 
-def join_request(query: Mapping[str, str], offered: Iterable[str], *, deflated: bool = False) -> JoinRequest | Rejected:
+def join_request(query: Query, offered: Iterable[str], *, deflated: bool = False) -> JoinRequest | Rejected:
     """Read a request's query and the subprotocols that it offers; ``deflated`` when compression was agreed."""
+    try:
+        selection = selection_of(parse_authors(query.getall("author", ())))
+    except BadAuthors:
+        return Rejected(400, "An author is the id of a user, such as 7; of several with commas between them.")
     token, history = query.get("cursor"), query.get("history")
     asks = token is not None or history is not None or SUBPROTOCOL in offered
     encoding = encoding_for(has_cursor=asks, is_deflated=deflated)
     if token is not None and history is not None:
         return Rejected(400, "Ask for either a cursor or a history: a cursor already says where to begin.")
     if token is not None:
-        return JoinRequest(encoding, cursor=parse(token))
+        return JoinRequest(encoding, cursor=parse(token), selection=selection)
     if history is not None:
         if not (history.isascii() and history.isdigit() and len(history) <= _HISTORY_DIGITS):
             return Rejected(400, "The history is a number of posts, such as 20.")
-        return JoinRequest(encoding, history=int(history))
-    return JoinRequest(encoding)
+        return JoinRequest(encoding, history=int(history), selection=selection)
+    return JoinRequest(encoding, selection=selection)
 
 
 def resumption(request: JoinRequest, log: Log) -> Resume | Ahead | Gap | None:
@@ -62,7 +82,7 @@ def at_end(request: JoinRequest, log: Log, end: Offset, gap: Gap | None = None) 
     """
     if gap is None and end < log.offer_from:
         gap = Gap("interrupted")
-    position = log.back(log.position_at(end), request.history)
+    position = log.back(log.position_at(end), request.history, request.selection)
     return _session(request, log, position, gap)
 
 
@@ -74,6 +94,7 @@ def resumed(request: JoinRequest, log: Log, resume: Resume) -> Session:
 def _session(request: JoinRequest, log: Log, position: Position, gap: Gap | None) -> Session:
     encoding = request.encoding
     if not encoding.has_cursor:
-        return Session(position, encoding)
+        return Session(position, encoding, selection=request.selection)
     reason = None if gap is None else gap.reason
-    return Session(position, encoding, encoding.notice(welcome(str(log.cursor_at(position)), reason)))
+    greeting = encoding.notice(welcome(str(log.cursor_at(position)), reason))
+    return Session(position, encoding, greeting, request.selection)

@@ -7,6 +7,7 @@ client is told is up to its transport.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, Protocol, TypeVar
 
 from aiohttp import web
@@ -19,6 +20,7 @@ from edge.clients.joining import JoinRequest
 from edge.clients.placement import FeedEnd, OldRecords, Placement
 from edge.fanout.session import Session
 from edge.feed.log import Log
+from edge.feed.selection import Selections
 from edge.wire.handshake import Rejected
 
 STOPPING: Final = "The server is shutting down."
@@ -30,6 +32,7 @@ _CROWDED_RETRY_SECONDS: Final = 10.0
 _FULL: Final = Rejected(
     503, "The server has as many connections as it takes. Try again.", _RETRY_SECONDS, is_closed=True
 )
+_FILTERED: Final = Rejected(503, "The server has as many authors in filters as it takes. Try again.", _RETRY_SECONDS)
 _CROWDED: Final = Rejected(
     429,
     "There are too many connections from your address. Close one first.",
@@ -94,11 +97,14 @@ class Connection:
 class Reception:
     """Takes clients in until it :attr:`is_stopping`.
 
-    ``join_seconds`` bounds how long a client waits for Kafka's answer.
+    ``join_seconds`` bounds how long a client waits for Kafka's answer, ``selections`` what their filters cost.
     """
 
-    def __init__(self, *, log: Log, feed: Feed, old: OldRecords, join_seconds: float, gate: Gate) -> None:
+    def __init__(
+        self, *, log: Log, feed: Feed, old: OldRecords, join_seconds: float, gate: Gate, selections: Selections
+    ) -> None:
         self.feed = feed
+        self.selections = selections
         self.gate = gate
         self.placement = Placement(log, feed, old, join_seconds)
         self.is_stopping = False
@@ -122,6 +128,11 @@ class Reception:
 
     async def session(self, asked: JoinRequest, connection: Connection) -> Session | Rejected:
         """Find a client's place in the feed. Nothing is awaited between the look at what was read and the return."""
+        if asked.selection is not None:
+            selection = self.selections.the(asked.selection)
+            if selection is None:
+                return _FILTERED
+            asked = replace(asked, selection=selection)
         session = await self.placement.session(asked, connection.block)
         if self.is_stopping:
             return Rejected(503, STOPPING, _RETRY_SECONDS)

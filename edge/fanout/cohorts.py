@@ -1,4 +1,4 @@
-"""Who is where in the log: clients at the same position, in the same encoding, go on together, in *cohorts*.
+"""Who is where in the log: clients at one position that are sent the same go on together, in *cohorts*.
 
 One read of the log serves a whole cohort, each client of it costs one write, and then the cohort as a whole is
 elsewhere: nothing is done about a single client, unless it cannot take what it is sent. Laws:
@@ -22,8 +22,8 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 from edge.fanout.agenda import Agenda, Kind
 from edge.fanout.session import Progress, Session
 from edge.feed.position import Position
+from edge.feed.reads import Reading
 from edge.feed.replay import Replay
-from edge.wire.encoding import Encoding
 
 MAX_SIZE: Final = 64
 """How many clients a cohort has at most: serving them takes 0.5 ms for one post, and 2.5 ms for 64 KiB."""
@@ -44,21 +44,21 @@ class Where(NamedTuple):
 
     kind: Kind
     position: Position
-    encoding: Encoding
+    reading: Reading
     greeting: bytes
     replay: Replay[Any] | None
 
 
 class Cohort(Progress, Generic[C]):
-    """Clients by their keys that are sent the same: ``greeting``, and what follows ``position``, in ``encoding``."""
+    """Clients by their keys that are sent the same: ``greeting``, and what follows ``position`` as ``reading`` says."""
 
-    __slots__ = ("_keys", "clients", "encoding", "greeting", "where")
+    __slots__ = ("_keys", "clients", "greeting", "reading", "where")
 
     def __init__(
-        self, position: Position, encoding: Encoding, greeting: bytes = b"", replay: Replay[Any] | None = None
+        self, position: Position, reading: Reading, greeting: bytes = b"", replay: Replay[Any] | None = None
     ) -> None:
         super().__init__(position, replay)
-        self.encoding = encoding
+        self.reading = reading
         self.greeting = greeting
         self.clients: dict[int, C] = {}
         self.where: Where | None = None
@@ -97,7 +97,7 @@ class Cohorts(Generic[C]):
         self.agenda: Agenda[Cohort[C], C] = Agenda()
         """Which of those wait that do not rest."""
         self._max_size = max_size
-        self._resting: defaultdict[Encoding, list[Cohort[C]]] = defaultdict(list)
+        self._resting: defaultdict[Reading, list[Cohort[C]]] = defaultdict(list)
         # Those that rest at the head of a replay.
         self._parked: dict[Replay[Any], list[Cohort[C]]] = {}
         # The newest cohort that waits at each place.
@@ -142,7 +142,7 @@ class Cohorts(Generic[C]):
         """Have a client rest when it has been sent everything, and else wait as one of a kind."""
         self._paused.discard(client)
         session = client.session
-        alone: Cohort[C] = Cohort(session.position, session.encoding, session.greeting, session.replay)
+        alone: Cohort[C] = Cohort(session.position, session.reading, session.greeting, session.replay)
         alone.take_in(client)
         self._put(alone, kind, now)
 
@@ -159,10 +159,10 @@ class Cohorts(Generic[C]):
     def _put(self, cohort: Cohort[C], kind: Kind, now: float) -> None:
         """Join a cohort with another at the same place that has room for all of it, or else put it there."""
         if (resting := self._resting_with(cohort)) is not None:
-            if not (resting and resting[-1].encoding is cohort.encoding and self._is_joined(cohort, resting[-1])):
+            if not (resting and resting[-1].reading == cohort.reading and self._is_joined(cohort, resting[-1])):
                 resting.append(cohort)
             return
-        where = Where(kind, cohort.position, cohort.encoding, cohort.greeting, cohort.replay)
+        where = Where(kind, cohort.position, cohort.reading, cohort.greeting, cohort.replay)
         there = self._waiting.get(where)
         if there is None or not self._is_joined(cohort, there):
             self._waiting[where], cohort.where = cohort, where
@@ -174,7 +174,7 @@ class Cohorts(Generic[C]):
         if cohort.greeting:
             return None
         if cohort.replay is None:
-            return self._resting[cohort.encoding] if cohort.position == self.head else None
+            return self._resting[cohort.reading] if cohort.position == self.head else None
         return self._parked.setdefault(cohort.replay, []) if cohort.position >= cohort.replay.log.head else None
 
     def _is_joined(self, cohort: Cohort[C], there: Cohort[C]) -> bool:
@@ -232,3 +232,12 @@ class Cohorts(Generic[C]):
             cohort.let_go(client)
             if not cohort:
                 self._close_to_others(cohort)
+                self._forget_resting(cohort)
+
+    def _forget_resting(self, cohort: Cohort[C]) -> None:
+        """Keep nothing of a cohort of nobody where it rests: its selection may be nobody else's."""
+        resting = self._resting.get(cohort.reading, [])
+        if cohort in resting:
+            resting.remove(cohort)
+            if not resting:
+                del self._resting[cohort.reading]

@@ -1,17 +1,27 @@
 """Sends a cohort what comes next: one read of the log, and one write for each of its clients."""
 
+from collections.abc import Callable
+from typing import Final
+
 from edge.fanout.cohorts import Cohort
 from edge.fanout.link import WriteEach
 from edge.fanout.member import Member
 from edge.fanout.sources import log_of
 from edge.feed.log import Log
 
+READ_SECONDS: Final = 0.001
+"""As long as a piece of work behind the head (:mod:`edge.fanout.rounds`)."""
+
 
 class Delivery:
-    """Reads and writes at most ``write_bytes`` at a time, or a single post, and counts what was sent."""
+    """Reads and writes at most ``write_bytes`` at a time, or a single post, and counts what was sent.
 
-    def __init__(self, log: Log, write_each: WriteEach, *, write_bytes: int) -> None:
+    A read of what is selected ends after ``READ_SECONDS`` by the ``clock``, though it has found nothing.
+    """
+
+    def __init__(self, log: Log, write_each: WriteEach, *, write_bytes: int, clock: Callable[[], float]) -> None:
         self._log = log
+        self._clock = clock
         self._write_each = write_each
         self._write_bytes = write_bytes
         self.posts = 0
@@ -21,12 +31,13 @@ class Delivery:
     def send(self, cohort: Cohort[Member]) -> None:
         """Send a cohort its greeting and what follows its position, which is not before the log's tail."""
         clients = cohort.clients
-        chunk = log_of(cohort, self._log).read(cohort.position, cohort.encoding, self._write_bytes)
+        deadline, log = self._clock() + READ_SECONDS, log_of(cohort, self._log)
+        chunk = log.read(cohort.position, cohort.reading, self._write_bytes, lambda: self._clock() > deadline)
         data = cohort.greeting + chunk.data if cohort.greeting else chunk.data
         cohort.greeting = b""
         cohort.move_on(chunk)
         if not data:
-            # What follows shows nothing.
+            # What follows shows nothing, or nothing that is selected.
             return
         sent = len(clients)
         for key, rest in self._write_each(cohort.keys, data):

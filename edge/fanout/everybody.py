@@ -92,9 +92,10 @@ class Everybody:
     def move_to_head(self, member: Member, reason: Reason) -> bool:
         """Move a client of a replay to the log's head, behind a gap; tell whether it was moved.
 
-        It is not where it has ended, or is told of a gap of the feed that has come meanwhile.
+        It is not where it has ended, or was or is told of a gap of the feed that has come meanwhile.
         """
-        if member.is_over or member.gap is not self.gap or not self.can_tell():
+        is_told = member.gap is not self.gap or member.session.replay is None
+        if member.is_over or is_told or not self.can_tell():
             return False
         head, encoding = self._log.head, member.session.encoding
         gap = Gap(head, reason, str(self._log.cursor_at(head)))

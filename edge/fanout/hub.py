@@ -61,7 +61,7 @@ class Hub:
         self._watch = Watch(patience, loop, end=self._end, cut=self._cut)
         self._everybody = Everybody(log, loop, go_on=self._go_on, redirect=self._redirect, end_at=self._end_at)
         self.delays = Delays()
-        self.delivery = Delivery(log, write_each, write_bytes=write_bytes)
+        self.delivery = Delivery(log, write_each, write_bytes=write_bytes, clock=loop.time)
         self.deserted = asyncio.Event()
         """Set while there is no client."""
         self.deserted.set()

@@ -7,8 +7,9 @@ get is in the log, for everybody once.
 from typing import Any
 
 from edge.feed.position import Position
-from edge.feed.reads import Chunk
+from edge.feed.reads import Chunk, Reading
 from edge.feed.replay import Replay
+from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
 
 
@@ -33,16 +34,21 @@ class Progress:
 
 
 class Session:
-    """A client that is sent what follows ``position``, in ``encoding``, after ``greeting`` (whole messages)."""
+    """A client that is sent what follows ``position``, in ``encoding``, after ``greeting`` (whole messages).
 
-    __slots__ = ("_sent_elsewhere", "encoding", "greeting", "progress")
+    ``selection`` says what of it; None is everything.
+    """
+
+    __slots__ = ("_sent_elsewhere", "encoding", "greeting", "progress", "selection")
 
     def __init__(
-        self, position: Position, encoding: Encoding, greeting: bytes = b"", replay: Replay[Any] | None = None
+        self, position: Position, encoding: Encoding, greeting: bytes = b"", selection: Selection | None = None
     ) -> None:
-        self.progress = Progress(position, replay)
+        self.progress = Progress(position)
         """How far it is; clients that go on together share one."""
         self.encoding = encoding
+        self.selection = selection
+        """Which posts it sees; None for all."""
         self.greeting = greeting
         """What is to be sent before anything else; nobody else has it."""
         # What it was sent with other progress, less what this one had counted before the client shared it.
@@ -57,6 +63,11 @@ class Session:
     def replay(self) -> Replay[Any] | None:
         """The replay that it reads; None for the log."""
         return self.progress.replay
+
+    @property
+    def reading(self) -> Reading:
+        """What it has in common with clients that are sent the same."""
+        return Reading(self.encoding, self.selection)
 
     @property
     def sent(self) -> int:

@@ -99,6 +99,11 @@ class Encodings:
             self._kept.move_to_end(stretch)
         return made
 
+    def lone(self, record: Record, encoding: Encoding, post: int) -> bytes:
+        """Return what is made of a single post, so that it can be read by itself."""
+        stretch = Stretch(record.offset, encoding, post, post + 1, is_stream=False)
+        return (self.get(stretch) or self.make(stretch, record)).bytes
+
     def make(self, stretch: Stretch, record: Record) -> Joined:
         """Encode a stretch of a record; keep what was made if there is room for it."""
         encoding = stretch.encoding

@@ -17,25 +17,23 @@ Laws:
 This module knows neither clients nor Kafka, no transport, and no time.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from edge.feed.encodings import Encodings, divided, stretch_bytes, stretch_of
+from edge.feed.encodings import Encodings, divided
+from edge.feed.joins import back_selected, join, join_selected, never
 from edge.feed.lead import Lead
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, place_of, stamp_of
-from edge.feed.reads import Chunk, Reads, Wanted
+from edge.feed.reads import Chunk, Reading, Reads, Wanted
 from edge.feed.record import Record, decoded
 from edge.feed.repeats import DAY, NO_TIME, Repeats
 from edge.feed.retained import Retained, Shown
-from edge.wire.encoding import Encoding
+from edge.feed.selection import Selection
 from streams.contract import Millis, Offset
 
 # This part of the room is for joined reads: all that are remembered, unless posts or writes are large for the log.
 _READS_PART: Final = 1 / 32
-# What each stretch that is encoded anew counts beside its bytes: a small record takes some 10 µs whatever its size.
-_STRETCH_COST: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +52,9 @@ class Log:
     """
 
     def __init__(self, *, limit: int, reach: int, age: Millis = DAY) -> None:
-        self._reads = Reads(room=int(limit * _READS_PART))
-        self._limit = limit - int(limit * _READS_PART)
+        # Readers that select are many, and would displace what all others share.
+        self._reads, self._selected = (Reads(room=int(limit * _READS_PART / 2)) for _ in range(2))
+        self._limit = limit - 2 * int(limit * _READS_PART / 2)
         self._reach, self._age = reach, age
         self._repeats = Repeats(reach, age)
         self._kept = Retained(Offset(0))
@@ -68,7 +67,8 @@ class Log:
     @property
     def size(self) -> int:
         """What the log costs in memory, in bytes: records, encodings, joined reads and the table of repeats."""
-        return self._kept.size + self.encodings.size + self._reads.size + self._repeats.size
+        reads = self._reads.size + self._selected.size
+        return self._kept.size + self.encodings.size + reads + self._repeats.size
 
     @property
     def posts(self) -> int:
@@ -121,7 +121,7 @@ class Log:
         """
         self._repeats = Repeats(self._reach, self._age)
         self._kept = Retained(offer_from)
-        self._reads.clear()
+        self._forget_reads()
         self.encodings.clear(room=self._limit)
         self._lead = Lead(offer_from, offer_from if earliest is None else earliest)
         self._newest = None
@@ -173,27 +173,35 @@ class Log:
         self._kept.append(
             Record(offset, stamp, self.head, publications, fresh, shown_before=before_it, window=record.window)
         )
-        self._reads.clear()
+        self._forget_reads()
         room = divided(self._limit, self._repeats.size)
         self._kept.trim(room.records)
         self.encodings.fit(room.all - self._kept.size)
         return Appended(len(fresh), repeats, error)
 
-    def read(self, position: Position, encoding: Encoding, limit: int) -> Chunk:
-        """Join what follows ``position``: up to ``limit`` bytes, but at least one message when there is one.
+    def read(self, position: Position, reading: Reading, limit: int, is_late: Callable[[], bool] = never) -> Chunk:
+        """Join what follows ``position`` and is selected: up to ``limit`` bytes, or a single message.
 
-        ``position`` is not before :attr:`tail`. No bytes are returned where no post follows.
+        ``position`` is not before :attr:`tail`. No bytes are returned where no post follows that is selected; nor where
+        it ``is_late`` before one was found, and then the read ends before the head.
         """
-        wanted = Wanted(position, encoding, limit)
-        chunk = self._reads.get(wanted)
+        wanted = Wanted(position, reading, limit)
+        selection = reading.selection
+        reads = self._reads if selection is None else self._selected
+        chunk = reads.get(wanted)
         if chunk is None:
-            chunk = self._join(position, encoding, limit)
-            self._reads.keep(wanted, chunk)
+            if selection is None:
+                chunk = join(self._kept, self.encodings, position, reading.encoding, limit)
+            else:
+                chunk = join_selected(self._kept, self.encodings, wanted, selection, is_late)
+            reads.keep(wanted, chunk)
         return chunk
 
-    def back(self, position: Position, posts: int) -> Position:
-        """Return the position before the last so many posts that were shown before ``position``; at most the tail."""
-        return self._kept.back(position, posts)
+    def back(self, position: Position, posts: int, selection: Selection | None = None) -> Position:
+        """Return the position before the last so many selected posts shown before ``position``; at most the tail."""
+        if selection is None:
+            return self._kept.back(position, posts)
+        return back_selected(self._kept, position, posts, selection)
 
     def position_at(self, offset: Offset) -> Position:
         """Return the position before record ``offset``, as far as the log has it: else the tail or the head."""
@@ -221,44 +229,8 @@ class Log:
 
     def _begin_to_show(self) -> None:
         self._kept.start(head=self._lead.passed, tail=self._lead.passed_new)
-        self._reads.clear()
+        self._forget_reads()
 
-    def _join(self, position: Position, encoding: Encoding, limit: int) -> Chunk:
-        pieces: list[bytes] = []
-        records, room, posts = self._kept.records, limit, 0
-        encoded, most = 0, stretch_bytes(encoding)
-        number, post = self._kept.locate(position)
-        while number < len(records):
-            record = records[number]
-            if post == len(record.places):
-                position, number, post = record.end, number + 1, 0
-                continue
-            if room <= 0:
-                break
-            stretch = stretch_of(record, encoding, post)
-            made = self.encodings.get(stretch)
-            if made is None:
-                size = record.texts.ends[stretch.end] - record.texts.ends[stretch.begin] + _STRETCH_COST
-                if encoded and encoded + size > most:
-                    break
-                encoded += size
-                made = self.encodings.make(stretch, record)
-            start = post - stretch.begin
-            stop = min(bisect_right(made.ends, made.ends[start] + room) - 1, len(made))
-            if pieces and (stop == start or (stretch.is_stream and stop < len(made))):
-                # A stream comes whole in the next read: a client that goes on in the middle of one gets more bytes.
-                break
-            stop = max(stop, start + 1)
-            # A slice that is the whole is no copy: one record, one write, no joining.
-            piece = made.bytes[made.ends[start] : made.ends[stop]]
-            pieces.append(piece)
-            room -= len(piece)
-            posts += stop - start
-            post = stretch.begin + stop
-            position = record.position(post)
-            if stop < len(made):
-                break
-        else:
-            # Also a client that stands before the first record that is shown, where that has another position now.
-            position = self.head
-        return Chunk(b"".join(pieces) if len(pieces) != 1 else pieces[0], position, posts)
+    def _forget_reads(self) -> None:
+        self._reads.clear()
+        self._selected.clear()

@@ -7,14 +7,22 @@ but also where the encoding of a record has it too: that may be let go of before
 from typing import Final, NamedTuple
 
 from edge.feed.position import Position
+from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
 
 # Clients at the head read the same, those that lag are spread.
 _MOST: Final = 16
 
 
+class Reading(NamedTuple):
+    """What clients that are sent the same have in common: which posts they see, and in what form."""
+
+    encoding: Encoding
+    selection: Selection | None = None
+
+
 class Chunk(NamedTuple):
-    """Whole messages, joined, the position after them, and how many posts they are."""
+    """Whole messages, joined, the position up to which there are no others, and how many posts they are."""
 
     data: bytes
     position: Position
@@ -25,7 +33,7 @@ class Wanted(NamedTuple):
     """What a read is decided by, while the log stays as it is."""
 
     position: Position
-    encoding: Encoding
+    reading: Reading
     limit: int
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from edge.feed.position import MAX_PUBLICATIONS, Cursor, Position, place_of, position_of
+from edge.feed.selection import author_of
 from edge.wire.encoding import Message
 from edge.wire.messages import message
 from streams.contract import BadRecord, FeedRecord, Millis, Offset, Publication, decode_feed
@@ -47,7 +48,7 @@ class Record:
     ``begin`` is the position before its first publication, and ``shown_before`` how many posts were shown before it.
     """
 
-    __slots__ = ("begin", "end", "offset", "places", "shown_before", "stamp", "texts", "window")
+    __slots__ = ("authors", "begin", "end", "offset", "places", "shown_before", "stamp", "texts", "window")
 
     def __init__(
         self,
@@ -68,13 +69,16 @@ class Record:
         # A record without publications is no place: the one after it is the one before it.
         self.end = position_of(offset, len(publications)) if publications else begin
         self.places = array("I", shown)
+        self.authors = array("q", (author_of(publications[index].author) for index in shown))
+        """By which ids its posts can be selected."""
         self.shown_before = shown_before
         self.texts = Joined(message(publications[index]) for index in shown)
 
     @property
     def size(self) -> int:
         """What it costs in memory, in bytes, without the encodings that others keep."""
-        return _RECORD_BYTES + self.texts.size + len(self.places) * self.places.itemsize
+        tables = len(self.places) * (self.places.itemsize + self.authors.itemsize)
+        return _RECORD_BYTES + self.texts.size + tables
 
     def position(self, posts: int) -> Position:
         """Return the position after so many of its posts."""

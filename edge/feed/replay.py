@@ -102,6 +102,7 @@ class Replay(Generic[R]):
         self.left_behind: list[R] = []
         """Readers for which the others wait no longer, to be told so; they read no more here."""
         self.is_over = False
+        self._asked = first
         self._first = Offset(max(0, first - _SLACK_RECORDS))
         self._reach = reach
         self._pending: deque[Raw] = deque()
@@ -153,6 +154,7 @@ class Replay(Generic[R]):
         """Be over; return the readers that there were."""
         readers = list(self.readers)
         self.readers.clear()
+        self.seats.clear()
         self.is_over = True
         self.moved()
         return readers
@@ -165,7 +167,7 @@ class Replay(Generic[R]):
         if log.shows_what_comes and seat.position < log.tail:
             return False
         # Reading anew would take as long.
-        return seat.until <= max(log.next_offset or 0, self._first) + self._reach
+        return seat.until <= max(log.next_offset or 0, self._asked) + self._reach
 
     def has_reached(self, seat: Seat) -> bool:
         """Tell whether all was read that is needed to answer its cursor."""

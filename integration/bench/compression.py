@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 from msgspec.structs import replace
 
 from edge.feed.log import Log
+from edge.feed.reads import Reading
 from edge.wire.encoding import Encoding
 from edge.wire.websocket_encodings import PLAIN, PLAIN_DEFLATED
 from integration.bench.crowd import Crowd, crowd
@@ -74,7 +75,7 @@ class _Feed:
         position = self._log.head
         self._log.append(self._log.next_offset, record)
         while position < self._log.head:
-            chunk = self._log.read(position, self._encoding, 1 << 16)
+            chunk = self._log.read(position, Reading(self._encoding), 1 << 16)
             position = chunk.position
             self.bytes += len(chunk.data)
         self.clients.expect(self.bytes)

@@ -56,6 +56,7 @@ def test_all_but_kafka_has_a_default() -> None:
         "drain_seconds": 10,
         "max_connections": 100_000,
         "max_connections_per_address": 0,
+        "max_authors_total": 2_000_000,
         "trusted_proxies": (),
         "proxy_header": "x-forwarded-for",
         "handshake_seconds": 10,

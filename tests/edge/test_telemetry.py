@@ -15,18 +15,20 @@ import streams
 from edge.access.limits import Admission
 from edge.clients.link import Surroundings
 from edge.feed.position import Position, Reason
+from edge.feed.reads import Reading
 from edge.telemetry import Metrics, TurnTimes, configure_logging
 from edge.wire.websocket_encodings import CURSOR
 from tests.edge.kit.lines import Turns as Loop
 from tests.edge.kit.lines import hub_of
 from tests.edge.kit.listening import gate
+from tests.edge.kit.old import Gone
 from tests.edge.kit.records import log_of, record
 
 # A tenth of a second is within these bounds.
 LONG = ("0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "+Inf")
 
 
-class Reading:
+class Numbers:
     """A source's numbers."""
 
     records, repeats, undecodable = 7, 2, 1
@@ -50,7 +52,7 @@ def test_every_part_is_measured() -> None:
     log, turns = log_of(record(1, 2)), TurnTimes()
     hub = hub_of(log, Loop(), 1)
     hub.delays.seconds.note(0.1)
-    log.read(Position(0), CURSOR, 1)
+    log.read(Position(0), Reading(CURSOR), 1)
     through = gate(total=500)
     through.breaches["pings"] += 2
     through.census.turned_away[Admission.FULL] += 4
@@ -62,7 +64,9 @@ def test_every_part_is_measured() -> None:
     admin = gate(total=10)
     admin.census.turned_away[Admission.CROWDED] += 5
     around = Surroundings(hub, through, closes=Counter({("server", "1001"): 3}), open=Counter(websocket=7))
-    metrics = Metrics(log, Reading(), around, turns, admin=admin, output=Reading())
+    old = Gone()
+    old.refused["replays"], old.resumes["replay"] = 6, 8
+    metrics = Metrics(log, Numbers(), around, turns, replays=old, admin=admin, output=Numbers())
     turns.note(0.0005, 0.00025)
     turns.note(0.25, 0.02)
     kinds = ("head", "newcomers", "laggards", "closings")
@@ -102,6 +106,13 @@ def test_every_part_is_measured() -> None:
         "postcast_edge_log_posts 2.0",
         "postcast_edge_encodings_made_total 1.0",
         "postcast_edge_encodings_evicted_total 0.0",
+        "postcast_edge_replays 0.0",
+        "postcast_edge_replay_readers 0.0",
+        "postcast_edge_replay_log_bytes 0.0",
+        *(f"postcast_edge_{name}_total 0.0" for name in ("replays_begun", "replay_records", "replay_bytes")),
+        "postcast_edge_replay_left_behind_total 0.0",
+        'postcast_edge_replays_refused_total{bound="replays"} 6.0',
+        'postcast_edge_resumes_total{outcome="replay"} 8.0',
         "postcast_edge_log_lines_dropped_total 3.0",
         *(
             f'postcast_edge_turn_seconds_bucket{{le="{bound}"}} {count}'

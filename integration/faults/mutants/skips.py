@@ -5,6 +5,7 @@ import sys
 from edge.__main__ import main
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Resume
+from edge.feed.reads import Reading
 from edge.wire.websocket_encodings import PLAIN
 
 _resume = Log.resume
@@ -12,7 +13,7 @@ _resume = Log.resume
 
 def _late(self: Log, cursor: Cursor) -> Resume | Ahead | Gap:
     found = _resume(self, cursor)
-    return Resume(self.read(found.position, PLAIN, 1).position) if isinstance(found, Resume) else found
+    return Resume(self.read(found.position, Reading(PLAIN), 1).position) if isinstance(found, Resume) else found
 
 
 Log.resume = _late  # type: ignore[method-assign]  # a mutant

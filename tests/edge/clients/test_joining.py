@@ -3,15 +3,17 @@
 from dataclasses import replace
 
 import pytest
+from multidict import MultiDict
 
 from edge.clients.joining import JoinRequest, at_end, join_request, resumed, resumption
 from edge.feed.position import Ahead, Cursor, Gap, Resume, before
+from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
 from edge.wire.handshake import Rejected
-from edge.wire.websocket_encodings import CURSOR, CURSOR_DEFLATED, PLAIN_DEFLATED
+from edge.wire.websocket_encodings import CURSOR, CURSOR_DEFLATED, PLAIN, PLAIN_DEFLATED
 from streams.contract import Offset
 from tests.edge.kit.reading import take
-from tests.edge.kit.records import cursor, ids, log_of, messages, record
+from tests.edge.kit.records import cursor, ids, log_of, messages, publication, record
 
 LIMIT = 1 << 16
 SEEN = cursor(0, 1, record(1))
@@ -27,11 +29,12 @@ SEEN = cursor(0, 1, record(1))
         ({"history": "0"}, ["postcast.v1"], JoinRequest(CURSOR)),
         ({"cursor": str(SEEN)}, [], JoinRequest(CURSOR, cursor=SEEN)),
         ({"cursor": ""}, [], JoinRequest(CURSOR, cursor=Gap("invalid"))),
+        ({"author": ""}, [], JoinRequest()),
     ],
 )
 def test_only_who_asks_for_more_gets_more(query: dict[str, str], offered: list[str], asked: JoinRequest) -> None:
     """The plain client of the replaced service is not sent anything that it does not know."""
-    assert join_request(query, offered) == asked
+    assert join_request(MultiDict(query), offered) == asked
 
 
 @pytest.mark.parametrize(
@@ -40,7 +43,7 @@ def test_only_who_asks_for_more_gets_more(query: dict[str, str], offered: list[s
 )
 def test_compression_changes_nothing_of_what_is_sent(query: dict[str, str], encoding: Encoding) -> None:
     """Who has agreed to it gets the same messages, and so the same greeting or none."""
-    plain, asked = join_request(query, []), join_request(query, [], deflated=True)
+    plain, asked = join_request(MultiDict(query), []), join_request(MultiDict(query), [], deflated=True)
     assert isinstance(plain, JoinRequest)
     assert isinstance(asked, JoinRequest)
     assert asked == replace(plain, encoding=encoding)
@@ -52,12 +55,44 @@ def test_compression_changes_nothing_of_what_is_sent(query: dict[str, str], enco
 @pytest.mark.parametrize("history", ["", "-1", "+1", "1.5", "1e3", "ten", "٣", "1" * 10])
 def test_a_history_is_a_number_of_posts(history: str) -> None:
     """Anything else is refused before the 101, with a sentence."""
-    assert join_request({"history": history}, []) == Rejected(400, "The history is a number of posts, such as 20.")
+    assert join_request(MultiDict(history=history), []) == Rejected(
+        400, "The history is a number of posts, such as 20."
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "form"),
+    [([], PLAIN), ([("cursor", "")], CURSOR), ([("history", "5")], CURSOR)],
+)
+def test_an_author_chooses_what_is_seen_and_not_the_form(query: list[tuple[str, str]], form: Encoding) -> None:
+    """It may repeat, and hold several."""
+    asked = join_request(MultiDict([("author", "7"), *query, ("author", "9,8")]), [])
+    assert isinstance(asked, JoinRequest)
+    assert asked.selection is not None
+    assert (asked.selection.authors.tolist(), asked.encoding) == ([7, 8, 9], form)
+
+
+@pytest.mark.parametrize("query", [{}, {"cursor": ""}, {"history": "5"}])
+def test_what_is_no_author_is_refused(query: dict[str, str]) -> None:
+    refused = join_request(MultiDict(query, author="me"), [])
+    assert isinstance(refused, Rejected)
+    assert refused.status == 400
+
+
+def test_what_a_client_selects_goes_with_its_session() -> None:
+    """However it starts: and a history is what it would have seen of it."""
+    log = log_of(*(record(publication(n, author=n % 2)) for n in range(1, 8)))
+    for encoding in (PLAIN, CURSOR):
+        asked = JoinRequest(encoding, history=2, selection=Selection([0]))
+        got = messages(take(at_end(asked, log, Offset(6)), log, LIMIT))
+        assert [post["payload"].get("id") for post in got][-2:] == [4, 6]
+        found = messages(take(resumed(asked, log, Resume(log.tail)), log, LIMIT))
+        assert [post["payload"]["id"] for post in found if post["action"] == "created"] == [2, 4, 6]
 
 
 def test_a_cursor_and_a_history_contradict_each_other() -> None:
     """Both say where to begin."""
-    refused = join_request({"history": "1", "cursor": str(SEEN)}, [])
+    refused = join_request(MultiDict(history="1", cursor=str(SEEN)), [])
     assert isinstance(refused, Rejected)
     assert refused.status == 400
 

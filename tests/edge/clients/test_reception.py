@@ -1,6 +1,7 @@
 """Who is taken in, and where in the feed, with real clients on loopback; only the feed is a double."""
 
 import asyncio
+import gc
 import json
 import socket
 import struct
@@ -15,7 +16,7 @@ from streams.contract import Offset
 from tests.edge.kit.edge import posts, serving
 from tests.edge.kit.listening import RULES, gate
 from tests.edge.kit.pair import connecting
-from tests.edge.kit.records import record
+from tests.edge.kit.records import publication, record
 from tests.edge.kit.refused import refusal
 from tests.strict import Handshake
 
@@ -100,6 +101,36 @@ async def test_nobody_waits_for_long() -> None:
     async with serving(join_seconds=0.01) as edge:
         edge.feed.pending.append(record(1))
         assert await refusal(edge) == (503, "The feed cannot be followed now. Try again.\n", "1")
+
+
+async def test_a_client_sees_what_it_has_selected() -> None:
+    """Plain or not, in the history and live; what it does not see moves its position on all the same."""
+    async with serving() as edge:
+        edge.feed.publish(*(publication(n, author=n) for n in range(1, 10)))
+        async with edge.connect("?author=2,11&author=4") as plain, edge.connect("?history=1&author=2,4") as knowing:
+            welcome, post = [json.loads(await knowing.recv()) for _ in range(2)]
+            assert (welcome["action"], post["payload"]["id"]) == ("welcome", 4)
+            edge.feed.publish(publication(10, author=9))
+            edge.feed.publish(publication(11, author=11), publication(12, author=4))
+            assert await posts(plain, 2) == [11, 12]
+            assert await posts(knowing, 1) == [12]
+            while edge.hub.lagging:
+                await asyncio.sleep(0)
+
+
+async def test_filters_have_so_many_authors_in_all() -> None:
+    """Equal filters count once; beyond that 503, until somebody who has one leaves."""
+    async with serving(max_authors=3) as edge, edge.connect("?author=1,2,3"), edge.connect("?author=3,2,1"):
+        sentence = "The server has as many authors in filters as it takes. Try again.\n"
+        assert await refusal(edge, "?author=1") == (503, sentence, "1")
+        assert edge.reception.selections.authors == 3
+    async with serving(max_authors=3) as edge:
+        async with edge.connect("?author=1,2,3"):
+            pass
+        await edge.hub.deserted.wait()
+        gc.collect()
+        async with edge.connect("?author=1"):
+            assert edge.reception.selections.authors == 1
 
 
 async def test_nobody_is_let_in_during_the_shutdown() -> None:

@@ -8,6 +8,7 @@ from edge.fanout.cohorts import Cohort, Cohorts
 from edge.fanout.session import Session
 from edge.feed.position import Position
 from edge.feed.reads import Chunk
+from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 
@@ -78,7 +79,16 @@ def test_clients_at_the_head_rest_until_it_moves() -> None:
     assert made.waiting == 3
     plain, knowing = turns(made)
     assert clients_of([plain, knowing]) == [[one, two], [three]]
-    assert [(each.position, each.encoding) for each in (plain, knowing)] == [(5, PLAIN), (5, CURSOR)]
+    assert [(each.position, each.reading.encoding) for each in (plain, knowing)] == [(5, PLAIN), (5, CURSOR)]
+
+
+def test_clients_that_select_the_same_go_on_together() -> None:
+    """Equal filters are one object: so the others have cohorts of their own."""
+    some, others = Selection([1]), Selection([2])
+    clients = [Client(Session(Position(5), PLAIN, b"", each)) for each in (some, others, None, some)]
+    made = cohorts(5, *clients)
+    made.advance(Position(6), NOW)
+    assert clients_of(turns(made)) == [[clients[0], clients[3]], [clients[1]], [clients[2]]]
 
 
 def test_a_cohort_moves_with_all_its_clients() -> None:
@@ -215,6 +225,22 @@ def test_nothing_is_kept_of_cohorts_that_are_gone() -> None:
         made.remove(leaves)
         assert clients_of(turns(made)) == [[stays]]
     assert made._waiting == {}  # noqa: SLF001 - what would be kept
+
+
+def test_nothing_is_kept_of_a_cohort_that_rested() -> None:
+    """A client may come and go with ever new selections while the feed is silent."""
+    made = cohorts(5)
+    stays, leaves = client(5), client(5)
+    for each in (stays, leaves):
+        made.place(each, Kind.NEWCOMERS, NOW)
+    for author in range(100):
+        one = Client(Session(Position(5), PLAIN, b"", Selection([author])))
+        made.place(one, Kind.NEWCOMERS, NOW)
+        made.remove(one)
+    made.remove(leaves)
+    assert list(made._resting) == [stays.session.reading]  # noqa: SLF001 - what would be kept
+    made.advance(Position(6), NOW)
+    assert clients_of(turns(made)) == [[stays]]
 
 
 def test_a_cohort_of_nobody_is_not_put_back() -> None:

@@ -5,6 +5,7 @@ from edge.fanout.delivery import Delivery
 from edge.fanout.member import Member
 from edge.fanout.session import Session
 from edge.feed.position import Position
+from edge.feed.reads import Reading
 from edge.wire.messages import welcome
 from edge.wire.websocket_encodings import CURSOR
 from tests.edge.fanout.test_watch import Keeper
@@ -15,10 +16,10 @@ from tests.edge.kit.records import log_of, messages, record
 def test_a_cohort_is_sent_its_greeting_and_what_follows_in_one_write_each() -> None:
     """The same object for all; what a lost connection refuses is not counted, what is kept for a slow one is."""
     log, turns = log_of(record(1, 2), record(3)), Turns()
-    delivery = Delivery(log, turns.write_each, write_bytes=1 << 16)
+    delivery = Delivery(log, turns.write_each, write_bytes=1 << 16, clock=turns.time)
     lines = [Line(turns), Line(turns, room=5), Line(turns)]
     lines[2].is_lost = True
-    cohort: Cohort[Member] = Cohort(log.tail, CURSOR, CURSOR.notice(welcome("c")))
+    cohort: Cohort[Member] = Cohort(log.tail, Reading(CURSOR), CURSOR.notice(welcome("c")))
     for line in lines:
         member = Member(Keeper(), Session(log.tail, CURSOR), line, None, turns.now)
         line.attach(member)
@@ -33,9 +34,9 @@ def test_a_cohort_is_sent_its_greeting_and_what_follows_in_one_write_each() -> N
 
 def test_no_more_is_sent_than_there_is_room_for() -> None:
     log, turns = log_of(record(1, 2), record(3)), Turns()
-    delivery = Delivery(log, turns.write_each, write_bytes=1)
+    delivery = Delivery(log, turns.write_each, write_bytes=1, clock=turns.time)
     line = Line(turns)
-    cohort: Cohort[Member] = Cohort(Position(log.tail), CURSOR)
+    cohort: Cohort[Member] = Cohort(Position(log.tail), Reading(CURSOR))
     cohort.take_in(Member(Keeper(), Session(log.tail, CURSOR), line, None, turns.now))
     delivery.send(cohort)
     delivery.send(cohort)

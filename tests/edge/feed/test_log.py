@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from edge.feed.log import Appended, Log
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, before, parse
+from edge.feed.reads import Reading
 from edge.wire.encoding import Encoding, Message, Notice
 from edge.wire.websocket_encodings import CURSOR, CURSOR_DEFLATED, ENCODINGS, PLAIN, PLAIN_DEFLATED
 from streams.contract import Millis, Offset
@@ -125,7 +126,7 @@ def test_any_limit_gives_the_same_feed(feed: list[bytes], limit: int, encoding: 
     whole = everything(log, 0, text_of(encoding))
     pieces, position = [], log.tail
     while position < log.head:
-        chunk = log.read(position, encoding, limit)
+        chunk = log.read(position, Reading(encoding), limit)
         assert len(messages(chunk.data, encoding)) == chunk.posts
         assert len(chunk.data) <= limit or chunk.posts == 1
         assert chunk.position > position
@@ -138,33 +139,33 @@ def test_any_limit_gives_the_same_feed(feed: list[bytes], limit: int, encoding: 
 def test_a_read_takes_as_much_as_fits() -> None:
     """Whole records are joined, the last one in part; one frame more would be too much."""
     log = log_of(record(1, 2), record(3, 4), record(5))
-    length = len(log.read(Position(0), PLAIN, 1).data)
-    assert [ids(log.read(Position(0), PLAIN, length * n + 1).data) for n in (1, 3, 4, 9)] == [
+    length = len(log.read(Position(0), Reading(PLAIN), 1).data)
+    assert [ids(log.read(Position(0), Reading(PLAIN), length * n + 1).data) for n in (1, 3, 4, 9)] == [
         [1],
         [1, 2, 3],
         [1, 2, 3, 4],
         [1, 2, 3, 4, 5],
     ]
-    assert ids(log.read(at(0, 1), PLAIN, length * 2).data) == [2, 3]
-    assert log.read(log.head, PLAIN, 100).data == b""
+    assert ids(log.read(at(0, 1), Reading(PLAIN), length * 2).data) == [2, 3]
+    assert log.read(log.head, Reading(PLAIN), 100).data == b""
 
 
 def test_a_record_that_does_not_fit_any_more_waits() -> None:
     """The limit holds across records of different sizes."""
     log = log_of(record(1), record(publication(2, text="x" * 500)))
-    assert [ids(log.read(place, PLAIN, 300).data) for place in (at(0, 0), at(0, 1))] == [[1], [2]]
+    assert [ids(log.read(place, Reading(PLAIN), 300).data) for place in (at(0, 0), at(0, 1))] == [[1], [2]]
 
 
 def test_a_read_at_the_head_is_joined_once_for_all() -> None:
     """Law 10: clients at one position are sent the same object; a new record is seen at once all the same."""
     log = log_of(record(1), record(2))
-    first = log.read(Position(0), PLAIN, 1000)
-    assert log.read(Position(0), PLAIN, 1000) is first
+    first = log.read(Position(0), Reading(PLAIN), 1000)
+    assert log.read(Position(0), Reading(PLAIN), 1000) is first
     for limit in range(100):
-        log.read(Position(0), PLAIN, limit)
-    assert log.read(Position(0), PLAIN, 1000) == first
+        log.read(Position(0), Reading(PLAIN), limit)
+    assert log.read(Position(0), Reading(PLAIN), 1000) == first
     log.append(Offset(2), record(3))
-    assert ids(log.read(Position(0), PLAIN, 1000).data) == [1, 2, 3]
+    assert ids(log.read(Position(0), Reading(PLAIN), 1000).data) == [1, 2, 3]
 
 
 # Compressed.
@@ -213,7 +214,7 @@ def test_whoever_joins_anywhere_and_is_cut_anywhere_reads_what_plain_clients_rea
             reads = data.draw(st.integers(0, 3))
             limit = data.draw(st.sampled_from([1, 1000, 5000, 20_000, 65_536]))
             while place[0] < log.head and (is_last or reads > 0):
-                chunk = log.read(place[0], encoding, limit)
+                chunk = log.read(place[0], Reading(encoding), limit)
                 receiver.receive(chunk.data)
                 place[0], reads = chunk.position, reads - 1
     for joined, receiver, _ in clients:
@@ -243,11 +244,11 @@ def raw_frames(data: bytes) -> Iterator[bytes]:
 def test_a_stream_is_not_cut_where_something_else_can_be_sent_first() -> None:
     """The rest would be dearer; where it does not fit into any write its beginning is compressed all the same."""
     log = log_of(*(record(*range(20 * n, 20 * n + 20)) for n in range(3)))
-    streams = [log.read(log.position_at(Offset(n)), PLAIN_DEFLATED, 1).position for n in range(3)]
+    streams = [log.read(log.position_at(Offset(n)), Reading(PLAIN_DEFLATED), 1).position for n in range(3)]
     assert streams == [at(0, 1), at(1, 1), at(2, 1)]
-    length = len(log.read(at(1, 20), PLAIN_DEFLATED, 1 << 16).data)
-    assert log.read(Position(0), PLAIN_DEFLATED, length * 2 + length // 2).position == at(1, 20)
-    cut = log.read(Position(0), PLAIN_DEFLATED, length // 2)
+    length = len(log.read(at(1, 20), Reading(PLAIN_DEFLATED), 1 << 16).data)
+    assert log.read(Position(0), Reading(PLAIN_DEFLATED), length * 2 + length // 2).position == at(1, 20)
+    cut = log.read(Position(0), Reading(PLAIN_DEFLATED), length // 2)
     receiver = Receiver()
     receiver.receive(cut.data)
     assert 0 < receiver.compressed == cut.posts < 20
@@ -282,12 +283,12 @@ def test_a_read_encodes_no_more_than_a_bounded_stretch(size: int, posts: int) ->
     position, reads = at(0, 1), 0
     while position < log.head:
         encoding.encoded.clear()
-        position = log.read(position, encoding, 1 << 20).position
+        position = log.read(position, Reading(encoding), 1 << 20).position
         whole = encoding.stream_bytes
         assert sum(encoding.encoded) <= whole if len(encoding.encoded) > 1 else whole + 16 * 1024
         reads += 1
     encoding.encoded.clear()
-    again = log.read(at(0, 1), encoding, 1 << 26)
+    again = log.read(at(0, 1), Reading(encoding), 1 << 26)
     assert (encoding.encoded, again.position, reads > 4) == ([], log.head, True)
 
 
@@ -304,7 +305,7 @@ def test_messages_too_large_to_compress_at_once_are_sent_as_they_are() -> None:
 def test_what_gains_nothing_is_the_plain_bytes() -> None:
     """As text, which any client can read."""
     log = log_of(record(1))
-    assert log.read(Position(0), PLAIN_DEFLATED, 1000).data == log.read(Position(0), PLAIN, 1000).data
+    assert log.read(Position(0), Reading(PLAIN_DEFLATED), 1000).data == log.read(Position(0), Reading(PLAIN), 1000).data
 
 
 # The bound.
@@ -352,11 +353,11 @@ def test_an_encoding_is_made_once_for_all(encoding: Encoding) -> None:
     """Law 9: it is kept and counted, and what is read of it is the same object for everybody."""
     log = log_of(record(*range(1, 20)))
     plain = log.size
-    first = log.read(Position(0), encoding, 1 << 16).data
+    first = log.read(Position(0), Reading(encoding), 1 << 16).data
     kept = log.size
     assert kept > plain + len(first)
     for limit in range(1 << 16, (1 << 16) + 50):
-        assert log.read(Position(0), encoding, limit).data is first
+        assert log.read(Position(0), Reading(encoding), limit).data is first
     assert log.size == kept
 
 
@@ -365,12 +366,12 @@ def test_joined_reads_count() -> None:
     log = log_of(*(record(publication(n, text="x" * 1000)) for n in range(100)), limit=400_000)
     everything(log, 0)
     plain = log.size
-    one = log.read(Position(0), PLAIN, 3000).data
+    one = log.read(Position(0), Reading(PLAIN), 3000).data
     assert log.size == plain + len(one)
-    other = log.read(at(1, 1), PLAIN, 3000).data
+    other = log.read(at(1, 1), Reading(PLAIN), 3000).data
     assert log.size == plain + len(one) + len(other)
     for offset in range(90):
-        log.read(log.position_at(Offset(offset)), PLAIN, 5000)
+        log.read(log.position_at(Offset(offset)), Reading(PLAIN), 5000)
         assert plain < log.size <= plain + 400_000 // 32
     log.append(Offset(100), record(100))
     assert log.size < plain + 2000
@@ -382,11 +383,11 @@ def test_encodings_have_a_part_of_the_room() -> None:
     for offset in range(100):
         log.append(Offset(offset), record(*range(100 * offset, 100 * offset + 50)))
         tail = log.tail
-        made.append(log.read(log.position_at(Offset(offset)), CURSOR_DEFLATED, 1 << 16).data)
+        made.append(log.read(log.position_at(Offset(offset)), Reading(CURSOR_DEFLATED), 1 << 16).data)
         assert (log.tail, log.size <= 100_000) == (tail, True)
     assert log.tail < log.position_at(Offset(97))
     # Nothing is made again: what is read is what was made then.
-    again = [log.read(log.position_at(Offset(n)), CURSOR_DEFLATED, len(made[n])).data for n in (99, 98, 97)]
+    again = [log.read(log.position_at(Offset(n)), Reading(CURSOR_DEFLATED), len(made[n])).data for n in (99, 98, 97)]
     assert [one is other for one, other in zip(again, reversed(made), strict=False)] == [True] * 3
     assert log.encodings.made == 100
     assert 50 < log.encodings.evicted < 97
@@ -412,7 +413,7 @@ def test_a_table_of_repeats_as_large_as_the_log_leaves_records_their_part() -> N
 def test_what_was_made_and_evicted_is_counted_over_a_gap() -> None:
     """A counter never falls; what goes with its records was not evicted for room."""
     log = log_of(record(1))
-    log.read(Position(0), CURSOR, 1 << 16)
+    log.read(Position(0), Reading(CURSOR), 1 << 16)
     log.begin(Offset(9), Offset(9))
     assert (log.encodings.made, log.encodings.evicted, log.size) == (1, 0, 0)
 
@@ -529,15 +530,15 @@ def test_a_log_that_has_not_begun_knows_no_cursor() -> None:
 def test_a_log_that_begins_anew_has_positions_of_its_own() -> None:
     """After a gap nobody is sent what came before it, and cursors from then on are good; positions may be smaller."""
     log = log_of(record(1), record(2))
-    log.read(Position(0), CURSOR, 100)
+    log.read(Position(0), Reading(CURSOR), 100)
     log.begin(Offset(0), Offset(1))
     assert (log.tail, log.head, log.start, log.next_offset, log.size) == (*[at(1, 0)] * 3, 0, 0)
     assert log.resume(log.cursor_at(log.head)) == Resume(log.head)
     joined_early = log.head
-    assert log.read(joined_early, PLAIN, 100) == (b"", joined_early, 0)
+    assert log.read(joined_early, Reading(PLAIN), 100) == (b"", joined_early, 0)
     log.append(Offset(0), record(7))
     assert (log.tail, log.head, log.start) == (at(0, 1),) * 3
-    assert log.read(joined_early, PLAIN, 100) == (b"", log.head, 0)
+    assert log.read(joined_early, Reading(PLAIN), 100) == (b"", log.head, 0)
     log.append(Offset(1), record(1))
     assert ids(everything(log, log.tail)) == ids(everything(log, joined_early)) == [1]
 

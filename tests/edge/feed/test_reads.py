@@ -1,13 +1,13 @@
 """Joined reads, within their room."""
 
 from edge.feed.position import Position
-from edge.feed.reads import Chunk, Reads, Wanted
+from edge.feed.reads import Chunk, Reading, Reads, Wanted
 from edge.wire.websocket_encodings import PLAIN
 
 
 def wanted(position: int) -> Wanted:
     """Name a read from there."""
-    return Wanted(Position(position), PLAIN, 100)
+    return Wanted(Position(position), Reading(PLAIN), 100)
 
 
 def chunk(data: bytes) -> Chunk:

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Gap, Position, Resume
+from edge.feed.reads import Reading
 from edge.feed.replay import LINGER_SECONDS, LONGEST_SECONDS, Replay, Seat, Step, meets
 from edge.feed.start import Bounds
 from edge.feed.topic import Raw, Read
@@ -171,6 +172,7 @@ class Behind(RuleBasedStateMachine):
         assert self.begin > 0
         client.replay = client.seat = None
         client.position, client.due, client.is_live = self.live.head, len(self.shown), True
+        client.cursor = self.live.cursor_at(self.live.head)
 
     def sweep(self) -> None:
         """Forget replays that are over; who had a place in one comes again."""
@@ -261,7 +263,7 @@ class Behind(RuleBasedStateMachine):
             assert client.replay is None
             client.is_live = False
             return
-        chunk = log.read(client.position, CURSOR, WRITE_BYTES)
+        chunk = log.read(client.position, Reading(CURSOR), WRITE_BYTES)
         client.position = chunk.position
         for message in messages(chunk.data):
             assert message["payload"]["id"] == self.shown[client.due]

@@ -22,12 +22,14 @@ from edge.fanout.deadlines import Patience
 from edge.fanout.hub import Hub
 from edge.feed.log import Log
 from edge.feed.position import Reason
+from edge.feed.selection import Selections
 from edge.page import live_page
 from edge.server import Server
 from edge.status import Facts, Status
 from edge.telemetry import Metrics, TurnTimes
-from streams.contract import Millis, Offset
+from streams.contract import Millis, Offset, Publication
 from tests.edge.kit.listening import gate, listening
+from tests.edge.kit.old import Gone
 from tests.edge.kit.records import record
 from tests.strict import StrictConnection
 
@@ -53,7 +55,7 @@ class MemoryFeed:
         self.asked = asyncio.Event()
         self.read = asyncio.Event()
 
-    def publish(self, *posts: int) -> None:
+    def publish(self, *posts: int | Publication) -> None:
         """Write a record that is read at once."""
         assert self.log.next_offset is not None
         self.log.append(self.log.next_offset, record(*posts))
@@ -99,6 +101,7 @@ class Edge:
         compression: bool = True,
         through: Gate | None = None,
         patience: Patience = PATIENCE,
+        max_authors: int = 1000,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.gate = through or gate()
@@ -109,7 +112,15 @@ class Edge:
         self.around = Surroundings(self.hub, self.gate, closes=Counter(), open=Counter())
         self.closes = self.around.closes
         self.feed = MemoryFeed(self.log, self.hub)
-        self.reception = Reception(log=self.log, feed=self.feed, join_seconds=join_seconds, gate=self.gate)
+        self.old = Gone()
+        self.reception = Reception(
+            log=self.log,
+            feed=self.feed,
+            old=self.old,
+            join_seconds=join_seconds,
+            gate=self.gate,
+            selections=Selections(max_authors),
+        )
         self.websockets = WebSocketRequests(
             self.reception,
             self.around,
@@ -124,7 +135,9 @@ class Edge:
             page=live_page(),
             status=Status(Facts("0", Millis(5000))),
         )
-        metrics = Metrics(self.log, self.feed, self.around, TurnTimes(), admin=self.admin_gate, output=self.feed)
+        metrics = Metrics(
+            self.log, self.feed, self.around, TurnTimes(), replays=self.old, admin=self.admin_gate, output=self.feed
+        )
         self.admin = Admin(self.server.readiness, metrics.registry())
         self.port = 0
 
@@ -165,9 +178,10 @@ async def serving(
     compression: bool = True,
     through: Gate | None = None,
     patience: Patience = PATIENCE,
+    max_authors: int = 1000,
 ) -> AsyncIterator[Edge]:
     """Serve meanwhile."""
-    edge = Edge(join_seconds, compression=compression, through=through, patience=patience)
+    edge = Edge(join_seconds, compression=compression, through=through, patience=patience, max_authors=max_authors)
     async with listening(edge.server.application(edge.admin.routes()), edge.gate) as edge.port, asyncio.timeout(5):
         yield edge
         await edge.server.drain(5)

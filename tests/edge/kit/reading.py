@@ -8,7 +8,7 @@ def take(session: Session, log: Log, limit: int) -> bytes:
     """Return what a client is sent next; nothing once the log has moved past it."""
     if has_fallen_behind(session, log):
         return b""
-    chunk = log.read(session.position, session.encoding, limit)
+    chunk = log.read(session.position, session.reading, limit)
     session.progress.move_on(chunk)
     data, session.greeting = session.greeting + chunk.data, b""
     return data

@@ -10,6 +10,7 @@ from websockets.frames import Frame, Opcode
 
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Position, parse, position_of, stamp_of
+from edge.feed.reads import Reading
 from edge.wire.encoding import Encoding
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import CREATED, FeedRecord, Offset, Publication, encode_feed
@@ -18,10 +19,10 @@ from tests.strict import Reader
 GOLDEN = Path(__file__).parents[2] / "golden"
 
 
-def publication(number: int, action: str = CREATED, text: str = "") -> Publication:
+def publication(number: int, action: str = CREATED, text: str = "", author: int | None = None) -> Publication:
     """Make a publication whose payload is its id, and a text to make it longer."""
     payload = {"id": number, "text": text} if text else {"id": number}
-    return Publication(action, number, msgspec.Raw(msgspec.json.encode(payload)))
+    return Publication(action, number, msgspec.Raw(msgspec.json.encode(payload)), author)
 
 
 def record(*publications: int | Publication) -> bytes:
@@ -91,7 +92,7 @@ def everything(log: Log, position: int, encoding: Encoding = PLAIN, limit: int =
     """Read from ``position`` to the head, as a client does that takes whatever comes."""
     data, at = b"", Position(position)
     while at < log.head:
-        chunk = log.read(at, encoding, limit)
+        chunk = log.read(at, Reading(encoding), limit)
         assert chunk.position > at
         data, at = data + chunk.data, chunk.position
     return data

@@ -1,0 +1,107 @@
+"""What is read from the log, by readers that select; what all others read is told by the log's own tests."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.feed.log import Log
+from edge.feed.position import Position
+from edge.feed.reads import Reading
+from edge.feed.selection import Selection
+from edge.wire.encoding import Encoding
+from edge.wire.websocket_encodings import ENCODINGS, PLAIN, PLAIN_DEFLATED
+from tests.edge.kit.records import at, ids, log_of, messages, publication, record
+
+AUTHORS = (None, 1, 2, 3)
+feeds = st.lists(st.lists(st.sampled_from(AUTHORS), max_size=5), max_size=8)
+selections = st.frozensets(st.integers(1, 4))
+
+
+def feed_of(feed: list[list[int | None]], text: str = "") -> tuple[Log, list[int | None]]:
+    """Make a log of records whose posts have these authors; return the authors of all of them, too."""
+    authors = [author for some in feed for author in some]
+    number, values = 0, []
+    for some in feed:
+        values.append(record(*(publication(number + n, text=text, author=author) for n, author in enumerate(some))))
+        number += len(some)
+    return log_of(*values), authors
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@given(feed=feeds, wanted=selections, limit=st.integers(1, 300), hurried=st.booleans())
+def test_a_reader_gets_what_it_has_selected_in_order_and_once(
+    feed: list[list[int | None]], wanted: frozenset[int], limit: int, hurried: bool, encoding: Encoding
+) -> None:
+    """However little it takes at a time, and however late it always is."""
+    log, authors = feed_of(feed)
+    got: list[int] = []
+    place, reading = log.tail, Reading(encoding, Selection(wanted))
+    while place < log.head:
+        chunk = log.read(place, reading, limit, lambda: hurried)
+        assert chunk.position > place
+        assert len(messages(chunk.data, encoding)) == chunk.posts
+        assert len(chunk.data) <= limit or chunk.posts == 1
+        assert not hurried or chunk.posts <= 1
+        got += ids(chunk.data, encoding)
+        place = chunk.position
+    assert got == [number for number, author in enumerate(authors) if author in wanted]
+
+
+@given(feed=feeds, wanted=selections, posts=st.integers(0, 9), end=st.integers(0, 8))
+def test_the_last_posts_that_a_reader_would_see_are_found(
+    feed: list[list[int | None]], wanted: frozenset[int], posts: int, end: int
+) -> None:
+    """So many of those before a place, or all that there are."""
+    log, authors = feed_of(feed)
+    until = min(end, len(feed))
+    place = log.head if until == len(feed) else at(until, 0)
+    before = sum(map(len, feed[:until]))
+    matching = [number for number, author in enumerate(authors) if author in wanted]
+    begin = log.back(place, posts, Selection(wanted))
+    got, reading = [], Reading(PLAIN, Selection(wanted))
+    while begin < log.head:
+        chunk = log.read(begin, reading, 1 << 16)
+        got += ids(chunk.data)
+        begin = chunk.position
+    earlier = [number for number in matching if number < before]
+    assert got == earlier[len(earlier) - min(posts, len(earlier)) :] + [n for n in matching if n >= before]
+
+
+def test_a_post_is_compressed_alone_once_for_all_that_select() -> None:
+    """And never as a part of the stream that readers of everything get: it refers to what they have seen."""
+    log, _ = feed_of([[1, 2] * 10], text="the same text again")
+    everybody = log.read(log.tail, Reading(PLAIN_DEFLATED), 1 << 16)
+    made = log.encodings.made
+    chunks = [
+        log.read(log.tail, Reading(PLAIN_DEFLATED, Selection(authors)), 1 << 16) for authors in ([1], [1, 3], [1, 2])
+    ]
+    assert log.encodings.made == made + 20
+    assert [chunk.posts for chunk in chunks] == [10, 10, 20]
+    assert chunks[0].data == chunks[1].data
+    assert ids(chunks[2].data, PLAIN_DEFLATED) == ids(everybody.data, PLAIN_DEFLATED)
+    for frame in (chunks[0].data[: len(chunks[0].data) // 10],):
+        assert ids(frame, PLAIN_DEFLATED) == [0]
+
+
+def test_readers_of_one_selection_share_bytes() -> None:
+    """And do not displace what readers of everything share."""
+    log, _ = feed_of([[1, 2], [1]])
+    everybody = log.read(log.tail, Reading(PLAIN), 1 << 16)
+    reading = Reading(PLAIN, Selection([1]))
+    chunk = log.read(log.tail, reading, 1 << 16)
+    assert log.read(log.tail, reading, 1 << 16) is chunk
+    for _ in range(100):
+        log.read(log.tail, Reading(PLAIN, Selection([2])), 1 << 16)
+    assert log.read(log.tail, Reading(PLAIN), 1 << 16) is everybody
+
+
+def test_a_late_read_that_found_nothing_has_passed_something() -> None:
+    """It ends in the middle of the feed, and the next one goes on there."""
+    log, _ = feed_of([[1], [1], [1]])
+    reading = Reading(PLAIN, Selection([2]))
+    chunks, place = [], log.tail
+    while place < log.head:
+        chunks.append(log.read(place, reading, 100, lambda: True))
+        place = chunks[-1].position
+    assert chunks == [(b"", at(0, 1), 0), (b"", at(1, 1), 0), (b"", at(2, 1), 0)]
+    assert log.read(Position(0), Reading(PLAIN, Selection([3])), 100) == (b"", log.head, 0)
