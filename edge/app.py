@@ -21,6 +21,7 @@ from edge.access.limits import SPARE, Census
 from edge.access.listener import Listener
 from edge.access.serving import serving
 from edge.admin import Admin
+from edge.clients.event_requests import EventRequests
 from edge.clients.link import Surroundings
 from edge.clients.reception import Reception
 from edge.clients.websocket_requests import WebSocketRequests
@@ -97,6 +98,7 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         hub=hub,
         page=live_page(settings.compose_url),
         status=Status(Facts(__version__, settings.window_ms, settings.compose_url)),
+        transports=EventRequests(reception, around).routes(),
     )
     admin = Admin(server.readiness, metrics.registry())
 

@@ -198,8 +198,8 @@ class Metrics:
         about = "Connections to ADMIN_PORT refused or ended by a limit."
         yield _counters("admin_limited", about, ["limit"], _single(self._admin.limited))
         yield _counters("http_answers", "HTTP answers.", ["status"], _single(self._gate.answers.counts))
-        yield _counter("takeovers", "Connections taken over for a WebSocket.", self._gate.takeovers)
-        about = "From a client's request to its 101 and what was ready for it."
+        yield _counter("takeovers", "Connections taken over for a WebSocket or events.", self._gate.takeovers)
+        about = "From a client's request to its answer and what was ready for it."
         yield _histogram("join_seconds", about, self._gate.join_seconds)
 
     def _feed(self) -> Iterable[Metric]:

@@ -49,24 +49,44 @@ class JoinRequest:
     """Whose posts it sees; None for everybody's."""
 
 
-def join_request(query: Query, offered: Iterable[str], *, deflated: bool = False) -> JoinRequest | Rejected:
-    """Read a request's query and the subprotocols that it offers; ``deflated`` when compression was agreed."""
+def join_request(
+    query: Query, offered: Iterable[str], *, deflated: bool = False, last_event_id: str | None = None
+) -> JoinRequest | Rejected:
+    """Read a WebSocket's request: its query, the subprotocols that it offers, and where its client was.
+
+    ``deflated`` when compression was agreed.
+    """
+    asks = query.get("cursor") is not None or query.get("history") is not None or SUBPROTOCOL in offered
+    return request_for(encoding_for(has_cursor=asks, is_deflated=deflated), query, last_event_id)
+
+
+def request_for(encoding: Encoding, query: Query, last_event_id: str | None = None) -> JoinRequest | Rejected:
+    """Read where a client wants to start, and what it wants to see, which gets posts in this encoding.
+
+    ``Last-Event-ID`` goes before all places that the query names: a browser that comes back repeats its first query.
+    """
     try:
         selection = selection_of(parse_authors(query.getall("author", ())))
     except BadAuthors:
         return Rejected(400, "An author is the id of a user, such as 7; of several with commas between them.")
+    place = _place_in(query, last_event_id)
+    return place if isinstance(place, Rejected) else JoinRequest(encoding, *place, selection)
+
+
+def _place_in(query: Query, last_event_id: str | None) -> tuple[int, Cursor | Gap | None] | Rejected:
+    """Return how many posts of the past are wanted, and the cursor if there is one."""
+    if last_event_id:
+        return 0, parse(last_event_id)
     token, history = query.get("cursor"), query.get("history")
-    asks = token is not None or history is not None or SUBPROTOCOL in offered
-    encoding = encoding_for(has_cursor=asks, is_deflated=deflated)
     if token is not None and history is not None:
         return Rejected(400, "Ask for either a cursor or a history: a cursor already says where to begin.")
     if token is not None:
-        return JoinRequest(encoding, cursor=parse(token), selection=selection)
-    if history is not None:
-        if not (history.isascii() and history.isdigit() and len(history) <= _HISTORY_DIGITS):
-            return Rejected(400, "The history is a number of posts, such as 20.")
-        return JoinRequest(encoding, history=int(history), selection=selection)
-    return JoinRequest(encoding, selection=selection)
+        return 0, parse(token)
+    if history is None:
+        return 0, None
+    if not (history.isascii() and history.isdigit() and len(history) <= _HISTORY_DIGITS):
+        return Rejected(400, "The history is a number of posts, such as 20.")
+    return int(history), None
 
 
 def resumption(request: JoinRequest, log: Log) -> Resume | Ahead | Gap | None:

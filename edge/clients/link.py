@@ -25,11 +25,13 @@ from edge.fanout.session import Session
 from edge.feed.position import place_of
 from edge.wire.closing import CUT, By, Disconnect
 
-TRANSPORTS: Final = ("websocket",)
+TRANSPORTS: Final = ("websocket", "events")
 """What clients connect by, as the metrics have it."""
 
 _logger = structlog.get_logger("edge.server")
 
+CLOSE_SECONDS: Final = 5.0
+"""How long a client may take for its close, from when all that it was sent is with the kernel (law 12)."""
 _GONE: Final = Disconnect(CUT, "the connection ended", "client")
 
 
@@ -195,5 +197,5 @@ class TransportLink(asyncio.Protocol, ABC):
         """Give the client its time for a close once the transport holds nothing; until then it may have stalled."""
         if self.unsent_since is None and self.close_by is None:
             self.close_by = self._loop.time() + self._close_seconds
-            if self._client is not None:
-                self._client.expect_close()
+        if self._client is not None:
+            self._client.expect_close()

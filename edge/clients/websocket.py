@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import ClassVar, Final
 
 from edge.access.limits import Slot
-from edge.clients.link import Surroundings, TransportLink
+from edge.clients.link import CLOSE_SECONDS, Surroundings, TransportLink
 from edge.fanout.session import Session
 from edge.wire.allowance import EARLY, Violation
 from edge.wire.closing import NO_CODE, Disconnect, answer_to
@@ -19,8 +19,6 @@ from edge.wire.events import Close, Message, Ping
 from edge.wire.frames import PING, close_frame, pong_frame
 from edge.wire.websocket import Reader
 
-CLOSE_SECONDS: Final = 5.0
-"""How long a client may take for its close, from when all that it was sent is with the kernel (law 12)."""
 LINGER_SECONDS: Final = 1.0
 """How long a client that broke a rule has to read why, from then on."""
 

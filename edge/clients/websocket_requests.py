@@ -73,7 +73,8 @@ class WebSocketRequests:
             extension = self._agreement(request)
         except BadHeader:
             return Rejected(400, "The header Sec-WebSocket-Extensions cannot be read.")
-        asked = join_request(request.query, offered, deflated=extension is not None)
+        last = request.headers.get("Last-Event-ID")
+        asked = join_request(request.query, offered, deflated=extension is not None, last_event_id=last)
         if isinstance(asked, Rejected):
             return asked
         session = await self._reception.session(asked, connection)

@@ -77,6 +77,13 @@ class Everybody:
         """Tell whether there is a cursor to go on from behind the newest gap, if there is a gap."""
         return self.gap is None or self.gap.can_be_told(self._log)
 
+    def cursor_of(self, member: Member) -> str | None:
+        """Return the cursor behind all that a client was sent, unless the log or the newest gap has moved past it."""
+        position = member.session.position
+        if member.gap is not self.gap or position < self._log.tail:
+            return None
+        return str(self._log.cursor_at(position))
+
     def move(self, member: Member) -> bool:
         """Move a client behind the newest gap, unless it is there or has ended; tell whether it was moved."""
         gap = self.gap

@@ -111,13 +111,19 @@ class Hub:
         leave(member)
 
     def expect_close(self, member: Member) -> None:
-        """Cut a client's connection when its time for a close is over."""
+        """Cut a client's connection when its time for a close is over, or when it takes nothing until then."""
         self._see_to(member)
+
+    def cursor_of(self, member: Member) -> str | None:
+        """Return the cursor behind all that a client was sent; None if the log or a gap has moved past it."""
+        return self._everybody.cursor_of(member)
 
     def pause(self, member: Member) -> None:
         """Send a client nothing until :meth:`resume`."""
         if not member.is_over:
             self._cohorts.pause(member)
+            # It may stall before anything else is due.
+            self._see_to(member)
 
     def resume(self, member: Member) -> None:
         """Go on with a client whose unsent bytes are gone."""

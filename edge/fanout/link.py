@@ -34,11 +34,15 @@ class Client(Protocol):
         ...
 
     def expect_close(self) -> None:
-        """Hear that the link has set ``close_by``."""
+        """Hear that the link closes, and has set ``close_by`` or sets it when the transport holds nothing any more."""
         ...
 
     def leave(self) -> None:
         """Hear that the connection is lost."""
+        ...
+
+    def cursor(self) -> str | None:
+        """Return the cursor behind all that was sent; None where there is none any more, or not yet."""
         ...
 
 

@@ -57,11 +57,15 @@ class Keeper(Protocol):
         ...
 
     def expect_close(self, member: "Member") -> None:
-        """Look at it by its link's ``close_by``."""
+        """Look at it by its link's deadlines: it closes."""
         ...
 
     def leave(self, member: "Member") -> None:
         """Forget it."""
+        ...
+
+    def cursor_of(self, member: "Member") -> str | None:
+        """Return the cursor behind all that it was sent, if there is one."""
         ...
 
 
@@ -109,9 +113,13 @@ class Member:
         self._hub.stop(self)
 
     def expect_close(self) -> None:
-        """Hear that the link has set ``close_by``."""
+        """Hear that the link closes."""
         self._hub.expect_close(self)
 
     def leave(self) -> None:
         """Hear that the connection is lost."""
         self._hub.leave(self)
+
+    def cursor(self) -> str | None:
+        """Return the cursor behind all that was sent, if there is one."""
+        return self._hub.cursor_of(self)

@@ -20,6 +20,16 @@ def with_cursor(plain: bytes, cursor: str, window: int) -> bytes:
     return b'%b,"cursor":"%b","window":%d}' % (plain[:-1], cursor.encode(), window)
 
 
+def with_window(plain: bytes, window: int) -> bytes:
+    """Add the start of the window (ms) alone, where the transport carries the cursor."""
+    return b'%b,"window":%d}' % (plain[:-1], window)
+
+
+def end(code: int, reason: str, cursor: str) -> Notice:
+    """Make the last message, for a transport that has no closes of its own; ``code`` is a close code."""
+    return Notice("end", _encode({"action": "end", "payload": {"code": code, "reason": reason}}), cursor)
+
+
 def welcome(cursor: str, gap: str | None = None) -> Notice:
     """Make the message that says where a client stands, and why not where it wanted to be."""
     payload: dict[str, object] = {"recovered": gap is None, "cursor": cursor}

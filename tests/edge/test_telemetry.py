@@ -76,6 +76,7 @@ def test_every_part_is_measured() -> None:
     }
     assert [line for line in lines if not line.startswith(("#", "process_"))] == [
         'postcast_edge_connections{transport="websocket"} 7.0',
+        'postcast_edge_connections{transport="events"} 0.0',
         "postcast_edge_lagging 0.0",
         "postcast_edge_posts_sent_total 0.0",
         "postcast_edge_bytes_sent_total 0.0",

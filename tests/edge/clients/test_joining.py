@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 from multidict import MultiDict
 
-from edge.clients.joining import JoinRequest, at_end, join_request, resumed, resumption
+from edge.clients.joining import JoinRequest, at_end, join_request, request_for, resumed, resumption
 from edge.feed.position import Ahead, Cursor, Gap, Resume, before
 from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
+from edge.wire.event_encodings import EVENTS
 from edge.wire.handshake import Rejected
 from edge.wire.websocket_encodings import CURSOR, CURSOR_DEFLATED, PLAIN, PLAIN_DEFLATED
 from streams.contract import Offset
@@ -148,3 +149,27 @@ def test_who_resumes_gets_what_follows_its_cursor() -> None:
 def test_a_cursor_is_looked_up_in_the_log(asked: Cursor | Gap | None, found: object) -> None:
     """What is no cursor stays a gap, and who has none is looking for nothing."""
     assert resumption(JoinRequest(CURSOR, cursor=asked), log_of(record(1))) == found
+
+
+@pytest.mark.parametrize(
+    "query", [{}, {"cursor": "old"}, {"history": "20"}, {"history": "20", "cursor": "old"}, {"history": "nonsense"}]
+)
+def test_last_event_id_goes_before_all_that_the_query_names_and_is_never_refused(query: dict[str, str]) -> None:
+    """EventSource repeats the query that it began with; whose posts are seen is another matter."""
+    asked = request_for(EVENTS, MultiDict(query, author="7"), str(SEEN))
+    assert isinstance(asked, JoinRequest)
+    assert asked.selection is not None
+    assert (asked.encoding, asked.history, asked.cursor, asked.selection.authors.tolist()) == (EVENTS, 0, SEEN, [7])
+
+
+def test_last_event_id_does_not_decide_the_form() -> None:
+    """A plain client stays plain, wherever it starts."""
+    assert join_request(MultiDict(), [], last_event_id=str(SEEN)) == JoinRequest(cursor=SEEN)
+    v1 = join_request(MultiDict(history="20"), [], last_event_id=str(SEEN))
+    assert v1 == JoinRequest(CURSOR, cursor=SEEN)
+
+
+@pytest.mark.parametrize(("last", "cursor"), [("", None), ("junk", Gap("invalid")), ("\udcff", Gap("invalid"))])
+def test_last_event_id_may_be_anything(last: str, cursor: Gap | None) -> None:
+    """An empty one is what comes from a client that has none."""
+    assert request_for(EVENTS, MultiDict(), last) == JoinRequest(EVENTS, cursor=cursor)

@@ -19,6 +19,7 @@ from edge.fanout.rounds import HEAD_SECONDS, TURNS
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.wire.encoding import Encoding
+from edge.wire.event_encodings import EVENTS
 from edge.wire.messages import welcome
 from edge.wire.websocket_encodings import ENCODINGS, PLAIN
 from streams.contract import Offset
@@ -76,7 +77,11 @@ class Clients(RuleBasedStateMachine):
         self.clients: list[Client] = []
         self.gone: list[Client] = []
 
-    @rule(encoding=st.sampled_from(ENCODINGS), back=st.integers(0, 8), room=st.sampled_from([0, 200, float("inf")]))
+    @rule(
+        encoding=st.sampled_from([*ENCODINGS, EVENTS]),
+        back=st.integers(0, 8),
+        room=st.sampled_from([0, 200, float("inf")]),
+    )
     def comes(self, encoding: Encoding, back: int, room: float) -> None:
         """Join somewhere between the tail and the head; a client that asks for cursors is greeted."""
         position = self.log.back(self.log.head, back)

@@ -24,6 +24,9 @@ class Keeper:
 
     resume = stop = expect_close = leave = pause
 
+    def cursor_of(self, member: Member) -> str | None:
+        """Know of none."""
+
 
 class Bench:
     """A watch, and what it says."""

@@ -16,6 +16,8 @@ from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Resume, parse, place_of
 from edge.feed.start import Bounds, continues, start
+from edge.wire.encoding import Encoding
+from edge.wire.event_encodings import EVENTS
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import Offset
 from tests.edge.kit.reading import has_fallen_behind, take
@@ -49,6 +51,10 @@ class Edge:
             if offset == len(feed):
                 break
             assert not isinstance(self.log.append(offset, feed[offset]), Gap)
+
+
+ENCODINGS: st.SearchStrategy[Encoding] = st.sampled_from([CURSOR, EVENTS])
+"""Those with cursors; a client may come back by another transport than it left."""
 
 
 class Client:
@@ -137,11 +143,12 @@ class Feed(RuleBasedStateMachine):
     @precondition(lambda self: self.edges)
     @rule(data=st.data(), which=st.integers(0, 1))
     def client_connects(self, data: st.DataObject, which: int) -> None:
-        """Connect a client to an edge, with its cursor if it has one."""
+        """Connect a client to an edge by some transport, with its cursor if it has one, whichever that is from."""
         client, edge = self.clients[which], data.draw(st.sampled_from(self.edges))
+        encoding = data.draw(ENCODINGS)
         cursor = None if client.cursor is None else parse(client.cursor)
         assert not isinstance(cursor, Gap)
-        wish = JoinRequest(CURSOR, cursor=cursor)
+        wish = JoinRequest(encoding, cursor=cursor)
         found = resumption(wish, edge.log)
         if not isinstance(found, Resume):
             self.read(edge)
@@ -180,7 +187,7 @@ class Feed(RuleBasedStateMachine):
 
     def serve(self, client: Client, session: Session, log: Log) -> None:
         """Send a client one write, and check that it is what the client is due."""
-        for message in messages(take(session, log, WRITE_BYTES)):
+        for message in messages(take(session, log, WRITE_BYTES), session.encoding):
             if message["action"] == "welcome":
                 client.cursor = message["payload"]["cursor"]
                 client.next = client.next if client.begins_at is None else client.begins_at

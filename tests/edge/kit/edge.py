@@ -13,6 +13,7 @@ from websockets.typing import Subprotocol
 
 from edge.access.entrance import Gate
 from edge.admin import Admin
+from edge.clients.event_requests import EventRequests
 from edge.clients.link import Surroundings
 from edge.clients.reception import Reception
 from edge.clients.websocket import WebSocket
@@ -127,6 +128,7 @@ class Edge:
             compression=compression,
             websocket=websocket,
         )
+        self.events = EventRequests(self.reception, self.around, share=lambda: 0.5)
         self.server = Server(
             self.reception,
             self.websockets,
@@ -134,6 +136,7 @@ class Edge:
             hub=self.hub,
             page=live_page(),
             status=Status(Facts("0", Millis(5000))),
+            transports=self.events.routes(),
         )
         metrics = Metrics(
             self.log, self.feed, self.around, TurnTimes(), replays=self.old, admin=self.admin_gate, output=self.feed
@@ -148,12 +151,13 @@ class Edge:
         compression: str | None = None,
         offers: Sequence[str] = (),
         forwarded_for: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
     ) -> connect:
         """Connect a client, through a proxy if it was forwarded for somebody.
 
         It offers these subprotocols, and compression as its library does or as ``offers`` say.
         """
-        headers = [("Sec-WebSocket-Extensions", offer) for offer in offers]
+        headers = [*headers, *(("Sec-WebSocket-Extensions", offer) for offer in offers)]
         if forwarded_for is not None:
             headers.append(("X-Forwarded-For", forwarded_for))
         return connect(

@@ -12,8 +12,10 @@ from edge.feed.log import Log
 from edge.feed.position import Cursor, Position, parse, position_of, stamp_of
 from edge.feed.reads import Reading
 from edge.wire.encoding import Encoding
+from edge.wire.event_encodings import EventEncoding
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import CREATED, FeedRecord, Offset, Publication, encode_feed
+from tests.events import events
 from tests.strict import Reader
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -41,7 +43,10 @@ def frames(data: bytes, encoding: Encoding = PLAIN) -> list[Frame]:
 
 
 def messages(data: bytes, encoding: Encoding = PLAIN) -> list[Any]:
-    """Parse text messages."""
+    """Parse text messages, or events: a post's cursor is put back where a WebSocket's client has it."""
+    if isinstance(encoding, EventEncoding):
+        read = events(data)
+        return [each.message | ({"cursor": each.last_event_id} if each.type == "message" else {}) for each in read]
     received = frames(data, encoding)
     assert all(frame.opcode is Opcode.TEXT for frame in received)
     return [json.loads(bytes(frame.data)) for frame in received]

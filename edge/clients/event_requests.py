@@ -1,0 +1,102 @@
+"""Answers ``GET /events``: a stream of Server-Sent Events, or why not.
+
+An ``EventSource`` comes back by itself when its stream ends, and never after another status than 200. So a client that
+is refused for now gets a stream that says when to come back, and ends; one that is refused for good gets a status.
+"""
+
+import random
+from collections.abc import Callable
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from edge.clients.event_stream import EventStream
+from edge.clients.joining import request_for
+from edge.clients.link import Surroundings
+from edge.clients.reception import Reception
+from edge.clients.refusals import refusal
+from edge.wire.event_encodings import EVENTS, MEDIA_TYPE, retry
+from edge.wire.handshake import Rejected
+from edge.wire.messages import end
+
+# The body is for one client, and none of its bytes may be changed or kept back on the way (nginx: X-Accel-Buffering).
+_HEADERS: Final = {
+    "Content-Type": f"{MEDIA_TYPE}; charset=utf-8",
+    "Cache-Control": "no-store, no-transform",
+    "X-Accel-Buffering": "no",
+    "X-Content-Type-Options": "nosniff",
+}
+_RETRY_SECONDS: Final = 2.0
+"""How long clients wait before they come back, give or take a half: those of an edge that is killed come together."""
+_LATER: Final = 4001
+
+
+class EventRequests:
+    """Opens streams of events; ``stream`` is what is made for each client, ``share`` a random number from 0 to 1."""
+
+    def __init__(
+        self,
+        reception: Reception,
+        around: Surroundings,
+        *,
+        stream: type[EventStream] = EventStream,
+        share: Callable[[], float] = random.random,
+    ) -> None:
+        self._reception = reception
+        self._around = around
+        self._share = share
+        self.stream = stream
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes of this transport."""
+        return [web.get("/events", self.answer)]
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Begin a client's stream, or answer why not."""
+        if request.method == hdrs.METH_HEAD:
+            return _head()
+        connection = self._reception.admit(request)
+        if connection is None:
+            return web.Response()  # It left at once: nobody gets this.
+        if isinstance(connection, Rejected):
+            return self._refuse(connection)
+        asked = request_for(EVENTS, request.query, request.headers.get("Last-Event-ID"))
+        if isinstance(asked, Rejected):
+            return self._refuse(asked)
+        session = await self._reception.session(asked)
+        if isinstance(session, Rejected):
+            return self._refuse(session)
+        # Nothing is awaited from here on.
+        taken = connection.take_over(
+            lambda slot: self.stream(self._around, connection.transport, peer=str(connection.client), slot=slot)
+        )
+        if taken is not None:
+            taken[0].open(_lines(_HEADERS) + retry(self._spread(_RETRY_SECONDS)), session)
+            self._reception.note_join(connection, HTTPStatus.OK)
+        return web.Response()  # Nobody gets this: the connection is no longer aiohttp's.
+
+    def _refuse(self, rejected: Rejected) -> web.Response:
+        if rejected.retry_after is None:
+            return refusal(rejected)
+        told = retry(self._spread(rejected.retry_after)) + EVENTS.notice(end(_LATER, rejected.sentence, ""))
+        response = web.Response(body=told, headers=_HEADERS)
+        response.force_close()
+        return response
+
+    def _spread(self, seconds: float) -> float:
+        return seconds * (0.5 + self._share())
+
+
+def _head() -> web.StreamResponse:
+    """Make the answer to HEAD: the same head, and no length, since there is none."""
+    response = web.StreamResponse(headers=_HEADERS)
+    response.force_close()
+    return response
+
+
+def _lines(headers: dict[str, str]) -> bytes:
+    fields = {"Date": formatdate(usegmt=True), "Connection": "close", **headers}
+    lines = (f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 200 OK\r\n{''.join(lines)}\r\n".encode()

@@ -1,0 +1,169 @@
+"""A client's stream of events on a real socket: what it is told, how it ends, and how rude a peer may be."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from edge.clients import event_stream
+from edge.clients.event_stream import IGNORED_BYTES
+from edge.fanout.deadlines import Patience
+from edge.fanout.ending import End
+from streams.contract import Offset
+from tests.edge.kit.edge import PATIENCE, Edge, serving
+from tests.edge.kit.pair import Peer
+from tests.edge.kit.streams import MANY, Listener, RecordedStream, ids, listening_to
+from tests.events import events
+
+
+@asynccontextmanager
+async def stream(patience: Patience = PATIENCE) -> AsyncIterator[tuple[RecordedStream, Listener, Edge]]:
+    """Serve meanwhile, to one client, which has read its welcome."""
+    async with serving(patience=patience) as edge:
+        async with listening_to(edge) as client:
+            await client.events(1)
+            made = RecordedStream.last
+            yield made, client, edge
+        await made.is_lost.wait()
+
+
+async def test_an_end_says_why_and_where_and_is_the_last() -> None:
+    """Then the stream ends, and nothing of it is lost."""
+    async with stream() as (made, client, edge):
+        edge.feed.publish(1)
+        made.close(End.SHUTDOWN)
+        made.close(End.AGED)
+        assert not made.write(b"too late")
+        made.ping()
+        post, told = await client.rest()
+        assert ids([post]) == [1]
+        assert (told.type, told.last_event_id) == ("end", post.last_event_id)
+        assert told.message == {
+            "action": "end",
+            "payload": {"code": 1001, "reason": "the server is shutting down; connect again"},
+        }
+        client.peer.leave()
+        await made.is_lost.wait()
+        assert edge.closes == {("server", "1001"): 1}
+
+
+async def test_an_end_has_the_position_behind_records_that_show_nothing() -> None:
+    """So that a client need not read them again."""
+    async with stream() as (made, client, edge):
+        edge.feed.publish(1)
+        edge.feed.publish(1)
+        made.close(End.SHUTDOWN)
+        post, told = await client.rest()
+        assert told.last_event_id == str(edge.log.cursor_at(edge.log.head)) > post.last_event_id
+
+
+async def test_a_client_that_the_log_has_moved_past_keeps_its_own_position() -> None:
+    """What begins at the edge's position is gone: only the client's own says what it lacks."""
+    async with stream() as (made, client, edge):
+        made.write(MANY)
+        assert made.unsent_since is not None
+        for number in range(1, 4000):
+            edge.feed.publish(number)
+        while not edge.closes and made.close_by is None and not made.transport.is_closing():
+            read = await client.peer.read(10_000)
+            client.reader.feed(read)
+        told = (await client.rest())[-1]
+        assert (told.type, told.message["payload"]["code"], told.last_event_id) == ("end", 4008, "c")
+
+
+async def test_a_slow_client_gets_all_that_was_begun_and_the_end() -> None:
+    """The connection closes when all bytes went out, however long that takes, whatever it says meanwhile."""
+    async with stream() as (made, client, edge):
+        made.write(MANY)
+        made.close(End.SHUTDOWN)
+        await client.peer.send(b"x" * 1000)
+        await asyncio.sleep(0.05)
+        assert not made.is_lost.is_set()
+        read = await client.rest()
+        assert [each.type for each in read] == ["message"] * 10 + ["end"]
+        client.peer.leave()
+        await made.is_lost.wait()
+        assert edge.closes == {("server", "1001"): 1}
+
+
+async def test_a_client_that_does_not_close_is_cut_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From when all is sent; what the kernel has it can still read."""
+    monkeypatch.setattr(event_stream, "CLOSE_SECONDS", 0.05)
+    async with stream() as (made, client, _):
+        made.close(End.SHUTDOWN)
+        await made.is_lost.wait()
+        assert [each.type for each in await client.rest()] == ["end"]
+
+
+async def test_a_silent_client_is_not_dead() -> None:
+    """It has no way to give a sign of life: neither asked for one, nor cut."""
+    async with stream(Patience(ping=0.01, dead=0.02, stalled=600)) as (made, client, edge):
+        await asyncio.sleep(0.2)
+        assert not made.is_lost.is_set()
+        edge.feed.publish(1)
+        assert ids(await client.events(1)) == [1]
+
+
+async def test_a_client_that_takes_nothing_is_cut() -> None:
+    """As on a WebSocket: without a word."""
+    async with stream(Patience(ping=20, dead=60, stalled=0.05)) as (made, _, edge):
+        made.write(MANY)
+        await made.is_lost.wait()
+        assert edge.closes == {("server", "1006"): 1}
+
+
+@pytest.mark.parametrize("how", [Peer.leave, Peer.reset, Peer.end])
+async def test_a_client_that_leaves_is_gone(how: Callable[[Peer], None]) -> None:
+    """However it does; also when it only ends what it sends, as on a WebSocket."""
+    async with stream() as (made, client, edge):
+        how(client.peer)
+        await made.is_lost.wait()
+        assert (len(edge.hub), edge.closes) == (0, {("client", "1006"): 1})
+        assert edge.gate.census.connections == 0
+
+
+async def test_what_a_client_says_is_dropped_and_bounded() -> None:
+    """A little of it changes nothing; a flood is the end of the connection."""
+    async with stream() as (made, client, edge):
+        await client.peer.send(b"x" * IGNORED_BYTES)
+        edge.feed.publish(1)
+        assert ids(await client.events(1)) == [1]
+        await client.peer.send(b"x")
+        await made.is_lost.wait()
+        assert edge.closes == {("server", "1008"): 1}
+        assert edge.gate.limited == {"bytes": 1}
+
+
+async def test_a_gap_is_said_within_the_stream() -> None:
+    """By a welcome with a reason, and the feed goes on behind it."""
+    async with stream() as (made, client, edge):
+        edge.log.begin(Offset(50), Offset(50))
+        edge.hub.interrupt("interrupted")
+        edge.feed.publish(7)
+        welcome, post = await client.events(2)
+        payload = welcome.message["payload"]
+        assert (welcome.type, payload["recovered"], payload["reason"]) == ("welcome", False, "interrupted")
+        assert ids([post]) == [7]
+        assert made.unsent_since is None
+
+
+async def test_a_drain_is_spread_and_every_client_gets_posts_until_its_end() -> None:
+    """Nothing is lost between the last post of one connection and the first of the next."""
+    async with serving() as edge:
+        async with listening_to(edge) as one, listening_to(edge) as other:
+            await asyncio.gather(one.events(1), other.events(1))
+            draining = asyncio.create_task(edge.server.drain(5))
+            read = await asyncio.gather(one.rest(), other.rest())
+            assert [[each.type for each in each_read] for each_read in read] == [["end"], ["end"]]
+            one.peer.leave()
+            other.peer.leave()
+            await draining
+        assert edge.closes == {("server", "1001"): 2}
+
+
+def test_what_is_read_strictly_would_not_pass_otherwise() -> None:
+    """The reader itself: a comment, an unknown field, a field twice, an event without data."""
+    for wrong in (b": hello\n\n", b"x: 1\n\n", b"id: 1\nid: 2\ndata: x\n\n", b"id: 1\n\n", b"data: x\nid: 1\n\n"):
+        with pytest.raises(AssertionError):
+            events(wrong)
