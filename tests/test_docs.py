@@ -236,6 +236,8 @@ def test_there_is_an_alert_for_every_metric_of_an_edge_that_can_page() -> None:
     silent = {
         *("connections", "lagging", "posts_sent_total", "bytes_sent_total", "records_total", "repeats_total"),
         *("feed_offset", "log_bytes", "log_posts"),
+        *("replays", "replay_readers", "replay_log_bytes", "replay_records_total", "replays_begun_total"),
+        *("replay_left_behind_total",),
     }
     loud = {name for name in metrics() if name.startswith("postcast_edge_")} - {
         f"postcast_edge_{end}" for end in silent
