@@ -23,14 +23,21 @@ from edge.access.serving import serving
 from edge.admin import Admin
 from edge.clients.event_requests import EventRequests
 from edge.clients.link import Surroundings
+from edge.clients.post_pages import Pages
+from edge.clients.post_reading import PostReading
+from edge.clients.post_sending import Sending
+from edge.clients.post_waiters import Waiters
+from edge.clients.posts import Posts
 from edge.clients.reception import Reception
 from edge.clients.websocket_requests import WebSocketRequests
 from edge.clients.writing import write_each
 from edge.fanout.deadlines import Patience
 from edge.fanout.hub import Hub
+from edge.feed.audience import Audience
 from edge.feed.follow import Source
 from edge.feed.kafka import kafka_replay, kafka_topic
 from edge.feed.log import Log
+from edge.feed.paging import Extent
 from edge.feed.replaying import Limits, Replays
 from edge.feed.selection import Selections
 from edge.page import live_page
@@ -62,6 +69,7 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
     stopped = _told_to_stop(loop)
     log = Log(limit=settings.log_bytes, reach=settings.dedup_records, age=settings.dedup_ms)
     hub = Hub(log, write_bytes=settings.write_bytes, write_each=write_each, patience=_patience(settings), loop=loop)
+    waiters = Waiters(log, loop)
     kafka = settings.kafka_client("postcast-edge")
     replays = Replays(
         partial(kafka_replay, kafka, settings.feed_topic),
@@ -75,14 +83,13 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         partial(kafka_topic, kafka, settings.feed_topic),
         name=settings.feed_topic,
         log=log,
-        hub=replays,
+        hub=Audience(replays, waiters),
         history=settings.history_records,
         reach=settings.dedup_records,
         patience=settings.unready_seconds,
     )
     gate, admin_gate = _gates(settings)
     around = Surroundings(hub, gate, closes=Counter(), open=Counter())
-    metrics = Metrics(log, source, around, turns, replays=replays, admin=admin_gate, output=output)
     reception = Reception(
         log=log,
         feed=source,
@@ -91,6 +98,8 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         gate=gate,
         selections=Selections(settings.max_authors_total),
     )
+    posts = _posts(settings, log, reception, waiters)
+    metrics = Metrics(log, source, around, turns, replays=replays, admin=admin_gate, output=output, posts=posts)
     server = Server(
         reception,
         WebSocketRequests(reception, around, compression=settings.compression),
@@ -99,6 +108,7 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         page=live_page(settings.compose_url),
         status=Status(Facts(__version__, settings.window_ms, settings.compose_url)),
         transports=EventRequests(reception, around).routes(),
+        posts=posts,
     )
     admin = Admin(server.readiness, metrics.registry())
 
@@ -122,6 +132,21 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         await server.drain(settings.drain_seconds)
         listener.close()
     _logger.info("edge.stopped", clients=len(hub))
+
+
+def _posts(settings: Settings, log: Log, reception: Reception, waiters: Waiters) -> Posts:
+    pages = Pages(log, Extent(settings.page_bytes, settings.page_records), settings.pages_bytes)
+    sending = Sending(settings.stalled_seconds)
+    reading = PostReading(
+        log,
+        reception.feed,
+        pages,
+        waiters,
+        join_seconds=settings.join_seconds,
+        patience=settings.long_poll_seconds,
+        press=sending.press,
+    )
+    return Posts(reception, reading, pages=pages, waiters=waiters, sending=sending)
 
 
 def _told_to_stop(loop: asyncio.AbstractEventLoop) -> asyncio.Event:

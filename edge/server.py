@@ -12,6 +12,7 @@ from aiohttp import web
 
 from edge.access.http import without_server_header
 from edge.admin import Readiness
+from edge.clients.posts import Posts
 from edge.clients.reception import STOPPING, Reception
 from edge.clients.websocket_requests import WebSocketRequests
 from edge.fanout.ending import End
@@ -38,6 +39,7 @@ class Server:
         hub: Hub,
         page: Page,
         status: Status,
+        posts: Posts,
         transports: Iterable[web.RouteDef] = (),
     ) -> None:
         self._reception = reception
@@ -46,6 +48,7 @@ class Server:
         self._hub = hub
         self._page = page
         self._status = status
+        self._posts = posts
         self._transports = tuple(transports)
 
     def application(self, others: Iterable[web.RouteDef] = ()) -> web.Application:
@@ -56,6 +59,7 @@ class Server:
             [
                 web.get("/", self._root),
                 web.get("/status.json", self._tell),
+                *self._posts.routes(),
                 *self._transports,
                 *(web.get(path, partial(_send, file)) for path, file in self._page.items() if path != "/"),
                 *others,
@@ -78,7 +82,7 @@ class Server:
         self._hub.end_all(End.SHUTDOWN, _SPREAD * seconds)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._hub.deserted.wait()
+                await asyncio.gather(self._hub.deserted.wait(), self._posts.drain(seconds))
 
     async def _root(self, request: web.Request) -> web.StreamResponse:
         """Give a browser the page, and a client its WebSocket."""

@@ -48,6 +48,14 @@ class Settings(ProcessSettings):
     """How many records before the feed's end are offered when the edge starts."""
     log_bytes: int = Field(64 * _MIB, ge=_MIB)
     """How much of the feed is kept in memory, encoded."""
+    page_bytes: int = Field(_MIB, ge=_KIB)
+    """How long a page of posts is at most, in bytes; the same for all edges."""
+    page_records: int = Field(100, ge=1)
+    """A page ends before a record whose offset is a multiple of this; the same for all edges."""
+    pages_bytes: int = Field(64 * _MIB, ge=_MIB)
+    """How many bytes of pages are being sent at a time; clients that ask for the same page share it."""
+    long_poll_seconds: float = Field(25, gt=0)
+    """How long a request for posts waits for the next one, give or take a tenth."""
     write_bytes: int = Field(64 * _KIB, ge=_KIB)
     """How much a client is sent at a time, and how much of it the kernel keeps unsent."""
     compression: bool = True
@@ -126,6 +134,8 @@ class Settings(ProcessSettings):
             raise ValueError("ADMIN_PORT must be another port than EDGE_PORT: clients are served there")
         if self.replay_bytes < 4 * _MIB * self.max_replays:
             raise ValueError("REPLAY_BYTES must be at least 4 MiB for each of MAX_REPLAYS: a batch has 1 MiB")
+        if self.pages_bytes < self.page_bytes:
+            raise ValueError("PAGES_BYTES must be at least PAGE_BYTES: else no page can be sent")
         if self.dead_seconds <= self.ping_seconds:
             raise ValueError("DEAD_SECONDS must be more than PING_SECONDS: a client needs time for its pong")
         if self.bytes_per_second * BURST_SECONDS < 2 * self.max_message_bytes:

@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from edge import __version__
 from edge.access.entrance import Gate
 from edge.clients.link import TRANSPORTS, Surroundings
+from edge.clients.page_figures import PageFigures
 from edge.feed.log import Log
 from edge.feed.position import Reason
 from edge.feed.replaying import Bound, Resumed
@@ -104,6 +105,15 @@ class ReplayState(Protocol):
         ...
 
 
+class HasFigures(Protocol):
+    """What the metrics read of ``/posts``."""
+
+    @property
+    def figures(self) -> PageFigures:
+        """What has become of requests until now."""
+        ...
+
+
 class LogOutput(Protocol):
     """What the metrics read of the log's output."""
 
@@ -143,8 +153,10 @@ class Metrics:
         replays: ReplayState,
         admin: Gate,
         output: LogOutput,
+        posts: HasFigures,
     ) -> None:
         self._replays = replays
+        self._posts = posts
         self._around = around
         self._output = output
         self._log = log
@@ -166,6 +178,7 @@ class Metrics:
         """Read the parts."""
         yield from self._clients()
         yield from self._connections()
+        yield from self._pages()
         yield from self._feed()
         yield from _replays(self._replays)
         dropped = self._output.dropped
@@ -201,6 +214,15 @@ class Metrics:
         yield _counter("takeovers", "Connections taken over for a WebSocket or events.", self._gate.takeovers)
         about = "From a client's request to its answer and what was ready for it."
         yield _histogram("join_seconds", about, self._gate.join_seconds)
+
+    def _pages(self) -> Iterable[Metric]:
+        pages = self._posts.figures
+        yield _counters("page_answers", "Answers to requests for pages.", ["status"], _single(pages.answers))
+        yield _gauge("page_polls", "Long polls that wait for a post.", pages.waiting)
+        yield _counter("page_bytes_sent", "Bytes of pages that clients have taken.", pages.bytes_sent)
+        yield _counter("page_stalled", "Clients that were cut since they took nothing of a page.", pages.stalled)
+        yield _counter("pages_made", "Pages made, each for all who ask for it at the same time.", pages.made)
+        yield _gauge("pages_bytes", "Size of the pages that are being sent.", pages.bytes)
 
     def _feed(self) -> Iterable[Metric]:
         log, source = self._log, self._source

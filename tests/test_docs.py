@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from edge.clients.codes import CLOSES, CUTS
 from edge.clients.link import Surroundings
+from edge.clients.page_figures import PageFigures
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Reason, before, position_of, stamp_of
 from edge.settings import Settings as EdgeSettings
@@ -162,6 +163,7 @@ class Feed:
     gaps: ClassVar[dict[Reason, int]] = {}
     trouble: str | None = None
     unready: str | None = None
+    figures = PageFigures({}, 0, 0, 0, 0, 0)
 
     async def end(self) -> Offset | None:
         return None
@@ -179,7 +181,7 @@ def metrics() -> set[str]:
     StreamsMetrics(worker, Progress(time.monotonic))
     log = Log(limit=1 << 20, reach=0)
     around = Surroundings(hub_of(log, Loop()), gate(), closes=Counter(), open=Counter())
-    edge = EdgeMetrics(log, Feed(), around, TurnTimes(), replays=Gone(), admin=gate(), output=Feed())
+    edge = EdgeMetrics(log, Feed(), around, TurnTimes(), replays=Gone(), admin=gate(), output=Feed(), posts=Feed())
     families = [*worker.collect(), *edge.registry().collect()]
     endings = {"counter": "_total", "info": "_info"}
     return {family.name + endings.get(family.type, "") for family in families if not family.name.startswith("process_")}
@@ -238,6 +240,7 @@ def test_there_is_an_alert_for_every_metric_of_an_edge_that_can_page() -> None:
         *("feed_offset", "log_bytes", "log_posts"),
         *("replays", "replay_readers", "replay_log_bytes", "replay_records_total", "replays_begun_total"),
         *("replay_left_behind_total",),
+        *("page_answers_total", "page_polls", "page_bytes_sent_total", "pages_made_total"),
     }
     loud = {name for name in metrics() if name.startswith("postcast_edge_")} - {
         f"postcast_edge_{end}" for end in silent

@@ -7,7 +7,8 @@ unchanged. At a breach the rest is not passed on: nothing beyond a limit is pars
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, cast
@@ -75,6 +76,7 @@ class Entrance(asyncio.Protocol):
         "_heads",
         "_inner",
         "_loop",
+        "_lost",
         "_peer",
         "_slot",
         "_transport",
@@ -91,6 +93,16 @@ class Entrance(asyncio.Protocol):
         self.has_refused = False
         """Whether a limit was broken: nothing more is read."""
         self._deadline: asyncio.TimerHandle | None = None
+        self._lost: Callable[[], None] | None = None
+
+    @contextmanager
+    def answering(self, lost: Callable[[], None]) -> Iterator[None]:
+        """Write nothing between the parts of an answer meanwhile; call ``lost`` when the client leaves."""
+        self._lost = lost
+        try:
+            yield
+        finally:
+            self._lost = None
 
     def client(self, request: web.BaseRequest) -> Address | None:
         """Return the address of a request's client; None when the connection has no address."""
@@ -152,6 +164,8 @@ class Entrance(asyncio.Protocol):
         """Free the slot, and pass it on."""
         self._disarm()
         self.free_slot()
+        if self._lost is not None:
+            self._lost()
         self._inner.connection_lost(exc)
 
     def _receive_request(self, data: bytes) -> None:
@@ -189,6 +203,9 @@ class Entrance(asyncio.Protocol):
 
     def _refuse(self, limit: str, status: HTTPStatus) -> None:
         self._stop_reading(limit)
+        if self._lost is not None:
+            # What is written now would be taken for a part of the answer that is under way.
+            return
         self._gate.answers.note(status)
         self._transport.write(_ANSWER.format(status).encode())
 

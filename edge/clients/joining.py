@@ -21,6 +21,8 @@ from streams.contract import Offset
 
 SUBPROTOCOL: Final = "postcast.v1"
 
+BAD_AUTHORS: Final = "An author is the id of a user, such as 7; of several with commas between them."
+
 # A number of more digits is no number of posts that anybody has.
 _HISTORY_DIGITS: Final = 9
 
@@ -68,7 +70,7 @@ def request_for(encoding: Encoding, query: Query, last_event_id: str | None = No
     try:
         selection = selection_of(parse_authors(query.getall("author", ())))
     except BadAuthors:
-        return Rejected(400, "An author is the id of a user, such as 7; of several with commas between them.")
+        return Rejected(400, BAD_AUTHORS)
     place = _place_in(query, last_event_id)
     return place if isinstance(place, Rejected) else JoinRequest(encoding, *place, selection)
 

@@ -7,6 +7,7 @@ client is told is up to its transport.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Final, Protocol, TypeVar
 
@@ -20,7 +21,7 @@ from edge.clients.joining import JoinRequest
 from edge.clients.placement import FeedEnd, OldRecords, Placement
 from edge.fanout.session import Session
 from edge.feed.log import Log
-from edge.feed.selection import Selections
+from edge.feed.selection import Selection, Selections
 from edge.wire.handshake import Rejected
 
 STOPPING: Final = "The server is shutting down."
@@ -75,6 +76,11 @@ class Connection:
         """Whether the client has left, so that nobody gets an answer."""
         return self._request.transport is None or self.transport.is_closing()
 
+    @property
+    def answering(self) -> Callable[[Callable[[], None]], AbstractContextManager[None]]:
+        """See :meth:`edge.access.entrance.Entrance.answering`."""
+        return self._entrance.answering
+
     def take_over(self, make: Callable[[Slot], P]) -> tuple[P, bool] | None:
         """Give the connection to the protocol that ``make`` makes, which frees the slot when the connection is lost.
 
@@ -126,13 +132,19 @@ class Reception:
             case Admission.CROWDED:
                 return _CROWDED
 
+    def selection(self, asked: Selection | None) -> Selection | Rejected | None:
+        """Return the one object for a filter, if there is room for it."""
+        if asked is None:
+            return None
+        known = self.selections.the(asked)
+        return _FILTERED if known is None else known
+
     async def session(self, asked: JoinRequest, connection: Connection) -> Session | Rejected:
         """Find a client's place in the feed. Nothing is awaited between the look at what was read and the return."""
-        if asked.selection is not None:
-            selection = self.selections.the(asked.selection)
-            if selection is None:
-                return _FILTERED
-            asked = replace(asked, selection=selection)
+        selection = self.selection(asked.selection)
+        if isinstance(selection, Rejected):
+            return selection
+        asked = replace(asked, selection=selection)
         session = await self.placement.session(asked, connection.block)
         if self.is_stopping:
             return Rejected(503, STOPPING, _RETRY_SECONDS)

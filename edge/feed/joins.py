@@ -21,7 +21,6 @@ from edge.feed.position import Position
 from edge.feed.reads import Chunk, Wanted
 from edge.feed.retained import Retained
 from edge.feed.selection import Selection
-from edge.wire.encoding import Encoding
 
 # What each stretch that is encoded anew counts beside its bytes: a small record takes some 10 µs whatever its size.
 _STRETCH_COST: Final = 256
@@ -32,14 +31,17 @@ def never() -> bool:
     return False
 
 
-def join(kept: Retained, encodings: Encodings, position: Position, encoding: Encoding, limit: int) -> Chunk:
-    """Join what follows ``position``: up to ``limit`` bytes, but at least one message when there is one."""
+def join(kept: Retained, encodings: Encodings, read: Wanted) -> Chunk:
+    """Join what follows a position: up to ``limit`` bytes, but at least one message when there is one."""
+    position, (encoding, _), room, until = read
     pieces: list[bytes] = []
-    records, room, posts = kept.records, limit, 0
+    records, posts = kept.records, 0
     encoded, most = 0, stretch_bytes(encoding)
     number, post = kept.locate(position)
     while number < len(records):
         record = records[number]
+        if until is not None and record.offset >= until:
+            break
         if post == len(record.places):
             position, number, post = record.end, number + 1, 0
             continue
@@ -78,13 +80,14 @@ def join_selected(
     kept: Retained, encodings: Encodings, read: Wanted, selection: Selection, is_late: Callable[[], bool]
 ) -> Chunk:
     """Join what follows a position and is selected, as :func:`join` does; end when it is late."""
-    position, reading, limit = read
+    position, reading, room, until = read
     wanted = set(selection.authors)
     pieces: list[bytes] = []
-    room = limit
     number, first = kept.locate(position)
     while number < len(kept.records):
         record = kept.records[number]
+        if until is not None and record.offset >= until:
+            return Chunk(_joined(pieces), record.begin, len(pieces))
         for post in _selected(record.authors, wanted, first):
             piece = encodings.lone(record, reading.encoding, post)
             if pieces and len(piece) > room:

@@ -179,19 +179,26 @@ class Log:
         self.encodings.fit(room.all - self._kept.size)
         return Appended(len(fresh), repeats, error)
 
-    def read(self, position: Position, reading: Reading, limit: int, is_late: Callable[[], bool] = never) -> Chunk:
+    def read(
+        self,
+        position: Position,
+        reading: Reading,
+        limit: int,
+        is_late: Callable[[], bool] = never,
+        until: Offset | None = None,
+    ) -> Chunk:
         """Join what follows ``position`` and is selected: up to ``limit`` bytes, or a single message.
 
-        ``position`` is not before :attr:`tail`. No bytes are returned where no post follows that is selected; nor where
-        it ``is_late`` before one was found, and then the read ends before the head.
+        Records from ``until`` on are left out. ``position`` is not before :attr:`tail`. No bytes are returned where no
+        post follows that is selected; nor where it ``is_late`` before one was found, and then the read ends there.
         """
-        wanted = Wanted(position, reading, limit)
+        wanted = Wanted(position, reading, limit, until)
         selection = reading.selection
         reads = self._reads if selection is None else self._selected
         chunk = reads.get(wanted)
         if chunk is None:
             if selection is None:
-                chunk = join(self._kept, self.encodings, position, reading.encoding, limit)
+                chunk = join(self._kept, self.encodings, wanted)
             else:
                 chunk = join_selected(self._kept, self.encodings, wanted, selection, is_late)
             reads.keep(wanted, chunk)

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from edge.feed.position import Position
 from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
+from streams.contract import Offset
 
 # Clients at the head read the same, those that lag are spread.
 _MOST: Final = 16
@@ -35,6 +36,8 @@ class Wanted(NamedTuple):
     position: Position
     reading: Reading
     limit: int
+    until: Offset | None = None
+    """The record before which the read ends."""
 
 
 class Reads:

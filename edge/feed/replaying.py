@@ -51,7 +51,7 @@ class Limits:
         return self.bytes // self.replays // 2
 
 
-class Audience(Readers, Protocol[R]):
+class Fanout(Readers, Protocol[R]):
     """Those that replays are read for, and the log."""
 
     def wake(self, replay: Replay[R]) -> None:
@@ -99,7 +99,7 @@ class Replays(Generic[R]):
         self,
         connect: Callable[[], AbstractAsyncContextManager[Topic]],
         live: Log,
-        audience: Audience[R],
+        fanout: Fanout[R],
         *,
         reach: int,
         age: Millis,
@@ -107,7 +107,7 @@ class Replays(Generic[R]):
     ) -> None:
         self._connect = connect
         self._live = live
-        self._audience = audience
+        self._fanout = fanout
         self._reach = reach
         self._age = age
         self._limits = limits
@@ -145,13 +145,13 @@ class Replays(Generic[R]):
 
     def publish(self, read_at: float | None = None) -> None:
         """Tell those that the log is read for that it has got something."""
-        self._audience.publish(read_at)
+        self._fanout.publish(read_at)
 
     def interrupt(self, reason: Reason) -> None:
         """Be rid of all replays, since the feed has a gap: everybody goes on behind it."""
         for replay in list(self._running):
             replay.end()
-        self._audience.interrupt(reason)
+        self._fanout.interrupt(reason)
 
     async def run(self) -> None:
         """Wait until cancelled, and stop all replays then."""
@@ -240,7 +240,7 @@ class Replays(Generic[R]):
                 replay.look(_now())
         except Exception:
             _logger.exception("replay.failed")
-            self._audience.leave_behind(replay.end())
+            self._fanout.leave_behind(replay.end())
         finally:
             replay.end()
             for answer in self._waiting.pop(replay).values():
@@ -275,7 +275,7 @@ class Replays(Generic[R]):
             if replay.left_behind:
                 slow, replay.left_behind = replay.left_behind, []
                 self.left_behind += len(slow)
-                self._audience.leave_behind(slow)
+                self._fanout.leave_behind(slow)
             await self._let_in(replay)
             if gap is not None:
                 await self._fail(replay, gap)
@@ -291,7 +291,7 @@ class Replays(Generic[R]):
             now = _now()
             if now - begun > SLICE_SECONDS or replay.step(now, self._end) is not Step.APPEND:
                 break
-        self._audience.wake(replay)
+        self._fanout.wake(replay)
         await asyncio.sleep(_now() - begun)
         return None
 
@@ -312,7 +312,7 @@ class Replays(Generic[R]):
         for answer in self._waiting[replay].values():
             if not answer.done():
                 answer.set_result(gap)
-        self._audience.redirect(replay.end(), gap.reason)
+        self._fanout.redirect(replay.end(), gap.reason)
 
 
 async def _changed(changed: asyncio.Event) -> None:

@@ -14,6 +14,7 @@ from prometheus_client import generate_latest
 import streams
 from edge.access.limits import Admission
 from edge.clients.link import Surroundings
+from edge.clients.page_figures import PageFigures
 from edge.feed.position import Position, Reason
 from edge.feed.reads import Reading
 from edge.telemetry import Metrics, TurnTimes, configure_logging
@@ -38,6 +39,7 @@ class Numbers:
     gaps: ClassVar[dict[Reason, int]] = {"recreated": 1, "interrupted": 2}
     dropped = 3
     trouble: str | None = None
+    figures = PageFigures({"200": 8, "304": 2}, waiting=3, bytes_sent=4096, stalled=1, made=5, bytes=1024)
 
 
 def durations(name: str) -> list[str]:
@@ -66,7 +68,7 @@ def test_every_part_is_measured() -> None:
     around = Surroundings(hub, through, closes=Counter({("server", "1001"): 3}), open=Counter(websocket=7))
     old = Gone()
     old.refused["replays"], old.resumes["replay"] = 6, 8
-    metrics = Metrics(log, Numbers(), around, turns, replays=old, admin=admin, output=Numbers())
+    metrics = Metrics(log, Numbers(), around, turns, replays=old, admin=admin, output=Numbers(), posts=Numbers())
     turns.note(0.0005, 0.00025)
     turns.note(0.25, 0.02)
     kinds = ("head", "newcomers", "laggards", "closings")
@@ -93,6 +95,13 @@ def test_every_part_is_measured() -> None:
         'postcast_edge_http_answers_total{status="503"} 1.0',
         "postcast_edge_takeovers_total 2.0",
         *durations("postcast_edge_join_seconds"),
+        'postcast_edge_page_answers_total{status="200"} 8.0',
+        'postcast_edge_page_answers_total{status="304"} 2.0',
+        "postcast_edge_page_polls 3.0",
+        "postcast_edge_page_bytes_sent_total 4096.0",
+        "postcast_edge_page_stalled_total 1.0",
+        "postcast_edge_pages_made_total 5.0",
+        "postcast_edge_pages_bytes 1024.0",
         "postcast_edge_records_total 7.0",
         "postcast_edge_repeats_total 2.0",
         "postcast_edge_undecodable_total 1.0",

@@ -10,6 +10,7 @@ from edge.feed.reads import Reading
 from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
 from edge.wire.websocket_encodings import ENCODINGS, PLAIN, PLAIN_DEFLATED
+from streams.contract import Offset
 from tests.edge.kit.records import at, ids, log_of, messages, publication, record
 
 AUTHORS = (None, 1, 2, 3)
@@ -105,3 +106,29 @@ def test_a_late_read_that_found_nothing_has_passed_something() -> None:
         place = chunks[-1].position
     assert chunks == [(b"", at(0, 1), 0), (b"", at(1, 1), 0), (b"", at(2, 1), 0)]
     assert log.read(Position(0), Reading(PLAIN, Selection([3])), 100) == (b"", log.head, 0)
+
+
+@given(
+    feed=feeds,
+    wanted=st.none() | selections,
+    limit=st.integers(1, 300),
+    until=st.integers(0, 9),
+    hurried=st.booleans(),
+)
+def test_a_reader_gets_nothing_of_a_record_at_which_its_read_ends(
+    feed: list[list[int | None]], wanted: frozenset[int] | None, limit: int, until: int, hurried: bool
+) -> None:
+    """It is told the place before that record, as all are that read up to there."""
+    log, authors = feed_of(feed)
+    got: list[int] = []
+    end = log.position_at(Offset(until))
+    place, reading = log.tail, Reading(PLAIN, None if wanted is None else Selection(wanted))
+    while place < end:
+        chunk = log.read(place, reading, limit, lambda: hurried, Offset(until))
+        assert place < chunk.position <= end
+        got += ids(chunk.data)
+        place = chunk.position
+    chunk = log.read(place, reading, limit, lambda: hurried, Offset(until))
+    assert (chunk.posts, chunk.position) == (0, place)
+    offered = authors[: sum(map(len, feed[:until]))]
+    assert got == [number for number, author in enumerate(offered) if wanted is None or author in wanted]

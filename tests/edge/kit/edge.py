@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 from websockets.asyncio.client import ClientConnection, connect
@@ -15,15 +15,23 @@ from edge.access.entrance import Gate
 from edge.admin import Admin
 from edge.clients.event_requests import EventRequests
 from edge.clients.link import Surroundings
+from edge.clients.post_pages import Pages
+from edge.clients.post_reading import PostReading
+from edge.clients.post_sending import Sending
+from edge.clients.post_waiters import Waiters
+from edge.clients.posts import Posts
 from edge.clients.reception import Reception
 from edge.clients.websocket import WebSocket
 from edge.clients.websocket_requests import WebSocketRequests
 from edge.clients.writing import write_each
 from edge.fanout.deadlines import Patience
 from edge.fanout.hub import Hub
+from edge.feed.audience import Audience
 from edge.feed.log import Log
+from edge.feed.paging import Extent
 from edge.feed.position import Reason
 from edge.feed.selection import Selections
+from edge.feed.topic import Readers
 from edge.page import live_page
 from edge.server import Server
 from edge.status import Facts, Status
@@ -38,10 +46,21 @@ MAX_MESSAGE_BYTES = 65536
 PATIENCE = Patience(ping=20, dead=60, stalled=600)
 
 
+class Paging(NamedTuple):
+    """How pages are made, and for how long a long poll waits."""
+
+    extent: Extent = Extent(1 << 20, 100)
+    room: int = 1 << 24
+    patience: float = 25
+
+
+PAGING = Paging()
+
+
 class MemoryFeed:
     """A feed that this process writes itself; its ``pending`` records are not read yet."""
 
-    def __init__(self, log: Log, hub: Hub) -> None:
+    def __init__(self, log: Log, hub: Readers) -> None:
         self.log = log
         self.hub = hub
         self.trouble: str | None = None
@@ -103,6 +122,7 @@ class Edge:
         through: Gate | None = None,
         patience: Patience = PATIENCE,
         max_authors: int = 1000,
+        paging: Paging = PAGING,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.gate = through or gate()
@@ -112,7 +132,8 @@ class Edge:
         self.hub = Hub(self.log, write_bytes=1 << 16, write_each=write_each, patience=patience, loop=self.loop)
         self.around = Surroundings(self.hub, self.gate, closes=Counter(), open=Counter())
         self.closes = self.around.closes
-        self.feed = MemoryFeed(self.log, self.hub)
+        self.waiters = Waiters(self.log, self.loop)
+        self.feed = MemoryFeed(self.log, Audience(self.hub, self.waiters))
         self.old = Gone()
         self.reception = Reception(
             log=self.log,
@@ -128,6 +149,19 @@ class Edge:
             compression=compression,
             websocket=websocket,
         )
+        pages = Pages(self.log, paging.extent, paging.room)
+        sending = Sending(patience.stalled)
+        reading = PostReading(
+            self.log,
+            self.feed,
+            pages,
+            self.waiters,
+            join_seconds=join_seconds,
+            patience=paging.patience,
+            press=sending.press,
+            share=lambda: 0.5,
+        )
+        self.posts = Posts(self.reception, reading, pages=pages, waiters=self.waiters, sending=sending)
         self.events = EventRequests(self.reception, self.around, share=lambda: 0.5)
         self.server = Server(
             self.reception,
@@ -136,10 +170,18 @@ class Edge:
             hub=self.hub,
             page=live_page(),
             status=Status(Facts("0", Millis(5000))),
+            posts=self.posts,
             transports=self.events.routes(),
         )
         metrics = Metrics(
-            self.log, self.feed, self.around, TurnTimes(), replays=self.old, admin=self.admin_gate, output=self.feed
+            self.log,
+            self.feed,
+            self.around,
+            TurnTimes(),
+            replays=self.old,
+            admin=self.admin_gate,
+            output=self.feed,
+            posts=self.posts,
         )
         self.admin = Admin(self.server.readiness, metrics.registry())
         self.port = 0
@@ -183,9 +225,17 @@ async def serving(
     through: Gate | None = None,
     patience: Patience = PATIENCE,
     max_authors: int = 1000,
+    paging: Paging = PAGING,
 ) -> AsyncIterator[Edge]:
     """Serve meanwhile."""
-    edge = Edge(join_seconds, compression=compression, through=through, patience=patience, max_authors=max_authors)
+    edge = Edge(
+        join_seconds,
+        compression=compression,
+        through=through,
+        patience=patience,
+        max_authors=max_authors,
+        paging=paging,
+    )
     async with listening(edge.server.application(edge.admin.routes()), edge.gate) as edge.port, asyncio.timeout(5):
         yield edge
         await edge.server.drain(5)

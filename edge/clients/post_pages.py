@@ -1,0 +1,101 @@
+"""Pages, made once for all who ask for the same one at the same time, within a bound.
+
+Law: the bytes of all pages that somebody is being sent, or that are being made, are at most ``room``, but for a post
+that is longer than a page by itself. A page is kept for as long as somebody is sent it, and no longer: what it was made
+of the log keeps.
+"""
+
+import asyncio
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Final
+from weakref import WeakValueDictionary, finalize
+
+from edge.clients.post_answers import Page
+from edge.feed.log import Log
+from edge.feed.paging import Extent, page
+from edge.feed.position import NO_STAMP, Cursor
+from edge.feed.reads import Reading
+from edge.feed.selection import Selection
+from edge.wire.json_encoding import array
+
+_SLICE_SECONDS: Final = 0.001
+_DIGEST_BYTES: Final = 12
+
+_Key = tuple[Cursor, Reading]
+
+
+class Pages:
+    """Pages of the log; ``room`` is in bytes."""
+
+    def __init__(self, log: Log, extent: Extent, room: int) -> None:
+        self._log = log
+        self._extent = extent
+        self._room = room
+        self._known: WeakValueDictionary[_Key, Page] = WeakValueDictionary()
+        self._making: dict[_Key, asyncio.Task[Page]] = {}
+        self._size = 0
+        self.made = 0
+        """How many pages were made."""
+
+    @property
+    def size(self) -> int:
+        """What the pages cost in memory, in bytes, those included that are being made."""
+        return self._size + len(self._making) * self._extent.bytes
+
+    async def get(self, start: Cursor, reading: Reading) -> Page | None:
+        """Return the page that begins at ``start``, from where the log can be read; None when there is no room."""
+        key = start, reading
+        known = self._known.get(key)
+        if known is not None and self._is_current(known):
+            return known
+        task = self._making.get(key)
+        if task is None:
+            if self.size + self._extent.bytes > self._room:
+                return None
+            task = self._making[key] = asyncio.create_task(self._make(key))
+        # Somebody else may wait for it, too.
+        return await asyncio.shield(task)
+
+    async def _make(self, key: _Key) -> Page:
+        start, reading = key
+        slices = page(self._log, start, reading, self._extent, _slice)
+        try:
+            while True:
+                try:
+                    next(slices)
+                except StopIteration as made:
+                    leaf = made.value
+                    break
+                await asyncio.sleep(0)
+        finally:
+            del self._making[key]
+        body = array(leaf.pieces)
+        made_page = Page(leaf.start, leaf.end, body, leaf.posts, leaf.is_full, _name(reading.selection))
+        self.made += 1
+        self._size += len(body)
+        finalize(made_page, self._forget, len(body))
+        self._known[key] = made_page
+        return made_page
+
+    def _is_current(self, known: Page) -> bool:
+        """Tell whether a page would be made the same now."""
+        if known.is_full:
+            # Without a stamp its beginning may be that of another page, in a topic that was made anew.
+            return known.start.stamp != NO_STAMP
+        return known.end == self._log.cursor_at(self._log.head)
+
+    def _forget(self, size: int) -> None:
+        self._size -= size
+
+
+def _slice() -> Callable[[], bool]:
+    """Begin a slice; return what tells whether it has lasted long enough."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + _SLICE_SECONDS
+    return lambda: clock() >= end
+
+
+def _name(selection: Selection | None) -> str:
+    """Name a selection in an entity tag, so that equal ones have equal names and others have others."""
+    return "" if selection is None else f"a{blake2b(selection.authors, digest_size=_DIGEST_BYTES).hexdigest()}"

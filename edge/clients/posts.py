@@ -1,0 +1,131 @@
+"""``/posts``: the feed in JSON pages, the read half of Durable Streams (docs/protocol.md, decision 0023)."""
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from edge.clients.page_figures import PageFigures
+from edge.clients.post_answers import NO_STORE, Answer
+from edge.clients.post_pages import Pages
+from edge.clients.post_reading import Poll, PostReading
+from edge.clients.post_requests import PostsRequest, posts_request
+from edge.clients.post_sending import Sending
+from edge.clients.post_waiters import Waiters
+from edge.clients.reception import STOPPING, Connection, Reception
+from edge.clients.refusals import refusal
+from edge.wire.handshake import Rejected
+
+PATH: Final = "/posts"
+_METHODS: Final = ("GET", "HEAD")
+_READ_ONLY: Final = Rejected(405, "Posts come from the queue: here they are only read.")
+_STOPPING: Final = Rejected(503, STOPPING, 1.0, is_closed=True)
+# Of the time for a drain: those that wait are answered one after the other, since they come back.
+_SPREAD: Final = 0.8
+
+
+class Posts:
+    """Answers requests to ``/posts``."""
+
+    def __init__(
+        self, reception: Reception, reading: PostReading, *, pages: Pages, waiters: Waiters, sending: Sending
+    ) -> None:
+        self._reception = reception
+        self._reading = reading
+        self._pages = pages
+        self._waiters = waiters
+        self._sending = sending
+        # To requests that were understood, by their status.
+        self._answers: Counter[str] = Counter()
+        self._polls: set[Poll] = set()
+        self._deserted = asyncio.Event()
+        self._deserted.set()
+
+    @property
+    def figures(self) -> PageFigures:
+        """What the metrics tell."""
+        pages, sending = self._pages, self._sending
+        return PageFigures(self._answers, len(self._waiters), sending.bytes, sending.stalled, pages.made, pages.size)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        refused = [web.route(method, PATH, _refuse) for method in ("POST", "PUT", "PATCH", "DELETE")]
+        return [web.get(PATH, self._answer, allow_head=False), web.head(PATH, self._answer), *refused]
+
+    async def drain(self, seconds: float) -> None:
+        """Answer all that wait, one after the other; return when nobody is answered any more, or after that time."""
+        for poll in self._polls:
+            poll.is_over = True
+        self._waiters.release(_SPREAD * seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._deserted.wait()
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        connection = self._reception.admit(request)
+        if connection is None:
+            return web.Response()  # It left at once: nobody gets this.
+        if isinstance(connection, Rejected):
+            return _refusal(connection)
+        if self._reception.is_stopping:
+            return _refusal(_STOPPING)
+        poll = Poll()
+        self._polls.add(poll)
+        self._deserted.clear()
+        try:
+            with connection.answering(poll.end):
+                return await self._respond(request, connection, poll)
+        finally:
+            self._polls.discard(poll)
+            if not self._polls:
+                self._deserted.set()
+
+    async def _respond(self, request: web.Request, connection: Connection, poll: Poll) -> web.StreamResponse:
+        if request.method == "HEAD":
+            found = await self._reading.head()
+        else:
+            found = await self._read(posts_request(request.query, request.headers), poll)
+        if connection.is_lost:
+            return web.Response()  # Nobody gets this.
+        if isinstance(found, Rejected):
+            return _refusal(found)
+        self._answers[str(found.status.value)] += 1
+        response = _response(found)
+        if self._reception.is_stopping:
+            response.force_close()
+        await self._sending.send(request, response, found.body)
+        return response
+
+    async def _read(self, asked: PostsRequest | Rejected, poll: Poll) -> Answer | Rejected:
+        if isinstance(asked, Rejected):
+            return asked
+        selection = self._reception.selection(asked.selection)
+        if isinstance(selection, Rejected):
+            return selection
+        return await self._reading.answer(replace(asked, selection=selection), poll)
+
+
+def _response(answer: Answer) -> web.StreamResponse:
+    response = web.StreamResponse(status=answer.status, headers=answer.headers)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if answer.status in (HTTPStatus.OK, HTTPStatus.GONE):
+        response.content_type = "application/json"
+    if answer.body:
+        response.content_length = len(answer.body)
+    return response
+
+
+def _refusal(rejected: Rejected) -> web.Response:
+    response = refusal(rejected)
+    response.headers["Cache-Control"] = NO_STORE
+    return response
+
+
+async def _refuse(_request: web.Request) -> web.Response:
+    response = _refusal(_READ_ONLY)
+    response.headers["Allow"] = ", ".join(_METHODS)
+    return response
