@@ -26,10 +26,10 @@ setup: .venv/.installed
 	@$(PYTHON) -m integration.setup --compile $<
 	@touch $@
 
-# Debian's packages for what no container provides: brokers and database as plain processes, a browser for the tests.
+# Debian's packages for what no container provides: brokers and database as plain processes, browsers for the tests.
 # `run` and the tests install what they turn out to need of these by themselves, where they may.
 packages:
-	@$(PYTHON) -m integration.packages rabbitmq-server postgresql pgbouncer nginx haproxy chromium
+	@$(PYTHON) -m integration.packages rabbitmq-server postgresql pgbouncer nginx haproxy caddy chromium firefox-esr
 
 # Pins every dependency anew, with hashes and without download addresses.
 requirements:
@@ -39,6 +39,8 @@ requirements:
 	    --upgrade --extra run --constraints requirements/runtime.txt pyproject.toml --output-file requirements/run.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	    --upgrade --extra dev --constraints requirements/run.txt pyproject.toml --output-file requirements/dev.txt
+	echo pip | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-annotate --no-header --upgrade - --output-file requirements/pip.txt
 
 # All tests, on containers where a Docker engine answers and else on plain processes. Three at a time: most of
 # what they do is wait, and the files of one worker share its services.
@@ -58,10 +60,11 @@ coverage: setup
 	$(BIN)/python -m coverage run -m pytest tests
 	$(BIN)/python -m coverage report
 
-# The tests' browser; where it cannot be installed they say what they lack.
+# The tests' browsers; where one cannot be installed they say what they lack.
 .PHONY: browser
 browser:
 	@$(PYTHON) -m integration.packages chromium || true
+	@$(PYTHON) -m integration.packages firefox-esr || true
 
 # What CI runs before the tests, in CI's order.
 check: setup

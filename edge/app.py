@@ -19,6 +19,7 @@ from edge import __version__, garbage_collection
 from edge.access.entrance import Gate, Rules
 from edge.access.limits import SPARE, Census
 from edge.access.listener import Listener
+from edge.access.origins import NOBODY, Origins
 from edge.access.serving import serving
 from edge.admin import Admin
 from edge.clients.event_requests import EventRequests
@@ -241,7 +242,10 @@ def _gates(settings: Settings) -> tuple[Gate, Gate]:
     )
     operators = Census(total=_ADMIN_CONNECTIONS, per_address=_ADMIN_CONNECTIONS_PER_ADDRESS)
     # No proxy stands before the operators' port: each peer counts by its own address.
-    return Gate(rules, clients), Gate(replace(rules, trusted=()), operators)
+    return (
+        Gate(rules, clients, Origins(settings.allowed_origins)),
+        Gate(replace(rules, trusted=()), operators, NOBODY),
+    )
 
 
 async def _cut_all(hub: Hub) -> None:

@@ -1,4 +1,4 @@
-"""The live page: the files that it is made of, and the headers that let nothing else run on it."""
+"""The live page and the JavaScript client: their files, and the headers that let nothing else run on the page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +11,15 @@ _FILES: Final = {
     "/": ("page.html", "text/html"),
     "/page/style.css": ("style.css", "text/css"),
     "/page/script.js": ("script.js", "text/javascript"),
-    "/page/connection.js": ("connection.js", "text/javascript"),
     "/page/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 """The file behind each path, and its media type."""
+_CLIENT: Final = {
+    "/client.js": ("client.js", "text/javascript"),
+    "/client-tabs.js": ("client-tabs.js", "text/javascript"),
+    "/client.d.ts": ("client.d.ts", "text/plain"),
+}
+"""The JavaScript client likewise: the page's, and anybody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +36,27 @@ Page = Mapping[str, File]
 """The page's files by their paths; ``/`` is the document."""
 
 
+_SHARED: Final = {
+    "X-Content-Type-Options": "nosniff",
+    # The files belong together: a browser asks each time whether what it has is still what there is.
+    "Cache-Control": "no-cache",
+}
+_FOR_ALL_ORIGINS: Final = {
+    **_SHARED,
+    "Access-Control-Allow-Origin": "*",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+
+
 def live_page(compose_url: str = "") -> Page:
     """Read the page that comes with this package; ``compose_url`` is where it may send what is written on it."""
-    headers = _headers(compose_url)
+    return {**_read(_FILES, _headers(compose_url)), **_read(_CLIENT, _FOR_ALL_ORIGINS)}
+
+
+def _read(named: Mapping[str, tuple[str, str]], headers: Mapping[str, str]) -> Page:
     folder = files("edge").joinpath("assets")
-    return {path: _file(folder.joinpath(name).read_bytes(), kind, headers) for path, (name, kind) in _FILES.items()}
-
-
-def _file(body: bytes, media_type: str, headers: Mapping[str, str]) -> File:
-    return File(body, media_type, sha256(body).hexdigest()[:32], headers)
+    bodies = {path: (folder.joinpath(name).read_bytes(), kind) for path, (name, kind) in named.items()}
+    return {path: File(body, kind, sha256(body).hexdigest()[:32], headers) for path, (body, kind) in bodies.items()}
 
 
 def _headers(compose_url: str) -> Mapping[str, str]:
@@ -59,9 +76,7 @@ def _headers(compose_url: str) -> Mapping[str, str]:
         f"require-trusted-types-for 'script'"
     )
     return {
+        **_SHARED,
         "Content-Security-Policy": policy,
-        "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
-        # The files belong together: a browser asks each time whether what it has is still what there is.
-        "Cache-Control": "no-cache",
     }

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from edge.access.http import without_server_header
 from edge.admin import Readiness
+from edge.clients.cross_origin import guard, telling
 from edge.clients.posts import Posts
 from edge.clients.reception import STOPPING, Reception
 from edge.clients.websocket_requests import WebSocketRequests
@@ -53,8 +54,9 @@ class Server:
 
     def application(self, others: Iterable[web.RouteDef] = ()) -> web.Application:
         """Make the application of the clients' port, with ``others`` of its routes if operators ask there, too."""
-        application = web.Application()
-        application.on_response_prepare.extend((without_server_header, self._note))
+        origins = self._reception.gate.origins
+        application = web.Application(middlewares=(guard(origins),))
+        application.on_response_prepare.extend((without_server_header, telling(origins), self._note))
         application.add_routes(
             [
                 web.get("/", self._root),

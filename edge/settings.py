@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from edge.access.addresses import Header, Network, parse_networks
+from edge.access.origins import parse_origins
 from edge.wire.allowance import BURST_SECONDS
 from runtime.kafka import TopicName
 from runtime.settings import ProcessSettings, read
@@ -86,6 +87,8 @@ class Settings(ProcessSettings):
     """Whose word on a client's address is taken; in the environment networks with commas between them."""
     proxy_header: Header = "x-forwarded-for"
     """Where those proxies say it; one header only, since what a proxy does not set a client can."""
+    allowed_origins: Annotated[frozenset[str] | None, NoDecode] = None
+    """Whose pages may read the edge in a browser; in the environment origins with commas between them, or ``*``."""
     handshake_seconds: float = Field(10, gt=0)
     """How long a request's head may take, from the connection on."""
     max_head_bytes: int = Field(16 * _KIB, ge=_KIB)
@@ -109,6 +112,11 @@ class Settings(ProcessSettings):
             return parse_networks(value)
         except ValueError:
             raise ValueError("must be networks such as 10.0.0.0/8, or addresses, with commas between them") from None
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _origins(cls, value: object) -> object:
+        return parse_origins(value) if isinstance(value, str) else value
 
     @field_validator("compose_url")
     @classmethod

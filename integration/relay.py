@@ -31,7 +31,12 @@ class Relay:
         server = socket.socket()
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
         server.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(server, ("127.0.0.1", self._server_port))
+        try:
+            await asyncio.get_running_loop().sock_connect(server, ("127.0.0.1", self._server_port))
+        except ConnectionError:
+            server.close()
+            writer.close()
+            return
         from_server, to_server = await asyncio.open_connection(sock=server, limit=_BUFFER)
         back = asyncio.create_task(self._copy(from_server, writer))
         try:
@@ -48,14 +53,18 @@ class Relay:
             await asyncio.wait([back])
 
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.head = await reader.readuntil(b"\r\n\r\n")
-        writer.write(self.head)
-        while data := await reader.read(_PIECE):
-            self.received += len(data)
-            writer.write(data)
-            await writer.drain()
-            await self.flowing.wait()
-        writer.close()
+        try:
+            self.head = await reader.readuntil(b"\r\n\r\n")
+            writer.write(self.head)
+            while data := await reader.read(_PIECE):
+                self.received += len(data)
+                writer.write(data)
+                await writer.drain()
+                await self.flowing.wait()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # One of them was killed.
+        finally:
+            writer.close()
 
 
 @asynccontextmanager

@@ -100,7 +100,9 @@ def _interrupt(_number: int, _frame: object) -> NoReturn:
 
 def _run(environ: Mapping[str, str]) -> NoReturn:
     port, admin_port = _edge_ports(environ)
-    with Services(say=_say, environ=environ) as services:
+    with Services(say=_say, environ=environ, wait=False) as services:
+        # It is soon ready, and with its tables in it the rest can start: that waits for the brokers by itself.
+        services.await_ready(services.postgres)
         shows_posts = asyncio.run(_prepare_tables(services.postgres.url))
         worker_port = free_port()
         environment = {
@@ -131,6 +133,7 @@ def _run(environ: Mapping[str, str]) -> NoReturn:
         parts += [Part(f"the {name}", child) for name, child in children.items()]
         with _started(children):
             _say(f"starting the {', the '.join(children)}")
+            services.await_ready(services.kafka, services.rabbitmq)
             _await_ready(parts, {"worker": worker_port, "edge": admin_port or port})
             if shows_posts:
                 _await_post(parts, port)

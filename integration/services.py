@@ -52,6 +52,7 @@ _KAFKA: Final = _Kind(
 class Services:
     """RabbitMQ, PostgreSQL and Kafka, ready when the ``with`` block begins and gone when it ends.
 
+    With ``wait=False`` they are only launched then, and :meth:`await_ready` is for whoever can use the time.
     ``scratch`` is the folder that holds their data and logs; it is removed at the end. ``kafka_port`` is where a Kafka
     that is started here sends its clients, when that is not its own port: a broker tells them where to find it.
     Entering raises :class:`~integration.service.ServiceError`, with nothing left behind.
@@ -63,9 +64,15 @@ class Services:
     scratch: Path
 
     def __init__(
-        self, *, say: Say = print, environ: Mapping[str, str] = os.environ, kafka_port: int | None = None
+        self,
+        *,
+        say: Say = print,
+        environ: Mapping[str, str] = os.environ,
+        kafka_port: int | None = None,
+        wait: bool = True,
     ) -> None:
         self._say = say
+        self._wait = wait
         self._environ = environ
         self._kafka = _KAFKA._replace(
             container=partial(containers.kafka, advertised=kafka_port),
@@ -86,10 +93,8 @@ class Services:
                 for service in self:
                     begun.callback(service.close)
                     service.launch()
-                for service in self:
-                    with Waiting(f"waiting for {service.name}", self._say):
-                        service.wait_until_ready()
-                    self._say(f"{service.name} is ready at {service.address}")
+                if self._wait:
+                    self.await_ready(*self)
             except MissingPackagesError as error:
                 raise ServiceError(str(error)) from error
             self._left = begun.pop_all()
@@ -100,6 +105,13 @@ class Services:
 
     def __iter__(self) -> Iterator[Service]:
         return iter((self.rabbitmq, self.kafka, self.postgres))
+
+    def await_ready(self, *services: Service) -> None:
+        """Return when these answer, and say so of each; raises :class:`~integration.service.ServiceError`."""
+        for service in services:
+            with Waiting(f"waiting for {service.name}", self._say):
+                service.wait_until_ready()
+            self._say(f"{service.name} is ready at {service.address}")
 
     @property
     def environment(self) -> dict[str, str]:

@@ -3,6 +3,7 @@
 Standard library only: the Makefile runs this before anything is installed.
 """
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -15,6 +16,10 @@ from integration.waiting import Waiting
 
 _VENV: Final = Path(".venv")
 _PYTHON: Final = _VENV / "bin" / "python"
+_PIP: Final = Path("requirements/pip.txt")
+"""The pip that installs the rest: those that come with older releases of Python take three times as long."""
+_QUICK: Final = ("--disable-pip-version-check", "--progress-bar=off", "--no-compile", "--no-deps", "--require-hashes")
+"""All requirements are pinned, with all that they need: nothing is to be resolved."""
 _TAIL_LINES: Final = 6
 _PIN: Final = re.compile(r"^[A-Za-z0-9][^ ]*==", re.MULTILINE)
 # One line of pip's for each requirement: it is fetched, there already, or for other systems.
@@ -67,11 +72,8 @@ def install(requirements: Path) -> None:
         # The last thing that is put there: an environment whose making was interrupted is made again.
         if not (_VENV / "bin" / "pip").exists():
             _make_environment()
-        # All are pinned, with all that they need: nothing is to be resolved.
-        pinned = ("--no-deps", "--require-hashes", "--requirement", str(requirements))
-        quick = ("--disable-pip-version-check", "--progress-bar=off", "--no-compile")
         with subprocess.Popen(
-            [str(_PYTHON), "-m", "pip", "install", *quick, *pinned],
+            [str(_PYTHON), "-m", "pip", "install", *_QUICK, "--requirement", str(requirements)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -91,12 +93,21 @@ def compile_all() -> None:
 
 
 def _make_environment() -> None:
-    # Debian has the module that venv needs in a package of its own.
-    if subprocess.run([sys.executable, "-c", "import ensurepip"], check=False, capture_output=True).returncode:
+    """Make it with nothing but :data:`_PIP` in it, fetched by Python's own pip or by that which venv unpacks."""
+    make, pip = ["-m", "venv", "--clear", str(_VENV)], [str(_PYTHON), "-m", "pip"]
+    if importlib.util.find_spec("pip"):
+        make, pip = [*make, "--without-pip"], [sys.executable, "-m", "pip", "--python", str(_PYTHON)]
+    elif not importlib.util.find_spec("ensurepip"):
+        # Debian has the module that venv needs in a package of its own.
         packages.install("python3-venv")
-    made = subprocess.run([sys.executable, "-m", "venv", _VENV], check=False, capture_output=True, text=True)
-    if made.returncode:
-        raise SetupError(f"{_VENV} could not be made: {(made.stderr or made.stdout).strip()}")
+    _run(sys.executable, *make)
+    _run(*pip, "install", *_QUICK, "--requirement", str(_PIP))
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise SetupError(f"{_VENV} could not be made: {(done.stderr or done.stdout).strip()}")
 
 
 def _say(line: str) -> None:

@@ -66,7 +66,11 @@ async def test_the_page_shows_posts_and_resumes_by_itself_when_the_edge_comes_ba
             await expect(first.locator("time")).to_have_attribute("datetime", newest["created_at"])
             await expect(first.locator(".pictures img")).to_have_count(len(newest["image_urls"]))
         # An edge that has just begun to listen, and has not reached Kafka yet, sends clients away with 503.
-        away = re.compile(r"^WebSocket connection to .* failed: .*(net::ERR_CONNECTION_REFUSED|response code: 503)$")
+        # Where a WebSocket cannot be had the page tries to poll.
+        away = re.compile(
+            r"^(WebSocket connection to .* failed: .*(net::ERR_CONNECTION_REFUSED|response code: 503)"
+            r"|Failed to load resource: .*(net::ERR_CONNECTION_REFUSED|status of (404|503).*))$"
+        )
         assert [error for error in errors if not away.search(error)] == []
     except BaseException:
         picture = tmp_path / "page.png"

@@ -7,8 +7,6 @@ import asyncio
 import json
 import random
 import re
-import shutil
-import subprocess
 import uuid
 import zlib
 from abc import ABC, abstractmethod
@@ -22,23 +20,21 @@ import pytest
 from playwright.async_api import Page
 
 from edge.wire.messages import message
-from integration import browser, clients, topics
+from integration import browser, clients, npm, topics, viewers
 from integration.bench.usage import serving
 from integration.clients import PATIENCE_SECONDS
-from integration.conftest import Install, lacking
+from integration.conftest import Install
 from integration.relay import Relay, relaying
 from integration.system import Process, System
 from streams.contract import FeedRecord, Millis, Post, PostId, Publication, User, encode_feed, encode_post, publication
 
 ANSWER: Final = b"\r\nSec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover\r\n"
-WS: Final = "ws@8.23.0"
 HANDSHAKE: Final = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
 )
 _SCRIPT: Final = Path(__file__).with_name("ws_client.cjs")
-_INSTALL_SECONDS: Final = 120
 
 _ids = count(1)
 _chance = random.Random(4)  # noqa: S311 - any posts will do
@@ -164,16 +160,7 @@ async def in_browser(url: str) -> AsyncIterator[Reader]:
 @pytest.fixture(scope="session")
 def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install Node's ws into a folder of the test's."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        lacking("there is no Node: install node and npm")
-    folder = tmp_path_factory.mktemp("ws")
-    command = [npm, "install", "--prefix", str(folder), "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", WS]
-    try:
-        subprocess.run(command, check=True, capture_output=True, timeout=_INSTALL_SECONDS)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        lacking(f"npm cannot install {WS}")
-    return folder
+    return npm.install(tmp_path_factory.mktemp("ws"), viewers.WS)
 
 
 @asynccontextmanager

@@ -287,6 +287,24 @@ async def test_a_post_that_is_written_here_is_published_and_told_when_it_is_show
     await expect(page.locator(".post.own .text")).to_have_text("Hello from a test")
 
 
+async def test_the_pages_policy_lets_the_client_share_tabs(edge: PretendEdge) -> None:
+    """It evaluates nothing, and needs no worker: a strict policy has only to name the edge."""
+    socket = await live(edge)
+    await edge.page.evaluate(
+        """import("/client.js").then(({ connect }) => {
+             globalThis.feed = connect("/", { shareTabs: true });
+             globalThis.shown = [];
+             feed.addEventListener("post", ({ detail }) => shown.push(String(detail.post.id)));
+           })"""
+    )
+    shared = await edge.connection()
+    shared.send(edge.welcome(START))
+    shared.send(json.dumps({"action": "created", "payload": {"id": 2**63 - 1}, "cursor": "c1"}))
+    await edge.page.wait_for_function("shown.length")
+    assert await edge.page.evaluate("shown") == [str(2**63 - 1)]
+    assert socket is not shared
+
+
 async def test_without_a_place_to_send_it_there_is_no_form(page: Page) -> None:
     edge = PretendEdge(page, "")
     await live(edge)

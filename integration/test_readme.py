@@ -16,22 +16,22 @@ from integration.browser import opened
 from integration.system import Process, System
 
 _README: Final = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-_URL: Final = "ws://127.0.0.1:8080/"
+_ADDRESS: Final = "127.0.0.1:8080"
 _PATIENCE_SECONDS: Final = 60.0
 _MISSING: Final = "some posts may be missing here"
 
 
-def client(language: str, url: str, text: str) -> str:
+def client(language: str, edge: Process, text: str) -> str:
     """Return the client of a language, for this edge; it says posts' ids in place of their texts."""
     program: str
     [program] = [
         block
         for block in re.findall(rf"^```{language}\n(.*?)^```$", _README, re.DOTALL | re.MULTILINE)
-        if "follow(" in block
+        if _MISSING in block
     ]
-    assert _URL in program
+    assert _ADDRESS in program
     assert text in program
-    return program.replace(_URL, url).replace(text, text.replace("description", "id"))
+    return program.replace(_ADDRESS, f"127.0.0.1:{edge.port}").replace(text, text.replace("description", "id"))
 
 
 Said = AsyncIterator[list[str]]
@@ -42,7 +42,7 @@ async def in_python(edge: Process) -> Said:
     """Run the client in Python; yield what it says, which grows."""
     said: list[str] = []
     program = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", client("python", edge.websocket, 'post["description"]'), stdout=subprocess.PIPE
+        sys.executable, "-c", client("python", edge, 'post["description"]'), stdout=subprocess.PIPE
     )
 
     async def read() -> None:
@@ -66,7 +66,7 @@ async def in_a_browser(edge: Process) -> Said:
     async with opened() as page:
         page.on("console", lambda message: said.append(message.text) if message.type == "log" else None)
         await page.goto(f"http://127.0.0.1:{edge.port}/livez")
-        await page.evaluate(f"() => {{ {client('js', edge.websocket, 'post.description')} }}")
+        await page.add_script_tag(content=client("js", edge, "post.description"), type="module")
         yield said
 
 

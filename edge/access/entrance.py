@@ -18,6 +18,7 @@ from aiohttp import web
 from edge.access.addresses import Address, Header, Network, block_of, client_of, hops_of, is_trusted, parse_address
 from edge.access.answers import Answers
 from edge.access.limits import Admission, Census, Slot
+from edge.access.origins import EVERYBODY, UNREAD, Origins
 from edge.histogram import Histogram
 from edge.wire.allowance import Traffic
 from edge.wire.request_heads import RequestHeadCounter
@@ -25,7 +26,7 @@ from edge.wire.request_heads import RequestHeadCounter
 LINGER_SECONDS: Final = 1.0
 """How long a connection stays open after the answer to a breach; nothing is read from it meanwhile."""
 
-_ANSWER: Final = "HTTP/1.1 {0} {0.phrase}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_ANSWER: Final = "HTTP/1.1 {0} {0.phrase}\r\nConnection: close\r\nContent-Length: 0\r\n{1}\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,11 @@ class Rules:
 class Gate:
     """Admits connections to a listener, and counts refused and ended ones."""
 
-    def __init__(self, rules: Rules, census: Census) -> None:
+    def __init__(self, rules: Rules, census: Census, origins: Origins = EVERYBODY) -> None:
         self.rules = rules
         self.census = census
+        self.origins = origins
+        """Whose pages may read what is answered."""
         self.breaches: Counter[str] = Counter()
         """Connections that were ended by a limit, by its name."""
         self.answers = Answers()
@@ -207,7 +210,7 @@ class Entrance(asyncio.Protocol):
             # What is written now would be taken for a part of the answer that is under way.
             return
         self._gate.answers.note(status)
-        self._transport.write(_ANSWER.format(status).encode())
+        self._transport.write(_ANSWER.format(status, self._gate.origins.lines(UNREAD)).encode())
 
     def _stop_reading(self, limit: str) -> None:
         """Read nothing more, and cut the connection when the client has had time to see why.

@@ -12,20 +12,23 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from edge.access.answers import Answers
+from edge.access.origins import UNREAD, Origins
 
 _ANSWER: Final = (
     "HTTP/1.1 {0} {1}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    "Content-Length: {2}\r\n\r\n{1}.\n"
+    "Content-Length: {2}\r\n{3}\r\n{1}.\n"
 )
 
 
 class Http(web.RequestHandler):
     """aiohttp's protocol for one connection."""
 
-    __slots__ = ("answers",)
+    __slots__ = ("answers", "origins")
 
     answers: Answers
     """Counts the answers that no route prepares."""
+    origins: Origins
+    """What these answers tell browsers."""
 
     def handle_error(
         self,
@@ -44,7 +47,10 @@ class Http(web.RequestHandler):
         if self.transport is not None and not request.writer.output_size:
             self.answers.note(status)
             phrase = HTTPStatus(status).phrase
-            self.transport.write(_ANSWER.format(status, phrase, len(phrase) + 2).encode())
+            # Of a request that it could not read, aiohttp gives no headers, as a plain dictionary.
+            headers = request.headers if hasattr(request.headers, "getall") else UNREAD
+            lines = self.origins.lines(headers)
+            self.transport.write(_ANSWER.format(status, phrase, len(phrase) + 2, lines).encode())
         # What is returned goes nowhere: without a transport aiohttp takes it that the client has left.
         self.force_close()
         return web.Response(status=status)
@@ -65,14 +71,26 @@ class Http(web.RequestHandler):
         return is_early
 
 
-def handlers(server: web.Server, answers: Answers, *, keepalive_seconds: float) -> Callable[[], Http]:
-    """Return what makes the protocol for a new connection to ``server``."""
+def handlers(
+    server: web.Server, answers: Answers, origins: Origins, *, keepalive_seconds: float, line_bytes: int
+) -> Callable[[], Http]:
+    """Return what makes the protocol for a new connection to ``server``.
+
+    A request's first line may have ``line_bytes``; aiohttp answers a longer one with 400, whatever its headers say.
+    """
     loop = asyncio.get_running_loop()
 
     def make() -> Http:
         # None, says aiohttp's own AppRunner, is no log.
-        http = Http(server, loop=loop, keepalive_timeout=keepalive_seconds, access_log=None)  # type: ignore[arg-type]
+        http = Http(
+            server,
+            loop=loop,
+            keepalive_timeout=keepalive_seconds,
+            access_log=None,  # type: ignore[arg-type]
+            max_line_size=line_bytes,
+        )
         http.answers = answers
+        http.origins = origins
         return http
 
     return make

@@ -33,7 +33,14 @@ async def serving(
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     assert runner.server is not None  # noqa: S101 - it was set up
-    handler = handlers(runner.server, gate.answers, keepalive_seconds=keepalive_seconds)
+    handler = handlers(
+        runner.server,
+        gate.answers,
+        gate.origins,
+        keepalive_seconds=keepalive_seconds,
+        # Of a larger head nothing arrives there.
+        line_bytes=gate.rules.head_bytes,
+    )
     listener = Listener(gate, handler, unsent_bytes=unsent_bytes)
     try:
         await listener.open(host, port, reuse_port=reuse_port)

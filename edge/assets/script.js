@@ -1,6 +1,6 @@
 // The page: it shows posts by window, and what their way to the screen was like.
 
-import { Connection } from "./connection.js";
+import { connect } from "../client.js";
 
 // How many posts to ask for at first, and to keep on the page: enough to scroll through, little for a browser to keep.
 const HISTORY = 30;
@@ -334,19 +334,58 @@ function showPause() {
 
 // --- The connection ---
 
+// Where the page stands: the client's states, and "dropped", which is the page's own.
 let state = { name: "connecting" };
+let feed = null;
+let hasBeenLive = false;
+let returning = null;
+
+/** Follow the feed, from a cursor on or with some history. */
+function follow(cursor = null) {
+  const followed = (feed = connect(location.pathname, { history: HISTORY, cursor }));
+  followed.addEventListener("state", ({ detail: { state: name, ...more } }) => {
+    if (followed === feed) onState({ name, ...more });
+  });
+  followed.addEventListener("gap", ({ detail: { gap } }) => onGap(gap));
+  followed.addEventListener("post", ({ detail: { post, window } }) => receive(post, { window }));
+}
+
+/** Close the connection, and come back after some seconds with the cursor that there is. */
+function drop(seconds) {
+  const { cursor } = feed;
+  const followed = feed;
+  feed = null;
+  followed.close();
+  returning = { cursor, timer: setTimeout(comeBack, 1000 * seconds) };
+  onState({ name: "dropped", until: Date.now() + 1000 * seconds });
+}
+
+function comeBack() {
+  if (returning === null) {
+    feed.reconnect();
+    return;
+  }
+  const { cursor, timer } = returning;
+  clearTimeout(timer);
+  returning = null;
+  onState({ name: "connecting" });
+  follow(cursor);
+}
 
 function onState(entered) {
+  if (entered.name === "live") beginCatching({ isFirst: !hasBeenLive });
+  hasBeenLive ||= entered.name === "live";
   state = entered;
-  const isAway = state.name === "waiting";
+  const isAway = state.name === "waiting" || state.name === "dropped";
   const sentence = {
     connecting: "Connecting…",
     live: "Live",
-    waiting: state.reason === "dropped" ? "Dropped." : navigator.onLine ? "Not connected." : "You are offline.",
-    closed: `Closed by the server: ${state.reason}`,
+    waiting: navigator.onLine ? "Not connected." : "You are offline.",
+    dropped: "Dropped.",
+    closed: `Closed by the server: ${state.reason || `code ${state.code}`}`,
   }[state.name];
   if (page.stateText.textContent !== sentence) page.stateText.textContent = sentence;
-  page.state.className = state.name;
+  page.state.className = isAway ? "waiting" : state.name;
   page.now.hidden = !isAway;
   page.drop.disabled = state.name !== "live";
   if (state.name === "live") {
@@ -355,21 +394,29 @@ function onState(entered) {
     keepAsking();
   }
   showCountdown();
-  showCursor();
+  showCursorSoon();
 }
 
 function showCountdown() {
-  const seconds = state.name === "waiting" ? Math.max(0, Math.ceil((state.until - Date.now()) / 1000)) : null;
-  const text = state.reason === "dropped" ? `Back in ${seconds} s` : `Trying again in ${seconds} s`;
-  page.countdown.textContent = seconds === null ? "" : text;
+  if (state.until === undefined) {
+    page.countdown.textContent = "";
+    return;
+  }
+  const seconds = Math.max(0, Math.ceil((state.until - Date.now()) / 1000));
+  page.countdown.textContent = state.name === "dropped" ? `Back in ${seconds} s` : `Trying again in ${seconds} s`;
 }
 
-function onWelcome({ recovered, reason, isFirst }) {
+/** What comes next is what was missed; `isFirst`: it is history. */
+function beginCatching({ isFirst, isWhole = true }) {
   if (catching !== null) clearTimeout(catching.timer);
-  catching = { since: now(), posts: 0, isFirst, isWhole: recovered };
+  catching = { since: now(), posts: 0, isFirst, isWhole };
   catching.timer = setTimeout(caughtUp, BURST_MS);
   repeats = 0;
-  if (!recovered) note(`${GAPS[reason] ?? "The feed was interrupted."} Posts may be missing here.`, "gap");
+}
+
+function onGap({ reason }) {
+  beginCatching({ isFirst: false, isWhole: false });
+  note(`${GAPS[reason] ?? "The feed was interrupted."} Posts may be missing here.`, "gap");
 }
 
 function caughtUp() {
@@ -383,7 +430,7 @@ function caughtUp() {
 }
 
 function showCursor() {
-  page.cursor.textContent = connection.cursor ?? "–";
+  page.cursor.textContent = (feed ?? returning)?.cursor ?? "–";
 }
 
 let cursorTimer = null;
@@ -394,10 +441,6 @@ function showCursorSoon() {
     showCursor();
   });
 }
-
-const connection = new Connection(new URL(location.pathname, location.href), {
-  history: HISTORY, onState, onWelcome, onPost: receive,
-});
 
 // --- Publishing ---
 
@@ -445,8 +488,8 @@ function noticeOwn(post, item, at) {
 
 // --- What a person does, and what time does ---
 
-page.now.addEventListener("click", () => connection.connect());
-page.drop.addEventListener("click", () => connection.drop(AWAY_WINDOWS * ((windowMs ?? 5000) / 1000)));
+page.now.addEventListener("click", comeBack);
+page.drop.addEventListener("click", () => drop(AWAY_WINDOWS * ((windowMs ?? 5000) / 1000)));
 page.pause.addEventListener("click", () => {
   isPaused = !isPaused;
   if (!isPaused) held.splice(0).forEach(show);
@@ -474,8 +517,10 @@ setInterval(drawWindow, 100);
 setInterval(() => {
   if (document.hidden) return;
   showCountdown();
+  // A heartbeat moves it without a post.
+  showCursor();
   announce();
   for (const time of page.posts.querySelectorAll(".by time")) time.textContent = ago(now() - Date.parse(time.dateTime));
 }, 1000);
 // The first answer says how long a window is, by which posts are told apart; without it the page goes on all the same.
-askStatus().finally(() => connection.start());
+askStatus().finally(() => follow());

@@ -73,7 +73,8 @@ class EventRequests:
             lambda slot: self.stream(self._around, connection.transport, peer=str(connection.client), slot=slot)
         )
         if taken is not None:
-            taken[0].open(_lines(_HEADERS) + retry(self._spread(_RETRY_SECONDS)), session)
+            head = _lines({**_HEADERS, **self._reception.gate.origins.headers(request.headers)})
+            taken[0].open(head + retry(self._spread(_RETRY_SECONDS)), session)
             self._reception.note_join(connection, HTTPStatus.OK)
         return web.Response()  # Nobody gets this: the connection is no longer aiohttp's.
 

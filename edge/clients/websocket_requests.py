@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from edge.clients import cross_origin
 from edge.clients.joining import SUBPROTOCOL, join_request
 from edge.clients.link import Surroundings
 from edge.clients.reception import Connection, Reception
@@ -42,6 +43,9 @@ class WebSocketRequests:
     async def answer(self, request: web.Request) -> web.Response:
         """Shake hands with a client that asks for a WebSocket, or answer why not."""
         fault = fault_in(request.headers)
+        if fault is not None:
+            return refusal(fault)
+        fault = cross_origin.fault_in(self._reception.gate.origins, request)
         if fault is not None:
             return refusal(fault)
         connection = self._reception.admit(request)

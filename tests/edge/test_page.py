@@ -1,4 +1,4 @@
-"""The live page: its files, and the policy that lets nothing else run on it."""
+"""The live page and the client: their files, and the policy that lets nothing else run on the page."""
 
 import re
 from pathlib import Path
@@ -12,9 +12,12 @@ PAGE: Page = live_page()
 TEXTS = {path: file.body.decode() for path, file in PAGE.items()}
 
 
+CLIENT = {path for path in PAGE if path.startswith("/client")}
+
+
 def directives(page: Page) -> dict[str, str]:
-    """Return the policy's directives; all files have the same."""
-    (policy,) = {file.headers["Content-Security-Policy"] for file in page.values()}
+    """Return the policy's directives; all files of the page have the same."""
+    (policy,) = {file.headers["Content-Security-Policy"] for path, file in page.items() if path not in CLIENT}
     return dict(each.split(" ", 1) for each in policy.split("; "))
 
 
@@ -34,8 +37,8 @@ def test_the_page_may_send_posts_where_the_edge_was_told_and_only_there() -> Non
 
 def test_every_file_is_served_that_another_one_names() -> None:
     named = re.findall(r'(?:src|href)="([^"#]+)"', TEXTS["/"])
-    assert {f"/{name}" for name in named} | {"/", "/page/connection.js"} == PAGE.keys()
-    assert re.findall(r'from "\./([^"]+)"', TEXTS["/page/script.js"]) == ["connection.js"]
+    assert {f"/{name}" for name in named} | {"/", *CLIENT} == PAGE.keys()
+    assert re.findall(r'from "([^"]+)"', TEXTS["/page/script.js"]) == ["../client.js"]
     assert {path.name for path in (Path(edge.__file__).parent / "assets").iterdir()} == {
         "page.html",
         *(path.rpartition("/")[2] for path in PAGE if path != "/"),
@@ -44,20 +47,27 @@ def test_every_file_is_served_that_another_one_names() -> None:
 
 @pytest.mark.parametrize("path", sorted(TEXTS))
 def test_nothing_is_asked_of_anybody_else(path: str) -> None:
-    """But an XML namespace, which nobody asks for."""
-    assert set(re.findall(r"https?://[\w.]+", TEXTS[path])) <= {"http://www.w3.org"}
+    """But an XML namespace, which nobody asks for, and an example."""
+    assert set(re.findall(r"https?://[\w.]+", TEXTS[path])) <= {"http://www.w3.org", "https://posts.example"}
     assert not re.search(r"@import|url\(", TEXTS[path])
 
 
 def test_there_is_no_inline_code_and_no_markup_is_made_of_text() -> None:
     assert not re.search(r"<style|\bstyle=|\bon\w+=|<script(?![^>]* src=)", TEXTS["/"])
-    scripts = TEXTS["/page/script.js"] + TEXTS["/page/connection.js"]
+    scripts = "".join(text for path, text in TEXTS.items() if path.endswith(".js"))
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", scripts)
 
 
-def test_the_connection_knows_nothing_of_the_page() -> None:
-    """A client library can take its place."""
-    assert not re.search(r"getElementById|querySelector|createElement|import ", TEXTS["/page/connection.js"])
+def test_the_client_knows_nothing_of_the_page_and_needs_no_other_file() -> None:
+    assert not re.search(r"getElementById|querySelector|createElement|import ", TEXTS["/client.js"])
+
+
+@pytest.mark.parametrize("path", sorted(CLIENT))
+def test_pages_of_all_origins_may_use_the_client(path: str) -> None:
+    headers = PAGE[path].headers
+    assert headers["Access-Control-Allow-Origin"] == "*"
+    assert headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert "Access-Control-Allow-Origin" not in PAGE["/"].headers
 
 
 def test_each_file_has_a_name_for_its_content() -> None:

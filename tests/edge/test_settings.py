@@ -66,6 +66,7 @@ def test_all_but_kafka_has_a_default() -> None:
         "max_authors_total": 2_000_000,
         "trusted_proxies": (),
         "proxy_header": "x-forwarded-for",
+        "allowed_origins": None,
         "handshake_seconds": 10,
         "max_head_bytes": 16 * 1024,
         "keepalive_seconds": 75,
@@ -81,6 +82,14 @@ def test_trusted_proxies(environment: pytest.MonkeyPatch) -> None:
     """Networks or addresses, separated by commas."""
     environment.setenv("TRUSTED_PROXIES", "10.0.0.0/8, ::1")
     assert load().trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
+
+
+def test_allowed_origins(environment: pytest.MonkeyPatch) -> None:
+    """All, or those that are listed."""
+    environment.setenv("ALLOWED_ORIGINS", "https://www.example.org, http://localhost:3000")
+    assert load().allowed_origins == frozenset({"https://www.example.org", "http://localhost:3000"})
+    environment.setenv("ALLOWED_ORIGINS", "*")
+    assert load().allowed_origins is None
 
 
 def test_several_brokers(environment: pytest.MonkeyPatch) -> None:
@@ -122,6 +131,11 @@ def test_several_brokers(environment: pytest.MonkeyPatch) -> None:
         ("LOG_BYTES", "1", "LOG_BYTES is wrong: input should be greater than or equal to 1048576."),
         ("FEED_TOPIC", "a b", "FEED_TOPIC is wrong: must be 1 to 249 letters, digits, dots, underscores or dashes"),
         ("TRUSTED_PROXIES", "secret.example", "TRUSTED_PROXIES is wrong: must be networks such as 10.0.0.0/8, "),
+        (
+            "ALLOWED_ORIGINS",
+            "https://a.example/",
+            "ALLOWED_ORIGINS is wrong: an origin ends behind its host and port, ",
+        ),
         ("TRUSTED_PROXIES", "10.0.0.1/8", "TRUSTED_PROXIES is wrong: must be networks such as 10.0.0.0/8, "),
         ("PROXY_HEADER", "x-real-ip", "PROXY_HEADER is wrong: input should be 'x-forwarded-for' or 'forwarded'."),
         ("MAX_CONNECTIONS", "0", "MAX_CONNECTIONS is wrong: input should be greater than or equal to 1."),

@@ -18,7 +18,8 @@ from tests.strict import Handshake
 
 ANSWER = (
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    b"Content-Length: 13\r\n\r\nBad Request.\n"
+    b"Content-Length: 13\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: "
+    b"Stream-Next-Offset, Stream-Up-To-Date, Stream-Cursor, ETag, Retry-After\r\n\r\nBad Request.\n"
 )
 
 

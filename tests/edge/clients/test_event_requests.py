@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from edge.access.addresses import parse_networks
+from edge.access.origins import EVERYBODY, UNREAD
 from edge.fanout.ending import End
 from edge.feed.position import before
 from streams.contract import Offset
@@ -56,6 +57,7 @@ async def test_the_answer_ends_with_its_connection_and_may_not_be_changed_on_the
             "Cache-Control": "no-store, no-transform",
             "X-Accel-Buffering": "no",
             "X-Content-Type-Options": "nosniff",
+            **EVERYBODY.headers(UNREAD),
         }
         edge.feed.publish(1)
         assert ids(await client.events(2)) == [1]

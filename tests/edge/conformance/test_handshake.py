@@ -63,8 +63,10 @@ RULES: Final = [
     Rule("4.2.1", "with HEAD", [], PAGE, "HEAD / HTTP/1.1"),
     *[
         Rule("4.2.1", f"with {method}", [("Content-Length", "0")], Answer(405), f"{method} / HTTP/1.1")
-        for method in ("POST", "PUT", "DELETE", "OPTIONS")
+        for method in ("POST", "PUT", "DELETE")
     ],
+    # It is answered as a browser's question before a request to another origin.
+    Rule("4.2.1", "with OPTIONS", [("Content-Length", "0")], Answer(204), "OPTIONS / HTTP/1.1"),
     Rule("4.2.1", "in HTTP/1.0", [], PAGE, "GET / HTTP/1.0"),
     Rule("4.2.1", "in HTTP/2.0 without its framing", [], PAGE, "GET / HTTP/2.0"),
     Rule("4.2.1", "in no version of HTTP", [], BAD, "GET / HTTP/1.2"),

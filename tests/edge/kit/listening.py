@@ -7,6 +7,7 @@ from aiohttp import web
 
 from edge.access.entrance import Gate, Rules
 from edge.access.limits import Census
+from edge.access.origins import EVERYBODY, Origins
 from edge.access.serving import serving
 from edge.wire.allowance import Traffic
 
@@ -15,9 +16,9 @@ TRAFFIC = Traffic(messages=10, bytes=65536, pings=10, message_bytes=65536, fragm
 RULES = Rules(handshake_seconds=10, head_bytes=16384, traffic=TRAFFIC)
 
 
-def gate(rules: Rules = RULES, total: int = 100, per_address: int = 0) -> Gate:
+def gate(rules: Rules = RULES, total: int = 100, per_address: int = 0, origins: Origins = EVERYBODY) -> Gate:
     """Make a gate with limits that no test meets by accident."""
-    return Gate(rules, Census(total=total, per_address=per_address))
+    return Gate(rules, Census(total=total, per_address=per_address), origins)
 
 
 @asynccontextmanager

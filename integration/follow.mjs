@@ -1,0 +1,13 @@
+// The JavaScript client in Node: node follow.mjs FOLDER CLIENT URL OPTIONS, where FOLDER holds node_modules. Prints what
+// the feed says, each as a line of JSON: [event, value]. Ends with its standard input, and so with whoever started it.
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+
+const [folder, client, url, options] = process.argv.slice(2);
+globalThis.WebSocket ??= createRequire(`${folder}/`)("ws");
+const { connect } = await import(pathToFileURL(client));
+const print = (type, value) => process.stdout.write(`${JSON.stringify([type, value])}\n`);
+const feed = connect(url, JSON.parse(options));
+feed.addEventListener("state", ({ detail }) => print("state", detail.state));
+process.stdin.on("end", () => process.exit()).resume();
+for await (const { post, gap } of feed) print(...(gap ? ["gap", gap.reason] : ["post", String(post.id)]));

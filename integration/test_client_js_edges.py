@@ -1,0 +1,146 @@
+"""The JavaScript client in Node, Chromium and Firefox: nothing lost, twice or out of order, whatever edges do."""
+
+import asyncio
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pytest
+
+from integration import firefox, npm, topics, viewers
+from integration.conftest import Install
+from integration.relay import relaying
+from integration.system import Process, System
+from streams.contract import FeedRecord, Publication, encode_feed
+
+LARGE: Final = 2**53
+"""Beyond it JavaScript cannot count."""
+
+_ids = count(LARGE - 3)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return npm.install(tmp_path_factory.mktemp("npm"), viewers.WS, firefox.PUPPETEER)
+
+
+@pytest.fixture
+def system(install: Install) -> System:
+    """Two edges that say often that they live, and a feed that no worker writes. Pages are of the first one."""
+    system = install(HEARTBEAT_SECONDS=1, LONG_POLL_SECONDS=2, DRAIN_SECONDS=2)
+    asyncio.run(topics.create(system.environment["KAFKA_URL"], {system.feed: 1}))
+    for edge in [system.edge(), system.edge()]:
+        edge.until_ready()
+    return system
+
+
+class Feed:
+    """What was shown on the feed."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self.ids: list[int] = []
+
+    async def show(self, number: int) -> None:
+        """Show so many posts, in as many records."""
+        new = [next(_ids) for _ in range(number)]
+        self.ids += new
+        records = [
+            FeedRecord(window=0, publications=[Publication("created", id_, msgspec.Raw(b'{"id":%d}' % id_))])
+            for id_ in new
+        ]
+        await topics.write(
+            self._system.environment["KAFKA_URL"], self._system.feed, [encode_feed(record) for record in records]
+        )
+
+    async def until_shown(self, viewer: viewers.Viewer) -> None:
+        """Wait until a viewer was shown all of them, and nothing else."""
+        await viewer.until(lambda: len(viewer.ids) >= len(self.ids), f"{len(self.ids)} posts")
+        assert viewer.ids == self.ids
+
+
+async def _in_thread(call: Any) -> None:
+    await asyncio.to_thread(call)
+
+
+@pytest.mark.parametrize("transport", ["websocket", "long-polling"])
+@pytest.mark.parametrize("kind", viewers.KINDS)
+async def test_nothing_is_lost_twice_or_out_of_order_whatever_an_edge_does(
+    system: System, folder: Path, kind: str, transport: str
+) -> None:
+    """It is killed, frozen, drained, and cut off, with posts before, meanwhile and afterwards."""
+    feed, (origin, edge) = Feed(system), system.processes
+    async with (
+        relaying(edge.port) as relay,
+        viewers.viewing(
+            kind,
+            folder,
+            f"http://127.0.0.1:{origin.port}",
+            f"http://127.0.0.1:{relay.port}/",
+            {"transports": [transport]},
+        ) as viewer,
+    ):
+
+        async def until_lost() -> None:
+            await viewer.until(lambda: viewer.state != "live", "the connection is given up")
+
+        await viewer.until(lambda: viewer.state == "live", "live")
+        await feed.show(4)
+        await feed.until_shown(viewer)
+
+        edge.kill()
+        await feed.show(3)
+        await until_lost()
+        await _in_thread(edge.start().until_ready)
+        await feed.show(2)
+        await feed.until_shown(viewer)
+
+        edge.pause()
+        await feed.show(3)
+        if transport == "websocket":
+            await until_lost()
+        edge.resume()
+        await feed.show(2)
+        await feed.until_shown(viewer)
+
+        assert await asyncio.to_thread(edge.terminate) == 0
+        await feed.show(3)
+        await until_lost()
+        await _in_thread(edge.start().until_ready)
+        await feed.until_shown(viewer)
+
+        relay.flowing.clear()
+        await feed.show(3)
+        if transport == "websocket":
+            await until_lost()
+        relay.flowing.set()
+        await feed.show(2)
+        await feed.until_shown(viewer)
+        assert viewer.gaps == []
+
+
+def _connections(edge: Process) -> float:
+    return edge.metric("postcast_edge_connections", transport="websocket")
+
+
+@pytest.mark.parametrize("kind", ["chromium", "firefox"])
+async def test_two_tabs_share_one_connection_and_when_the_first_closes_the_other_goes_on(
+    system: System, folder: Path, kind: str
+) -> None:
+    feed, (origin, edge) = Feed(system), system.processes
+    options = {"shareTabs": True, "history": 5}
+    async with viewers.windows(kind, folder) as new_page:
+        pages = [await new_page() for _ in range(2)]
+        tabs: list[viewers.Viewer] = []
+        for page in pages:
+            tabs.append(await viewers.in_page(page, f"http://127.0.0.1:{origin.port}", edge.websocket, options))
+            await feed.show(2)
+            for tab in tabs:
+                await feed.until_shown(tab)
+        assert await asyncio.to_thread(_connections, edge) == 1
+        await pages[0].close()
+        await feed.show(3)
+        await feed.until_shown(tabs[1])
+        assert tabs[1].gaps == []
+        assert await asyncio.to_thread(_connections, edge) == 1

@@ -1,0 +1,152 @@
+"""Viewers with the JavaScript client, in Node and in browsers: what each was shown, in order."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from integration import browser, firefox
+
+CLIENT: Final = Path(__file__).parents[1] / "edge/assets/client.js"
+KINDS: Final = ("node", "chromium", "firefox")
+WS: Final = "ws@8.23.0"
+_SCRIPT: Final = Path(__file__).with_name("follow.mjs")
+_PATIENCE_SECONDS: Final = 90.0
+_FOLLOW: Final = """
+import("/client.js").then(({ connect }) => {
+  globalThis.said = [];
+  globalThis.feed = connect(URL_, OPTIONS);
+  const listen = (type, value) => feed.addEventListener(type, ({ detail }) => said.push([type, value(detail)]));
+  listen("post", ({ post }) => String(post.id));
+  listen("gap", ({ gap }) => gap.reason);
+  listen("state", ({ state }) => state);
+})
+"""
+
+
+class Page(Protocol):
+    """What viewers use of a browser's page."""
+
+    async def goto(self, url: str, /) -> object:
+        """Open a URL."""
+        ...
+
+    async def evaluate(self, expression: str, /) -> Any:
+        """Return an expression's value."""
+        ...
+
+    async def close(self) -> None:
+        """Close it."""
+        ...
+
+
+class Viewer:
+    """One feed; ``read`` returns everything that it has said."""
+
+    def __init__(self, read: Callable[[], Any]) -> None:
+        self._read = read
+        self.said: list[tuple[str, str]] = []
+
+    async def look(self) -> None:
+        """Bring :attr:`said` up to date."""
+        self.said = [(type_, value) for type_, value in await self._read()]
+
+    @property
+    def ids(self) -> list[int]:
+        """The posts that were shown."""
+        return [int(value) for type_, value in self.said if type_ == "post"]
+
+    @property
+    def gaps(self) -> list[str]:
+        """Why posts may be missing."""
+        return [value for type_, value in self.said if type_ == "gap"]
+
+    @property
+    def state(self) -> str:
+        """The state that was entered last."""
+        return [value for type_, value in [("state", "connecting"), *self.said] if type_ == "state"][-1]
+
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Look until the condition holds."""
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await self.look()
+                while not condition():
+                    await asyncio.sleep(0.05)
+                    await self.look()
+        except TimeoutError:
+            raise AssertionError(f"not within {_PATIENCE_SECONDS:.0f} s: {what}; it said {self.said}") from None
+
+
+@asynccontextmanager
+async def in_node(folder: Path, url: str, options: dict[str, Any]) -> AsyncIterator[Viewer]:
+    """Follow a feed in a process of Node's; ``folder`` is where :data:`WS` is installed."""
+    process = await asyncio.create_subprocess_exec(
+        "node",
+        str(_SCRIPT),
+        str(folder),
+        str(CLIENT),
+        url,
+        json.dumps(options),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    said: list[tuple[str, str]] = []
+    stdout = process.stdout
+
+    async def collect() -> None:
+        while line := await stdout.readline():
+            said.append(tuple(json.loads(line)))
+
+    async def read() -> list[tuple[str, str]]:
+        return said
+
+    collecting = asyncio.create_task(collect())
+    try:
+        yield Viewer(read)
+    finally:
+        process.stdin.close()
+        await process.wait()
+        await collecting
+
+
+async def in_page(page: Page, origin: str, url: str, options: dict[str, Any]) -> Viewer:
+    """Follow a feed in a page of an edge that goes on, with the client that this edge serves."""
+    await page.goto(f"{origin}/livez")
+    await page.evaluate(_FOLLOW.replace("URL_", json.dumps(url)).replace("OPTIONS", json.dumps(options)))
+
+    async def read() -> Any:
+        return await page.evaluate("globalThis.said")
+
+    return Viewer(read)
+
+
+Opened = Callable[[], Any]
+
+
+@asynccontextmanager
+async def windows(kind: str, folder: Path) -> AsyncIterator[Opened]:
+    """Start a browser; yield what opens one more page in it."""
+    async with AsyncExitStack() as stack:
+        if kind == "firefox":
+            started = await stack.enter_async_context(firefox.started(folder))
+            yield started.new_page
+        else:
+            chromium = await stack.enter_async_context(browser.started())
+            context = await stack.enter_async_context(await chromium.new_context())
+            yield context.new_page
+
+
+@asynccontextmanager
+async def viewing(kind: str, folder: Path, origin: str, url: str, options: dict[str, Any]) -> AsyncIterator[Viewer]:
+    """Follow a feed with one viewer of a kind."""
+    async with AsyncExitStack() as stack:
+        if kind == "node":
+            yield await stack.enter_async_context(in_node(folder, url, options))
+        else:
+            new_page = await stack.enter_async_context(windows(kind, folder))
+            yield await in_page(await new_page(), origin, url, options)

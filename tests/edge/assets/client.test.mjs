@@ -1,0 +1,642 @@
+// The rules of docs/javascript.md, each as a test: node --test client.test.mjs
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+
+import { connect, parse } from "../../../edge/assets/client.js";
+import { World, created, listen, welcome } from "./world.mjs";
+
+const URL_ = "https://edge.example/";
+let world;
+
+beforeEach(() => {
+  world = new World();
+});
+
+/** Connect, and be welcomed. */
+async function live(options, more) {
+  const feed = connect(URL_, options);
+  const said = listen(feed);
+  await world.settled();
+  world.socket.say(welcome("c0", more));
+  await world.settled();
+  return { feed, said };
+}
+
+function query(socket = world.socket) {
+  return Object.fromEntries(new URL(socket.url).searchParams);
+}
+
+/** How long it waits now, in seconds; null when it does not. */
+function wait(said) {
+  const { state, until } = said.of("state").at(-1);
+  return state === "waiting" ? (until - Date.now()) / 1000 : null;
+}
+
+// --- What it asks for ---
+
+test("it offers postcast.v1, and says what it wants in the URL", async () => {
+  connect("http://edge.example/?x=1#y", { history: 20, author: [7, 9n, "11"], device: "phone" });
+  await world.settled();
+  assert.equal(world.socket.url, "ws://edge.example/?x=1&author=7%2C9%2C11&device=phone&history=20");
+  assert.deepEqual(world.socket.protocols, ["postcast.v1"]);
+});
+
+test("a cursor goes before a history, and a URL may be relative to the page", async () => {
+  connect("feed/", { history: 20, cursor: "c9" });
+  await world.settled();
+  assert.equal(world.socket.url, "wss://page.example/feed/?cursor=c9");
+});
+
+test("without a cursor or a history it asks for none, in the form that has cursors", async () => {
+  connect(URL_);
+  await world.settled();
+  assert.deepEqual(query(), { history: "0" });
+});
+
+test("a filter that nobody passes is refused: the edge would take it for none", () => {
+  assert.throws(() => connect(URL_, { author: [] }), TypeError);
+});
+
+// --- Items and the cursor ---
+
+test("posts are handed out in order, once, and it resumes behind the last", async () => {
+  const { feed, said } = await live();
+  world.socket.say(created(1), created(2));
+  world.socket.end(1001);
+  await world.pass(1);
+  assert.deepEqual(query(), { cursor: "c2" });
+  world.socket.say(welcome("c2"), created(3));
+  assert.deepEqual(said.ids, [1, 2, 3]);
+  assert.deepEqual(said.of("post")[0], { post: { id: 1 }, cursor: "c1", window: 5000 });
+  assert.equal(feed.cursor, "c3");
+});
+
+test("the cursor moves after the handler", async () => {
+  const { feed } = await live();
+  const seen = [];
+  feed.addEventListener("post", () => seen.push(feed.cursor));
+  world.socket.say(created(1), created(2));
+  assert.deepEqual([...seen, feed.cursor], ["c0", "c1", "c2"]);
+});
+
+test("for who iterates, the cursor moves when the next item is asked for", async () => {
+  const feed = connect(URL_);
+  const items = feed[Symbol.asyncIterator]();
+  await world.settled();
+  world.socket.say(welcome("c0"), created(1), created(2));
+  assert.equal(feed.cursor, "c0");
+  assert.equal((await items.next()).value.post.id, 1);
+  assert.equal(feed.cursor, "c0");
+  assert.equal((await items.next()).value.post.id, 2);
+  assert.equal(feed.cursor, "c1");
+  world.socket.say({ action: "heartbeat", payload: {}, cursor: "c5" });
+  assert.equal(feed.cursor, "c1");
+  const next = items.next();
+  await world.settled();
+  assert.equal(feed.cursor, "c5");
+  world.socket.say(created(6));
+  assert.equal((await next).value.post.id, 6);
+});
+
+test("a gap is an item in its place", async () => {
+  const feed = connect(URL_, { cursor: "c0" });
+  const items = feed[Symbol.asyncIterator]();
+  await world.settled();
+  world.socket.say(welcome("c5", { recovered: false, reason: "expired", lost: { records: 4 } }), created(6));
+  world.socket.say(welcome("c8", { recovered: false, reason: "interrupted" }), created(9));
+  const got = [];
+  for (let count = 0; count < 4; count += 1) got.push((await items.next()).value);
+  assert.deepEqual(got, [
+    { gap: { reason: "expired", lost: { records: 4 } }, cursor: "c5" },
+    { post: { id: 6 }, cursor: "c6", window: 5000 },
+    { gap: { reason: "interrupted" }, cursor: "c8" },
+    { post: { id: 9 }, cursor: "c9", window: 5000 },
+  ]);
+  assert.equal(feed.cursor, "c8");
+});
+
+test("a gap that nobody has handled yet is said again to the next one", async () => {
+  const feed = connect(URL_, { cursor: "c0" });
+  await world.settled();
+  world.socket.say(welcome("c5", { recovered: false, reason: "expired" }), created(6));
+  assert.equal(feed.cursor, "c0");
+});
+
+test("what comes before somebody listens is kept for him", async () => {
+  const feed = connect(URL_);
+  await world.settled();
+  world.socket.say(welcome("c0"), created(1));
+  assert.equal(feed.cursor, "c0");
+  const said = listen(feed);
+  await world.settled();
+  assert.deepEqual(said.ids, [1]);
+  assert.equal(feed.cursor, "c1");
+});
+
+test("what it does not know is ignored, and moves the cursor only with one", async () => {
+  const { feed, said } = await live();
+  for (const message of [{ action: "later" }, { action: "acked", payload: { position: "c9" } }, { action: "x", cursor: null }])
+    world.socket.say(message);
+  assert.equal(feed.cursor, "c0");
+  world.socket.say({ action: "caught_up", cursor: "c4" });
+  assert.equal(feed.cursor, "c4");
+  assert.deepEqual(said.ids, []);
+});
+
+test("a message that cannot be read ends the connection before anything moves past it", async () => {
+  const { feed, said } = await live();
+  const socket = world.socket;
+  socket.say(created(1), "{", created(3));
+  assert.equal(feed.cursor, "c1");
+  assert.equal(socket.closedWith, 1000);
+  await world.pass(1);
+  assert.deepEqual(query(), { cursor: "c1" });
+  assert.deepEqual(said.ids, [1]);
+});
+
+test("who iterates and falls behind has a bounded number of items waiting, and misses none", async () => {
+  const feed = connect(URL_);
+  const items = feed[Symbol.asyncIterator]();
+  await world.settled();
+  world.socket.say(welcome("c0"));
+  for (let id = 1; id <= 1100; id += 1) world.socket.say(created(id));
+  assert.equal(world.socket.closedWith, 1000);
+  assert.equal(feed.state, "waiting");
+  world.hear("online");
+  feed.reconnect();
+  await world.settled();
+  assert.equal(world.sockets.length, 1);
+  for (let id = 1; id <= 1000; id += 1) assert.equal((await items.next()).value.post.id, id);
+  await world.settled();
+  assert.deepEqual(query(), { cursor: "c1000" });
+  world.socket.say(welcome("c1000"), created(1001));
+  assert.equal((await items.next()).value.post.id, 1001);
+});
+
+// --- The end ---
+
+test("close() ends the iteration and the connection; what waits is before the cursor", async () => {
+  const feed = connect(URL_);
+  const items = feed[Symbol.asyncIterator]();
+  await world.settled();
+  world.socket.say(welcome("c0"), created(1), created(2));
+  await items.next();
+  feed.close();
+  assert.equal(world.socket.closedWith, 1000);
+  assert.equal((await items.next()).done, true);
+  assert.deepEqual([feed.state, feed.cursor], ["closed", "c1"]);
+  feed.reconnect();
+  world.hear("online");
+  await world.pass(100);
+  assert.equal(world.sockets.length, 1);
+});
+
+test("leaving the loop closes the feed; the item in hand counts as not handled", async () => {
+  const feed = connect(URL_);
+  await world.settled();
+  world.socket.say(welcome("c0"), created(1), created(2));
+  for await (const { post } of feed) if (post.id === 2) break;
+  assert.deepEqual([feed.state, feed.cursor], ["closed", "c1"]);
+});
+
+test("a signal closes it, before or after", async () => {
+  const controller = new AbortController();
+  const { feed } = await live({ signal: controller.signal });
+  controller.abort();
+  assert.equal(feed.state, "closed");
+  assert.equal(world.socket.closedWith, 1000);
+  const other = connect(URL_, { signal: controller.signal });
+  await world.settled();
+  assert.equal(other.state, "closed");
+  assert.equal(world.sockets.length, 1);
+});
+
+test("close() while the token is asked for connects nobody", async () => {
+  const feed = connect(URL_, { token: async () => "t" });
+  feed.close();
+  await world.settled();
+  assert.equal(world.sockets.length, 0);
+});
+
+for (const code of [1002, 1008, 1009, 4500, 4501, 4503, 4999])
+  test(`after ${code} it does not come back, and iterating says why`, async () => {
+    const { feed, said } = await live();
+    world.socket.say(created(1));
+    world.socket.end(code, "because");
+    assert.deepEqual(said.of("state").at(-1), { state: "closed", code, reason: "because" });
+    world.hear("online");
+    feed.reconnect();
+    await world.pass(100);
+    assert.equal(world.sockets.length, 1);
+    await assert.rejects(feed[Symbol.asyncIterator]().next(), { code, reason: "because" });
+  });
+
+test("what came before the end is handed out before it is said", async () => {
+  const feed = connect(URL_);
+  const items = feed[Symbol.asyncIterator]();
+  await world.settled();
+  world.socket.say(welcome("c0"), created(1));
+  world.socket.end(4503);
+  assert.equal((await items.next()).value.post.id, 1);
+  await assert.rejects(items.next());
+  assert.equal(feed.cursor, "c1");
+});
+
+// --- Coming back ---
+
+for (const code of [1000, 1001, 1005, 1006, 1007, 1011, 1012, 4000, 4001, 4008, 4029, 4499])
+  test(`after ${code} it comes back`, async () => {
+    await live();
+    world.socket.end(code);
+    await world.pass(1);
+    assert.equal(world.sockets.length, 2);
+  });
+
+for (const chance of [0, 0.5, 0.999])
+  test(`it waits between half and the whole of a limit from 1 to 60 s, anew after a welcome (${chance})`, async () => {
+    world.chance = chance;
+    const { said } = await live({ transports: ["websocket"] });
+    for (const limit of [1, 2, 4, 8, 16, 32, 60, 60]) {
+      world.socket.end(1006);
+      assert.ok(Math.abs(wait(said) - limit * (0.5 + 0.5 * chance)) < 0.002, `${wait(said)} of ${limit}`);
+      await world.pass(wait(said) - 0.01);
+      assert.equal(world.socket.isOpen, false);
+      await world.pass(0.02);
+      assert.equal(world.socket.isOpen, true);
+    }
+    world.socket.say(welcome("c0"));
+    world.socket.end(1001);
+    assert.ok(wait(said) <= 1);
+  });
+
+test("the edge's retry_after wins, and an event of the browser does not cut it short", async () => {
+  const { feed, said } = await live();
+  world.socket.end(4001, "the edge is full; retry_after=3.7");
+  assert.equal(wait(said), 3.7);
+  world.hear("online");
+  await world.pass(3.6);
+  assert.equal(world.sockets.length, 1);
+  await world.pass(0.2);
+  assert.equal(world.sockets.length, 2);
+  world.socket.end(4001, "retry_after=99999999999");
+  assert.equal(wait(said), 86_400);
+  feed.reconnect();
+  await world.settled();
+  assert.equal(world.sockets.length, 3);
+});
+
+for (const event of ["online", "pageshow", "visibilitychange"])
+  test(`it comes back at once at ${event}, and looks whether the connection lives`, async () => {
+    await live({}, { heartbeat: 25 });
+    world.socket.end(1001);
+    world.hear(event);
+    await world.settled();
+    assert.equal(world.sockets.length, 2);
+    world.socket.say(welcome("c0"));
+    world.hear(event);
+    await world.settled();
+    assert.equal(world.sockets.length, 2);
+  });
+
+test("a hidden page does not come back for a change of what is visible", async () => {
+  await live();
+  world.socket.end(1001);
+  world.browser.hidden = true;
+  world.hear("visibilitychange");
+  await world.settled();
+  assert.equal(world.sockets.length, 1);
+});
+
+test("after a sleep a connection without heartbeats is doubted too", async () => {
+  await live();
+  await world.pass(59);
+  world.hear("pageshow");
+  await world.settled();
+  assert.equal(world.sockets.length, 1);
+  await world.pass(2);
+  world.hear("pageshow");
+  await world.settled();
+  assert.equal(world.sockets.length, 2);
+});
+
+test("a clock that was set back meanwhile is a reason to doubt it, too", async () => {
+  await live();
+  const now = Date.now;
+  Date.now = () => now() - 3_600_000;
+  world.hear("online");
+  await world.settled();
+  Date.now = now;
+  assert.equal(world.sockets.length, 2);
+});
+
+test("silence of 2.5 heartbeats ends a connection; each message is a sign of life", async () => {
+  const { said } = await live({}, { heartbeat: 10 });
+  await world.pass(20);
+  world.socket.say({ action: "heartbeat", payload: {}, cursor: "c0" });
+  await world.pass(24.9);
+  assert.equal(said.states.at(-1), "live");
+  const socket = world.socket;
+  await world.pass(0.2);
+  assert.equal(said.states.at(-1), "waiting");
+  assert.equal(socket.closedWith, 1000);
+  socket.say(created(9));
+  socket.end(4500);
+  assert.deepEqual([said.ids, said.states.at(-1)], [[], "waiting"]);
+});
+
+test("an edge that does not welcome us in 20 s has failed", async () => {
+  const feed = connect(URL_, { transports: ["websocket"] });
+  await world.settled();
+  await world.pass(19.9);
+  assert.equal(feed.state, "connecting");
+  await world.pass(0.2);
+  assert.equal(feed.state, "waiting");
+});
+
+test("a clock that is set neither kills nor keeps a connection for long", async () => {
+  await live({}, { heartbeat: 10 });
+  const now = Date.now;
+  Date.now = () => now() - 3_600_000;
+  await world.pass(26);
+  assert.equal(world.socket.isOpen, false);
+  Date.now = now;
+});
+
+// --- Tokens ---
+
+test("a token is asked for at each connect, and goes by the subprotocol", async () => {
+  let count = 0;
+  await live({ token: async () => `t${(count += 1)}` });
+  assert.deepEqual(world.socket.protocols, ["postcast.v1", "postcast.token.t1"]);
+  world.socket.end(1001);
+  await world.pass(1);
+  assert.deepEqual(world.socket.protocols, ["postcast.v1", "postcast.token.t2"]);
+});
+
+test("at expiring it is asked for again, and sent", async () => {
+  let count = 0;
+  await live({ token: () => `t${(count += 1)}` });
+  world.socket.say({ action: "expiring", payload: {} }, { action: "expiring", payload: {} });
+  await world.settled();
+  assert.deepEqual(world.socket.sent, [
+    { action: "token", id: 1, payload: { token: "t2" } },
+    { action: "token", id: 2, payload: { token: "t3" } },
+  ]);
+});
+
+test("a token that comes when its connection has ended is not sent on another one", async () => {
+  let arrive;
+  let isFirst = true;
+  const token = () => (isFirst ? "t1" : new Promise((resolve) => (arrive = resolve)));
+  await live({ token });
+  isFirst = false;
+  world.socket.say({ action: "expiring", payload: {} });
+  const late = arrive;
+  isFirst = true;
+  world.socket.end(1001);
+  await world.pass(1);
+  world.socket.say(welcome("c0"));
+  late("t2");
+  await world.settled();
+  assert.deepEqual(world.sockets.flatMap(({ sent }) => sent), []);
+});
+
+test("a token that is a string cannot be renewed", async () => {
+  await live({ token: "t" });
+  world.socket.say({ action: "expiring", payload: {} });
+  await world.settled();
+  assert.deepEqual(world.socket.sent, []);
+});
+
+test("4501 after a welcome asks a token function for another; before one it is final", async () => {
+  const { feed, said } = await live({ token: () => "t" });
+  world.socket.end(4501);
+  assert.equal(feed.state, "waiting");
+  await world.pass(1);
+  world.socket.end(4501, "refused");
+  assert.deepEqual(said.of("state").at(-1), { state: "closed", code: 4501, reason: "refused" });
+});
+
+test("a token function that fails is said, and asked again after a wait", async () => {
+  let fails = true;
+  const feed = connect(URL_, {
+    token: async () => {
+      if (fails) throw new Error("no");
+      return "t";
+    },
+  });
+  const said = listen(feed);
+  await world.settled();
+  assert.deepEqual([said.of("error")[0].message, feed.state, world.requests.length], ["no", "waiting", 0]);
+  fails = false;
+  await world.pass(1);
+  assert.equal(world.sockets.length, 1);
+});
+
+test("a token that cannot stand in a header is a fault of the page", async () => {
+  globalThis.WebSocket = class {
+    constructor() {
+      throw new SyntaxError("bad protocol");
+    }
+  };
+  const feed = connect(URL_, { token: "a b" });
+  await world.settled();
+  assert.equal(feed.state, "closed");
+});
+
+// --- Where the cursor is kept ---
+
+test("a store is asked first, and told at most once a second, at pagehide, and at the end", async () => {
+  const kept = [];
+  const { feed } = await live({ store: { get: async () => "c0", set: (cursor) => kept.push(cursor) } });
+  assert.deepEqual(query(), { cursor: "c0" });
+  world.socket.say(created(1), created(2));
+  assert.deepEqual(kept, []);
+  await world.pass(1);
+  assert.deepEqual(kept, ["c2"]);
+  await world.pass(10);
+  world.socket.say(created(3));
+  world.hear("pagehide");
+  world.hear("pagehide");
+  world.socket.say(created(4));
+  feed.close();
+  await world.pass(10);
+  assert.deepEqual(kept, ["c2", "c3", "c4"]);
+});
+
+test("a store that fails stops nothing, and is told of", async () => {
+  const fail = () => {
+    throw new Error("full");
+  };
+  const { feed, said } = await live({ store: { get: fail, set: fail } });
+  world.socket.say(created(1));
+  await world.pass(1);
+  assert.deepEqual(said.of("error").map(({ message }) => message), ["full", "full"]);
+  assert.equal(feed.cursor, "c1");
+});
+
+test("with a device the edge is told what was handled, at most once a second", async () => {
+  await live({ device: "phone" });
+  world.socket.say(created(1), created(2));
+  await world.pass(1);
+  assert.deepEqual(world.socket.sent, [{ action: "ack", id: 1, payload: { cursor: "c2" } }]);
+  world.socket.say({ action: "error", payload: { code: "unknown_action" } }, created(3));
+  await world.pass(1);
+  assert.equal(world.socket.sent.length, 1);
+});
+
+// --- Long polling ---
+
+/** Refuse the WebSocket, and return what is asked instead. */
+async function polling(options) {
+  const feed = connect(URL_, options);
+  const said = listen(feed);
+  await world.settled();
+  world.socket.end(1006);
+  await world.settled();
+  return { feed, said };
+}
+
+test("where no WebSocket gets through it polls, with the token in a header", async () => {
+  const { feed, said } = await polling({ token: "t", author: 7, history: 5 });
+  assert.equal(world.request.url.href, "https://edge.example/posts?author=7&offset=now");
+  assert.deepEqual(world.request.headers, { Authorization: "Bearer t" });
+  world.request.answer(200, { "Stream-Next-Offset": "c0", "Stream-Up-To-Date": "true", "Stream-Cursor": "e1" }, "[]");
+  await world.settled();
+  assert.equal(feed.state, "live");
+  assert.equal(world.request.url.search, "?author=7&offset=c0&live=long-poll&cursor=e1");
+  world.request.answer(200, { "Stream-Next-Offset": "c2", "Stream-Up-To-Date": "true", "Stream-Cursor": "e2" }, [created(1), created(2)]);
+  await world.settled();
+  assert.deepEqual([said.ids, feed.cursor], [[1, 2], "c2"]);
+  assert.equal(world.request.url.search, "?author=7&offset=c2&live=long-poll&cursor=e2");
+  await world.pass(25);
+  world.request.answer(204, { "Stream-Next-Offset": "c3", "Stream-Up-To-Date": "true", "Stream-Cursor": "e3" });
+  await world.settled();
+  await world.pass(0);
+  assert.equal(world.request.url.searchParams.get("offset"), "c3");
+  assert.equal(feed.cursor, "c3");
+});
+
+test("pages that are not the last are asked for without waiting", async () => {
+  await polling({ cursor: "c0" });
+  const upToDate = { "Stream-Up-To-Date": "true", "Stream-Cursor": "e1" };
+  for (const [id, more] of [[1, {}], [2, upToDate], [3, {}]]) {
+    world.request.answer(200, { "Stream-Next-Offset": `c${id}`, ...more }, [created(id)]);
+    await world.settled();
+    assert.equal(world.request.url.search, `?offset=c${id}${id === 2 ? "&live=long-poll&cursor=e1" : ""}`);
+  }
+});
+
+test("a gap while polling is an item, too", async () => {
+  const { said, feed } = await polling({ cursor: "c0" });
+  world.request.answer(410, { "Stream-Next-Offset": "c5" }, { recovered: false, reason: "expired", cursor: "c5" });
+  await world.settled();
+  assert.deepEqual(said.of("gap"), [{ gap: { reason: "expired" }, cursor: "c5" }]);
+  assert.equal(feed.cursor, "c5");
+  assert.equal(world.request.url.search, "?offset=c5");
+});
+
+test("when both fail it waits, and begins with the WebSocket again", async () => {
+  const { feed } = await polling();
+  world.request.fail();
+  await world.settled();
+  assert.equal(feed.state, "waiting");
+  await world.pass(1);
+  assert.equal(world.sockets.length, 2);
+});
+
+test("a close frame says that WebSockets get through", async () => {
+  const feed = connect(URL_);
+  await world.settled();
+  world.socket.end(4001, "retry_after=2");
+  await world.settled();
+  assert.deepEqual([feed.state, world.requests.length], ["waiting", 0]);
+});
+
+test("Retry-After wins, and statuses that are final are", async () => {
+  const { feed, said } = await polling({ transports: ["websocket", "long-polling"] });
+  world.request.answer(503, { "Retry-After": "7" }, "full");
+  await world.settled();
+  assert.equal(wait(said), 7);
+  for (const [status, code] of [[400, 4500], [401, 4501], [403, 4503], [414, 4500]]) {
+    const { feed, said } = await polling();
+    world.request.answer(status, {}, "no\n");
+    await world.settled();
+    assert.deepEqual(said.of("state").at(-1), { state: "closed", code, reason: "no" });
+    feed.close();
+  }
+  feed.close();
+});
+
+for (const status of [200, 404, 408, 429, 500, 502])
+  test(`a ${status} of somebody else's is no end`, async () => {
+    const { feed } = await polling();
+    world.request.answer(status, {}, "<html>");
+    await world.settled();
+    assert.equal(feed.state, "waiting");
+  });
+
+test("who polls looks every ten minutes whether a WebSocket can be had", async () => {
+  await polling();
+  const begun = Date.now();
+  for (;;) {
+    world.request.answer(200, { "Stream-Next-Offset": "c0", "Stream-Up-To-Date": "true" }, [created(1)]);
+    await world.settled();
+    if (world.sockets.length === 2) break;
+    await world.pass(30);
+  }
+  assert.equal(Date.now() - begun, 630_000);
+  assert.equal(world.request.isOpen, false);
+});
+
+test("answers without a wait do not make it ask without end", async () => {
+  await polling();
+  const headers = { "Stream-Next-Offset": "c0", "Stream-Up-To-Date": "true" };
+  world.request.answer(200, headers, "[]");
+  await world.settled();
+  world.request.answer(204, headers);
+  await world.settled();
+  assert.equal(world.requests.length, 2);
+  await world.pass(1);
+  assert.equal(world.requests.length, 3);
+});
+
+test("a poll that nobody answers ends, and the transports may be named", async () => {
+  const feed = connect(URL_, { transports: ["long-polling"] });
+  await world.settled();
+  assert.equal(world.sockets.length, 0);
+  await world.pass(21);
+  assert.deepEqual([feed.state, world.request.isOpen], ["waiting", false]);
+});
+
+// --- Integers ---
+
+test("integers that a Number cannot hold are BigInts, and nothing else changes", () => {
+  assert.deepEqual(parse('{"id":9007199254740991,"n":-9007199254740993,"a":[9223372036854775807, 1]}'), {
+    id: 9007199254740991, n: -9007199254740993n, a: [9223372036854775807n, 1],
+  });
+  const same = { "~9223372036854775807": "~1", "=": "=~2", a: "\u007e3", b: ':9223372036854775807"', c: "\\", d: [1.5, 1e300, true, null] };
+  const text = JSON.stringify(same).replace('"~3"', '"\\u007e3"').replace("}", ',"f":0.12345678901234567890,"z":9223372036854775807}');
+  assert.deepEqual(parse(text), { ...same, f: 0.12345678901234568, z: 9223372036854775807n });
+  assert.equal(parse("9007199254740992"), 9007199254740992n);
+  assert.throws(() => parse("{:1111111111111111111"), SyntaxError);
+});
+
+test("whatever JSON says otherwise comes back the same beside a long integer", () => {
+  let seed = 7;
+  const next = (most) => (seed = (seed * 48271) % 2147483647) % most;
+  const text = () => Array.from({ length: next(6) }, () => ['"', "\\", "~", "=", "1", "\n", "é", ":", "9223372036854775807"][next(9)]).join("");
+  const value = (depth) => {
+    const kind = next(depth ? 6 : 4);
+    if (kind < 2) return text();
+    if (kind === 2) return next(1000) / 8 - 60;
+    if (kind === 3) return [true, false, null][next(3)];
+    const length = next(4);
+    if (kind === 4) return Array.from({ length }, () => value(depth - 1));
+    return Object.fromEntries(Array.from({ length }, () => [text(), value(depth - 1)]));
+  };
+  for (let round = 0; round < 3000; round += 1) {
+    const made = value(3);
+    assert.deepEqual(parse(`{"id":9223372036854775807,"made":${JSON.stringify(made)}}`), { id: 9223372036854775807n, made });
+  }
+});
