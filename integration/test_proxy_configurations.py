@@ -1,11 +1,12 @@
 """The configurations of docs/proxies.md, as they stand there but for addresses and certificates."""
 
 import asyncio
+import json
 import re
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,6 +15,7 @@ import aiohttp
 import pytest
 import trustme
 import websockets
+from multidict import CIMultiDictProxy
 from playwright.async_api import expect
 
 from integration import topics
@@ -210,6 +212,64 @@ async def test_events_pass_nginx_with_nothing_but_its_defaults(edges: Edges) -> 
     server = f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{edges.both[0].port}; }} }}"
     with nginx(server, port=port):
         await test_events_pass_as_they_come(Site(port, None), edges)
+
+
+@asynccontextmanager
+async def asking(site: Site) -> AsyncIterator[Callable[..., Awaitable[tuple[int, bytes, CIMultiDictProxy[str]]]]]:
+    """Yield a function that asks the proxy for a path."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE_SECONDS)) as session:
+
+        async def ask(path: str, **headers: str) -> tuple[int, bytes, CIMultiDictProxy[str]]:
+            async with session.get(f"{site.origin}{path}", ssl=site.context or True, headers=headers) as answer:
+                return answer.status, await answer.read(), answer.headers
+
+        yield ask
+
+
+async def test_pages_of_posts_pass_and_long_polls_are_answered(site: Site, edges: Edges) -> None:
+    async with asking(site) as ask:
+        status, _, headers = await ask("/posts?offset=now")
+        assert (status, headers["Stream-Up-To-Date"]) == (200, "true")
+        path = f"/posts?offset={headers['Stream-Next-Offset']}&live=long-poll"
+        polls = asyncio.gather(*(ask(path) for _ in range(3)))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while sum(edge.metric("postcast_edge_page_polls") for edge in edges.both) < 3:
+                await asyncio.sleep(0.05)
+        [post] = await edges.publish(1)
+        for status, body, _ in await polls:
+            assert (status, [each["payload"]["id"] for each in json.loads(body)]) == (200, [post])
+
+
+@pytest.mark.parametrize("site", ["nginx"], indirect=True)
+async def test_a_full_page_is_asked_of_an_edge_once_and_one_for_a_token_never_kept(site: Site, edges: Edges) -> None:
+    """In both orders: neither gets what was kept for the other."""
+
+    def answered() -> float:
+        return sum(edge.metric("postcast_edge_page_answers_total", status="200") for edge in edges.both)
+
+    kafka_url = edges.system.environment["KAFKA_URL"]
+    await topics.write(kafka_url, edges.system.feed, [feed_record([next(edges.ids)]) for _ in range(300)])
+    async with asking(site) as ask:
+        _, _, headers = await ask("/posts?offset=-1")
+        full = f"/posts?offset={headers['Stream-Next-Offset']}"
+        before = answered()
+        _, first, headers = await ask(full)
+        assert headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        _, second, _ = await ask(full)
+        assert second == first
+        assert answered() == before + 1
+
+        following = f"/posts?offset={headers['Stream-Next-Offset']}"
+        for path in (full, following):
+            for _ in range(2):
+                before = answered()
+                status, _, headers = await ask(path, Authorization="Bearer a.b.c")
+                assert (status, headers["Cache-Control"]) == (200, "private, no-store")
+                assert answered() == before + 1
+        before = answered()
+        _, _, headers = await ask(following)
+        assert headers["Cache-Control"] != "private, no-store"
+        assert answered() == before + 1
 
 
 async def test_the_live_page_is_live(site: Site) -> None:
