@@ -196,23 +196,23 @@ class Replays(Generic[R]):
         for replay in self._running:
             if replay.may_share(seat):
                 return replay
-        self._end_one_that_lingers()
-        running = [replay for replay in self._running if not replay.is_over]
-        if len(running) >= self._limits.replays:
+        if not self._has_room(lambda _: True, self._limits.replays):
             return "replays"
-        if sum(replay.address == address for replay in running) >= self._limits.per_address:
+        if not self._has_room(lambda replay: replay.address == address, self._limits.per_address):
             return "address"
         if sum(replay.log.size for replay in self._running) + 2 * self._limits.share > self._limits.bytes:
             return "bytes"
         return self._begin(seat, address)
 
-    def _end_one_that_lingers(self) -> None:
-        """Make room for another one."""
-        if len(self._running) >= self._limits.replays:
-            for replay in self._running:
-                if not (replay.is_over or replay.readers or replay.seats):
-                    replay.end()
-                    return
+    def _has_room(self, counts: Callable[[Replay[R]], bool], most: int) -> bool:
+        """Tell whether there may be another one beside those that count; end one for it that only lingers."""
+        running = [replay for replay in self._running if not replay.is_over and counts(replay)]
+        if len(running) < most:
+            return True
+        idle = next((replay for replay in running if not (replay.readers or replay.seats)), None)
+        if idle is not None:
+            idle.end()
+        return idle is not None
 
     def _begin(self, seat: Seat, address: str) -> Replay[R]:
         changed = asyncio.Event()

@@ -193,6 +193,10 @@ async def test_replays_are_bounded_and_by_address_too() -> None:
             async with rig.replays.at(rig.cursor(70), "c") as third:
                 assert isinstance(third, Place)
             assert second.replay.is_over
+            # Of one address, too.
+            async with rig.replays.at(rig.cursor(120), "c") as fourth:
+                assert isinstance(fourth, Place)
+            assert third.replay.is_over
         assert rig.replays.refused == {"address": 1, "replays": 1}
 
 
