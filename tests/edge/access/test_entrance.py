@@ -222,3 +222,23 @@ async def test_nothing_comes_through_after_a_breach() -> None:
     assert serving.limited == {"head": 1}
     # As often as something came: aiohttp may resume each time.
     assert wire.pauses == 4
+
+
+@pytest.mark.parametrize("behind", [LONG, REQUEST[:5]], ids=["head", "handshake"])
+async def test_a_breach_while_an_answer_is_under_way_is_not_answered(behind: bytes) -> None:
+    """What is written would be taken for a part of that answer. When the client leaves, that is said, once."""
+    serving, wire = gate(replace(RULES, head_bytes=100, handshake_seconds=0)), Wire()
+    made = serving.admit("192.0.2.1", Inner)
+    assert made is not None
+    lost: list[str] = []
+    made.connection_made(wire)
+    made.data_received(REQUEST)
+    with made.answering(lambda: lost.append("lost")):
+        made.data_received(behind)
+        while not made.has_refused:
+            await asyncio.sleep(0)
+        assert (wire.written, lost) == (b"", [])
+        made.connection_lost(None)
+    made.connection_lost(None)
+    assert (lost, serving.answers.counts) == (["lost"], {})
+    assert serving.limited == {"head" if behind is LONG else "handshake": 1}

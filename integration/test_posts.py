@@ -1,0 +1,207 @@
+"""Pages of posts as others take them: the client of Durable Streams, and nginx with a cache."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.client import HTTPConnection
+from itertools import count
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+import pytest
+
+from integration import npm, topics
+from integration.conftest import Install
+from integration.durable_streams import CLIENT, following
+from integration.ports import free_port
+from integration.proxies import nginx
+from integration.system import Process, System
+from streams.contract import FeedRecord, Millis, Publication, encode_feed
+
+# A cache as its documentation has it, in memory of its own; it is told nothing about what may be kept.
+_NGINX: Final = """
+    proxy_cache_path {{home}}/pages keys_zone=pages:1m;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://127.0.0.1:{edge};
+            proxy_cache pages;
+            proxy_cache_convert_head off;
+            proxy_cache_key $request_method$uri$is_args$args;
+            add_header X-Cache $upstream_cache_status;
+        }}
+    }}
+"""
+
+
+class Site(NamedTuple):
+    """An edge, and a feed that no worker writes."""
+
+    system: System
+    edge: Process
+    ids: Iterator[int]
+
+    async def show(self, number: int) -> list[int]:
+        """Show so many posts, one a record; return their ids."""
+        ids = [next(self.ids) for _ in range(number)]
+        await topics.write(self.system.environment["KAFKA_URL"], self.system.feed, list(map(_record, ids)))
+        return ids
+
+
+def _record(id_: int) -> bytes:
+    """Encode a record of one post, whose author is 1 for every second of them."""
+    payload = msgspec.Raw(msgspec.json.encode({"id": id_}))
+    return encode_feed(FeedRecord(Millis(0), [Publication("created", id_, payload, id_ % 2)]))
+
+
+class Answer(NamedTuple):
+    """What somebody was answered, and what the cache says of it."""
+
+    status: int
+    ids: list[int]
+    next_offset: str | None
+    cache: str | None
+    kept: str | None
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return npm.install(tmp_path_factory.mktemp("npm"), CLIENT)
+
+
+@pytest.fixture
+async def site(install: Install) -> Site:
+    """Start an edge whose pages are short, and that waits for little."""
+    system = install(DRAIN_SECONDS=2, PAGE_RECORDS=10, LONG_POLL_SECONDS=1)
+    await topics.create(system.environment["KAFKA_URL"], {system.feed: 1})
+    edge = system.edge()
+    await asyncio.to_thread(edge.until_ready)
+    return Site(system, edge, count(1))
+
+
+async def test_its_own_client_follows_the_feed_through_restarts_of_the_edge(site: Site, folder: Path) -> None:
+    """Nothing is lost, twice or out of order: over an edge that ends, and over one that is killed."""
+    shown = await site.show(25)
+    async with following(folder, f"http://127.0.0.1:{site.edge.port}/posts") as follower:
+        await follower.until(lambda: len(follower.ids) == len(shown), "what was there")
+        # Page by page, and then by long polls, one of them in vain.
+        assert [len(batch["items"]) for batch in follower.batches[:3]] == [10, 10, 5]
+        assert [batch["upToDate"] for batch in follower.batches[:3]] == [False, False, True]
+        await follower.until(lambda: len(follower.batches) == 5, "a long poll in vain")
+        shown.extend(await site.show(3))
+        await follower.until(lambda: len(follower.ids) >= len(shown), "what is new")
+        for end in (site.edge.terminate, site.edge.kill):
+            await asyncio.to_thread(end)
+            shown.extend(await site.show(12))
+            await asyncio.to_thread(lambda: site.edge.start().until_ready())
+            shown.extend(await site.show(2))
+            await follower.until(lambda: len(follower.ids) >= len(shown), "what came meanwhile")
+        assert follower.ids == shown
+
+
+@contextmanager
+def cached(site: Site) -> Iterator["Cache"]:
+    """Put nginx before the edge."""
+    port = free_port()
+    with nginx(_NGINX.format(port=port, edge=site.edge.port), port=port):
+        yield Cache(site, port)
+
+
+class Cache:
+    """nginx with a cache before an edge."""
+
+    def __init__(self, site: Site, port: int) -> None:
+        self._site = site
+        self._port = port
+
+    def ask(self, query: str, method: str = "GET", **headers: str) -> Answer:
+        """Ask through it."""
+        client = HTTPConnection("127.0.0.1", self._port, timeout=30)
+        client.request(method, f"/posts{query}", headers=headers)
+        answer = client.getresponse()
+        body = answer.read()
+        client.close()
+        return Answer(
+            answer.status,
+            [each["payload"]["id"] for each in json.loads(body)] if answer.status == HTTPStatus.OK and body else [],
+            answer.headers["Stream-Next-Offset"],
+            answer.headers["X-Cache"],
+            answer.headers["Cache-Control"],
+        )
+
+    def asked(self) -> float:
+        """How often the edge was asked for a page."""
+        return sum(self._site.edge.metric("postcast_edge_page_answers_total", status=each) for each in ("200", "304"))
+
+
+async def test_a_second_reader_costs_the_edge_nothing(site: Site) -> None:
+    """But for the first page and the newest, which are nobody else's. Also one with a filter."""
+    shown = await site.show(45)
+
+    def read(cache: Cache, query: str = "") -> tuple[list[int], list[str | None]]:
+        """Read all pages; return the posts, and what the cache says of each page."""
+        ids: list[int] = []
+        said: list[str | None] = []
+        offset: str | None = "-1"
+        for _ in range(5):
+            answer = cache.ask(f"?offset={offset}{query}")
+            ids += answer.ids
+            said.append(answer.cache)
+            offset = answer.next_offset
+        return ids, said
+
+    def check() -> None:
+        with cached(site) as cache:
+            for query, expected in (("", shown), ("&author=1", [id_ for id_ in shown if id_ % 2])):
+                assert read(cache, query) == (expected, ["MISS"] * 5)
+                before = cache.asked()
+                assert read(cache, query) == (expected, ["MISS", "HIT", "HIT", "HIT", "MISS"])
+                assert cache.asked() == before + 2
+
+    await asyncio.to_thread(check)
+
+
+async def test_a_stranger_gets_nothing_of_a_reader_with_a_token(site: Site) -> None:
+    """In either order: what a client with a token gets is kept by nobody, and it gets nothing that was kept."""
+    await site.show(25)
+
+    def check() -> None:
+        with cached(site) as cache:
+            start = cache.ask("").next_offset
+            token = {"Authorization": "Bearer x"}
+            with_token = cache.ask(f"?offset={start}", **token)
+            assert (with_token.cache, with_token.kept) == ("MISS", "private, no-store")
+            stranger = cache.ask(f"?offset={start}")
+            assert (stranger.cache, stranger.kept) == ("MISS", "public, max-age=31536000, immutable")
+            assert cache.ask(f"?offset={start}").cache == "HIT"
+            with_token = cache.ask(f"?offset={start}", **token)
+            assert (with_token.cache, with_token.kept) == ("MISS", "private, no-store")
+            assert cache.ask(f"?offset={start}").kept == "public, max-age=31536000, immutable"
+
+    await asyncio.to_thread(check)
+
+
+async def test_nothing_that_may_change_is_kept(site: Site) -> None:
+    """The beginning, the end, a long poll in vain, what is gone, what is refused."""
+    await site.show(25)
+
+    def check() -> None:
+        with cached(site) as cache:
+            for query, method, status in (
+                ("", "GET", 200),
+                ("?offset=now", "GET", 200),
+                ("", "HEAD", 200),
+                ("?offset=now&live=long-poll", "GET", 204),
+                ("?offset=nothing", "GET", 400),
+                ("?offset=00000000063a00000000000000000000", "GET", 410),
+                ("", "POST", 405),
+            ):
+                for _ in range(2):
+                    answer = cache.ask(query, method)
+                    assert (answer.status, answer.kept) == (status, "no-store"), query
+                    assert answer.cache in {"MISS", None}, query
+
+    await asyncio.to_thread(check)
