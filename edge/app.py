@@ -5,7 +5,6 @@ import math
 import resource
 import signal
 import sys
-from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -20,6 +19,7 @@ from edge.access.entrance import Gate, Rules
 from edge.access.limits import SPARE, Census
 from edge.access.listener import Listener
 from edge.access.origins import NOBODY, Origins
+from edge.access.returns import Returns
 from edge.access.serving import serving
 from edge.admin import Admin
 from edge.clients.event_requests import EventRequests
@@ -90,13 +90,14 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         patience=settings.unready_seconds,
     )
     gate, admin_gate = _gates(settings)
-    around = Surroundings(hub, gate, closes=Counter(), open=Counter())
+    around = Surroundings(hub, gate, Returns(settings.join_rate))
     reception = Reception(
         log=log,
         feed=source,
         old=replays,
         join_seconds=settings.join_seconds,
-        gate=gate,
+        heartbeat=settings.heartbeat_seconds,
+        around=around,
         selections=Selections(settings.max_authors_total),
     )
     posts = _posts(settings, log, reception, waiters)
@@ -259,6 +260,7 @@ def _patience(settings: Settings) -> Patience:
         ping=settings.ping_seconds,
         dead=settings.dead_seconds,
         stalled=settings.stalled_seconds,
+        heartbeat=settings.heartbeat_seconds,
         age=settings.max_age_seconds or math.inf,
     )
 

@@ -68,10 +68,14 @@ class Settings(ProcessSettings):
     """After this long a silence a client is taken for dead."""
     stalled_seconds: float = Field(600, gt=0)
     """How long a client may take nothing of what it was sent."""
+    heartbeat_seconds: float = Field(25, gt=0)
+    """After this long without a message a client that has cursors is sent one; below the 60 s of proxies."""
     max_age_seconds: float = Field(0, ge=0)
     """How old a connection may be, give or take a tenth, before its client is told to connect again; 0 for no limit."""
     join_seconds: float = Field(5, gt=0)
     """How long a client waits for Kafka to say where the feed ends, before it gets a 503."""
+    join_rate: float = Field(600, ge=0)
+    """How many clients are taken in a second, and told to come back at once; 0 for no limit."""
     unready_seconds: float = Field(10, ge=0)
     """How long Kafka may be away before the edge turns unready; its clients stay."""
     drain_seconds: float = Field(10, ge=0)

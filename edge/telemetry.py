@@ -16,7 +16,7 @@ from edge.clients.link import TRANSPORTS, Surroundings
 from edge.clients.page_figures import PageFigures
 from edge.feed.log import Log
 from edge.feed.position import Reason
-from edge.feed.replaying import Bound, Resumed
+from edge.feed.replaying import Bound
 from edge.histogram import Histogram
 from runtime.logs import Format, Level, Stream, configure_directly
 
@@ -87,11 +87,6 @@ class ReplayState(Protocol):
     @property
     def refused(self) -> Mapping[Bound, int]:
         """Cursors that were refused, by the bound."""
-        ...
-
-    @property
-    def resumes(self) -> Mapping[Resumed, int]:
-        """Cursors that were answered, by outcome."""
         ...
 
     @property
@@ -192,6 +187,7 @@ class Metrics:
         yield _gauge("lagging", "Clients that have not been sent all that there is.", hub.lagging)
         yield _counter("posts_sent", "Posts sent, each to each client.", hub.delivery.posts)
         yield _counter("bytes_sent", "Bytes of posts and greetings sent.", hub.delivery.bytes)
+        yield _counter("heartbeats", "Heartbeats sent.", hub.heartbeats.sent)
         about = "From the read of a record to the last client at the head having been written it."
         yield _histogram("fanout_seconds", about, hub.delays.seconds)
         waits = hub.waits()
@@ -199,6 +195,9 @@ class Metrics:
         yield _gauges("agenda_clients", "Clients that wait for their turn, by kind.", "kind", depths)
         ages = {kind.value: wait.oldest for kind, wait in waits.items()}
         yield _gauges("agenda_oldest_seconds", "For how long the first of them has waited.", "kind", ages)
+        tally = self._around.tally
+        yield _counters("requests", "Messages from clients with cursors.", ["action"], _single(tally.requests))
+        yield _counters("errors", "Requests that were not done.", ["code"], _single(tally.errors))
         about = "Connections that ended, by who closed and the close code."
         yield _counters("closes", about, ["by", "code"], self._around.closes.items())
 
@@ -211,6 +210,11 @@ class Metrics:
         about = "Connections to ADMIN_PORT refused or ended by a limit."
         yield _counters("admin_limited", about, ["limit"], _single(self._admin.limited))
         yield _counters("http_answers", "HTTP answers.", ["status"], _single(self._gate.answers.counts))
+        around = self._around
+        about = "Clients refused, by HTTP or by a close, and why."
+        yield _counters("refusals", about, ["by", "why"], around.refusals.items())
+        about = "Clients that came with a cursor, by what became of it."
+        yield _counters("resumes", about, ["outcome"], _single(around.resumes))
         yield _counter("takeovers", "Connections taken over for a WebSocket or events.", self._gate.takeovers)
         about = "From a client's request to its answer and what was ready for it."
         yield _histogram("join_seconds", about, self._gate.join_seconds)
@@ -253,8 +257,6 @@ def _replays(replays: ReplayState) -> Iterable[Metric]:
     yield _counter("replay_left_behind", "Clients of replays that others did not wait for.", replays.left_behind)
     about = "Cursors refused for now, by the bound on replays that was reached."
     yield _counters("replays_refused", about, ["bound"], _single(replays.refused))
-    about = "Cursors answered: from the log, by a replay, with the reason of a gap, or refused for now."
-    yield _counters("resumes", about, ["outcome"], _single(replays.resumes))
 
 
 def _gauge(name: str, about: str, value: float) -> Metric:

@@ -24,7 +24,7 @@ class Client(ABC):
 
     def __init__(self) -> None:
         self.raw: list[str] = []
-        """Every text message, the welcome included."""
+        """Every text message, welcomes and the like included."""
         self.code: int | None = None
         """The close code once the connection has ended."""
         self._changed = asyncio.Event()
@@ -45,9 +45,9 @@ class Client(ABC):
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """The messages, decoded, without the welcome."""
+        """The messages that are posts, decoded."""
         decoded = [json.loads(text) for text in self.raw]
-        return [message for message in decoded if message["action"] != "welcome"]
+        return [message for message in decoded if message["action"] == "created"]
 
     @property
     def posts(self) -> list[dict[str, Any]]:
@@ -86,14 +86,14 @@ class Client(ABC):
             raise AssertionError(f"not within {patience:.0f} s: {what}; the client has got {got}") from None
 
     async def until_shown(self, count: int, patience: float = PATIENCE_SECONDS) -> None:
-        """Wait until so many messages have come, the welcome not counted."""
-        welcomes = 0
+        """Wait until so many posts have come."""
+        seen = shown = 0
 
         def enough() -> bool:
-            nonlocal welcomes
-            if self.raw and not welcomes:
-                welcomes = int('"welcome"' in self.raw[0][:20])
-            return len(self.raw) - welcomes >= count
+            nonlocal seen, shown
+            shown += sum(text.startswith('{"action":"created"') for text in self.raw[seen:])
+            seen = len(self.raw)
+            return shown >= count
 
         await self.until(enough, f"{count} posts", patience)
 

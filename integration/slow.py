@@ -41,7 +41,7 @@ class SlowClient:
     @property
     def ids(self) -> list[int]:
         """The ids of its posts."""
-        return [message["payload"]["id"] for message in self.messages if message["action"] != "welcome"]
+        return [message["payload"]["id"] for message in self.messages if message["action"] == "created"]
 
     @property
     def cursor(self) -> str:

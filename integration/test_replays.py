@@ -91,8 +91,8 @@ async def test_a_log_of_one_record_and_a_thousand_back_with_repeats_on_the_borde
             await client.until_last(count - 1)
             assert client.ids == shown[-back - 1 :]
             found.append(client.cursor)
-    assert edge.metric("postcast_edge_resumes_total", outcome="replay") == 2
-    assert edge.metric("postcast_edge_resumes_total", outcome="log") == 2
+    assert edge.metric("postcast_edge_resumes_total", outcome="replayed") == 2
+    assert edge.metric("postcast_edge_resumes_total", outcome="recovered") == 2
 
 
 async def test_many_that_come_back_share_one_reader_and_a_cursor_holds_over_a_restart_of_all_edges(

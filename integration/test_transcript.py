@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from edge.wire.encoding import Notice
 from edge.wire.frames import text_frame
-from edge.wire.messages import message, welcome, with_cursor
+from edge.wire.messages import caught_up, heartbeat, message, welcome, with_cursor
 from edge.wire.websocket_encodings import CURSOR
 from integration.bench.follower import Follower
 from integration.bench.posts import FIRST_ID, publications
@@ -13,7 +14,7 @@ from integration.bench.transcript import Transcript, Wrong
 
 _ANSWER = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
 _CLOSE = b"\x88\x05\x03\xe9bye"
-_START = CURSOR.notice(welcome("start"))
+_START = CURSOR.notice(welcome("start", session="s", heartbeat=25))
 
 
 def _frames(*ids: int) -> list[bytes]:
@@ -43,6 +44,22 @@ def test_bytes_may_come_in_any_pieces(size: int) -> None:
         assert (follower.is_welcome, follower.code, follower.position) == (True, 1001, transcript.end_of(3))
 
 
+@pytest.mark.parametrize("size", [1, 3, 400, 10_000])
+def test_notices_come_between_posts_to_each_where_they_come(size: int) -> None:
+    """They are no part of what all get."""
+    one, two, three = _frames(0, 1, 2)
+    notices = [CURSOR.notice(each) for each in (caught_up("c" * 32), heartbeat("c" * 32, 0))]
+    streams = [[notices[0], one, two, notices[1], three], [one, *notices, two, three, notices[1]], [one, two, three]]
+    transcript = Transcript()
+    for stream in (*streams, *reversed(streams)):
+        follower = Follower(transcript)
+        follower.query()
+        whole = _ANSWER + _START + b"".join(stream) + _CLOSE
+        for at in range(0, len(whole), size):
+            follower.receive(whole[at : at + size])
+        assert (follower.code, follower.position) == (1001, transcript.end_of(3))
+
+
 def test_a_follower_comes_back_with_the_cursor_of_its_last_whole_message() -> None:
     """What was begun of the next one is forgotten, and comes again."""
     first, second = _followers(2)
@@ -50,7 +67,7 @@ def test_a_follower_comes_back_with_the_cursor_of_its_last_whole_message() -> No
     first.receive(one + two + three)
     second.receive(one + two[:50])
     assert second.query() == "cursor=c0"
-    second.receive(_ANSWER + CURSOR.notice(welcome("c0")) + two + three)
+    second.receive(_ANSWER + CURSOR.notice(welcome("c0", session="s", heartbeat=25)) + two + three)
     assert second.position == first.position
 
 
@@ -60,6 +77,7 @@ def test_a_follower_comes_back_with_the_cursor_of_its_last_whole_message() -> No
         pytest.param(lambda: b"".join(_frames(0, 2)), id="a post is left out"),
         pytest.param(lambda: b"".join(_frames(0, 0)), id="a post comes twice"),
         pytest.param(lambda: _frames(0)[0] + _frames(1)[0][:50] + _CLOSE, id="a close in the middle of a message"),
+        pytest.param(lambda: _frames(0)[0] + CURSOR.notice(Notice("error", b'{"action":"error"}')), id="no notice"),
         pytest.param(lambda: _frames(0)[0] + b"\x82" + _frames(1)[0][1:], id="no text"),
     ],
 )
@@ -78,6 +96,6 @@ def test_a_gap_that_is_said_is_noticed() -> None:
     [follower] = _followers(1)
     follower.query()
     with pytest.raises(Wrong):
-        follower.receive(_ANSWER + CURSOR.notice(welcome("start", "expired")))
+        follower.receive(_ANSWER + CURSOR.notice(welcome("start", session="s", heartbeat=25, gap="expired")))
     with pytest.raises(Wrong):
         Follower(Transcript()).receive(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")

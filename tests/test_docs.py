@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +19,7 @@ from edge.settings import Settings as EdgeSettings
 from edge.telemetry import Metrics as EdgeMetrics
 from edge.telemetry import TurnTimes
 from edge.wire.messages import message, with_cursor
+from edge.wire.requests import Code
 from streams.announcement import NOT_AN_ID
 from streams.contract import Millis, Offset, Partition, PostId, dead_letter, decode_feed, encode_dead
 from streams.dead import DISMISSED, FOREIGN, REQUEUED
@@ -180,7 +180,7 @@ def metrics() -> set[str]:
     worker = CollectorRegistry()
     StreamsMetrics(worker, Progress(time.monotonic))
     log = Log(limit=1 << 20, reach=0)
-    around = Surroundings(hub_of(log, Loop()), gate(), closes=Counter(), open=Counter())
+    around = Surroundings(hub_of(log, Loop()), gate())
     edge = EdgeMetrics(log, Feed(), around, TurnTimes(), replays=Gone(), admin=gate(), output=Feed(), posts=Feed())
     families = [*worker.collect(), *edge.registry().collect()]
     endings = {"counter": "_total", "info": "_info"}
@@ -214,7 +214,7 @@ def test_the_reference_has_the_protocols_codes() -> None:
     protocol = {cells[0]: cells[2].partition(",")[0] for cells in rows(section(PROTOCOL, "## Close codes"))}
     said = {cells[0]: cells[2] for cells in rows(section(REFERENCE, "### Close codes"))}
     assert said == {code: again for code, again in protocol.items() if code.isdigit()}
-    assert {cells[0] for cells in rows(section(PROTOCOL, "## Connecting")) if cells[0].isdigit()} == {
+    assert {cells[0] for cells in rows(section(PROTOCOL, "### Refusals")) if cells[0].isdigit()} == {
         cells[0] for cells in rows(section(REFERENCE, "### Statuses of HTTP"))
     }
 
@@ -236,7 +236,17 @@ def test_there_is_an_alert_for_every_metric_of_an_edge_that_can_page() -> None:
     alerts = " ".join(cells[0] for cells in rows(section(OPERATIONS, "## Alerts worth having")))
     # How much there is to do, which is no reason to wake anybody by itself.
     silent = {
-        *("connections", "lagging", "posts_sent_total", "bytes_sent_total", "records_total", "repeats_total"),
+        *(
+            "connections",
+            "lagging",
+            "posts_sent_total",
+            "bytes_sent_total",
+            "heartbeats_total",
+            "requests_total",
+            "errors_total",
+            "records_total",
+            "repeats_total",
+        ),
         *("feed_offset", "log_bytes", "log_posts"),
         *("replays", "replay_readers", "replay_log_bytes", "replay_records_total", "replays_begun_total"),
         *("replay_left_behind_total",),
@@ -276,7 +286,8 @@ def test_the_table_of_close_codes_has_all_that_the_edge_sends_and_the_ranges_rul
     codes = {int(name): reconnect for name, reconnect in table.items() if name.isdigit()}
     sent = {each.code for each in (*CLOSES.values(), *CUTS.values())}
     assert sent <= codes.keys()
-    assert {code for code, reconnect in codes.items() if reconnect == "**no**"} == {1002, 1008, 1009}
+    final = {code for code, reconnect in codes.items() if reconnect == "**no**"}
+    assert final == {1002, 1008, 1009} | {code for code in codes if code >= 4500}
     assert table["4500–4999"] == "**no**"  # noqa: RUF001 - a range is set with an en dash
 
 
@@ -291,7 +302,11 @@ def test_the_map_of_modules_is_complete_and_true() -> None:
 
 
 def test_the_table_of_reasons_is_that_of_the_cursors() -> None:
-    assert first_cells(section(PROTOCOL, "### The welcome")) == set(get_args(Reason))
+    assert first_cells(section(PROTOCOL, "### Reasons")) == set(get_args(Reason))
+
+
+def test_the_table_of_errors_is_that_of_the_requests() -> None:
+    assert first_cells(section(PROTOCOL, "### Errors")) == set(get_args(Code))
 
 
 def test_the_table_of_dead_letters_is_that_of_the_streams() -> None:

@@ -1,4 +1,4 @@
-"""How a WebSocket client is told why the edge ends its session: RFC 6455's close codes, and our own."""
+"""How a WebSocket client is told why it is refused, or its session ended: RFC 6455's close codes, and our own."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -13,6 +13,9 @@ CLOSES: Final[Mapping[End, Disconnect]] = {
     End.FELL_BEHIND: Disconnect(4008, "too slow: the log has moved past you; resume with your cursor"),
 }
 """What is said to a client whose session is ended for a reason."""
+
+REFUSALS: Final[Mapping[int, int]] = {400: 4500, 401: 4501, 403: 4503, 429: 4001, 503: 4001}
+"""The close code of a refusal, by its HTTP status, for a client that can be refused on its WebSocket."""
 
 CUTS: Final[Mapping[End, Disconnect]] = {
     End.DEAD: Disconnect(CUT, "gave no sign of life"),

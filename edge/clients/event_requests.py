@@ -79,6 +79,7 @@ class EventRequests:
         return web.Response()  # Nobody gets this: the connection is no longer aiohttp's.
 
     def _refuse(self, rejected: Rejected) -> web.Response:
+        self._around.refusals["http" if rejected.retry_after is None else "events", rejected.why] += 1
         if rejected.retry_after is None:
             return refusal(rejected)
         told = retry(self._spread(rejected.retry_after)) + EVENTS.notice(end(_LATER, rejected.sentence, ""))

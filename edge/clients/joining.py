@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from edge.fanout.greetings import greet
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, parse
 from edge.feed.selection import BadAuthors, Selection, parse_authors, selection_of
 from edge.wire.encoding import Encoding
 from edge.wire.handshake import Rejected
-from edge.wire.messages import welcome
 from edge.wire.websocket_encodings import PLAIN, encoding_for
 from streams.contract import Offset
 
@@ -37,6 +37,14 @@ class Query(Protocol):
     def getall(self, key: str, default: Sequence[str], /) -> Sequence[str]:
         """Return all values of a name."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a client is told of its session: how the log calls it, and after how many seconds heartbeats come."""
+
+    session: str
+    heartbeat: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,7 @@ def resumption(request: JoinRequest, log: Log) -> Resume | Ahead | Gap | None:
     return log.resume(request.cursor) if isinstance(request.cursor, Cursor) else request.cursor
 
 
-def at_end(request: JoinRequest, log: Log, end: Offset, gap: Gap | None = None) -> Session:
+def at_end(request: JoinRequest, log: Log, end: Offset, terms: Terms, gap: Gap | None = None) -> Session:
     """Start a client at the feed's ``end``, as far back from there as it wants and the log has.
 
     ``gap`` says why it does not start at its cursor. The log has read up to ``end``, or begun anew
@@ -105,18 +113,24 @@ def at_end(request: JoinRequest, log: Log, end: Offset, gap: Gap | None = None) 
     if gap is None and end < log.offer_from:
         gap = Gap("interrupted")
     position = log.back(log.position_at(end), request.history, request.selection)
-    return _session(request, log, position, gap)
+    return _session(request, log, position, terms, gap=gap)
 
 
-def resumed(request: JoinRequest, log: Log, resume: Resume) -> Session:
-    """Start a client where it was."""
-    return _session(request, log, resume.position, None)
+def resumed(request: JoinRequest, log: Log, resume: Resume, terms: Terms, source: Log | None = None) -> Session:
+    """Start a client where it was; ``source`` is what it reads there, if that is not the log."""
+    return _session(request, log, resume.position, terms, source=source)
 
 
-def _session(request: JoinRequest, log: Log, position: Position, gap: Gap | None) -> Session:
-    encoding = request.encoding
-    if not encoding.has_cursor:
-        return Session(position, encoding, selection=request.selection)
-    reason = None if gap is None else gap.reason
-    greeting = encoding.notice(welcome(str(log.cursor_at(position)), reason))
-    return Session(position, encoding, greeting, request.selection)
+def _session(
+    request: JoinRequest,
+    log: Log,
+    position: Position,
+    terms: Terms,
+    *,
+    gap: Gap | None = None,
+    source: Log | None = None,
+) -> Session:
+    session = Session(position, request.encoding, selection=request.selection, id=terms.session)
+    seen = request.cursor.position if isinstance(request.cursor, Cursor) else None
+    greet(session, log, terms.heartbeat, gap=None if gap is None else gap.reason, seen=seen, source=source)
+    return session

@@ -10,20 +10,23 @@ counted when the connection is lost. No client has a task or a timer: the hub lo
 import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
 import structlog
 
 from edge.access.entrance import Gate
 from edge.access.limits import Slot
+from edge.access.returns import Returns
 from edge.clients.codes import CLOSES, CUTS
+from edge.clients.conversation import Tally
 from edge.fanout.ending import End
 from edge.fanout.hub import Hub
 from edge.fanout.link import Client
 from edge.fanout.session import Session
 from edge.feed.position import place_of
-from edge.wire.closing import CUT, By, Disconnect
+from edge.wire.closing import CUT, By, Disconnect, with_return
+from edge.wire.handshake import Why
 
 TRANSPORTS: Final = ("websocket", "events")
 """What clients connect by, as the metrics have it."""
@@ -37,14 +40,22 @@ _GONE: Final = Disconnect(CUT, "the connection ended", "client")
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What all connections share."""
+    """What all connections share: what serves them, and what is counted of them."""
 
     hub: Hub
     gate: Gate
-    closes: Counter[tuple[By, str]]
+    returns: Returns = field(default_factory=lambda: Returns(0))
+    """When those are to come back that are refused or closed."""
+    closes: Counter[tuple[By, str]] = field(default_factory=Counter)
     """Connections that ended, by whose doing it was and the label of the code."""
-    open: Counter[str]
+    open: Counter[str] = field(default_factory=Counter)
     """Open connections, by transport."""
+    refusals: Counter[tuple[str, Why]] = field(default_factory=Counter)
+    """Clients that were refused: by HTTP, or on a WebSocket by a close; and why."""
+    resumes: Counter[str] = field(default_factory=Counter)
+    """Clients that came with a cursor, by what became of it: ``recovered``, or the reason why not."""
+    tally: Tally = field(default_factory=Tally)
+    """What clients have asked for."""
 
 
 class TransportLink(asyncio.Protocol, ABC):
@@ -103,13 +114,12 @@ class TransportLink(asyncio.Protocol, ABC):
             transport.resume_reading()
         transport.write(head)
         self._session = session
-        _logger.info(
-            "session.opened", peer=self._peer, encoding=session.encoding.name, offset=place_of(session.position)[0]
-        )
+        name, (offset, _) = session.encoding.name, place_of(session.position)
+        _logger.info("session.opened", session=session.id, peer=self._peer, encoding=name, offset=offset)
         try:
             self._around.hub.join(session, self)
         except Exception:
-            _logger.exception("session.failed", peer=self._peer)
+            _logger.exception("session.failed", session=session.id, peer=self._peer)
             self._transport.abort()
             return False
         return True
@@ -131,7 +141,11 @@ class TransportLink(asyncio.Protocol, ABC):
     def close(self, end: End) -> None:
         """Say why after what was begun, and wait for the client's close; once is enough."""
         if not self._has_closed:
-            self._close(CLOSES[end], self._farewell(CLOSES[end]))
+            disconnect = CLOSES[end]
+            # Many are told the same at once.
+            turn = self._around.returns.turn(self._loop.time())
+            disconnect = replace(disconnect, reason=with_return(disconnect.reason, turn))
+            self._close(disconnect, self._farewell(disconnect))
 
     def abort(self, end: End) -> None:
         """Cut the connection; the client is told nothing, unless it was before."""
@@ -176,6 +190,7 @@ class TransportLink(asyncio.Protocol, ABC):
         self._around.closes[disconnect.by, disconnect.label] += 1
         _logger.info(
             "session.closed",
+            session=None if self._session is None else self._session.id,
             peer=self._peer,
             code=disconnect.code,
             by=disconnect.by,

@@ -7,19 +7,22 @@ read up to that end.
 
 import asyncio
 import random
+import secrets
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final, Protocol
 
-from edge.clients.joining import JoinRequest, at_end, resumed, resumption
+from edge.clients.joining import JoinRequest, Terms, at_end, resumed, resumption
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Resume
-from edge.feed.replaying import Bound, Place, Resumed
+from edge.feed.replaying import Bound, Place
 from edge.wire.handshake import Rejected
 from streams.contract import Offset
 
+_ID_BYTES: Final = 8
+"""Of a session's id: no two sessions of a log that anybody searches have the same."""
 # A replay of an hour takes some seconds: a client that there is no replay for comes back within so long.
 _REFUSED_SECONDS: Final = (2.0, 10.0)
 _REFUSALS: Final[dict[Bound, str]] = {
@@ -27,8 +30,6 @@ _REFUSALS: Final[dict[Bound, str]] = {
     "bytes": "Old posts take as much memory as the server has for them. Try again.",
     "address": "Too many clients of your address read old posts. Try again.",
 }
-
-
 _EXPIRED: Final = Gap("expired")
 
 
@@ -51,29 +52,34 @@ class FeedEnd(Protocol):
 class OldRecords(Protocol):
     """Replays of what the log has no more; see :class:`edge.feed.replaying.Replays`."""
 
-    resumes: Counter[Resumed]
-    """Cursors that were answered, by what became of them."""
-
     def at(self, cursor: Cursor, address: str) -> AbstractAsyncContextManager[Place[Any] | Gap | Bound | None]:
         """Find what follows a cursor for a client of this address, and keep the place meanwhile."""
         ...
 
 
 class Placement:
-    """Finds where clients start, in ``seconds`` at most; ``share`` returns a random number from 0 to 1."""
+    """Finds where clients start, in ``seconds`` at most; ``heartbeat`` is what they are told, in seconds.
+
+    ``resumes`` counts what has become of cursors; ``share`` returns a random number from 0 to 1.
+    """
 
     def __init__(
         self,
         log: Log,
         feed: FeedEnd,
         old: OldRecords,
+        *,
         seconds: float,
+        heartbeat: float,
+        resumes: Counter[str],
         share: Callable[[], float] = random.random,
     ) -> None:
+        self._heartbeat = heartbeat
         self._log = log
         self._feed = feed
         self._old = old
         self._seconds = seconds
+        self._resumes = resumes
         self._share = share
 
     async def session(self, request: JoinRequest, address: str) -> Session | Rejected | None:
@@ -85,12 +91,18 @@ class Placement:
         found = resumption(request, self._log)
         if isinstance(found, Resume):
             # Nobody is asked, and no timer set for an answer.
-            self._old.resumes["log"] += 1
-            return resumed(request, self._log, found)
+            return self._resumed(request, found)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._seconds):
                 return await self._elsewhere(request, found, address)
         return None
+
+    def _resumed(self, request: JoinRequest, found: Resume) -> Session:
+        self._resumes["recovered"] += 1
+        return resumed(request, self._log, found, self._terms())
+
+    def _terms(self) -> Terms:
+        return Terms(secrets.token_hex(_ID_BYTES), self._heartbeat)
 
     async def _elsewhere(
         self, request: JoinRequest, found: Ahead | Gap | None, address: str
@@ -106,8 +118,7 @@ class Placement:
             else:
                 again = Gap("unknown")
             if isinstance(again, Resume):
-                self._old.resumes["log"] += 1
-                return resumed(request, self._log, again)
+                return self._resumed(request, again)
             if again != _EXPIRED:
                 return self._at_end(request, end, again)
         assert isinstance(request.cursor, Cursor)  # noqa: S101 - nothing else expires; told to the type checker
@@ -133,16 +144,17 @@ class Placement:
             # The feed was interrupted meanwhile.
             return None
         if isinstance(place, str):
-            self._old.resumes["refused"] += 1
+            self._resumes["refused"] += 1
             shortest, longest = _REFUSED_SECONDS
-            return Rejected(503, _REFUSALS[place], shortest + (longest - shortest) * self._share())
-        self._old.resumes["replay"] += 1
-        session = resumed(request, place.log, Resume(place.position))
+            wait = shortest + (longest - shortest) * self._share()
+            return Rejected(503, _REFUSALS[place], wait, why="replay")
+        self._resumes["replayed"] += 1
+        session = resumed(request, self._log, Resume(place.position), self._terms(), place.log)
         session.progress.replay = place.replay
         return session
 
     def _at_end(self, request: JoinRequest, end: Offset, found: Ahead | Gap | None) -> Session:
         gap = found if isinstance(found, Gap) else None
         if gap is not None:
-            self._old.resumes[gap.reason] += 1
-        return at_end(request, self._log, end, gap)
+            self._resumes[gap.reason] += 1
+        return at_end(request, self._log, end, self._terms(), gap)

@@ -14,10 +14,11 @@ from typing import Final, Protocol, TypeVar
 from aiohttp import web
 
 from edge.access.addresses import Address, block_of
-from edge.access.entrance import Entrance, Gate
+from edge.access.entrance import Entrance
 from edge.access.http import Http
 from edge.access.limits import Admission, Slot
 from edge.clients.joining import JoinRequest
+from edge.clients.link import Surroundings
 from edge.clients.placement import FeedEnd, OldRecords, Placement
 from edge.fanout.session import Session
 from edge.feed.log import Log
@@ -31,15 +32,19 @@ _RETRY_SECONDS: Final = 1.0
 _CROWDED_RETRY_SECONDS: Final = 10.0
 # No connection is kept open of which there are too many.
 _FULL: Final = Rejected(
-    503, "The server has as many connections as it takes. Try again.", _RETRY_SECONDS, is_closed=True
+    503, "The server has as many connections as it takes. Try again.", _RETRY_SECONDS, is_closed=True, why="full"
 )
-_FILTERED: Final = Rejected(503, "The server has as many authors in filters as it takes. Try again.", _RETRY_SECONDS)
+_FILTERED: Final = Rejected(
+    503, "The server has as many authors in filters as it takes. Try again.", _RETRY_SECONDS, why="filters"
+)
 _CROWDED: Final = Rejected(
     429,
     "There are too many connections from your address. Close one first.",
     _CROWDED_RETRY_SECONDS,
     is_closed=True,
+    why="address",
 )
+_STOPPING: Final = Rejected(503, STOPPING, _RETRY_SECONDS, why="stopping")
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
@@ -99,36 +104,72 @@ class Connection:
         protocol = make(self._entrance.hand_over())
         return protocol, http.hand_over(protocol)
 
+    def admission(self) -> Admission:
+        """Say whether the client is within the limits on connections."""
+        return self._entrance.admission_of(self.client)
+
+    def end(self, last: bytes) -> bool:
+        """Write what is no answer of aiohttp's, and close; tell whether there is somebody to read it.
+
+        It is for the handler's end, as :meth:`take_over` is.
+        """
+        if self.is_lost or self._entrance.has_refused:
+            return False
+        http = self._request.protocol
+        assert isinstance(http, Http)  # noqa: S101 - the listener makes no others
+        # It frees the slot when the connection is lost.
+        http.hand_over(self._entrance)
+        self.transport.write(last)
+        self.transport.close()
+        return True
+
+
+def connection_of(request: web.Request) -> Connection | None:
+    """Return the connection on which a request came; None when the client has left already."""
+    transport = request.transport
+    if transport is None:
+        return None
+    entrance = transport.get_protocol()
+    assert isinstance(entrance, Entrance)  # noqa: S101 - the listener makes no others
+    return Connection(request, entrance, transport)
+
 
 class Reception:
     """Takes clients in until it :attr:`is_stopping`.
 
-    ``join_seconds`` bounds how long a client waits for Kafka's answer, ``selections`` what their filters cost.
+    ``join_seconds`` bounds how long a client waits for Kafka's answer, ``selections`` what their filters cost;
+    ``heartbeat`` is what clients are told about heartbeats, in seconds.
     """
 
     def __init__(
-        self, *, log: Log, feed: Feed, old: OldRecords, join_seconds: float, gate: Gate, selections: Selections
+        self,
+        *,
+        log: Log,
+        feed: Feed,
+        old: OldRecords,
+        join_seconds: float,
+        heartbeat: float,
+        around: Surroundings,
+        selections: Selections,
     ) -> None:
         self.feed = feed
         self.selections = selections
-        self.gate = gate
-        self.placement = Placement(log, feed, old, join_seconds)
+        self.gate = around.gate
+        self._returns = around.returns
+        self._placement = Placement(log, feed, old, seconds=join_seconds, heartbeat=heartbeat, resumes=around.resumes)
         self.is_stopping = False
         """Whether the edge shuts down: another one takes who comes now."""
 
     def admit(self, request: web.Request) -> Connection | Rejected | None:
         """Say whether this client is within the limits on connections; None when it has left already."""
-        transport = request.transport
-        if transport is None:
+        connection = connection_of(request)
+        if connection is None:
             return None
-        entrance = transport.get_protocol()
-        assert isinstance(entrance, Entrance)  # noqa: S101 - the listener makes no others
-        connection = Connection(request, entrance, transport)
-        match entrance.admission_of(connection.client):
+        match connection.admission():
             case Admission.ADMITTED:
                 return connection
             case Admission.FULL:
-                return _FULL
+                return self._in_turn(_FULL)
             case Admission.CROWDED:
                 return _CROWDED
 
@@ -141,15 +182,25 @@ class Reception:
 
     async def session(self, asked: JoinRequest, connection: Connection) -> Session | Rejected:
         """Find a client's place in the feed. Nothing is awaited between the look at what was read and the return."""
+        wait = self._returns.wait(asyncio.get_running_loop().time())
+        if wait is not None:
+            return Rejected(503, "More clients come than are taken in at a time.", wait, is_closed=True, why="rate")
         selection = self.selection(asked.selection)
         if isinstance(selection, Rejected):
-            return selection
+            return self._in_turn(selection)
         asked = replace(asked, selection=selection)
-        session = await self.placement.session(asked, connection.block)
+        session = await self._placement.session(asked, connection.block)
         if self.is_stopping:
-            return Rejected(503, STOPPING, _RETRY_SECONDS)
-        trouble = self.feed.trouble or "Try again."
-        return session or Rejected(503, f"The feed cannot be followed now. {trouble}", _RETRY_SECONDS)
+            return self._in_turn(_STOPPING)
+        if session is None:
+            sentence = f"The feed cannot be followed now. {self.feed.trouble or 'Try again.'}"
+            return self._in_turn(Rejected(503, sentence, _RETRY_SECONDS, why="feed"))
+        return self._in_turn(session) if isinstance(session, Rejected) else session
+
+    def _in_turn(self, rejected: Rejected) -> Rejected:
+        """Have clients of which many are refused for one reason come back one after the other."""
+        now = asyncio.get_running_loop().time()
+        return replace(rejected, retry_after=self._returns.turn(now, least=rejected.retry_after or 0.0))
 
     def note_join(self, connection: Connection, status: int) -> None:
         """Count the answer to a client whose connection was taken over, and how long it has waited for it."""

@@ -11,22 +11,27 @@ from contextlib import suppress
 from typing import ClassVar, Final
 
 from edge.access.limits import Slot
+from edge.clients.conversation import Conversation
 from edge.clients.link import CLOSE_SECONDS, Surroundings, TransportLink
 from edge.fanout.session import Session
-from edge.wire.allowance import EARLY, Violation
+from edge.wire.allowance import EARLY, MESSAGES, Violation
 from edge.wire.closing import NO_CODE, Disconnect, answer_to
-from edge.wire.events import Close, Message, Ping
+from edge.wire.events import Close, Message, Ping, TooBig
 from edge.wire.frames import PING, close_frame, pong_frame
 from edge.wire.websocket import Reader
 
 LINGER_SECONDS: Final = 1.0
 """How long a client that broke a rule has to read why, from then on."""
 
+_TALKATIVE: Final = Violation("messages", Disconnect(4029, "too many messages a second; retry_after=5"))
+"""For a client that has asked for more than posts; see :data:`edge.wire.allowance.MESSAGES` for others."""
+_UNREAD: Final = Violation("answers", Disconnect(4029, "too many answers that are not read; retry_after=5"))
+
 
 class WebSocket(TransportLink):
     """One client's WebSocket."""
 
-    __slots__ = ("_has_failed", "_pong", "_reader")
+    __slots__ = ("_conversation", "_has_failed", "_pong", "_reader")
 
     spoken: ClassVar = "websocket"
 
@@ -35,6 +40,7 @@ class WebSocket(TransportLink):
     ) -> None:
         super().__init__(around, transport, peer=peer, slot=slot)
         self._reader = reader
+        self._conversation: Conversation | None = None
         self._has_failed = False
         """Whether what comes is not even read any more."""
         # The payload of the newest ping that came while unsent bytes were held: one answer is enough (§5.5.3).
@@ -50,8 +56,18 @@ class WebSocket(TransportLink):
         if not self._has_closed:
             self._transport.write(PING)
 
-    def message(self, message: Message) -> None:
-        """Ignore what the client says."""
+    def message(self, said: Message | TooBig) -> None:
+        """Answer a client that has asked for more than posts; ignore what any other says."""
+        client, session, now = self._client, self._session, self._loop.time()
+        if client is None or session is None or not session.encoding.has_cursor:
+            return
+        if self._conversation is None:
+            self._conversation = Conversation(session, self._around.tally)
+        answer = self._conversation.answer(said, now)
+        if isinstance(answer, Violation):
+            self._fail(answer)
+        elif not client.tell(session.encoding.notice(answer)):
+            self._fail(_UNREAD)
 
     def data_received(self, data: bytes) -> None:
         """Read what the client says."""
@@ -65,7 +81,7 @@ class WebSocket(TransportLink):
             match event:
                 case Ping(payload):
                     self._answer(payload)
-                case Message():
+                case Message() | TooBig():
                     if not self._has_closed:
                         self.message(event)
                 case Close():
@@ -103,6 +119,8 @@ class WebSocket(TransportLink):
     def _fail(self, violation: Violation) -> None:
         """Close over what the client did; what it sends from now on is not read, not even its close (§7.1.7)."""
         self._has_failed = True
+        if violation == MESSAGES and self._session is not None and self._session.encoding.has_cursor:
+            violation = _TALKATIVE
         if violation.limit is not None:
             self._around.gate.breaches[violation.limit] += 1
         if not self._has_closed:

@@ -4,19 +4,23 @@ A request is refused before the 101, with a status and a sentence; after it, a s
 no third way to fail.
 """
 
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
 
 from edge.clients import cross_origin
+from edge.clients.codes import REFUSALS
 from edge.clients.joining import SUBPROTOCOL, join_request
 from edge.clients.link import Surroundings
-from edge.clients.reception import Connection, Reception
+from edge.clients.reception import Connection, Reception, connection_of
 from edge.clients.refusals import refusal
 from edge.clients.websocket import WebSocket
 from edge.fanout.session import Session
+from edge.wire.closing import with_return
 from edge.wire.deflate import BadHeader, agreement
+from edge.wire.frames import close_frame
 from edge.wire.handshake import Rejected, answer, fault_in, tokens
 from edge.wire.websocket import Reader
 
@@ -36,7 +40,7 @@ class WebSocketRequests:
         websocket: type[WebSocket] = WebSocket,
     ) -> None:
         self._reception = reception
-        self._surroundings = surroundings
+        self._around = surroundings
         self._compression = compression
         self.websocket = websocket
 
@@ -44,22 +48,29 @@ class WebSocketRequests:
         """Shake hands with a client that asks for a WebSocket, or answer why not."""
         fault = fault_in(request.headers)
         if fault is not None:
+            # What cannot be understood cannot be answered with a 101.
+            self._around.refusals["http", fault.why] += 1
             return refusal(fault)
         fault = cross_origin.fault_in(self._reception.gate.origins, request)
         if fault is not None:
-            return refusal(fault)
+            return self._refuse(request, replace(fault, why="origin"))
         connection = self._reception.admit(request)
         if connection is None:
             return web.Response()  # It left at once: nobody gets this.
         if isinstance(connection, Rejected):
-            return refusal(connection)
+            return self._refuse(request, connection)
         start = await self._start(request, connection)
         if isinstance(start, Rejected):
-            return refusal(start)
+            return self._refuse(request, start)
         session, extension = start
         # Nothing is awaited from here on.
-        reader = Reader(self._reception.gate.rules.traffic, is_deflated=extension is not None)
-        make = partial(self.websocket, self._surroundings, connection.transport, reader, peer=str(connection.client))
+        reader = Reader(
+            self._reception.gate.rules.traffic,
+            is_deflated=extension is not None,
+            # A plain client cannot be told.
+            skips_large=session.encoding.has_cursor,
+        )
+        make = partial(self.websocket, self._around, connection.transport, reader, peer=str(connection.client))
         taken = connection.take_over(lambda slot: make(slot=slot))
         if taken is not None:
             websocket, is_early = taken
@@ -68,6 +79,23 @@ class WebSocketRequests:
             head = answer(request.headers, protocol=protocol, extension=extension)
             websocket.open(head, session, is_early=is_early)
             self._reception.note_join(connection, HTTPStatus.SWITCHING_PROTOCOLS)
+        return web.Response()  # Nobody gets this: the connection is no longer aiohttp's.
+
+    def _refuse(self, request: web.Request, rejected: Rejected) -> web.Response:
+        """Refuse by HTTP, or, a client that knows how to read it, by the 101 and a close in one write.
+
+        A browser shows the page that asked neither the status nor the sentence of a refused upgrade.
+        """
+        code = REFUSALS.get(rejected.status)
+        if code is None or SUBPROTOCOL not in tokens(request.headers, "Sec-WebSocket-Protocol"):
+            self._around.refusals["http", rejected.why] += 1
+            return refusal(rejected)
+        connection = connection_of(request)
+        head = answer(request.headers, protocol=SUBPROTOCOL, extension=None)
+        close = close_frame(code, with_return(rejected.sentence, rejected.retry_after))
+        if connection is not None and connection.end(head + close):
+            self._around.refusals["websocket", rejected.why] += 1
+            self._reception.gate.answers.note(HTTPStatus.SWITCHING_PROTOCOLS)
         return web.Response()  # Nobody gets this: the connection is no longer aiohttp's.
 
     async def _start(self, request: web.Request, connection: Connection) -> tuple[Session, str | None] | Rejected:

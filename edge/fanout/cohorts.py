@@ -46,20 +46,25 @@ class Where(NamedTuple):
     position: Position
     reading: Reading
     greeting: bytes
+    target: Position | None
     replay: Replay[Any] | None
 
 
 class Cohort(Progress, Generic[C]):
     """Clients by their keys that are sent the same: ``greeting``, and what follows ``position`` as ``reading`` says."""
 
-    __slots__ = ("_keys", "clients", "greeting", "reading", "where")
+    __slots__ = ("_keys", "clients", "reading", "where")
 
     def __init__(
-        self, position: Position, reading: Reading, greeting: bytes = b"", replay: Replay[Any] | None = None
+        self,
+        position: Position,
+        reading: Reading,
+        greeting: bytes = b"",
+        target: Position | None = None,
+        replay: Replay[Any] | None = None,
     ) -> None:
-        super().__init__(position, replay)
+        super().__init__(position, greeting, target, replay)
         self.reading = reading
-        self.greeting = greeting
         self.clients: dict[int, C] = {}
         self.where: Where | None = None
         """Where it waits; None while it is served or rests. It is for :class:`Cohorts` alone."""
@@ -76,17 +81,16 @@ class Cohort(Progress, Generic[C]):
         return self._keys
 
     def take_in(self, client: C) -> None:
-        """Have a client go on with the others; its greeting is that of all."""
+        """Have a client go on with the others; its greeting and its target are those of all."""
         self.clients[client.key] = client
         self._keys = None
         client.session.share(self)
-        client.session.greeting = b""
 
     def let_go(self, client: C) -> None:
-        """Have it go on by itself, with the greeting if that was not sent yet."""
+        """Have it go on by itself, with the greeting and the target if it was not told yet."""
         del self.clients[client.key]
         self._keys = None
-        client.session.skip_to(self.position, self.greeting, self.replay)
+        client.session.skip_to(self.position, self.greeting, self.target, self.replay)
 
 
 class Cohorts(Generic[C]):
@@ -142,7 +146,10 @@ class Cohorts(Generic[C]):
         """Have a client rest when it has been sent everything, and else wait as one of a kind."""
         self._paused.discard(client)
         session = client.session
-        alone: Cohort[C] = Cohort(session.position, session.reading, session.greeting, session.replay)
+        progress = session.progress
+        alone: Cohort[C] = Cohort(
+            progress.position, session.reading, progress.greeting, progress.target, progress.replay
+        )
         alone.take_in(client)
         self._put(alone, kind, now)
 
@@ -162,7 +169,7 @@ class Cohorts(Generic[C]):
             if not (resting and resting[-1].reading == cohort.reading and self._is_joined(cohort, resting[-1])):
                 resting.append(cohort)
             return
-        where = Where(kind, cohort.position, cohort.reading, cohort.greeting, cohort.replay)
+        where = Where(kind, cohort.position, cohort.reading, cohort.greeting, cohort.target, cohort.replay)
         there = self._waiting.get(where)
         if there is None or not self._is_joined(cohort, there):
             self._waiting[where], cohort.where = cohort, where

@@ -1,4 +1,4 @@
-"""When a client needs attention: a ping, the end of its session, or the end of its connection.
+"""When a client needs attention: a ping, a heartbeat, the end of its session, or the end of its connection.
 
 Laws:
 
@@ -35,6 +35,8 @@ class Patience:
     dead: float
     stalled: float
     age: float = math.inf
+    heartbeat: float = 25
+    """After how many seconds without a message a client with cursors is sent a heartbeat."""
 
     def lifetime(self, share: float) -> float:
         """Return how old a connection may be: ``age``, a tenth less for the share 0 and a tenth more for 1.
@@ -73,6 +75,12 @@ class Watched(Protocol):
 
     pinged: float
     """When it was last pinged, or has come."""
+
+    @property
+    def told_at(self) -> float:
+        """When it was last sent a message, or has come; infinite when it gets no heartbeats."""
+        ...
+
     ends_at: float
     """When its session is to be ended; infinite when that is not to be, or it has ended."""
     entry: "Entry | None"
@@ -89,6 +97,8 @@ class Due(Enum):
     """What is to be done about a client."""
 
     PING = auto()
+    HEARTBEAT = auto()
+    """It has been sent no message for long."""
     END = auto()
     """Its session is to be ended."""
     DEAD = auto()
@@ -110,9 +120,13 @@ def due(client: Watched, now: float, patience: Patience) -> Due | None:
         return Due.DEAD
     if now >= client.ends_at:
         return Due.END
-    if link.unsent_since is None and now >= max(link.heard, client.pinged) + patience.ping:
-        return Due.PING
-    return None
+    return None if link.unsent_since is not None else _message_due(client, now, patience)
+
+
+def _message_due(client: Watched, now: float, patience: Patience) -> Due | None:
+    if now >= client.told_at + patience.heartbeat:
+        return Due.HEARTBEAT
+    return Due.PING if now >= max(client.link.heard, client.pinged) + patience.ping else None
 
 
 def deadline(client: Watched, patience: Patience) -> float:
@@ -123,7 +137,11 @@ def deadline(client: Watched, patience: Patience) -> float:
     elif link.close_by is not None:
         return link.close_by
     else:
-        first = min(max(link.heard, client.pinged) + patience.ping, link.heard + patience.dead)
+        first = min(
+            max(link.heard, client.pinged) + patience.ping,
+            link.heard + patience.dead,
+            client.told_at + patience.heartbeat,
+        )
     return min(first, client.ends_at)
 
 

@@ -8,6 +8,7 @@ from edge.fanout.link import WriteEach
 from edge.fanout.member import Member
 from edge.fanout.sources import log_of
 from edge.feed.log import Log
+from edge.wire.messages import caught_up
 
 READ_SECONDS: Final = 0.001
 """As long as a piece of work behind the head (:mod:`edge.fanout.rounds`)."""
@@ -29,16 +30,24 @@ class Delivery:
         self.bytes = 0
 
     def send(self, cohort: Cohort[Member]) -> None:
-        """Send a cohort its greeting and what follows its position, which is not before the log's tail."""
+        """Send a cohort its greeting and what follows its position, which is not before the log's tail.
+
+        A cohort that has reached its target is told so behind that.
+        """
         clients = cohort.clients
-        deadline, log = self._clock() + READ_SECONDS, log_of(cohort, self._log)
+        begun, log = self._clock(), log_of(cohort, self._log)
+        deadline = begun + READ_SECONDS
         chunk = log.read(cohort.position, cohort.reading, self._write_bytes, lambda: self._clock() > deadline)
         data = cohort.greeting + chunk.data if cohort.greeting else chunk.data
         cohort.greeting = b""
         cohort.move_on(chunk)
+        if cohort.target is not None and cohort.position >= cohort.target:
+            cohort.target = None
+            data += cohort.reading.encoding.notice(caught_up(str(log.cursor_at(cohort.position))))
         if not data:
             # What follows shows nothing, or nothing that is selected.
             return
+        cohort.told_at = begun
         sent = len(clients)
         for key, rest in self._write_each(cohort.keys, data):
             # The link keeps the rest, and pauses the client: it is in the cohort no longer. A lost one keeps nothing.

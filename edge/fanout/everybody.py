@@ -9,8 +9,10 @@ from typing import Final, TypeVar
 
 from edge.fanout.deadlines import Pace
 from edge.fanout.ending import End
+from edge.fanout.greetings import greet
 from edge.fanout.loop import Loop
 from edge.fanout.member import Gap, Member
+from edge.fanout.sources import log_of
 from edge.feed.log import Log
 from edge.feed.position import Reason
 
@@ -27,7 +29,8 @@ class Everybody:
     """Clients that are still to go on behind the newest gap, or to be told when they are ended.
 
     ``go_on`` has a client go on behind the newest gap, ``redirect`` at the log's head, since its replay cannot go on;
-    ``end_at`` has it ended at a time, for a reason.
+    ``end_at`` has it ended at a time, for a reason. ``heartbeat`` is what clients are told about heartbeats, in
+    seconds.
     """
 
     def __init__(
@@ -35,11 +38,13 @@ class Everybody:
         log: Log,
         loop: Loop,
         *,
+        heartbeat: float,
         go_on: Callable[[Member], None],
         redirect: Callable[[Member, Reason], None],
         end_at: Callable[[Member, float, End], None],
     ) -> None:
         self._log = log
+        self._heartbeat = heartbeat
         self._loop = loop
         self._go_on = go_on
         self._redirect = redirect
@@ -79,10 +84,10 @@ class Everybody:
 
     def cursor_of(self, member: Member) -> str | None:
         """Return the cursor behind all that a client was sent, unless the log or the newest gap has moved past it."""
-        position = member.session.position
-        if member.gap is not self.gap or position < self._log.tail:
+        position, log = member.session.position, log_of(member.session.progress, self._log)
+        if member.gap is not self.gap or position < log.tail:
             return None
-        return str(self._log.cursor_at(position))
+        return str(log.cursor_at(position))
 
     def move(self, member: Member) -> bool:
         """Move a client behind the newest gap, unless it is there or has ended; tell whether it was moved."""
@@ -90,9 +95,11 @@ class Everybody:
         if gap is None or member.gap is gap or member.is_over:
             return False
         member.gap = gap
-        encoding = member.session.encoding
-        member.session.skip_to(gap.position, gap.welcome(encoding))
-        if not encoding.has_cursor:
+        session = member.session
+        seen = session.position
+        session.skip_to(gap.position)
+        greet(session, self._log, self._heartbeat, gap=gap.reason, seen=seen)
+        if not session.encoding.has_cursor:
             self._end_at(member, self._gap_pace.next(), End.INTERRUPTED)
         return True
 
@@ -104,10 +111,11 @@ class Everybody:
         is_told = member.gap is not self.gap or member.session.replay is None
         if member.is_over or is_told or not self.can_tell():
             return False
-        head, encoding = self._log.head, member.session.encoding
-        gap = Gap(head, reason, str(self._log.cursor_at(head)))
-        member.session.skip_to(head, gap.welcome(encoding))
-        if not encoding.has_cursor:
+        session = member.session
+        seen = session.position
+        session.skip_to(self._log.head)
+        greet(session, self._log, self._heartbeat, gap=reason, seen=seen)
+        if not session.encoding.has_cursor:
             self._end_at(member, self._loop.time(), End.INTERRUPTED)
         return True
 

@@ -10,6 +10,7 @@ concerns all clients at once, such as a gap or the edge's end, is done for ``AT_
 import asyncio
 import math
 import random
+import time
 from collections.abc import Callable, Sequence
 from itertools import islice
 
@@ -20,6 +21,7 @@ from edge.fanout.delays import Delays
 from edge.fanout.delivery import Delivery
 from edge.fanout.ending import End
 from edge.fanout.everybody import AT_ONCE, Everybody
+from edge.fanout.heartbeats import Heartbeats
 from edge.fanout.link import Link, WriteEach
 from edge.fanout.loop import Loop
 from edge.fanout.member import Member
@@ -36,7 +38,7 @@ class Hub:
     """All clients of this process. Every method is synchronous, and called on the loop's thread.
 
     ``cohort_size`` is how many clients are served before a look at the clock, at most. ``share`` returns a random
-    number from 0 to 1, by which connections of the same age end at different times.
+    number from 0 to 1, by which connections of the same age end at different times; ``clock`` the time in UTC.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Hub:
         loop: Loop,
         cohort_size: int = MAX_SIZE,
         share: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._log = log
         self._patience = patience
@@ -58,12 +61,19 @@ class Hub:
         self._cohorts: Cohorts[Member] = Cohorts(log.head, cohort_size)
         self._agenda = self._cohorts.agenda
         self._rounds = Rounds(loop, head=self._serve_head, behind=self._serve_behind)
-        self._watch = Watch(patience, loop, end=self._end, cut=self._cut)
-        self._everybody = Everybody(log, loop, go_on=self._go_on, redirect=self._redirect, end_at=self._end_at)
+        self._watch = Watch(patience, loop, beat=self._beat, end=self._end, cut=self._cut)
+        self._everybody = Everybody(
+            log,
+            loop,
+            heartbeat=patience.heartbeat,
+            go_on=self._go_on,
+            redirect=self._redirect,
+            end_at=self._end_at,
+        )
         self.delays = Delays()
+        self.heartbeats = Heartbeats(log, clock)
         self.delivery = Delivery(log, write_each, write_bytes=write_bytes, clock=loop.time)
-        self.deserted = asyncio.Event()
-        """Set while there is no client."""
+        self.deserted = asyncio.Event()  # set while there is no client
         self.deserted.set()
 
     def __len__(self) -> int:
@@ -127,8 +137,10 @@ class Hub:
 
     def resume(self, member: Member) -> None:
         """Go on with a client whose unsent bytes are gone."""
+        member.session.note_told(self._loop.time())
         self._see_to(member)
-        if member not in self._cohorts.paused:
+        member.tell_owed()
+        if member not in self._cohorts.paused or member.link.unsent_since is not None:
             return
         if member.gap is not self._everybody.gap and not self._everybody.can_tell():
             # It goes on with all others that were there before the gap.
@@ -136,7 +148,7 @@ class Hub:
             return
         self._everybody.move(member)
         settle(member.session.progress, (member,), self._log)
-        kind = Kind.NEWCOMERS if member.session.greeting else Kind.LAGGARDS
+        kind = Kind.LAGGARDS if member.session.is_greeted else Kind.NEWCOMERS
         self._cohorts.place(member, kind, self._loop.time())
         # Not at once: the transport calls this in the middle of its own work.
         self._rounds.soon()
@@ -219,6 +231,12 @@ class Hub:
         if member in self._members:
             self._watch.see_to(member)
 
+    def _beat(self, member: Member) -> None:
+        """Send a client a heartbeat, unless it is still to go on behind a gap."""
+        if member.gap is self._everybody.gap:
+            self.heartbeats.send(member)
+        member.session.note_told(self._loop.time())
+
     def _end(self, member: Member, end: End) -> None:
         """Have a client's connection closed in its turn."""
         member.ends_at, member.end = math.inf, end
@@ -268,7 +286,10 @@ class Hub:
             for member in list(cohort.clients.values()):
                 self._fall_behind(member)
             return
+        greeted = list(cohort.clients.values()) if cohort.greeting else ()
         self.delivery.send(cohort)
+        for member in greeted:
+            member.tell_owed()
         replay = cohort.replay
         settle(cohort, cohort.clients.values(), self._log)
         self._cohorts.put_back(cohort, self._loop.time())

@@ -21,6 +21,10 @@ take it all, each with what is left of it."""
 class Client(Protocol):
     """The hub's side of a link; the link tells it what becomes of the connection."""
 
+    def tell(self, data: bytes) -> bool:
+        """Send whole messages to this client alone, behind what it was sent; False when too many wait for that."""
+        ...
+
     def pause_writing(self) -> None:
         """Hear that the transport holds bytes that it could not send."""
         ...

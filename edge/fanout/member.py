@@ -1,8 +1,8 @@
 """A client as the hub keeps it: its session, its link, and what the hub has to know of it besides."""
 
 import math
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from edge.fanout.deadlines import Entry
 from edge.fanout.ending import End
@@ -10,35 +10,25 @@ from edge.fanout.link import Link
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Position, Reason
-from edge.wire.encoding import Encoding
-from edge.wire.messages import welcome
+
+MOST_OWED: Final = 100
+"""How many messages may wait for a client that takes nothing: as many requests as it may send at once."""
 
 
 @dataclass(eq=False, slots=True)
 class Gap:
-    """Where everybody goes on after a gap in the feed, why, and what tells of it: once for each encoding."""
+    """Where everybody goes on after a gap in the feed, and why."""
 
     position: Position
-    """Final once there is a cursor."""
+    """Final once it can be told."""
     reason: Reason
-    cursor: str = ""
-    """Empty until there is a cursor to go on from."""
-    _welcomes: dict[Encoding, bytes] = field(default_factory=dict)
+    _has_cursor: bool = False
 
     def can_be_told(self, log: Log) -> bool:
         """Tell whether there is a cursor to go on from: one by which a topic that is made anew later is noticed."""
-        if not self.cursor and log.shows_what_comes:
-            self.position = log.start
-            self.cursor = str(log.cursor_at(max(log.start, log.tail)))
-        return bool(self.cursor)
-
-    def welcome(self, encoding: Encoding) -> bytes:
-        """Return what tells of it; nothing does in an encoding without cursors."""
-        if not encoding.has_cursor:
-            return b""
-        if (made := self._welcomes.get(encoding)) is None:
-            made = self._welcomes[encoding] = encoding.notice(welcome(self.cursor, self.reason))
-        return made
+        if not self._has_cursor and log.shows_what_comes:
+            self.position, self._has_cursor = log.start, True
+        return self._has_cursor
 
 
 class Keeper(Protocol):
@@ -72,7 +62,7 @@ class Keeper(Protocol):
 class Member:
     """A session and its link, as the hub keeps them."""
 
-    __slots__ = ("_hub", "end", "ends_at", "entry", "gap", "is_over", "key", "link", "pinged", "session")
+    __slots__ = ("_hub", "_owed", "end", "ends_at", "entry", "gap", "is_over", "key", "link", "pinged", "session")
 
     def __init__(self, hub: Keeper, session: Session, link: Link, gap: Gap | None, now: float) -> None:
         self._hub = hub
@@ -82,6 +72,7 @@ class Member:
         self.session = session
         self.link = link
         self.pinged = now
+        session.note_told(now)
         self.ends_at = math.inf
         """When the edge ends its session."""
         self.end = End.SHUTDOWN
@@ -89,6 +80,14 @@ class Member:
         self.is_over = False
         """Whether the session has ended: nothing more is sent."""
         self.entry: Entry | None = None
+        # Messages to this client alone that wait; most clients never have any.
+        self._owed: tuple[bytes, ...] = ()
+
+    @property
+    def told_at(self) -> float:
+        """When it was last sent something; infinite for a client that gets no heartbeats."""
+        session = self.session
+        return session.told_at if session.encoding.has_cursor else math.inf
 
     @property
     def position(self) -> Position:
@@ -99,6 +98,24 @@ class Member:
         """Have the edge end the session then, unless it does so earlier."""
         if when < self.ends_at and not self.is_over:
             self.ends_at, self.end = when, end
+
+    def tell(self, data: bytes) -> bool:
+        """Send whole messages to this client alone, behind what it was sent; False when too many wait for that.
+
+        They wait while its transport holds unsent bytes, or until it is greeted; see :meth:`tell_owed`.
+        """
+        if not self.is_over:
+            if len(self._owed) == MOST_OWED:
+                return False
+            self._owed += (data,)
+            self.tell_owed()
+        return True
+
+    def tell_owed(self) -> None:
+        """Send what waits, in one write, if it need not wait any more."""
+        if self._owed and self.session.is_greeted and self.link.unsent_since is None and not self.is_over:
+            data, self._owed = b"".join(self._owed), ()
+            self.link.write(data)
 
     def pause_writing(self) -> None:
         """Hear that the transport holds bytes that it could not send."""

@@ -1,9 +1,10 @@
 """One client: its position in the log, and what it is sent first.
 
 A session never touches a socket, and it keeps nothing that was not sent yet but a greeting: what a client is still to
-get is in the log, for everybody once.
+get is in the log, for everybody once. Times are in seconds of any clock that never runs backwards.
 """
 
+import math
 from typing import Any
 
 from edge.feed.position import Position
@@ -19,13 +20,25 @@ class Progress:
     It moves on for all of them at once; ``posts`` counts those that were sent since it was made.
     """
 
-    __slots__ = ("position", "posts", "replay")
+    __slots__ = ("greeting", "position", "posts", "replay", "target", "told_at")
 
-    def __init__(self, position: Position, replay: Replay[Any] | None = None) -> None:
+    def __init__(
+        self,
+        position: Position,
+        greeting: bytes = b"",
+        target: Position | None = None,
+        replay: Replay[Any] | None = None,
+    ) -> None:
         self.position = position
         self.posts = 0
+        self.greeting = greeting
+        """What is sent before anything else: whole messages."""
+        self.target = target
+        """Where they are told that they have caught up; None when they are not to be told, or have been."""
         self.replay = replay
         """Where they read; None for the log."""
+        self.told_at = -math.inf
+        """When something was last sent to all of them."""
 
     def move_on(self, chunk: Chunk) -> None:
         """Go to where a read ended."""
@@ -36,23 +49,32 @@ class Progress:
 class Session:
     """A client that is sent what follows ``position``, in ``encoding``, after ``greeting`` (whole messages).
 
-    ``selection`` says what of it; None is everything.
+    ``selection`` says what of it; None is everything. ``id`` identifies it in the log; for ``target`` see
+    :class:`Progress`.
     """
 
-    __slots__ = ("_sent_elsewhere", "encoding", "greeting", "progress", "selection")
+    __slots__ = ("_sent_elsewhere", "_told_alone_at", "encoding", "id", "progress", "selection")
 
     def __init__(
-        self, position: Position, encoding: Encoding, greeting: bytes = b"", selection: Selection | None = None
+        self,
+        position: Position,
+        encoding: Encoding,
+        greeting: bytes = b"",
+        selection: Selection | None = None,
+        *,
+        id: str = "",  # noqa: A002 - what it is called everywhere
+        target: Position | None = None,
     ) -> None:
-        self.progress = Progress(position)
+        self.progress = Progress(position, greeting, target)
         """How far it is; clients that go on together share one."""
         self.encoding = encoding
         self.selection = selection
         """Which posts it sees; None for all."""
-        self.greeting = greeting
-        """What is to be sent before anything else; nobody else has it."""
+        self.id = id
         # What it was sent with other progress, less what this one had counted before the client shared it.
         self._sent_elsewhere = 0
+        # When it was last sent something that others were not sent with it.
+        self._told_alone_at = -math.inf
 
     @property
     def position(self) -> Position:
@@ -74,12 +96,32 @@ class Session:
         """How many posts it was sent."""
         return self._sent_elsewhere + self.progress.posts
 
+    @property
+    def is_greeted(self) -> bool:
+        """Whether it was sent its greeting, if it has one."""
+        return not self.progress.greeting
+
+    @property
+    def told_at(self) -> float:
+        """When it was last sent something, as far as it was told of that."""
+        return max(self._told_alone_at, self.progress.told_at)
+
+    def note_told(self, now: float) -> None:
+        """Note that something is sent, or goes out, to this client alone."""
+        self._told_alone_at = now
+
     def share(self, progress: Progress) -> None:
         """Go on with other progress."""
+        self._told_alone_at = self.told_at
         self._sent_elsewhere = self.sent - progress.posts
         self.progress = progress
 
-    def skip_to(self, position: Position, greeting: bytes, replay: Replay[Any] | None = None) -> None:
-        """Go on at ``position``, beginning with ``greeting`` in place of one that was not sent yet."""
-        self.share(Progress(position, replay))
-        self.greeting = greeting
+    def skip_to(
+        self,
+        position: Position,
+        greeting: bytes = b"",
+        target: Position | None = None,
+        replay: Replay[Any] | None = None,
+    ) -> None:
+        """Go on alone at ``position`` of a replay or the log, with another greeting and another target."""
+        self.share(Progress(position, greeting, target, replay))

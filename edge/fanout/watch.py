@@ -1,4 +1,4 @@
-"""Looks at each client when it is due: pings the silent, and names those that are to be ended or cut.
+"""Looks at each client when it is due: pings the silent, and names those that are to be told something, ended or cut.
 
 There is one timer of the loop for all clients. Of thousands that are due at once, a few are looked at in a turn.
 """
@@ -16,13 +16,23 @@ _AT_ONCE: Final = 64
 
 
 class Watch:
-    """The deadlines of all clients; ``end`` and ``cut`` are told of those for whom it is time."""
+    """The deadlines of all clients; ``beat``, ``end`` and ``cut`` are told of those for whom it is time.
+
+    After ``beat`` the client's ``told_at`` is the present.
+    """
 
     def __init__(
-        self, patience: Patience, loop: Loop, *, end: Callable[[Member, End], None], cut: Callable[[Member, End], None]
+        self,
+        patience: Patience,
+        loop: Loop,
+        *,
+        beat: Callable[[Member], None],
+        end: Callable[[Member, End], None],
+        cut: Callable[[Member, End], None],
     ) -> None:
         self._patience = patience
         self._loop = loop
+        self._beat = beat
         self._end = end
         self._cut = cut
         self._deadlines: Deadlines[Member] = Deadlines()
@@ -59,6 +69,8 @@ class Watch:
                     continue
                 case Due.END:
                     self._end(member, member.end)
+                case Due.HEARTBEAT:
+                    self._beat(member)
                 case Due.PING:
                     member.pinged = now
                     member.link.ping()

@@ -24,7 +24,7 @@ from typing import Final
 from edge.feed.encodings import Encodings, divided
 from edge.feed.joins import back_selected, join, join_selected, never
 from edge.feed.lead import Lead
-from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, place_of, stamp_of
+from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, first_behind, stamp_of
 from edge.feed.reads import Chunk, Reading, Reads, Wanted
 from edge.feed.record import Record, decoded
 from edge.feed.repeats import DAY, NO_TIME, Repeats
@@ -218,10 +218,15 @@ class Log:
         """Return the cursor of a position that the log gave, which is not before :attr:`tail`."""
         return self._kept.cursor_at(position)
 
+    def records_behind(self, position: Position) -> int:
+        """Count the records of which something is behind a position, as far as they are kept, or all; 0 at the head."""
+        if self.next_offset is not None and position < self.tail:
+            return self.next_offset - first_behind(position)
+        return 0 if position >= self.head else self._kept.records_behind(position)
+
     def resume(self, cursor: Cursor) -> Resume | Ahead | Gap:
         """Find where a client goes on that has seen everything up to ``cursor``."""
-        offset, index = place_of(cursor.position)
-        needed = Offset(offset + 1 if index else offset)
+        needed = first_behind(cursor.position)
         if self.next_offset is None or (needed > self.next_offset and cursor != self._kept.head):
             return Ahead(needed)
         found = self._kept.find(cursor)

@@ -52,6 +52,12 @@ def place_of(position: Position) -> tuple[Offset, int]:
     return Offset(position >> _INDEX_BITS), position & MAX_PUBLICATIONS
 
 
+def first_behind(position: Position) -> Offset:
+    """Return the first record of which nothing is before the position."""
+    offset, index = place_of(position)
+    return Offset(offset + 1 if index else offset)
+
+
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """A position and the stamp of its record; ``str()`` is its token."""

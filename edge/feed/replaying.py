@@ -32,7 +32,6 @@ _AT_ONCE: Final = 8
 
 Bound = Literal["replays", "bytes", "address"]
 """A limit on replays."""
-Resumed = Reason | Literal["log", "replay", "refused"]
 
 R = TypeVar("R", bound=Reader)
 
@@ -120,8 +119,6 @@ class Replays(Generic[R]):
         """How many records replays have read, and how many bytes these have."""
         self.refused: Counter[Bound] = Counter()
         """How many cursors were refused, by the bound that was reached."""
-        self.resumes: Counter[Resumed] = Counter()
-        """Cursors that were answered: from the log, by a replay, with the reason of a gap, or refused for now."""
         self.left_behind = 0
         """How many readers others did not wait for."""
 

@@ -118,6 +118,12 @@ class Retained:
             return number, 0
         return number, self.records[number].posts_before(position)
 
+    def records_behind(self, position: Position) -> int:
+        """Count the kept records of which something is behind a position."""
+        number, posts = self.locate(position)
+        is_whole = number < len(self.records) and posts == len(self.records[number].places)
+        return len(self.records) - number - is_whole
+
     def position_at(self, offset: Offset) -> Position:
         """Return the position before record ``offset``, as far as it is kept: else the tail or the head."""
         number = self._number(offset)

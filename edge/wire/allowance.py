@@ -47,16 +47,17 @@ class Traffic:
 
 
 class Allowance:
-    """Counts what one client sends against its limits.
+    """Counts what one client sends against its limits; ``message_bytes`` takes the place of the limit on a message.
 
     Each rate is kept as one number: the instant at which everything received would have arrived at exactly that rate
     (the generic cell rate algorithm, ITU-T I.371).
     """
 
-    __slots__ = ("_bytes", "_fragments", "_messages", "_pings", "_size", "_traffic")
+    __slots__ = ("_bytes", "_fragments", "_message_bytes", "_messages", "_pings", "_size", "_traffic")
 
-    def __init__(self, traffic: Traffic) -> None:
+    def __init__(self, traffic: Traffic, *, message_bytes: int | None = None) -> None:
         self._traffic = traffic
+        self._message_bytes = message_bytes or traffic.message_bytes
         self._messages = self._bytes = self._pings = 0.0
         self._fragments = self._size = 0
 
@@ -86,7 +87,7 @@ class Allowance:
                 return MESSAGES
         self._fragments += 1
         self._size += length
-        if self._size > self._traffic.message_bytes:
+        if self._size > self._message_bytes:
             return SIZE
         return FRAGMENTS if self._fragments > self._traffic.fragments else None
 

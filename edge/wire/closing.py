@@ -1,5 +1,6 @@
 """How a session ends, as a client is told it, and as it is counted."""
 
+import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -13,6 +14,16 @@ _NORMAL: Final = 1000
 _AWAY: Final = 1001
 _EXTENSION: Final = 1010
 _COUNTED: Final = frozenset((_NORMAL, _AWAY, NO_CODE, CUT))
+
+
+_REASON_BYTES: Final = 123
+"""RFC 6455 §5.5.1: a control frame has at most 125 bytes, of which the code takes two."""
+
+
+def with_return(reason: str, seconds: float | None) -> str:
+    """End a close's reason with when to come back, if that is told; cut the reason where there is no room for it."""
+    end = "" if seconds is None else f" retry_after={max(1, math.ceil(round(seconds * 10, 6))) / 10:g}"
+    return reason.encode()[: _REASON_BYTES - len(end)].decode(errors="ignore") + end
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,12 @@ class Message(NamedTuple):
     is_text: bool
 
 
+class TooBig(NamedTuple):
+    """A complete message that was too large to be kept, from a client that is told so."""
+
+    is_text: bool
+
+
 class Ping(NamedTuple):
     """A ping; the answer is a pong with its payload."""
 
@@ -38,7 +44,7 @@ class Close(NamedTuple):
     reason: str
 
 
-Event = Message | Ping | Pong | Close | Violation
+Event = Message | TooBig | Ping | Pong | Close | Violation
 
 
 class Broken(Exception):

@@ -8,7 +8,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 VERSION: Final = "13"
 
@@ -18,6 +18,10 @@ _KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 """Sixteen bytes in base64."""
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455 §1.3."""
+
+
+Why = Literal["request", "full", "address", "stopping", "feed", "filters", "rate", "replay", "origin", "token"]
+"""Why a request is refused, as the metrics have it: what it says, or what there is too much of, or too little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class Rejected:
     """In how many seconds to try again; None when it would fail again."""
     is_closed: bool = False
     """Whether the connection ends with the answer."""
+    why: Why = "request"
 
 
 class Headers(Protocol):

@@ -24,6 +24,7 @@ from edge.wire.events import (
     Message,
     Ping,
     Pong,
+    TooBig,
     broken,
     close_of,
     no_utf8,
@@ -51,27 +52,39 @@ _MEDIUM: Final = 0xFFFF
 _LONG: Final = (1 << 63) - 1
 _HEAD_BYTES: Final = 2
 
+SKIPPED: Final = 4
+"""How many times as long as the limit a message may be that is read and not kept."""
+
 
 class Reader:
-    """Reads what one client sends; ``is_deflated`` when compression was agreed on. Times are in seconds."""
+    """Reads what one client sends; ``is_deflated`` when compression was agreed on. Times are in seconds.
+
+    With ``skips_large`` a message beyond the limit is read and not kept, up to ``SKIPPED`` times the limit, and is a
+    :class:`TooBig`.
+    """
 
     __slots__ = (
         "_allowance",
         "_is_deflated",
+        "_is_large",
         "_is_last",
         "_is_over",
         "_left",
         "_limit",
         "_mask",
         "_message",
+        "_most",
         "_opcode",
         "_partial",
         "_unread",
     )
 
-    def __init__(self, traffic: Traffic, *, is_deflated: bool) -> None:
-        self._allowance = Allowance(traffic)
+    def __init__(self, traffic: Traffic, *, is_deflated: bool, skips_large: bool = False) -> None:
         self._limit = traffic.message_bytes
+        self._most = SKIPPED * self._limit if skips_large else self._limit
+        self._allowance = Allowance(traffic, message_bytes=self._most)
+        # Whether the message that is coming is beyond the limit already.
+        self._is_large = False
         self._is_deflated = is_deflated
         self._is_over = False
         # A frame's head, or a control frame, of which some bytes have come.
@@ -191,6 +204,7 @@ class Reader:
         if self._message is None:
             self._opcode = first & (_OPCODE | _RSV1)
             self._message = bytearray()
+            self._is_large = False
 
     def _take(self, piece: bytes) -> None:
         """Append a piece of a data frame's payload to its message."""
@@ -200,7 +214,11 @@ class Reader:
         self._mask = self._mask[turn:] + self._mask[:turn]
         if self._opcode == _TEXT:
             self._partial = rest_of_text(self._partial + plain)
-        self._message += plain
+        if not self._is_large and len(self._message) + len(plain) > self._limit:
+            self._is_large = True
+            self._message.clear()
+        if not self._is_large:
+            self._message += plain
 
     def _end_frame(self, events: list[Event]) -> None:
         if not self._is_last:
@@ -209,16 +227,17 @@ class Reader:
         message, partial = bytes(self._message), self._partial
         is_text = self._opcode & _OPCODE == _TEXT
         self._message, self._partial, self._mask = None, b"", b""
-        if self._opcode & _RSV1:
+        if self._opcode & _RSV1 and not self._is_large:
             message = self._inflated(message)
             partial = rest_of_text(message) if is_text else b""
         if partial:
             raise no_utf8()
-        events.append(Message(message, is_text))
+        is_large = self._is_large or len(message) > self._limit
+        events.append(TooBig(is_text) if is_large else Message(message, is_text))
 
     def _inflated(self, message: bytes) -> bytes:
         try:
-            return inflated(message, self._limit)
+            return inflated(message, self._most)
         except TooLong:
             raise Broken(SIZE) from None
         except NotDeflate:

@@ -93,7 +93,11 @@ class _Bench:
 
     def come_back(self, dice: random.Random) -> None:
         position = self._log.back(self._log.head, dice.randint(1, _RECORDS * _POSTS))
-        self._join(Session(position, CURSOR_DEFLATED, CURSOR_DEFLATED.notice(welcome("c" * 32))))
+        self._join(
+            Session(
+                position, CURSOR_DEFLATED, greeting=CURSOR_DEFLATED.notice(welcome("c" * 32, session="s", heartbeat=25))
+            )
+        )
 
     async def arrive(self) -> None:
         for _ in range(_STEPS):

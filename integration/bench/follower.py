@@ -7,9 +7,10 @@ raises :class:`~integration.bench.transcript.Wrong` for whatever should not be. 
 from collections.abc import Callable
 from typing import Final
 
-from integration.bench.transcript import Transcript, Wrong, close_in, welcome_in
+from integration.bench.transcript import Transcript, Wrong, behind_notice, close_in, welcome_in
 
 _ANSWERED: Final = b"HTTP/1.1 101 "
+_TEXT: Final = b"\x81"
 _AT_END: Final = "history=0"
 
 
@@ -71,8 +72,15 @@ class Follower:
 
     def _follow(self) -> bool:
         self.position, self._rest = self._transcript.follow(self.position, self._rest)
-        self._take = self._close if self._rest else self._follow
+        self._take = self._notice if self._rest[:1] == _TEXT else self._close if self._rest else self._follow
         return bool(self._rest)
+
+    def _notice(self) -> bool:
+        rest = behind_notice(self._rest)
+        if rest is None:
+            return False
+        self._rest, self._take = rest, self._follow
+        return True
 
     def _close(self) -> bool:
         self.code = close_in(self._rest)

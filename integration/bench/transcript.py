@@ -17,7 +17,7 @@ _TEXT: Final = 0x81
 _CLOSE: Final = 0x88
 _MARK: Final = 126
 _SHORT: Final = 2
-"""The header of a short frame, which a close is."""
+"""The header of a short frame, as a close and a notice have it: no notice is as long as any post, but a welcome."""
 
 
 class Wrong(Exception):
@@ -53,12 +53,15 @@ class Transcript:
         return self._ends[posts] if posts < len(self._ends) else None
 
     def follow(self, position: int, data: bytes) -> tuple[int, bytes]:
-        """Take what a follower at ``position`` has got; return where it is then, and what is no message any more."""
+        """Take what a follower at ``position`` has got; return where it is then, and what is no post any more."""
         known = bytes(self._bytes[position : position + len(data)])
         if data.startswith(known):
             position += len(known)
             return (position, b"") if len(known) == len(data) else self._lengthen(data[len(known) :])
         same = next(index for index, (one, other) in enumerate(zip(known, data, strict=False)) if one != other)
+        if self.whole(position + same) == position + same - 1 and data[same] < _MARK:
+            # A notice begins like a post: its first byte was taken for that of one.
+            return position + same - 1, bytes([_TEXT]) + data[same:]
         if position + same != self.whole(position + same) or data[same] == _TEXT:
             raise Wrong(f"a follower got something else at byte {position + same}: {data[same : same + 80]!r}")
         return position + same, data[same:]
@@ -69,7 +72,7 @@ class Transcript:
     def _lengthen(self, data: bytes) -> tuple[int, bytes]:
         self._bytes += data
         while (at := self._ends[-1]) < len(self._bytes):
-            if self._bytes[at] != _TEXT:
+            if self._bytes[at] != _TEXT or (at + 1 < len(self._bytes) and self._bytes[at + 1] < _MARK):
                 rest = bytes(self._bytes[at:])
                 del self._bytes[at:]
                 return at, rest
@@ -107,6 +110,17 @@ def welcome_in(data: bytes) -> tuple[str, bytes] | None:
     if message["action"] != "welcome" or not message["payload"]["recovered"]:
         raise Wrong(f"instead of a welcome: {message}")
     return message["payload"]["cursor"], data[size + length :]
+
+
+def behind_notice(data: bytes) -> bytes | None:
+    """Return what follows the notice with which ``data`` begins; None while it is not whole."""
+    size = _SHORT + data[1] if len(data) > 1 else _SHORT
+    if len(data) < size:
+        return None
+    action = json.loads(data[_SHORT:size])["action"]
+    if action not in ("caught_up", "heartbeat"):
+        raise Wrong(f"a notice of the action {action}")
+    return data[size:]
 
 
 def close_in(data: bytes) -> int | None:

@@ -104,8 +104,9 @@ class Viewer:
             self._begin(self._welcomed(is_recovered=payload["recovered"]), left)
             self._cursor = payload["cursor"]
             return
-        self.view.stretches[-1].arrivals.append(Arrival(payload["id"], time.monotonic()))
-        self.seen.add(payload["id"])
+        if message["action"] == "created":
+            self.view.stretches[-1].arrivals.append(Arrival(payload["id"], time.monotonic()))
+            self.seen.add(payload["id"])
         if self._asks:
             cursor = message["cursor"]
             assert isinstance(cursor, str)

@@ -60,7 +60,7 @@ def test_ends_well_when_told_to_stop(number: signal.Signals) -> None:
         try:
             assert until_listening(process)[0]["event"] == "process.started"
             process.send_signal(number)
-            output, errors = process.communicate(timeout=10)
+            output, errors = process.communicate(timeout=60)
         finally:
             process.kill()
     assert (process.returncode, errors) == (0, "")
@@ -70,7 +70,7 @@ def test_ends_well_when_told_to_stop(number: signal.Signals) -> None:
 def test_says_what_is_wrong_and_does_not_start() -> None:
     """One sentence for each variable, exit code 1, before anything is connected."""
     with start({**ENVIRONMENT, "KAFKA_URL": "", "EDGE_PORT": "x"}) as process:
-        output, errors = process.communicate(timeout=10)
+        output, errors = process.communicate(timeout=60)
     assert (process.returncode, output) == (1, "")
     first, second = errors.splitlines()
     assert first == "KAFKA_URL is missing; python -m edge --settings says what it is."
@@ -97,7 +97,7 @@ def test_says_that_its_port_is_taken(name: str) -> None:
     with socket.create_server(("127.0.0.1", 0), reuse_port=shares) as taken:
         port = taken.getsockname()[1]
         with start({**ENVIRONMENT, f"{name}_PORT": str(port), "REUSE_PORT": str(shares)}) as process:
-            _, errors = process.communicate(timeout=10)
+            _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert errors.startswith(f"The edge cannot listen on {name}_HOST 127.0.0.1, {name}_PORT {port}: ")
     assert len(errors.splitlines()) == 1
@@ -106,7 +106,7 @@ def test_says_that_its_port_is_taken(name: str) -> None:
 def test_says_that_two_ports_must_be_two() -> None:
     """One sentence, exit code 1, before anything listens."""
     with start({**ENVIRONMENT, "EDGE_PORT": "8080", "ADMIN_PORT": "8080"}) as process:
-        output, errors = process.communicate(timeout=10)
+        output, errors = process.communicate(timeout=60)
     assert (process.returncode, output) == (1, "")
     assert errors == "ADMIN_PORT must be another port than EDGE_PORT: clients are served there.\n"
 
@@ -130,7 +130,7 @@ def test_operators_are_answered_at_their_own_port_when_all_is_full() -> None:
             assert get(admin_port, "/readyz", "127.0.0.2")[0] == 503
             _, metrics = get(admin_port, "/metrics", "127.0.0.2")
             process.send_signal(signal.SIGTERM)
-            output, errors = process.communicate(timeout=10)
+            output, errors = process.communicate(timeout=60)
         finally:
             process.kill()
     assert f"postcast_edge_sockets_limit {float(2 * FILES - 128 - SPARE - 64 - SPARE)}" in metrics.splitlines()
@@ -175,7 +175,7 @@ def test_it_takes_as_many_connections_as_it_has_files_for() -> None:
             _, metrics = get(port, "/metrics")
             assert get(port, "/livez") == (200, "The event loop answers.\n")
             process.send_signal(signal.SIGTERM)
-            output, errors = process.communicate(timeout=10)
+            output, errors = process.communicate(timeout=60)
         finally:
             process.kill()
     assert f"postcast_edge_sockets_limit {float(FILES - 128 - SPARE)}" in metrics.splitlines()

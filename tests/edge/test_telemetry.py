@@ -13,11 +13,15 @@ from prometheus_client import generate_latest
 
 import streams
 from edge.access.limits import Admission
+from edge.access.returns import Returns
+from edge.clients.conversation import Tally
 from edge.clients.link import Surroundings
 from edge.clients.page_figures import PageFigures
 from edge.feed.position import Position, Reason
 from edge.feed.reads import Reading
 from edge.telemetry import Metrics, TurnTimes, configure_logging
+from edge.wire.closing import By
+from edge.wire.handshake import Why
 from edge.wire.websocket_encodings import CURSOR
 from tests.edge.kit.lines import Turns as Loop
 from tests.edge.kit.lines import hub_of
@@ -65,9 +69,23 @@ def test_every_part_is_measured() -> None:
     through.join_seconds.note(0.1)
     admin = gate(total=10)
     admin.census.turned_away[Admission.CROWDED] += 5
-    around = Surroundings(hub, through, closes=Counter({("server", "1001"): 3}), open=Counter(websocket=7))
+    tally = Tally()
+    tally.requests.update(ack=5, other=2)
+    tally.errors.update(bad_cursor=1)
+    refusals: Counter[tuple[str, Why]] = Counter({("websocket", "rate"): 8})
+    closes: Counter[tuple[By, str]] = Counter({("server", "1001"): 3})
+    around = Surroundings(
+        hub,
+        through,
+        closes=closes,
+        open=Counter(websocket=7),
+        tally=tally,
+        refusals=refusals,
+        resumes=Counter(expired=2),
+        returns=Returns(0),
+    )
     old = Gone()
-    old.refused["replays"], old.resumes["replay"] = 6, 8
+    old.refused["replays"] = 6
     metrics = Metrics(log, Numbers(), around, turns, replays=old, admin=admin, output=Numbers(), posts=Numbers())
     turns.note(0.0005, 0.00025)
     turns.note(0.25, 0.02)
@@ -82,9 +100,13 @@ def test_every_part_is_measured() -> None:
         "postcast_edge_lagging 0.0",
         "postcast_edge_posts_sent_total 0.0",
         "postcast_edge_bytes_sent_total 0.0",
+        "postcast_edge_heartbeats_total 0.0",
         *durations("postcast_edge_fanout_seconds"),
         *(f'postcast_edge_agenda_clients{{kind="{kind}"}} 0.0' for kind in kinds),
         *(f'postcast_edge_agenda_oldest_seconds{{kind="{kind}"}} 0.0' for kind in kinds),
+        'postcast_edge_requests_total{action="ack"} 5.0',
+        'postcast_edge_requests_total{action="other"} 2.0',
+        'postcast_edge_errors_total{code="bad_cursor"} 1.0',
         'postcast_edge_closes_total{by="server",code="1001"} 3.0',
         "postcast_edge_sockets 1.0",
         "postcast_edge_sockets_limit 500.0",
@@ -93,6 +115,8 @@ def test_every_part_is_measured() -> None:
         'postcast_edge_admin_limited_total{limit="address"} 5.0',
         'postcast_edge_http_answers_total{status="101"} 2.0',
         'postcast_edge_http_answers_total{status="503"} 1.0',
+        'postcast_edge_refusals_total{by="websocket",why="rate"} 8.0',
+        'postcast_edge_resumes_total{outcome="expired"} 2.0',
         "postcast_edge_takeovers_total 2.0",
         *durations("postcast_edge_join_seconds"),
         'postcast_edge_page_answers_total{status="200"} 8.0',
@@ -122,7 +146,6 @@ def test_every_part_is_measured() -> None:
         *(f"postcast_edge_{name}_total 0.0" for name in ("replays_begun", "replay_records", "replay_bytes")),
         "postcast_edge_replay_left_behind_total 0.0",
         'postcast_edge_replays_refused_total{bound="replays"} 6.0',
-        'postcast_edge_resumes_total{outcome="replay"} 8.0',
         "postcast_edge_log_lines_dropped_total 3.0",
         *(
             f'postcast_edge_turn_seconds_bucket{{le="{bound}"}} {count}'

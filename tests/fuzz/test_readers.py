@@ -1,6 +1,7 @@
-"""The AMQP body, the records of two topics and the cursor: each reader takes what is good, and says no to the rest.
+"""The AMQP body, what clients ask for, the records of two topics and the cursor.
 
-An exception of any other kind than the one that says no is a failure.
+Each reader takes what is good, and says no to the rest. An exception of any other kind than the one that says no is
+a failure.
 """
 
 import contextlib
@@ -11,9 +12,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Resume, parse
+from edge.wire.messages import acked, error
+from edge.wire.requests import Refused, Request, request_of
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.announcement import NotAnId, announced_post
 from streams.contract import (
@@ -99,7 +103,23 @@ def cursor_is_read(token: bytes) -> None:
         assert log.tail <= answer.position <= log.head
 
 
+def request_is_read(text: bytes) -> None:
+    """See that a client's message is a request whose answer repeats its id, or an error that says why it is none."""
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return  # What is no UTF-8 never gets so far.
+    action, asked = request_of(text)
+    if isinstance(asked, Refused):
+        assert (action is None) == (asked.code in {"bad_message", "unknown_action"})
+    answer = json.loads((acked(asked.id, "c") if isinstance(asked, Request) else error(asked)).text)
+    if asked.id is not UNSET:
+        assert (answer["id"], type(answer["id"])) == (json.loads(text)["id"], type(asked.id))
+    assert ("id" in answer) == (asked.id is not UNSET)
+
+
 READERS = {
+    "request": request_is_read,
     "announcement": announcement_is_read,
     "created_record": created_record_is_read,
     "feed_record": feed_record_is_read,

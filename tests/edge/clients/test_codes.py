@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.clients.codes import CLOSES, CUTS
+from edge.clients.codes import CLOSES, CUTS, REFUSALS
 from edge.fanout.ending import End
 
 
@@ -24,3 +24,8 @@ def test_a_client_comes_back_after_every_end() -> None:
         "FELL_BEHIND": 4008,
     }
     assert {disconnect.code for disconnect in CUTS.values()} == {1006}
+
+
+def test_a_refusal_has_the_code_that_says_whether_to_come_back() -> None:
+    """Not with a request that makes no sense or is forbidden; later where there is no room."""
+    assert REFUSALS == {400: 4500, 401: 4501, 403: 4503, 429: 4001, 503: 4001}

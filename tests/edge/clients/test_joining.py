@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from multidict import MultiDict
 
-from edge.clients.joining import JoinRequest, at_end, join_request, request_for, resumed, resumption
+from edge.clients.joining import JoinRequest, Terms, at_end, join_request, request_for, resumed, resumption
 from edge.feed.position import Ahead, Cursor, Gap, Resume, before
 from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
@@ -16,6 +16,7 @@ from streams.contract import Offset
 from tests.edge.kit.reading import take
 from tests.edge.kit.records import cursor, ids, log_of, messages, publication, record
 
+TERMS = Terms("s", 25)
 LIMIT = 1 << 16
 SEEN = cursor(0, 1, record(1))
 
@@ -49,7 +50,7 @@ def test_compression_changes_nothing_of_what_is_sent(query: dict[str, str], enco
     assert isinstance(asked, JoinRequest)
     assert asked == replace(plain, encoding=encoding)
     log = log_of(record(1))
-    greeting, expected = (take(at_end(one, log, Offset(1)), log, LIMIT) for one in (asked, plain))
+    greeting, expected = (take(at_end(one, log, Offset(1), TERMS), log, LIMIT) for one in (asked, plain))
     assert greeting == expected
 
 
@@ -85,9 +86,9 @@ def test_what_a_client_selects_goes_with_its_session() -> None:
     log = log_of(*(record(publication(n, author=n % 2)) for n in range(1, 8)))
     for encoding in (PLAIN, CURSOR):
         asked = JoinRequest(encoding, history=2, selection=Selection([0]))
-        got = messages(take(at_end(asked, log, Offset(6)), log, LIMIT))
+        got = messages(take(at_end(asked, log, Offset(6), TERMS), log, LIMIT))
         assert [post["payload"].get("id") for post in got][-2:] == [4, 6]
-        found = messages(take(resumed(asked, log, Resume(log.tail)), log, LIMIT))
+        found = messages(take(resumed(asked, log, Resume(log.tail), TERMS), log, LIMIT))
         assert [post["payload"]["id"] for post in found if post["action"] == "created"] == [2, 4, 6]
 
 
@@ -101,7 +102,7 @@ def test_a_cursor_and_a_history_contradict_each_other() -> None:
 def test_a_plain_client_starts_at_the_feeds_end() -> None:
     """Law 9: not at the log's, which may have read on since Kafka was asked."""
     log = log_of(record(1), record(2), record(3))
-    session = at_end(JoinRequest(), log, Offset(1))
+    session = at_end(JoinRequest(), log, Offset(1), TERMS)
     assert ids(take(session, log, LIMIT)) == [2, 3]
 
 
@@ -109,7 +110,7 @@ def test_a_plain_client_starts_at_the_feeds_end() -> None:
 def test_a_history_reaches_back_from_the_end(history: int, got: list[int]) -> None:
     """As many posts as were asked for, as far as the log has them."""
     log = log_of(record(1), record(2), record(3))
-    welcome, *posts = messages(take(at_end(JoinRequest(CURSOR, history=history), log, Offset(2)), log, LIMIT))
+    welcome, *posts = messages(take(at_end(JoinRequest(CURSOR, history=history), log, Offset(2), TERMS), log, LIMIT))
     assert welcome["payload"]["recovered"] is True
     assert [post["payload"]["id"] for post in posts] == got
 
@@ -117,11 +118,14 @@ def test_a_history_reaches_back_from_the_end(history: int, got: list[int]) -> No
 def test_a_gap_is_said_and_the_feed_goes_on_from_its_end() -> None:
     """Law 12: the reason, a new cursor, and what comes from now on."""
     log = log_of(record(1), record(2))
-    welcome, post = messages(take(at_end(JoinRequest(CURSOR), log, Offset(1), Gap("expired")), log, LIMIT))
+    welcome, post = messages(take(at_end(JoinRequest(CURSOR), log, Offset(1), TERMS, Gap("expired")), log, LIMIT))
     assert welcome["payload"] == {
         "recovered": False,
         "reason": "expired",
         "cursor": str(SEEN),
+        "session": "s",
+        "heartbeat": 25,
+        "behind": 1,
     }
     assert post["payload"] == {"id": 2}
 
@@ -132,7 +136,7 @@ def test_who_resumes_gets_what_follows_its_cursor() -> None:
     asked = JoinRequest(CURSOR, cursor=SEEN)
     found = resumption(asked, log)
     assert found == Resume(SEEN.position)
-    welcome, post = messages(take(resumed(asked, log, Resume(SEEN.position)), log, LIMIT))
+    welcome, post = messages(take(resumed(asked, log, Resume(SEEN.position), TERMS), log, LIMIT))
     assert welcome["payload"]["recovered"] is True
     assert post["payload"] == {"id": 2}
 

@@ -1,6 +1,7 @@
 """Where a client starts, by a feed's end that is told by hand."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
@@ -18,7 +19,7 @@ from edge.wire.websocket_encodings import CURSOR
 from streams.contract import Offset
 from tests.edge.kit.old import Gone
 from tests.edge.kit.reading import take
-from tests.edge.kit.records import at, cursor, log_of, messages, record
+from tests.edge.kit.records import at, cursor, log_of, messages, record, standing
 
 
 @dataclass
@@ -51,11 +52,16 @@ class End:
 
 async def told(feed: End, cursor: Cursor | None = None, old: Gone | None = None) -> tuple[object, list[str]] | None:
     """Place a client with cursors; return the payload of its welcome, and what was asked."""
-    old = Gone() if old is None else old
-    session = await Placement(feed.log, feed, old, 0.01, lambda: 0.5).session(JoinRequest(CURSOR, cursor=cursor), "a")
+    old, resumes = Gone() if old is None else old, Counter[str]()
+    placement = Placement(feed.log, feed, old, seconds=0.01, heartbeat=25, resumes=resumes)
+    session = await placement.session(JoinRequest(CURSOR, cursor=cursor), "a")
     assert not isinstance(session, Rejected)
-    assert sum(old.resumes.values()) == (session is not None and cursor is not None)
-    return None if session is None else (messages(take(session, feed.log, 1))[0]["payload"], feed.asked)
+    assert sum(resumes.values()) == (session is not None and cursor is not None)
+    if session is None:
+        return None
+    payload = messages(take(session, feed.log, 1))[0]["payload"]
+    assert (payload["session"], payload["heartbeat"]) == (session.id, 25)
+    return standing(payload), feed.asked
 
 
 async def test_a_cursor_that_the_log_knows_asks_nobody() -> None:
@@ -101,11 +107,14 @@ async def test_a_cursor_before_the_log_starts_in_a_replay() -> None:
     replay: Replay[Member] = Replay(log_of(record(1), record(2)), first=Offset(0), reach=10, address="a")
     feed, seen = End(log_of(record(3), first=2), None), cursor(0, 1, record(1))
     old = Gone(Place(replay, at(0, 1), Seat(seen), lambda *_: asyncio.sleep(0)))
-    session = await Placement(feed.log, feed, old, 0.01).session(JoinRequest(CURSOR, cursor=seen), "a")
+    resumes: Counter[str] = Counter()
+    placement = Placement(feed.log, feed, old, seconds=0.01, heartbeat=25, resumes=resumes)
+    session = await placement.session(JoinRequest(CURSOR, cursor=seen), "a")
     assert isinstance(session, Session)
-    assert (session.replay, old.asked, old.resumes) == (replay, [(seen, "a")], {"replay": 1})
+    assert (session.replay, old.asked, resumes) == (replay, [(seen, "a")], {"replayed": 1})
+    assert session.progress.target == feed.log.head
     [welcome, post] = messages(take(session, replay.log, 1))
-    assert welcome["payload"]["recovered"] is True
+    assert (welcome["payload"]["recovered"], welcome["payload"]["behind"]) == (True, 2)
     assert (welcome["payload"]["cursor"], post["payload"]["id"]) == (str(seen), 2)
 
 
@@ -113,10 +122,11 @@ async def test_a_cursor_before_the_log_starts_in_a_replay() -> None:
 async def test_a_client_that_there_is_no_replay_for_is_told_when_to_come_back(bound: Bound) -> None:
     """Between 2 and 10 s later, by chance."""
     feed, old = End(log_of(record(3), first=2), None), Gone(bound)
-    placement = Placement(feed.log, feed, old, 0.01, lambda: 0.5)
+    resumes: Counter[str] = Counter()
+    placement = Placement(feed.log, feed, old, seconds=1, heartbeat=25, resumes=resumes, share=lambda: 0.5)
     refused = await placement.session(JoinRequest(CURSOR, cursor=cursor(0, 1, record(1))), "a")
     assert isinstance(refused, Rejected)
-    assert (refused.status, refused.retry_after, old.resumes) == (503, 6.0, {"refused": 1})
+    assert (refused.status, refused.retry_after, resumes) == (503, 6.0, {"refused": 1})
 
 
 async def test_what_is_gone_from_kafka_too_has_expired() -> None:
@@ -139,3 +149,11 @@ async def test_no_replay_is_begun_while_the_log_shows_nothing() -> None:
 async def test_a_feed_that_is_interrupted_meanwhile_refuses_for_now() -> None:
     """The replay was begun before the gap."""
     assert await told(End(log_of(record(3), first=2), 3), cursor(0, 1, record(1)), Gone(None)) is None
+
+
+async def test_every_session_has_an_id_of_its_own() -> None:
+    """A plain one, too: the log knows it by that."""
+    feed = End(log_of(record(1)), 1)
+    placement = Placement(feed.log, feed, Gone(), seconds=1, heartbeat=25, resumes=Counter())
+    sessions = [await placement.session(JoinRequest(), "") for _ in range(2)]
+    assert len({session.id for session in sessions if isinstance(session, Session) and len(session.id) == 16}) == 2

@@ -1,27 +1,43 @@
 """A client's connection on a real socket: what it is told, how it ends, and how rude a peer may be."""
 
 import asyncio
+import contextlib
+import json
 import logging
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import structlog
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from edge.clients import websocket
 from edge.clients.codes import CLOSES
 from edge.clients.websocket import WebSocket
+from edge.fanout import member
 from edge.fanout.ending import End
 from edge.fanout.session import Session
+from edge.feed.position import before
 from edge.wire.allowance import BYTES, PINGS
-from edge.wire.closing import Disconnect
+from edge.wire.closing import Disconnect, with_return
 from edge.wire.events import Message
 from edge.wire.frames import close_frame, text_frame
+from streams.contract import Offset
 from tests.edge.kit.edge import serving
 from tests.edge.kit.pair import MANY, masked, pair, paired
 from tests.edge.kit.records import frames
 
 BROKEN = b"\xff\xff"
-GOODBYE = close_frame(CLOSES[End.SHUTDOWN].code, CLOSES[End.SHUTDOWN].reason)
+
+
+def told(end: End) -> Disconnect:
+    """Return how a client is told of this end when nobody else is to come back."""
+    return replace(CLOSES[end], reason=with_return(CLOSES[end].reason, 0))
+
+
+GOODBYE = close_frame(told(End.SHUTDOWN).code, told(End.SHUTDOWN).reason)
 
 
 def opcodes(data: bytes) -> list[Opcode]:
@@ -127,9 +143,9 @@ async def test_a_close_comes_after_what_was_begun_and_is_the_last_frame() -> Non
         made.close(End.SHUTDOWN)
         made.write(text_frame(b"too late"))
         made.ping()
-        received = frames(await peer.read(len(MANY) + len(close_frame(4008, CLOSES[End.FELL_BEHIND].reason))))
+        received = frames(await peer.read(len(MANY) + len(close_frame(4008, told(End.FELL_BEHIND).reason))))
         assert [frame.opcode for frame in received] == [Opcode.TEXT] * 10 + [Opcode.CLOSE]
-        assert received[-1].data == payload_of(CLOSES[End.FELL_BEHIND])
+        assert received[-1].data == payload_of(told(End.FELL_BEHIND))
         assert not made.is_drained.is_set()
         await peer.send(masked(Opcode.CLOSE, bytes(received[-1].data)))
         assert await peer.read_all() == b""
@@ -399,3 +415,102 @@ async def test_a_fault_of_ours_ends_the_connection_and_is_logged_once(
     named = [event["event"] for event in events]
     assert named == ["session.opened", "session.failed", *["session.closed"] * is_taken_in]
     assert caplog.records == []
+
+
+# What is asked for.
+
+ASK = "?history=0"
+
+
+def ack(cursor: object = before(Offset(0)), id_: int = 1) -> str:
+    """Ask for an answer."""
+    return json.dumps({"action": "ack", "id": id_, "payload": {"cursor": str(cursor)}})
+
+
+async def hear(client: ClientConnection) -> Any:
+    """Receive a message."""
+    return json.loads(await client.recv())
+
+
+async def code_of(client: ClientConnection) -> tuple[int | None, str | None]:
+    """Read on until the server has closed; return the code and the reason."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await client.recv()
+    return client.close_code, client.close_reason
+
+
+async def test_requests_are_answered_in_their_order() -> None:
+    """Behind the welcome, whatever comes between them."""
+    async with serving() as edge, edge.connect(ASK) as client:
+        for number in range(5):
+            await client.send(ack(id_=number))
+        await client.send("nonsense")
+        edge.feed.publish(1)
+        heard = [await hear(client) for _ in range(8)]
+        answers = [one for one in heard if one["action"] not in ("welcome", "created")]
+        assert heard[0]["action"] == "welcome"
+        assert [one.get("id") for one in answers] == [0, 1, 2, 3, 4, None]
+        assert [one["action"] for one in answers] == ["acked"] * 5 + ["error"]
+        assert (edge.around.tally.requests, edge.around.tally.errors) == ({"ack": 5, "other": 1}, {"bad_message": 1})
+
+
+async def test_what_a_plain_client_says_is_ignored() -> None:
+    """It is sent posts and nothing else; nor does it count."""
+    async with serving() as edge, edge.connect() as client:
+        for _ in range(20):
+            await client.send("nonsense")
+        await client.send(ack())
+        edge.feed.publish(1)
+        assert (await hear(client))["payload"] == {"id": 1}
+        assert edge.around.tally.requests == {}
+
+
+@pytest.mark.parametrize(("query", "size", "code"), [(ASK, 65537, None), (ASK, 262_145, 1009), ("", 65537, 1009)])
+async def test_a_large_message_is_an_error_for_who_can_be_told(query: str, size: int, code: int | None) -> None:
+    async with serving() as edge, edge.connect(query) as client:
+        await client.send("x" * size)
+        if code is None:
+            assert (await hear(client))["action"] == "welcome"
+            assert (await hear(client))["payload"]["code"] == "too_big"
+            await client.send(ack())
+            assert (await hear(client))["action"] == "acked"
+        else:
+            assert (await code_of(client))[0] == code
+
+
+@pytest.mark.parametrize(("query", "code"), [(ASK, 4029), ("", 1008)])
+async def test_too_many_messages_end_a_session(query: str, code: int) -> None:
+    """A client that has asked for more is told to come back, and when."""
+    async with serving() as edge, edge.connect(query) as client:
+        with contextlib.suppress(ConnectionClosed):
+            for _ in range(200):
+                await client.send(ack())
+        closed, reason = await code_of(client)
+        assert closed == code
+        assert reason is not None
+        assert reason.endswith("retry_after=5") is (code == 4029)
+        assert edge.gate.limited == {"messages": 1}
+
+
+async def test_more_than_ten_errors_in_a_minute_end_a_session() -> None:
+    async with serving() as edge, edge.connect(ASK) as client:
+        for _ in range(11):
+            await client.send("nonsense")
+        errors = 0
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                errors += (await hear(client))["action"] == "error"
+        assert (errors, client.close_code, edge.gate.limited) == (10, 4500, {"errors": 1})
+
+
+async def test_a_client_that_reads_no_answers_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for it is bounded."""
+    monkeypatch.setattr(member, "MOST_OWED", 3)
+    async with serving() as edge, paired(edge, query=ASK) as (made, peer):
+        made.write(MANY)
+        for _ in range(4):
+            await peer.send(masked(Opcode.TEXT, ack().encode()))
+        sent = frames(await peer.read_all())
+        assert sent[-1].data == b"\x0f\xbdtoo many answers that are not read; retry_after=5"
+        assert edge.gate.limited == {"answers": 1}

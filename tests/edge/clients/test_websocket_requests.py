@@ -5,10 +5,13 @@ import gc
 import json
 import socket
 import struct
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from edge.access.addresses import parse_networks
 from edge.access.entrance import Entrance
 from edge.access.http import Http
 from edge.clients import websocket
@@ -19,7 +22,9 @@ from edge.fanout.session import Session
 from edge.feed.position import before
 from edge.wire.websocket import Reader
 from streams.contract import Offset
-from tests.edge.kit.edge import MAX_MESSAGE_BYTES, posts, serving
+from tests.edge.kit.edge import MAX_MESSAGE_BYTES, Edge, posts, serving
+from tests.edge.kit.listening import RULES, gate
+from tests.edge.kit.records import standing
 from tests.edge.kit.refused import refusal
 from tests.strict import Handshake
 
@@ -41,7 +46,10 @@ async def test_who_asks_for_more_is_greeted_and_gets_cursors() -> None:
             edge.feed.publish(1, 2, 3)
             welcome, _, second, _ = [json.loads(await client.recv()) for _ in range(4)]
             assert client.subprotocol == "postcast.v1"
-            assert welcome == {"action": "welcome", "payload": {"recovered": True, "cursor": str(before(Offset(0)))}}
+            assert (welcome["action"], standing(welcome["payload"])) == (
+                "welcome",
+                {"recovered": True, "cursor": str(before(Offset(0)))},
+            )
         async with edge.connect(f"?cursor={second['cursor']}") as client:
             edge.feed.publish(4)
             assert json.loads(await client.recv())["payload"]["recovered"] is True
@@ -230,3 +238,89 @@ async def test_who_sends_too_much_is_closed_and_counted(monkeypatch: pytest.Monk
             'postcast_edge_limited_total{limit="messages"} 1.0',
             'postcast_edge_closes_total{by="server",code="1008"} 1.0',
         } <= set(text.splitlines())
+
+
+async def refused(edge: Edge, query: str = "", forwarded_for: str | None = None) -> tuple[int | None, str | None]:
+    """Be refused on the WebSocket: the code and the reason. Nothing else comes."""
+    async with edge.connect(query, "postcast.v1", compression="deflate", forwarded_for=forwarded_for) as client:
+        assert client.response is not None
+        assert client.subprotocol == "postcast.v1"
+        assert "Sec-WebSocket-Extensions" not in client.response.headers
+        with pytest.raises(ConnectionClosed):
+            await client.recv()
+        return client.close_code, client.close_reason
+
+
+async def test_a_client_that_can_read_a_refusal_gets_it_on_its_websocket() -> None:
+    """A browser shows neither status nor header: what would be 400 is 4500, and is not tried again."""
+    async with serving() as edge:
+        assert await refused(edge, "?history=x") == (4500, "The history is a number of posts, such as 20.")
+        assert (await refused(edge, "?cursor=a&history=1"))[0] == 4500
+        assert (await refused(edge, "?author=me"))[0] == 4500
+        assert edge.around.refusals == {("websocket", "request"): 3}
+        assert (await refusal(edge, "?history=x"))[0] == 400
+        assert edge.around.refusals["http", "request"] == 1
+
+
+async def test_a_client_that_is_refused_for_now_is_told_when_to_come_back() -> None:
+    """4001 for what would be 429 and 503."""
+    rules = replace(RULES, trusted=parse_networks("127.0.0.1"))
+    async with serving(through=gate(rules, per_address=1)) as edge, edge.connect(forwarded_for="192.0.2.1"):
+        code, reason = await refused(edge, forwarded_for="192.0.2.1")
+        assert (code, reason) == (
+            4001,
+            "There are too many connections from your address. Close one first. retry_after=10",
+        )
+        edge.feed.trouble = "Kafka does not answer."
+        assert await refused(edge, forwarded_for="192.0.2.2") == (
+            4001,
+            "The feed cannot be followed now. Kafka does not answer. retry_after=1",
+        )
+        assert edge.around.refusals == {("websocket", "address"): 1, ("websocket", "feed"): 1}
+
+
+async def test_of_a_client_that_is_refused_on_its_websocket_nothing_is_kept() -> None:
+    """Neither a slot nor a session; and one write brings it all."""
+    async with serving(through=gate(total=1)) as edge:
+        async with edge.connect():
+            for _ in range(3):
+                with socket.create_connection(("127.0.0.1", edge.port)) as plain:
+                    plain.setblocking(False)
+                    offer = b"Sec-WebSocket-Protocol: postcast.v1\r\n\r\n"
+                    await edge.loop.sock_sendall(plain, Handshake().request.replace(b"\r\n\r\n", b"\r\n" + offer))
+                    said = await edge.loop.sock_recv(plain, 1 << 16)
+                    head, _, close = said.partition(b"\r\n\r\n")
+                    assert head.startswith(b"HTTP/1.1 101 ")
+                    assert close[:4] == bytes([0x88, len(close) - 2]) + (4001).to_bytes(2)
+                    assert await edge.loop.sock_recv(plain, 1) == b""
+            while edge.gate.census.connections > 1:
+                await asyncio.sleep(0)
+            assert len(edge.hub) == 1
+        assert edge.around.refusals == {("websocket", "full"): 3}
+
+
+async def test_a_handshake_that_cannot_be_understood_is_refused_by_http() -> None:
+    """There is no 101 to answer it with."""
+    async with serving() as edge:
+        headers = {"Upgrade": "websocket", "Sec-WebSocket-Protocol": "postcast.v1"}
+        assert (await edge.get("/", headers))[0] == 400
+        assert edge.around.refusals == {("http", "request"): 1}
+
+
+async def test_clients_beyond_the_rate_come_back_in_turn() -> None:
+    """On the WebSocket in tenths of a second, by HTTP in whole ones."""
+    async with serving(join_rate=0.1) as edge, edge.connect():
+        waits = [float(str((await refused(edge))[1]).rpartition("retry_after=")[2]) for _ in range(3)]
+        status, sentence, retry_after = await refusal(edge)
+        assert all(12 <= round(later - one) <= 13 for one, later in pairwise([*waits, float(str(retry_after))]))
+        assert (status, sentence) == (503, "More clients come than are taken in at a time.\n")
+        assert edge.around.refusals == {("websocket", "rate"): 3, ("http", "rate"): 1}
+
+
+async def test_what_becomes_of_cursors_is_counted() -> None:
+    async with serving() as edge:
+        edge.feed.publish(1)
+        for query in (f"?cursor={before(Offset(0))}", "?cursor=junk", f"?cursor={before(Offset(9))}", "?history=1", ""):
+            async with edge.connect(query):
+                pass
+        assert edge.around.resumes == {"recovered": 1, "invalid": 1, "unknown": 1}

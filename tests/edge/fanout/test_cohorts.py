@@ -26,7 +26,7 @@ class Client:
 
 def client(position: int, encoding: Encoding = PLAIN, greeting: bytes = b"") -> Client:
     """Make one."""
-    return Client(Session(Position(position), encoding, greeting))
+    return Client(Session(Position(position), encoding, greeting=greeting))
 
 
 def cohorts(head: int, *clients: Client, max_size: int = 128) -> Cohorts[Client]:
@@ -183,7 +183,7 @@ def test_a_client_at_the_head_that_is_to_be_greeted_waits() -> None:
     assert (clients_of([cohort]), cohort.greeting) == ([[greeted]], b"c")
     move_on(cohort, 5, 0)
     made.put_back(cohort, NOW)
-    assert (made.waiting, greeted.session.greeting, paused.session.greeting) == (0, b"", b"c")
+    assert (made.waiting, greeted.session.progress.greeting, paused.session.progress.greeting) == (0, b"", b"c")
     made.place(paused, Kind.NEWCOMERS, NOW)
     assert turn(made).greeting == b"c"
 

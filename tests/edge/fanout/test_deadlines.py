@@ -29,6 +29,7 @@ class Client:
 
     link: Connection = field(default_factory=Connection)
     pinged: float = 0.0
+    told_at: float = math.inf
     ends_at: float = math.inf
     entry: Entry | None = None
 
@@ -42,6 +43,14 @@ class Client:
         (39, Client(pinged=20), None),
         (40, Client(pinged=20), Due.PING),
         (60, Client(pinged=50), Due.DEAD),
+        (24.9, Client(pinged=20, told_at=0), None),
+        (25, Client(pinged=20, told_at=0), Due.HEARTBEAT),
+        (25, Client(told_at=0), Due.HEARTBEAT),
+        (25, Client(told_at=1), Due.PING),
+        (60, Client(told_at=0), Due.DEAD),
+        (25, Client(ends_at=25, told_at=0), Due.END),
+        (400, Client(Connection(unsent_since=1), told_at=0), None),
+        (100, Client(Connection(close_by=101), told_at=0), None),
         (1000, Client(Connection(unsent_since=401)), None),
         (1001, Client(Connection(unsent_since=401)), Due.STALLED),
         (10, Client(ends_at=10), Due.END),
@@ -61,10 +70,11 @@ def test_what_is_due(now: float, client: Client, expected: Due | None) -> None:
 
 
 instants = st.integers(0, 700).map(float)
+never = st.just(math.inf)
 connections = st.builds(Connection, instants, st.none() | instants, st.none() | instants)
 
 
-@given(st.builds(Client, connections, instants, instants | st.just(math.inf)), instants)
+@given(st.builds(Client, connections, instants, instants | never, instants | never), instants)
 def test_nothing_is_due_before_the_deadline_and_something_is_then(client: Client, now: float) -> None:
     """So that a look is never for nothing, unless something has moved the deadline since."""
     assert (due(client, now, PATIENCE) is None) is (now < deadline(client, PATIENCE))

@@ -1,16 +1,18 @@
 """One read and one write each, for a cohort."""
 
+import pytest
+
 from edge.fanout.cohorts import Cohort
 from edge.fanout.delivery import Delivery
 from edge.fanout.member import Member
 from edge.fanout.session import Session
 from edge.feed.position import Position
 from edge.feed.reads import Reading
-from edge.wire.messages import welcome
 from edge.wire.websocket_encodings import CURSOR
+from streams.contract import Offset
 from tests.edge.fanout.test_watch import Keeper
 from tests.edge.kit.lines import Line, Turns
-from tests.edge.kit.records import log_of, messages, record
+from tests.edge.kit.records import GREETING, log_of, messages, record
 
 
 def test_a_cohort_is_sent_its_greeting_and_what_follows_in_one_write_each() -> None:
@@ -19,7 +21,7 @@ def test_a_cohort_is_sent_its_greeting_and_what_follows_in_one_write_each() -> N
     delivery = Delivery(log, turns.write_each, write_bytes=1 << 16, clock=turns.time)
     lines = [Line(turns), Line(turns, room=5), Line(turns)]
     lines[2].is_lost = True
-    cohort: Cohort[Member] = Cohort(log.tail, Reading(CURSOR), CURSOR.notice(welcome("c")))
+    cohort: Cohort[Member] = Cohort(log.tail, Reading(CURSOR), GREETING)
     for line in lines:
         member = Member(Keeper(), Session(log.tail, CURSOR), line, None, turns.now)
         line.attach(member)
@@ -29,7 +31,39 @@ def test_a_cohort_is_sent_its_greeting_and_what_follows_in_one_write_each() -> N
     assert [message["action"] for message in messages(data)] == ["welcome", "created", "created", "created"]
     assert lines[1].written[0] is data
     assert (delivery.posts, delivery.bytes) == (6, 2 * len(data))
-    assert (cohort.position, cohort.greeting) == (log.head, b"")
+    assert (cohort.position, cohort.greeting, cohort.told_at) == (log.head, b"", 1000.0)
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [(2, ["welcome", 1, 2, "caught_up", 3, 4]), (3, ["welcome", 1, 2, 3, "caught_up", 4])],
+)
+def test_a_cohort_is_told_once_that_it_has_caught_up(target: int, expected: list[object]) -> None:
+    """Behind all that was there, and what has come since; whether that shows anything or not."""
+    log, turns = log_of(record(1, 2), record(1), record(3)), Turns()
+    end = log.position_at(Offset(target))
+    delivery, line = Delivery(log, turns.write_each, write_bytes=1, clock=turns.time), Line(turns)
+    cohort: Cohort[Member] = Cohort(log.tail, Reading(CURSOR), GREETING, end)
+    cohort.take_in(Member(Keeper(), Session(log.tail, CURSOR), line, None, turns.now))
+    while cohort.position < log.head:
+        delivery.send(cohort)
+    log.append(Offset(3), record(4))
+    delivery.send(cohort)
+    told = messages(b"".join(line.written))
+    assert [message["payload"].get("id", message["action"]) for message in told] == expected
+    assert told[expected.index("caught_up")]["cursor"] == str(log.cursor_at(end))
+
+
+def test_what_shows_nothing_is_no_message_but_to_who_has_caught_up_by_it() -> None:
+    """``told_at`` is as before."""
+    log, turns = log_of(record(1), record(1)), Turns()
+    delivery, line = Delivery(log, turns.write_each, write_bytes=1, clock=turns.time), Line(turns)
+    for target, actions in ((None, []), (log.head, ["caught_up"])):
+        cohort: Cohort[Member] = Cohort(log.position_at(Offset(1)), Reading(CURSOR), target=target)
+        cohort.take_in(Member(Keeper(), Session(log.tail, CURSOR), line, None, turns.now))
+        delivery.send(cohort)
+        assert [message["action"] for message in messages(b"".join(line.written))] == actions
+        assert (cohort.told_at > 0) is bool(actions)
 
 
 def test_no_more_is_sent_than_there_is_room_for() -> None:

@@ -23,10 +23,18 @@ class Bench:
         self.log = log_of(record(1))
         self.gone_on: list[Member] = []
         self.ends: list[tuple[float, End]] = []
-        self.everybody = Everybody(self.log, self.turns, go_on=self.go_on, redirect=self.redirect, end_at=self.end_at)
+        self.everybody = Everybody(
+            self.log, self.turns, heartbeat=25, go_on=self.go_on, redirect=self.redirect, end_at=self.end_at
+        )
         self.members = [
-            Member(Keeper(), Session(self.log.head, encoding), Line(self.turns), None, self.turns.now)
-            for _ in range(clients)
+            Member(
+                Keeper(),
+                Session(self.log.head, encoding, id=f"session {number}"),
+                Line(self.turns),
+                None,
+                self.turns.now,
+            )
+            for number in range(clients)
         ]
 
     def go_on(self, member: Member) -> None:
@@ -69,7 +77,7 @@ def test_all_are_moved_behind_a_gap_a_few_at_a_time() -> None:
     assert bench.ends[-1][0] == pytest.approx(199 / 200)
 
 
-def test_a_gap_is_told_with_one_welcome_for_all_once_there_is_a_cursor() -> None:
+def test_a_gap_is_told_to_each_once_there_is_a_cursor() -> None:
     bench = Bench(2, CURSOR)
     bench.log.begin(Offset(5), Offset(6))
     bench.everybody.interrupt("recreated", bench.members)
@@ -77,9 +85,9 @@ def test_a_gap_is_told_with_one_welcome_for_all_once_there_is_a_cursor() -> None
     assert not bench.everybody.work()
     bench.log.append(Offset(5), record(5))
     assert bench.everybody.work()
-    one, other = (member.session.greeting for member in bench.members)
-    assert one is other
-    assert messages(one)[0]["payload"]["reason"] == "recreated"
+    for member in bench.members:
+        payload = messages(member.session.progress.greeting)[0]["payload"]
+        assert (payload["reason"], payload["session"]) == ("recreated", member.session.id)
     assert bench.ends == []
 
 

@@ -11,11 +11,11 @@ from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Gap, Position
 from edge.wire.encoding import Encoding
-from edge.wire.messages import welcome
+from edge.wire.messages import acked, welcome
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import Offset
 from tests.edge.kit.lines import CLOSE_SECONDS, PATIENCE, WRITE_SECONDS, Line, Turns, hub_of
-from tests.edge.kit.records import cursor, log_of, messages, record
+from tests.edge.kit.records import GREETING, cursor, log_of, messages, record
 
 
 class Stage:
@@ -64,7 +64,7 @@ def test_what_a_lost_connection_refuses_does_not_count_as_sent(encoding: Encodin
     greeted = Line(stage.turns)
     greeted.is_lost = True
     sent = stage.hub.delivery.posts, stage.hub.delivery.bytes
-    stage.hub.join(Session(Position(0), CURSOR, CURSOR.notice(welcome("c"))), greeted)
+    stage.hub.join(Session(Position(0), CURSOR, greeting=GREETING), greeted)
     assert (stage.hub.delivery.posts, stage.hub.delivery.bytes) == sent
 
 
@@ -72,7 +72,7 @@ def test_who_joins_behind_the_head_catches_up_at_once() -> None:
     """History, resuming and live delivery are the same; the greeting comes first."""
     stage = Stage(log_of(record(1), record(2)))
     line = Line(stage.turns)
-    stage.hub.join(Session(Position(1), CURSOR, CURSOR.notice(welcome("c"))), line)
+    stage.hub.join(Session(Position(1), CURSOR, greeting=GREETING), line)
     assert [one["action"] for one in messages(b"".join(line.written))] == ["welcome", "created"]
 
 
@@ -146,7 +146,7 @@ def test_who_joins_with_unsent_bytes_waits_for_its_socket() -> None:
     stage = Stage(log_of(record(1)))
     line = Line(stage.turns)
     line.unsent_since = stage.turns.now
-    stage.hub.join(Session(Position(0), CURSOR, CURSOR.notice(welcome("c"))), line)
+    stage.hub.join(Session(Position(0), CURSOR, greeting=GREETING), line)
     assert line.written == []
     line.drain()
     stage.turns.turn()
@@ -221,7 +221,7 @@ def test_a_gap_is_told_or_ends() -> None:
 
 
 def test_after_a_gap_nobody_is_told_in_the_same_turn_as_all_others() -> None:
-    """The frame is the same for all. Who cannot be told goes on until its turn comes, 200 a second."""
+    """Each gets a welcome of its own, and they go on together. Who cannot be told is ended in turn, 200 a second."""
     stage = Stage(log_of())
     plain = [stage.join()[0] for _ in range(50)]
     knowing = [stage.join(encoding=CURSOR)[0] for _ in range(50)]
@@ -230,11 +230,12 @@ def test_after_a_gap_nobody_is_told_in_the_same_turn_as_all_others() -> None:
     stage.hub.interrupt("interrupted")
     assert sum(bool(line.written) for line in knowing) < 20
     stage.turns.rest()
-    assert all(line.written[0] is knowing[0].written[0] for line in knowing)
+    assert [messages(line.written[0])[0]["action"] for line in knowing] == ["welcome"] * 50
     for post in range(5):
         assert abs(sum(bool(line.ends) for line in plain) - 200 * (stage.turns.now - begun)) <= 11
         stage.publish(post)
         stage.turns.rest()
+        assert all(line.written[-1] is knowing[0].written[-1] for line in knowing)
     stage.turns.sleep(0.3)
     assert [line.ends for line in plain] == [[End.INTERRUPTED]] * 50
     assert len({len(line.got) for line in plain}) > 2
@@ -294,9 +295,9 @@ def test_a_client_that_was_held_during_a_gap_goes_on_behind_it() -> None:
     assert line.ends == []
     line.drain()
     stage.turns.rest()
-    *_, told, post = messages(b"".join(line.written))
-    assert (told["action"], post["payload"]) == ("welcome", {"id": 20})
-    assert [message["action"] for message in messages(b"".join(line.written))].count("welcome") == 1
+    received = messages(b"".join(line.written))
+    assert [message["action"] for message in received] == ["created", "welcome", "created", "caught_up"]
+    assert (received[1]["payload"]["behind"], received[2]["payload"]) == (1, {"id": 20})
 
 
 def test_a_gap_is_told_with_the_cursor_of_a_record_that_was_read() -> None:
@@ -642,8 +643,7 @@ def test_who_has_not_been_moved_behind_a_gap_is_not_compared_with_the_log() -> N
         held.drain()
         lagging.drain()
         stage.turns.rest()
-        newest = [messages(b"".join(line.written))[-1]["payload"] for line in (resting, lagging, held)]
-        assert newest == [{"id": offer_from + 50}] * 3
+        assert [line.got[-1] for line in (resting, lagging, held)] == [offer_from + 50] * 3
     assert [line.ends for line in (resting, lagging, held)] == [[]] * 3
     assert stage.hub.lagging == 0
     assert stage.log.head < log_of(record(1), record(2), record(3)).head
@@ -657,3 +657,54 @@ def test_a_record_that_shows_nothing_is_written_to_nobody() -> None:
     assert (line.written, member.session.position, stage.hub.lagging) == ([], stage.log.head, 0)
     stage.publish(2)
     assert line.got == [2]
+
+
+def test_a_client_that_is_still_before_a_gap_gets_no_heartbeat() -> None:
+    """There is no cursor to tell it; behind the gap heartbeats come again."""
+    stage = Stage(log_of(record(1)))
+    line, _ = stage.join(encoding=CURSOR)
+    stage.log.begin(Offset(10), Offset(11))
+    stage.hub.interrupt("interrupted")
+    stage.turns.sleep(30)
+    line.heard = stage.turns.now
+    assert (line.written, stage.hub.heartbeats.sent) == ([], 0)
+    stage.publish(10)
+    stage.turns.sleep(26)
+    assert [message["action"] for message in messages(b"".join(line.written))] == ["welcome", "heartbeat"]
+    assert stage.hub.heartbeats.sent == 1
+
+
+def test_thousands_with_welcomes_of_their_own_go_on_together_afterwards() -> None:
+    """A record is one read and as many cohorts as there would be without."""
+    stage = Stage(log_of(record(1)))
+    for number in range(1000):
+        greeting = CURSOR.notice(welcome("c", session=str(number), heartbeat=25))
+        stage.hub.join(Session(stage.log.tail, CURSOR, greeting=greeting, target=stage.log.head), Line(stage.turns))
+    stage.turns.rest()
+    assert stage.hub.lagging == 0
+    stage.publish(2)
+    # Cohorts of four here; one more at a time is not full.
+    assert len(stage.hub._agenda.head) + stage.hub._agenda.head.taken == 250  # noqa: SLF001 - what a record costs
+    stage.turns.rest()
+    assert all(line.got[-1] == 2 for line in stage.turns.lines)
+
+
+def test_an_answer_comes_behind_the_greeting_and_between_posts() -> None:
+    """Also to a client that holds unsent bytes: once they are gone, before what it has missed."""
+    answer = CURSOR.notice(acked(1, "c"))
+    stage = Stage(log_of(record(1)))
+    stage.join(0)
+    line = Line(stage.turns, room=0)
+    member = stage.hub.join(Session(Position(0), CURSOR, GREETING), line)
+    member.tell(answer)
+    stage.turns.rest()
+    member.tell(answer)
+    stage.publish(2)
+    line.drain(room=0)
+    member.tell(answer)
+    stage.turns.rest()
+    line.drain()
+    stage.turns.rest()
+    actions = [message["action"] for message in messages(b"".join(line.written))]
+    assert actions == ["welcome", "created", "acked", "acked", "acked", "created"]
+    assert stage.hub.lagging == 0

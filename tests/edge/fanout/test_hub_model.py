@@ -86,9 +86,9 @@ class Clients(RuleBasedStateMachine):
         """Join somewhere between the tail and the head; a client that asks for cursors is greeted."""
         position = self.log.back(self.log.head, back)
         due = ids(everything(self.log, position))
-        greeting = encoding.notice(welcome("c")) if encoding.has_cursor else b""
+        greeting = encoding.notice(welcome("c", session="s", heartbeat=25)) if encoding.has_cursor else b""
         line = Line(self.turns, room)
-        self.clients.append(Client(self.hub, Session(position, encoding, greeting), line, due))
+        self.clients.append(Client(self.hub, Session(position, encoding, greeting=greeting), line, due))
 
     @rule(back=st.integers(0, 8))
     def crowd_comes(self, back: int) -> None:

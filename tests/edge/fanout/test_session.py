@@ -55,10 +55,24 @@ def test_clients_that_share_their_progress_go_on_together_and_each_counts_its_ow
     assert [(each.position, each.sent) for each in (one, other)] == [(9, 6), (10, 6)]
 
 
+def test_when_it_was_last_told_something_is_its_own_or_that_of_the_others() -> None:
+    """Not what the others were told before it came to them and went on alone."""
+    session, together = Session(Position(3), PLAIN), Progress(Position(3))
+    session.note_told(5)
+    session.share(together)
+    assert session.told_at == 5
+    together.told_at = 9
+    assert session.told_at == 9
+    session.share(Progress(Position(3)))
+    together.told_at = 12
+    assert session.told_at == 9
+
+
 @pytest.mark.parametrize("greeting", [b"new", b""])
 def test_a_client_that_skips_something_keeps_its_count_and_no_older_greeting(greeting: bytes) -> None:
     """It is told of the newest gap, or of none."""
-    session = Session(Position(3), PLAIN, b"old")
+    session = Session(Position(3), PLAIN, greeting=b"old", target=Position(7))
     session.progress.move_on(Chunk(b"", Position(5), 2))
-    session.skip_to(Position(1), greeting)
-    assert (session.position, session.sent, session.greeting) == (1, 2, greeting)
+    session.skip_to(Position(1), greeting, Position(2) if greeting else None)
+    assert (session.position, session.sent, session.is_greeted) == (1, 2, not greeting)
+    assert (session.progress.greeting, session.progress.target) == (greeting, 2 if greeting else None)

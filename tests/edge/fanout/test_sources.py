@@ -11,7 +11,7 @@ from edge.wire.encoding import Encoding
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import Offset
 from tests.edge.kit.lines import Line, Turns, hub_of
-from tests.edge.kit.records import at, cursor, log_of, messages, record
+from tests.edge.kit.records import at, cursor, log_of, messages, record, standing
 
 
 def replay_of(first: int, count: int) -> Replay[Member]:
@@ -119,7 +119,7 @@ def test_clients_of_a_replay_that_cannot_go_on_are_told_and_go_on_at_the_head(en
     if encoding is CURSOR:
         for line in (resting, paused):
             *_, welcome, post = messages(b"".join(line.written))
-            assert welcome["payload"] == {
+            assert standing(welcome["payload"]) == {
                 "recovered": False,
                 "reason": "expired",
                 "cursor": str(cursor(10, 1, record(10))),

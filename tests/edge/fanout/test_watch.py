@@ -10,7 +10,8 @@ from edge.fanout.member import Member
 from edge.fanout.session import Session
 from edge.fanout.watch import Watch
 from edge.feed.position import Position
-from edge.wire.websocket_encodings import PLAIN
+from edge.wire.encoding import Encoding
+from edge.wire.websocket_encodings import CURSOR, PLAIN
 from tests.edge.kit.lines import Line, Turns
 
 PATIENCE = Patience(ping=20, dead=60, stalled=600)
@@ -34,17 +35,28 @@ class Bench:
     def __init__(self) -> None:
         self.turns = Turns()
         self.said: deque[tuple[Member, End | str]] = deque()
-        self.watch = Watch(PATIENCE, self.turns, end=self.end, cut=lambda member, end: self.said.append((member, end)))
+        self.watch = Watch(
+            PATIENCE,
+            self.turns,
+            beat=self.beat,
+            end=self.end,
+            cut=lambda member, end: self.said.append((member, end)),
+        )
+
+    def beat(self, member: Member) -> None:
+        """Note it, as the hub does."""
+        member.session.note_told(self.turns.now)
+        self.said.append((member, "beat"))
 
     def end(self, member: Member, end: End) -> None:
         """Note it, as the hub does."""
         member.ends_at = float("inf")
         self.said.append((member, f"end {end.name}"))
 
-    def member(self) -> tuple[Member, Line]:
+    def member(self, encoding: Encoding = PLAIN) -> tuple[Member, Line]:
         """Watch a client."""
         line = Line(self.turns)
-        member = Member(Keeper(), Session(Position(0), PLAIN), line, None, self.turns.now)
+        member = Member(Keeper(), Session(Position(0), encoding), line, None, self.turns.now)
         self.watch.see_to(member)
         return member, line
 
@@ -112,3 +124,17 @@ def test_a_client_that_is_forgotten_is_looked_at_no_more() -> None:
     bench.watch.forget(member)
     bench.turns.sleep(100)
     assert (line.pings, list(bench.said), bench.turns.alarms) == (0, [], [])
+
+
+def test_a_client_with_cursors_is_told_something_every_25_seconds() -> None:
+    """What it was sent meanwhile moves that; its pings and its death come at their own times."""
+    bench = Bench()
+    member, line = bench.member(CURSOR)
+    bench.turns.sleep(10)
+    member.session.note_told(bench.turns.now)
+    bench.turns.sleep(24.9)
+    assert list(bench.said) == []
+    bench.turns.sleep(0.2)
+    assert (list(bench.said), line.pings) == ([(member, "beat")], 1)
+    bench.turns.sleep(25.1)
+    assert list(bench.said) == [(member, "beat"), (member, End.DEAD)]

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from edge.clients.joining import JoinRequest, at_end, resumed, resumption
+from edge.clients.joining import JoinRequest, Terms, at_end, resumed, resumption
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Resume, parse, place_of
@@ -22,6 +22,8 @@ from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import Offset
 from tests.edge.kit.reading import has_fallen_behind, take
 from tests.edge.kit.records import messages, record
+
+TERMS = Terms("s", 25)
 
 REACH = 4
 # Room for some four records in both encodings, or for all there are.
@@ -155,10 +157,10 @@ class Feed(RuleBasedStateMachine):
             if isinstance(found, Ahead):
                 found = Gap("unknown") if found.offset > len(self.raw) else resumption(wish, edge.log)
         if isinstance(found, Resume):
-            client.session, client.begins_at = resumed(wish, edge.log, found), None
+            client.session, client.begins_at = resumed(wish, edge.log, found, TERMS), None
         else:
             gap = found if isinstance(found, Gap) else None
-            client.session = at_end(wish, edge.log, Offset(len(self.raw)), gap)
+            client.session = at_end(wish, edge.log, Offset(len(self.raw)), TERMS, gap)
             self.is_told(edge, cursor, gap)
             client.begins_at = len(self.shown)
         client.edge = edge

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from edge.clients.joining import JoinRequest, resumed
+from edge.clients.joining import JoinRequest, Terms, resumed
 from edge.fanout.ending import End
 from edge.fanout.member import Member
 from edge.feed.log import Log
@@ -96,7 +96,8 @@ class Rig:
         """Have a client come that has seen the post of a record, and everything before it."""
         async with self.replays.at(self.cursor(number), address) as place:
             assert isinstance(place, Place)
-            session = resumed(JoinRequest(CURSOR), place.log, Resume(place.position))
+            terms = Terms("a session", 25)
+            session = resumed(JoinRequest(CURSOR), self.log, Resume(place.position), terms, place.log)
             session.progress.replay = place.replay
             line = Line(self.turns, room)
             self.hub.join(session, line)
@@ -122,7 +123,7 @@ def got(line: Line) -> list[int]:
     first, *posts = messages(b"".join(line.written))
     assert first["action"] == "welcome"
     assert first["payload"]["recovered"] is True
-    return [message["payload"]["id"] for message in posts]
+    return [message["payload"]["id"] for message in posts if message["action"] == "created"]
 
 
 @asynccontextmanager
@@ -156,6 +157,11 @@ async def test_what_the_log_has_no_more_is_replayed_and_joins_it_without_a_seam(
         rig.grow(3)
         await rig.until(lambda: not rig.hub.lagging)
         assert got(line) == list(range(21, RECORDS + 3))
+        said = messages(b"".join(line.written))
+        # It has caught up once it has passed the end as it was when it came.
+        [caught_up] = [number for number, message in enumerate(said) if message["action"] == "caught_up"]
+        assert said[caught_up - 1]["payload"]["id"] >= RECORDS - 1
+        assert said[0]["payload"]["behind"] == RECORDS - 21
         # It begins no further back than repeats, and what is about the same place, take.
         assert rig.topic.read_records <= RECORDS
         assert (rig.replays.begun, rig.replays.records) == (1, rig.topic.read_records)

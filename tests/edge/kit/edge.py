@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from edge.access.entrance import Gate
+from edge.access.returns import Returns
 from edge.admin import Admin
 from edge.clients.event_requests import EventRequests
 from edge.clients.link import Surroundings
@@ -122,6 +122,7 @@ class Edge:
         through: Gate | None = None,
         patience: Patience = PATIENCE,
         max_authors: int = 1000,
+        join_rate: float = 0,
         paging: Paging = PAGING,
     ) -> None:
         self.loop = asyncio.get_running_loop()
@@ -130,7 +131,7 @@ class Edge:
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
         self.hub = Hub(self.log, write_bytes=1 << 16, write_each=write_each, patience=patience, loop=self.loop)
-        self.around = Surroundings(self.hub, self.gate, closes=Counter(), open=Counter())
+        self.around = Surroundings(self.hub, self.gate, Returns(join_rate))
         self.closes = self.around.closes
         self.waiters = Waiters(self.log, self.loop)
         self.feed = MemoryFeed(self.log, Audience(self.hub, self.waiters))
@@ -140,7 +141,8 @@ class Edge:
             feed=self.feed,
             old=self.old,
             join_seconds=join_seconds,
-            gate=self.gate,
+            heartbeat=patience.heartbeat,
+            around=self.around,
             selections=Selections(max_authors),
         )
         self.websockets = WebSocketRequests(
@@ -225,6 +227,7 @@ async def serving(
     through: Gate | None = None,
     patience: Patience = PATIENCE,
     max_authors: int = 1000,
+    join_rate: float = 0,
     paging: Paging = PAGING,
 ) -> AsyncIterator[Edge]:
     """Serve meanwhile."""
@@ -234,13 +237,19 @@ async def serving(
         through=through,
         patience=patience,
         max_authors=max_authors,
+        join_rate=join_rate,
         paging=paging,
     )
-    async with listening(edge.server.application(edge.admin.routes()), edge.gate) as edge.port, asyncio.timeout(5):
+    async with listening(edge.server.application(edge.admin.routes()), edge.gate) as edge.port, asyncio.timeout(30):
         yield edge
         await edge.server.drain(5)
 
 
 async def posts(client: ClientConnection, count: int) -> list[int]:
-    """Receive some posts."""
-    return [json.loads(await client.recv())["payload"]["id"] for _ in range(count)]
+    """Receive some posts, and whatever comes before the last of them."""
+    received: list[int] = []
+    while len(received) < count:
+        message = json.loads(await client.recv())
+        if message["action"] == "created":
+            received.append(message["payload"]["id"])
+    return received

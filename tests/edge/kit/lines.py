@@ -10,7 +10,7 @@ from edge.fanout.hub import Hub
 from edge.fanout.link import Client
 from edge.fanout.rounds import HEAD_SECONDS
 from edge.feed.log import Log
-from tests.edge.kit.records import ids
+from tests.edge.kit.records import messages
 
 WRITE_SECONDS = HEAD_SECONDS / 10
 """What each write takes of the clock: ten of them are a slice of the live feed."""
@@ -98,7 +98,8 @@ class Line:
     @property
     def got(self) -> list[int]:
         """The posts that were written."""
-        return ids(b"".join(self.written))
+        received = messages(b"".join(self.written))
+        return [message["payload"]["id"] for message in received if message["action"] == "created"]
 
 
 @dataclass(eq=False)

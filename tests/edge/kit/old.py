@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from edge.feed.position import Cursor, Gap
-from edge.feed.replaying import Bound, Place, Resumed
+from edge.feed.replaying import Bound, Place
 
 EXPIRED: Final = Gap("expired")
 
@@ -19,7 +19,6 @@ class Gone:
         self.asked: list[tuple[Cursor, str]] = []
         self.begun = self.records = self.bytes = self.left_behind = self.readers = self.size = 0
         self.refused: Counter[Bound] = Counter()
-        self.resumes: Counter[Resumed] = Counter()
 
     def __len__(self) -> int:
         return 0

@@ -11,7 +11,7 @@ from typing import Any, Final
 from websockets.frames import Frame, Opcode
 
 from edge.clients.websocket import WebSocket
-from edge.wire.events import Message
+from edge.wire.events import Message, TooBig
 from edge.wire.frames import text_frame
 from tests.edge.kit.edge import Edge, serving
 from tests.strict import Handshake
@@ -84,7 +84,7 @@ class Recorded(WebSocket):
         super().__init__(around, transport, reader, **told)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SMALL_BYTES)
         self.transport = transport
-        self.received: list[Message] = []
+        self.received: list[Message | TooBig] = []
         self.is_held = asyncio.Event()
         self.is_drained = asyncio.Event()
         self.is_lost = asyncio.Event()
@@ -101,9 +101,10 @@ class Recorded(WebSocket):
         if not self._has_closed and not self.transport.get_write_buffer_size():
             self.is_drained.set()
 
-    def message(self, message: Message) -> None:
+    def message(self, said: Message | TooBig) -> None:
         """Keep it."""
-        self.received.append(message)
+        self.received.append(said)
+        super().message(said)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note it."""
@@ -126,12 +127,12 @@ async def connecting(edge: Edge) -> AsyncIterator[Peer]:
 
 
 @asynccontextmanager
-async def paired(edge: Edge, *, compressed: bool = False) -> AsyncIterator[tuple[Recorded, Peer]]:
+async def paired(edge: Edge, *, query: str = "", compressed: bool = False) -> AsyncIterator[tuple[Recorded, Peer]]:
     """Connect a peer, and open its WebSocket."""
     edge.websockets.websocket = Recorded
     async with connecting(edge) as peer:
         handshake = Handshake(compressed=compressed)
-        await peer.send(handshake.request)
+        await peer.send(handshake.request.replace(b"GET / ", f"GET /{query} ".encode(), 1))
         handshake.accept(await peer.read_head())
         made = Recorded.last
         yield made, peer

@@ -10,7 +10,7 @@ def take(session: Session, log: Log, limit: int) -> bytes:
         return b""
     chunk = log.read(session.position, session.reading, limit)
     session.progress.move_on(chunk)
-    data, session.greeting = session.greeting + chunk.data, b""
+    data, session.progress.greeting = session.progress.greeting + chunk.data, b""
     return data
 
 

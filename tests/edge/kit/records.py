@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from websockets.extensions.permessage_deflate import PerMessageDeflate
@@ -13,11 +13,14 @@ from edge.feed.position import Cursor, Position, parse, position_of, stamp_of
 from edge.feed.reads import Reading
 from edge.wire.encoding import Encoding
 from edge.wire.event_encodings import EventEncoding
+from edge.wire.messages import welcome
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import CREATED, FeedRecord, Offset, Publication, encode_feed
 from tests.events import events
 from tests.strict import Reader
 
+GREETING: Final = CURSOR.notice(welcome("c", session="s", heartbeat=25))
+"""A welcome to a client with cursors."""
 GOLDEN = Path(__file__).parents[2] / "golden"
 
 
@@ -50,6 +53,11 @@ def messages(data: bytes, encoding: Encoding = PLAIN) -> list[Any]:
     received = frames(data, encoding)
     assert all(frame.opcode is Opcode.TEXT for frame in received)
     return [json.loads(bytes(frame.data)) for frame in received]
+
+
+def standing(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return what a welcome's payload says about what follows: whether it is whole, from where, and why not."""
+    return {name: payload[name] for name in ("recovered", "cursor", "reason") if name in payload}
 
 
 def ids(data: bytes, encoding: Encoding = PLAIN) -> list[int]:

@@ -35,7 +35,7 @@ def test_a_client_gets_what_a_websocket_gets() -> None:
 
 def test_every_event_has_data_and_a_position() -> None:
     """Without data Firefox forgets the position, and no client is told of the event."""
-    notice = welcome("c")
+    notice = welcome("c", session="s", heartbeat=25)
     assert events(EVENTS.notice(notice)) == [Event("welcome", notice.text.decode(), "c")]
 
 

@@ -23,8 +23,9 @@ def test_nothing_makes_an_empty_array() -> None:
 
 def test_a_notice_can_stand_between_two_messages() -> None:
     first, second, _ = JSON.each(MESSAGES)
-    [_, told, _] = json.loads(array([first, JSON.notice(welcome("c1")), second]))
-    assert told == {"action": "welcome", "payload": {"recovered": True, "cursor": "c1"}}
+    notice = welcome("c1", session="s", heartbeat=25)
+    [_, told, _] = json.loads(array([first, JSON.notice(notice), second]))
+    assert told == json.loads(notice.text)
 
 
 def test_the_log_knows_that_nothing_refers_back() -> None:

@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from msgspec import UNSET
 
-from edge.wire.messages import message, welcome, with_cursor
+from edge.wire.messages import acked, caught_up, error, heartbeat, message, welcome, with_cursor
+from edge.wire.requests import Id, Refused
 from streams.contract import decode_feed
 from tests.edge.kit.records import GOLDEN, publication
 
@@ -32,14 +34,39 @@ def test_cursor_and_window_stand_beside_action_and_payload() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gap", "payload"),
+    ("gap", "lost", "payload"),
     [
-        (None, {"recovered": True, "cursor": "c"}),
-        ("expired", {"recovered": False, "cursor": "c", "reason": "expired"}),
+        (None, None, {"recovered": True}),
+        ("expired", None, {"recovered": False, "reason": "expired"}),
+        ("expired", 0, {"recovered": False, "reason": "expired", "lost": {"records": 0}}),
     ],
 )
-def test_welcome_says_where_a_client_stands(gap: str | None, payload: dict[str, object]) -> None:
-    """A reason is given when, and only when, something was lost."""
-    told = welcome("c", gap)
-    assert json.loads(told.text) == {"action": "welcome", "payload": payload}
+def test_welcome_says_where_a_client_stands(gap: str | None, lost: int | None, payload: dict[str, object]) -> None:
+    """A reason is given when, and only when, something was lost; how much, where that is known."""
+    told = welcome("c", session="5e", heartbeat=25.0, behind=3, gap=gap, lost=lost)
+    always = {"cursor": "c", "session": "5e", "heartbeat": 25, "behind": 3}
+    assert json.loads(told.text) == {"action": "welcome", "payload": {**payload, **always}}
     assert (told.action, told.cursor) == ("welcome", "c")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(25.0, b'"heartbeat":25,'), (0.5, b'"heartbeat":0.5,')])
+def test_seconds_have_a_fraction_where_there_is_one(seconds: float, text: bytes) -> None:
+    assert text in welcome("c", session="5e", heartbeat=seconds).text
+
+
+@pytest.mark.parametrize(("id_", "told"), [(7, {"id": 7}), ("a", {"id": "a"}), (UNSET, {})])
+def test_answers_have_the_id_of_the_request(id_: Id, told: dict[str, object]) -> None:
+    """They have no place in the feed."""
+    for answer, action, payload in (
+        (acked(id_, "c"), "acked", {"position": "c"}),
+        (error(Refused(id_, "busy", "later")), "error", {"code": "busy", "message": "later"}),
+    ):
+        assert (answer.action, answer.cursor) == (action, "")
+        assert json.loads(answer.text) == {"action": action, **told, "payload": payload}
+
+
+def test_caught_up_and_heartbeat_have_their_cursor_beside_the_action() -> None:
+    """As posts have it; in a welcome it stands in the payload."""
+    assert caught_up("c") == ("caught_up", b'{"action":"caught_up","payload":{},"cursor":"c"}', "c")
+    text = b'{"action":"heartbeat","payload":{"time":"2024-01-01T00:00:00Z"},"cursor":"c"}'
+    assert heartbeat("c", 1704067200) == ("heartbeat", text, "c")

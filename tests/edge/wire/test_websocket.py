@@ -12,7 +12,7 @@ from websockets.frames import Frame, Opcode
 
 from edge.wire.allowance import BYTES, FRAGMENTS, MESSAGES, PINGS, SIZE, Traffic, Violation
 from edge.wire.deflate import deflated
-from edge.wire.events import Close, Event, Message, Ping, Pong
+from edge.wire.events import Close, Event, Message, Ping, Pong, TooBig
 from edge.wire.websocket import Reader
 from tests.edge.kit.cutting import cut
 from tests.fuzz.corpus import inputs, mutated
@@ -22,9 +22,11 @@ NOW = 1000.0
 WHOLE, BEGIN, MIDDLE, END = 0xC1, 0x41, 0x00, 0x80
 
 
-def read(*pieces: bytes, is_deflated: bool = False, traffic: Traffic = TRAFFIC) -> list[Event]:
+def read(
+    *pieces: bytes, is_deflated: bool = False, skips_large: bool = False, traffic: Traffic = TRAFFIC
+) -> list[Event]:
     """Feed a new reader at one moment."""
-    reader = Reader(traffic, is_deflated=is_deflated)
+    reader = Reader(traffic, is_deflated=is_deflated, skips_large=skips_large)
     return [event for piece in pieces for event in reader.feed(piece, NOW)]
 
 
@@ -243,3 +245,47 @@ def test_nothing_is_kept_between_messages() -> None:
         finally:
             tracemalloc.stop()
     assert min(kept) < 1000
+
+
+@pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
+@given(places=st.lists(st.integers(0), max_size=5))
+@settings(deadline=None, max_examples=20)  # no test asserts a speed
+def test_a_large_message_is_skipped_for_who_can_be_told(opcode: Opcode, places: list[int]) -> None:
+    """Up to four times the limit, also in fragments; what follows is read. One byte more is 1009."""
+    half = b"x" * (1 << 17)
+    fragments = masked(opcode, half, fin=False) + masked(Opcode.CONT, half)
+    sent = masked(opcode, b"x" * 65537) + fragments + masked(Opcode.TEXT, b"small")
+    assert read(*cut(sent, places), skips_large=True) == [
+        TooBig(is_text=opcode is Opcode.TEXT),
+        TooBig(is_text=opcode is Opcode.TEXT),
+        Message(b"small", is_text=True),
+    ]
+    beyond = masked(opcode, half, fin=False) + masked(Opcode.CONT, half + b"x")
+    assert read(*cut(beyond, places), skips_large=True) == [SIZE]
+
+
+def test_a_large_message_is_compressed_as_well_as_inflated() -> None:
+    """It is not inflated any further than four times the limit; what is compressed and large is not inflated at all."""
+    sizes = [65536, 65537, 4 * 65536, 4 * 65536 + 1]
+    whole = [frame(WHOLE, compressed(b"x" * size)) for size in sizes]
+    told = [Message(b"x" * 65536, is_text=True), TooBig(is_text=True), TooBig(is_text=True), SIZE]
+    assert read(*whole, is_deflated=True, skips_large=True) == told
+    noise = bytes(60_000)
+    large = frame(BEGIN, noise) + frame(END, noise)
+    assert read(large, is_deflated=True, skips_large=True) == [TooBig(is_text=True)]
+
+
+def test_what_is_skipped_is_read_by_the_rules() -> None:
+    """It is UTF-8 where it is text."""
+    assert code_of(read(masked(Opcode.TEXT, b"x" * 70_000 + b"\xff"), skips_large=True)[-1]) == 1007
+    assert code_of(read(masked(Opcode.TEXT, b"x" * 70_000 + b"\xc3"), skips_large=True)[-1]) == 1007
+
+
+def test_nothing_of_what_is_skipped_is_kept() -> None:
+    reader = Reader(TRAFFIC, is_deflated=False, skips_large=True)
+    tracemalloc.start()
+    try:
+        reader.feed(masked(Opcode.TEXT, b"x" * 200_000)[:-1], NOW)
+        assert tracemalloc.get_traced_memory()[0] < 1000
+    finally:
+        tracemalloc.stop()

@@ -89,5 +89,6 @@ def test_a_stream_that_would_gain_too_little_is_sent_as_text() -> None:
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_notice_is_text(encoding: Encoding) -> None:
     """Compressed, it would come between the messages of a stream."""
-    (frame,) = frames(encoding.notice(welcome("c", "expired")))
-    assert bytes(frame.data) == welcome("c", "expired").text
+    told = welcome("c", session="s", heartbeat=25, gap="expired")
+    (frame,) = frames(encoding.notice(told))
+    assert bytes(frame.data) == told.text

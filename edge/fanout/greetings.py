@@ -1,0 +1,50 @@
+"""How a client with cursors is greeted: where it stands, how far that is behind the feed's end, and what it has missed.
+
+This module knows no client but by its session, and no time.
+"""
+
+from edge.fanout.session import Session
+from edge.feed.log import Log
+from edge.feed.position import Position, Reason, first_behind
+from edge.wire.messages import welcome
+
+# The reasons with which positions before a gap are of the same feed as those behind it.
+_SAME_FEED = frozenset[Reason](("expired", "interrupted"))
+
+
+def greet(
+    session: Session,
+    log: Log,
+    heartbeat: float,
+    *,
+    gap: Reason | None = None,
+    seen: Position | None = None,
+    source: Log | None = None,
+) -> None:
+    """Have a session begin with a welcome, and be told when it has caught up if it is behind the log's end.
+
+    A session without cursors is told nothing. ``heartbeat`` is in seconds. ``gap`` says why it does not go on behind
+    ``seen``, the position that its client was at; ``source`` is what it reads instead of the log.
+    """
+    encoding, position = session.encoding, session.position
+    if not encoding.has_cursor:
+        return
+    behind = log.records_behind(position)
+    told = welcome(
+        str(log.cursor_at(max(position, log.tail)) if source is None else source.cursor_at(position)),
+        session=session.id,
+        heartbeat=heartbeat,
+        behind=behind,
+        gap=gap,
+        lost=_lost(position, gap, seen),
+    )
+    session.skip_to(position, encoding.notice(told), log.head if behind else None)
+
+
+def _lost(position: Position, gap: Reason | None, seen: Position | None) -> int | None:
+    """Count the records between what was seen and ``position``; None where they cannot be counted."""
+    if gap not in _SAME_FEED or seen is None:
+        return None
+    lost = first_behind(position) - first_behind(seen)
+    # A feed that was made anew while nobody looked begins before what was seen.
+    return lost if lost >= 0 else None
