@@ -101,3 +101,8 @@ faults: setup
 .PHONY: cluster
 cluster: setup
 	@$(BIN)/python -m integration.cluster $(ONLY)
+
+# docs/asyncapi.json and docs/schemas/, of the messages' types.
+.PHONY: schemas
+schemas: setup
+	@$(BIN)/python -m integration.schemas

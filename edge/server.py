@@ -55,7 +55,7 @@ class Server:
     def application(self, others: Iterable[web.RouteDef] = ()) -> web.Application:
         """Make the application of the clients' port, with ``others`` of its routes if operators ask there, too."""
         origins = self._reception.gate.origins
-        application = web.Application(middlewares=(guard(origins),))
+        application = web.Application(middlewares=(guard(origins, self._websockets.refusals),))
         application.on_response_prepare.extend((without_server_header, telling(origins), self._note))
         application.add_routes(
             [

@@ -24,17 +24,24 @@ _TRY: Final = """async (host) => {
             return error.name;
         }
     };
-    const connected = new Promise((resolve) => {
-        const socket = new WebSocket(`ws://${host}/`);
-        socket.onopen = () => resolve("open");
+    const connected = (...protocols) => new Promise((resolve) => {
+        const socket = new WebSocket(`ws://${host}/`, protocols);
+        // A refusal comes behind the 101: only a welcome says that there was none.
+        socket[protocols.length ? "onmessage" : "onopen"] = (event) => resolve(event.type);
         socket.onclose = (event) => resolve(event.code);
     });
     return {
         simple: await read("/status.json"),
         preflighted: await read("/status.json", {headers: {Authorization: "Bearer none", "X-Trace": "1"}}),
         refused: await read("/nothing"),
+        events: await new Promise((resolve) => {
+            const source = new EventSource(`http://${host}/events`);
+            source.addEventListener("welcome", (event) => { source.close(); resolve(event.type); });
+            source.onerror = () => resolve(source.readyState);
+        }),
         opaque: await read("/status.json", {mode: "no-cors"}),
-        connected: await connected,
+        connected: await connected(),
+        connected_v1: await connected("postcast.v1"),
     };
 }"""
 _ALL: Final = {
@@ -42,8 +49,16 @@ _ALL: Final = {
     "preflighted": [200, "cors", True],
     "refused": [404, "cors", True],
     "connected": "open",
+    "connected_v1": "message",
+    "events": "welcome",
 }
-_NONE: Final = {"simple": "TypeError", "preflighted": "TypeError", "refused": "TypeError"}
+_NONE: Final = {
+    "simple": "TypeError",
+    "preflighted": "TypeError",
+    "refused": "TypeError",
+    "events": 2,
+    "connected_v1": 4503,
+}
 
 
 @asynccontextmanager

@@ -148,7 +148,7 @@ def test_the_public_sees_the_page_and_no_metrics_and_no_probes() -> None:
         for path in rule["http"]["paths"]
     ]
     assert {kind for _, kind in paths} == {"Exact"}
-    assert {path for path, _ in paths} == {*live_page(), "/status.json"}
+    assert {path for path, _ in paths} == {*live_page(), "/status.json", "/events", "/posts"}
 
 
 @pytest.mark.parametrize(("component", "port", "public"), [("streams", "web", []), ("edge", "admin", ["http"])])

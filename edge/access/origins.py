@@ -32,7 +32,7 @@ PREFLIGHT: Final = {
     "Access-Control-Max-Age": "86400",
 }
 """What the answer to ``OPTIONS`` adds to :meth:`Origins.headers`."""
-_REFUSED: Final = Rejected(403, "Pages of your origin may not read this server.")
+_REFUSED: Final = Rejected(403, "Pages of your origin may not read this server.", why="origin")
 _FOREIGN: Final = frozenset(("cross-site", "same-site"))
 
 _ORIGIN: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#]*)(.*)")

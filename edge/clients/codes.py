@@ -14,7 +14,7 @@ CLOSES: Final[Mapping[End, Disconnect]] = {
 }
 """What is said to a client whose session is ended for a reason."""
 
-REFUSALS: Final[Mapping[int, int]] = {400: 4500, 401: 4501, 403: 4503, 429: 4001, 503: 4001}
+REFUSALS: Final[Mapping[int, int]] = {400: 4500, 401: 4501, 403: 4503, 414: 4500, 429: 4001, 503: 4001}
 """The close code of a refusal, by its HTTP status, for a client that can be refused on its WebSocket."""
 
 CUTS: Final[Mapping[End, Disconnect]] = {

@@ -3,6 +3,7 @@
 The page that asks has an origin that may read, and the URL is no longer than it may be. A preflight is answered.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
@@ -12,7 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from edge.access.origins import EVERYBODY, PREFLIGHT, Origins
 from edge.clients.refusals import refusal
-from edge.wire.handshake import Rejected, is_asked_for
+from edge.wire.handshake import Rejected, Why, is_asked_for
 
 OPEN: Final = frozenset(("/client.js", "/client-tabs.js", "/client.d.ts"))
 """What the pages of all origins may load, whatever they may read: it is everybody's to have."""
@@ -27,8 +28,8 @@ def fault_in(origins: Origins, request: web.Request) -> Rejected | None:
     return foreign or (_TOO_LONG if len(request.raw_path) > _URL_BYTES else None)
 
 
-def guard(origins: Origins) -> Middleware:
-    """Make the middleware that refuses what is not for a page's origin, or is too long.
+def guard(origins: Origins, refusals: Counter[tuple[str, Why]]) -> Middleware:
+    """Make the middleware that refuses what is not for a page's origin, or is too long, and counts it.
 
     A request for a WebSocket passes: how its refusal is told is up to the transport.
     """
@@ -38,6 +39,7 @@ def guard(origins: Origins) -> Middleware:
         if request.path == "/" and is_asked_for(request.method, request.version, request.headers):
             return await handler(request)
         if (fault := fault_in(origins, request)) is not None:
+            refusals["http", fault.why] += 1
             return refusal(fault)
         if request.method == hdrs.METH_OPTIONS:
             return web.Response(status=HTTPStatus.NO_CONTENT, headers=PREFLIGHT)

@@ -4,7 +4,7 @@ A request is refused before the 101, with a status and a sentence; after it, a s
 no third way to fail.
 """
 
-from dataclasses import replace
+from collections import Counter
 from functools import partial
 from http import HTTPStatus
 
@@ -21,7 +21,7 @@ from edge.fanout.session import Session
 from edge.wire.closing import with_return
 from edge.wire.deflate import BadHeader, agreement
 from edge.wire.frames import close_frame
-from edge.wire.handshake import Rejected, answer, fault_in, tokens
+from edge.wire.handshake import Rejected, Why, answer, fault_in, tokens
 from edge.wire.websocket import Reader
 
 
@@ -44,6 +44,11 @@ class WebSocketRequests:
         self._compression = compression
         self.websocket = websocket
 
+    @property
+    def refusals(self) -> Counter[tuple[str, Why]]:
+        """Clients that were refused: by which means, and why."""
+        return self._around.refusals
+
     async def answer(self, request: web.Request) -> web.Response:
         """Shake hands with a client that asks for a WebSocket, or answer why not."""
         fault = fault_in(request.headers)
@@ -53,7 +58,7 @@ class WebSocketRequests:
             return refusal(fault)
         fault = cross_origin.fault_in(self._reception.gate.origins, request)
         if fault is not None:
-            return self._refuse(request, replace(fault, why="origin"))
+            return self._refuse(request, fault)
         connection = self._reception.admit(request)
         if connection is None:
             return web.Response()  # It left at once: nobody gets this.

@@ -28,4 +28,4 @@ def test_a_client_comes_back_after_every_end() -> None:
 
 def test_a_refusal_has_the_code_that_says_whether_to_come_back() -> None:
     """Not with a request that makes no sense or is forbidden; later where there is no room."""
-    assert REFUSALS == {400: 4500, 401: 4501, 403: 4503, 429: 4001, 503: 4001}
+    assert REFUSALS == {400: 4500, 401: 4501, 403: 4503, 414: 4500, 429: 4001, 503: 4001}

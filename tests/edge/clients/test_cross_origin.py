@@ -1,5 +1,6 @@
 """What browsers are told by every answer, and which pages get none."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -8,6 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from multidict import CIMultiDictProxy
+from websockets.frames import Frame, Opcode
 
 from edge.access.entrance import Rules
 from edge.access.origins import Origins
@@ -74,6 +76,7 @@ async def test_a_page_of_a_listed_origin_gets_answers_and_another_none(path: str
         for site in ("cross-site", "same-site"):
             assert (await ask(edge, "GET", path, {"Sec-Fetch-Site": site}))[0] == 403
         assert edge.gate.answers.counts["403"] == 5
+        assert edge.around.refusals == {("http", "origin"): 5}
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/client.js"])
@@ -122,6 +125,26 @@ async def test_a_websocket_is_for_the_same_pages(headers: dict[str, str], status
         if status == 403:
             assert b"\r\nVary: Origin\r\n" in head
             assert len(edge.hub) == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "origin", "why", "code", "reason"),
+    [
+        ("", EVIL, "origin", 4503, "Pages of your origin may not read this server."),
+        (f"?author={'1' * 8190}", HOME, "request", 4500, "The URL has more than 8190 bytes."),
+    ],
+)
+async def test_a_client_that_can_read_it_is_refused_on_its_websocket(
+    query: str, origin: str, why: str, code: int, reason: str
+) -> None:
+    """A page sees nothing else of a refused WebSocket, and would come back for ever."""
+    async with listed() as edge, connecting(edge) as peer:
+        await peer.send(upgrade(f"/{query}", {"Origin": origin, "Sec-WebSocket-Protocol": "postcast.v1"}))
+        assert (await peer.read_head()).startswith(b"HTTP/1.1 101 ")
+        close = Frame(Opcode.CLOSE, code.to_bytes(2, "big") + reason.encode())
+        assert await peer.read_all() == close.serialize(mask=False)
+        assert edge.around.refusals == {("websocket", why): 1}
+        assert len(edge.hub) == 0
 
 
 async def test_unless_origins_are_listed_a_websocket_is_for_all_pages() -> None:
@@ -184,6 +207,7 @@ async def test_a_url_may_have_8190_bytes(path: str) -> None:
             await peer.send(upgrade(f"{long}2", {"Origin": HOME}))
             assert (await peer.read_head()).startswith(b"HTTP/1.1 414 ")
         assert edge.gate.answers.counts["414"] == 2
+        assert edge.around.refusals == {("http", "request"): 2}
 
 
 async def test_a_page_can_read_that_the_edge_is_full() -> None:
@@ -237,7 +261,7 @@ async def test_what_an_answer_varies_by_already_stays() -> None:
     async def answer(_: web.Request) -> web.Response:
         return web.Response(headers={"Vary": "Accept"})
 
-    application = web.Application(middlewares=(guard(LISTED),))
+    application = web.Application(middlewares=(guard(LISTED, Counter()),))
     application.on_response_prepare.append(telling(LISTED))
     application.add_routes([web.get("/", answer)])
     async with (

@@ -5,6 +5,7 @@ import json
 import pytest
 from msgspec import UNSET
 
+from edge.wire.forms import Why
 from edge.wire.messages import acked, caught_up, error, heartbeat, message, welcome, with_cursor
 from edge.wire.requests import Id, Refused
 from streams.contract import decode_feed
@@ -41,7 +42,7 @@ def test_cursor_and_window_stand_beside_action_and_payload() -> None:
         ("expired", 0, {"recovered": False, "reason": "expired", "lost": {"records": 0}}),
     ],
 )
-def test_welcome_says_where_a_client_stands(gap: str | None, lost: int | None, payload: dict[str, object]) -> None:
+def test_welcome_says_where_a_client_stands(gap: Why | None, lost: int | None, payload: dict[str, object]) -> None:
     """A reason is given when, and only when, something was lost; how much, where that is known."""
     told = welcome("c", session="5e", heartbeat=25.0, behind=3, gap=gap, lost=lost)
     always = {"cursor": "c", "session": "5e", "heartbeat": 25, "behind": 3}
