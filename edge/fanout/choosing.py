@@ -22,7 +22,7 @@ def choose(cohorts: Cohorts[Member], member: Member, selection: Selection | None
     greeting, session.selection = session.progress.greeting, selection
     if greeting:
         # What is told next would else follow posts that are sent together with the greeting.
-        session.skip_to(session.position, target=session.progress.target)
+        session.skip_to(session.position, target=session.progress.target, replay=session.replay)
         link.write(greeting)
         member.tell_owed()
     if is_paused or link.unsent_since is not None:
