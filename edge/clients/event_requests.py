@@ -82,7 +82,7 @@ class EventRequests:
         self._around.refusals["http" if rejected.retry_after is None else "events", rejected.why] += 1
         if rejected.retry_after is None:
             return refusal(rejected)
-        told = retry(self._spread(rejected.retry_after)) + EVENTS.notice(end(_LATER, rejected.sentence, ""))
+        told = retry(rejected.retry_after) + EVENTS.notice(end(_LATER, rejected.sentence, ""))
         response = web.Response(body=told, headers=_HEADERS)
         response.force_close()
         return response

@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 from edge.clients.link import CLOSE_SECONDS, TransportLink
 from edge.fanout.session import Session
 from edge.wire.closing import Disconnect
-from edge.wire.event_encodings import EVENTS
+from edge.wire.event_encodings import EVENTS, retry
 from edge.wire.messages import end
 
 IGNORED_BYTES: Final = 16 * 1024
@@ -50,9 +50,10 @@ class EventStream(TransportLink):
                 self._disconnect = _TALKATIVE
             self._transport.abort()
 
-    def _farewell(self, disconnect: Disconnect) -> bytes:
+    def _farewell(self, disconnect: Disconnect, turn: float | None = None) -> bytes:
         cursor = None if self._client is None else self._client.cursor()
-        return EVENTS.notice(end(disconnect.code, disconnect.reason, cursor or ""))
+        told = EVENTS.notice(end(disconnect.code, disconnect.reason, cursor or ""))
+        return told if turn is None else retry(turn) + told
 
     def _close(self, disconnect: Disconnect, last: bytes) -> None:
         super()._close(disconnect, last)

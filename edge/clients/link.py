@@ -10,7 +10,7 @@ counted when the connection is lost. No client has a task or a timer: the hub lo
 import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 import structlog
@@ -25,7 +25,7 @@ from edge.fanout.hub import Hub
 from edge.fanout.link import Client
 from edge.fanout.session import Session
 from edge.feed.position import place_of
-from edge.wire.closing import CUT, By, Disconnect, with_return
+from edge.wire.closing import CUT, By, Disconnect
 from edge.wire.handshake import Why
 
 TRANSPORTS: Final = ("websocket", "events")
@@ -95,8 +95,11 @@ class TransportLink(asyncio.Protocol, ABC):
         """Ask the client for a sign of life."""
 
     @abstractmethod
-    def _farewell(self, disconnect: Disconnect) -> bytes:
-        """Return what tells the client that its session ends: the last that it is sent."""
+    def _farewell(self, disconnect: Disconnect, turn: float | None = None) -> bytes:
+        """Return what tells the client that its session ends: the last that it is sent.
+
+        ``turn`` is after how many seconds it is to come back, if that is told.
+        """
 
     @property
     @abstractmethod
@@ -141,11 +144,9 @@ class TransportLink(asyncio.Protocol, ABC):
     def close(self, end: End) -> None:
         """Say why after what was begun, and wait for the client's close; once is enough."""
         if not self._has_closed:
-            disconnect = CLOSES[end]
             # Many are told the same at once.
             turn = self._around.returns.turn(self._loop.time())
-            disconnect = replace(disconnect, reason=with_return(disconnect.reason, turn))
-            self._close(disconnect, self._farewell(disconnect))
+            self._close(CLOSES[end], self._farewell(CLOSES[end], turn))
 
     def abort(self, end: End) -> None:
         """Cut the connection; the client is told nothing, unless it was before."""

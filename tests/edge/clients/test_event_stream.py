@@ -41,8 +41,10 @@ async def test_an_end_says_why_and_where_and_is_the_last() -> None:
         assert (told.type, told.last_event_id) == ("end", post.last_event_id)
         assert told.message == {
             "action": "end",
-            "payload": {"code": 1001, "reason": "the server is shutting down; connect again retry_after=0.1"},
+            "payload": {"code": 1001, "reason": "the server is shutting down; connect again"},
         }
+        # Nobody else is to come back here.
+        assert client.reader.retry == 0
         client.peer.leave()
         await made.is_lost.wait()
         assert edge.closes == {("server", "1001"): 1}
