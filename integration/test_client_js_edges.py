@@ -120,27 +120,47 @@ async def test_nothing_is_lost_twice_or_out_of_order_whatever_an_edge_does(
         assert viewer.gaps == []
 
 
-def _connections(edge: Process) -> float:
-    return edge.metric("postcast_edge_connections", transport="websocket")
+async def _until_one_is_connected(edge: Process) -> None:
+    def is_so() -> bool:
+        return edge.metric("postcast_edge_connections", transport="websocket") == 1
+
+    await asyncio.to_thread(edge.until, is_so, "has one connection")
 
 
 @pytest.mark.parametrize("kind", ["chromium", "firefox"])
-async def test_two_tabs_share_one_connection_and_when_the_first_closes_the_other_goes_on(
+async def test_tabs_share_one_connection_and_when_the_one_that_has_it_closes_another_goes_on(
     system: System, folder: Path, kind: str
 ) -> None:
+    """The first tab is closed, the second closes its feed, and the edge is killed."""
     feed, (origin, edge) = Feed(system), system.processes
-    options = {"shareTabs": True, "history": 5}
+    options = {"shareTabs": True, "history": 20}
     async with viewers.windows(kind, folder) as new_page:
-        pages = [await new_page() for _ in range(2)]
+        pages = [await new_page() for _ in range(3)]
         tabs: list[viewers.Viewer] = []
-        for page in pages:
-            tabs.append(await viewers.in_page(page, f"http://127.0.0.1:{origin.port}", edge.websocket, options))
+
+        async def shown() -> None:
             await feed.show(2)
             for tab in tabs:
                 await feed.until_shown(tab)
-        assert await asyncio.to_thread(_connections, edge) == 1
+                assert tab.gaps == []
+
+        for page in pages:
+            tabs.append(await viewers.in_page(page, f"http://127.0.0.1:{origin.port}", edge.websocket, options))
+            await shown()
+        await _until_one_is_connected(edge)
+
+        del tabs[0]
         await pages[0].close()
-        await feed.show(3)
-        await feed.until_shown(tabs[1])
-        assert tabs[1].gaps == []
-        assert await asyncio.to_thread(_connections, edge) == 1
+        await shown()
+        await _until_one_is_connected(edge)
+
+        edge.kill()
+        await feed.show(2)
+        await _in_thread(edge.start().until_ready)
+        await shown()
+        await _until_one_is_connected(edge)
+
+        del tabs[0]
+        await pages[1].evaluate("feed.close()")
+        await shown()
+        await _until_one_is_connected(edge)

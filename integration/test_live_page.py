@@ -305,6 +305,16 @@ async def test_the_pages_policy_lets_the_client_share_tabs(edge: PretendEdge) ->
     assert socket is not shared
 
 
+async def test_ids_that_a_number_cannot_hold_are_shown_to_the_digit(edge: PretendEdge) -> None:
+    socket = await live(edge)
+    for last in (5, 7):
+        id_ = 2**63 - last
+        socket.send(edge.created(edge.window, id=id_, user={"id": id_, "username": f"the last but {last}"}))
+    posts = edge.page.locator(".post")
+    await expect(posts.locator(".name")).to_have_text(["the last but 7", "the last but 5"])
+    assert await posts.evaluate_all("posts => posts.map(post => post.dataset.id)") == [str(2**63 - 7), str(2**63 - 5)]
+
+
 async def test_without_a_place_to_send_it_there_is_no_form(page: Page) -> None:
     edge = PretendEdge(page, "")
     await live(edge)

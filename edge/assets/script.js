@@ -255,7 +255,7 @@ function trim() {
 function postItem(post, at, isLiveOne) {
   const item = element("li", "post");
   item.dataset.id = post.id;
-  const face = element("span", `face hue-${post.user.id % 8}`, [...post.user.username][0]?.toUpperCase() ?? "");
+  const face = element("span", `face hue-${BigInt(post.user.id) % 8n}`, [...post.user.username][0]?.toUpperCase() ?? "");
   face.setAttribute("aria-hidden", "true");
   const by = element("p", "by");
   const written = Date.parse(post.created_at);
