@@ -20,6 +20,8 @@ from edge.wire.messages import end
 
 IGNORED_BYTES: Final = 16 * 1024
 """How much a client may send behind its request: as much as a request's head may have."""
+LEAST_RETRY_SECONDS: Final = 1.0
+"""How long a client waits at least before it comes back: it waits so long after each failed attempt, too."""
 
 _TALKATIVE: Final = Disconnect(1008, "sent too much behind its request")
 
@@ -53,7 +55,7 @@ class EventStream(TransportLink):
     def _farewell(self, disconnect: Disconnect, turn: float | None = None) -> bytes:
         cursor = None if self._client is None else self._client.cursor()
         told = EVENTS.notice(end(disconnect.code, disconnect.reason, cursor or ""))
-        return told if turn is None else retry(turn) + told
+        return retry(LEAST_RETRY_SECONDS + (turn or 0.0)) + told
 
     def _close(self, disconnect: Disconnect, last: bytes) -> None:
         super()._close(disconnect, last)

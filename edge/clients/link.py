@@ -98,7 +98,7 @@ class TransportLink(asyncio.Protocol, ABC):
     def _farewell(self, disconnect: Disconnect, turn: float | None = None) -> bytes:
         """Return what tells the client that its session ends: the last that it is sent.
 
-        ``turn`` is after how many seconds it is to come back, if that is told.
+        ``turn`` says in how many seconds it is to come back, if that is told.
         """
 
     @property
@@ -213,5 +213,5 @@ class TransportLink(asyncio.Protocol, ABC):
         """Give the client its time for a close once the transport holds nothing; until then it may have stalled."""
         if self.unsent_since is None and self.close_by is None:
             self.close_by = self._loop.time() + self._close_seconds
-        if self._client is not None:
-            self._client.expect_close()
+            if self._client is not None:
+                self._client.expect_close()

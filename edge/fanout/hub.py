@@ -110,7 +110,7 @@ class Hub:
         self._cohorts.remove(member)
 
     def expect_close(self, member: Member) -> None:
-        """Cut a client's connection when its time for a close is over, or when it takes nothing until then."""
+        """Cut a client's connection when its time for a close is over."""
         self._see_to(member)
 
     def cursor_of(self, member: Member) -> str | None:

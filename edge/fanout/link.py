@@ -38,7 +38,7 @@ class Client(Protocol):
         ...
 
     def expect_close(self) -> None:
-        """Hear that the link closes, and has set ``close_by`` or sets it when the transport holds nothing any more."""
+        """Hear that the link has set ``close_by``."""
         ...
 
     def leave(self) -> None:

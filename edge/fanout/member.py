@@ -47,7 +47,7 @@ class Keeper(Protocol):
         ...
 
     def expect_close(self, member: "Member") -> None:
-        """Look at it by its link's deadlines: it closes."""
+        """Look at it by its link's ``close_by``."""
         ...
 
     def leave(self, member: "Member") -> None:
@@ -125,7 +125,7 @@ class Member:
         self._hub.stop(self)
 
     def expect_close(self) -> None:
-        """Hear that the link closes."""
+        """Hear that the link has set ``close_by``."""
         self._hub.expect_close(self)
 
     def leave(self) -> None:

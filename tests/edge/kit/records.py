@@ -46,10 +46,9 @@ def frames(data: bytes, encoding: Encoding = PLAIN) -> list[Frame]:
 
 
 def messages(data: bytes, encoding: Encoding = PLAIN) -> list[Any]:
-    """Parse text messages, or events: a post's cursor is put back where a WebSocket's client has it."""
+    """Parse text messages, or events: the position that a client then has is put where a WebSocket's client has it."""
     if isinstance(encoding, EventEncoding):
-        read = events(data)
-        return [each.message | ({"cursor": each.last_event_id} if each.type == "message" else {}) for each in read]
+        return [each.message | {"cursor": each.last_event_id} for each in events(data)]
     received = frames(data, encoding)
     assert all(frame.opcode is Opcode.TEXT for frame in received)
     return [json.loads(bytes(frame.data)) for frame in received]
