@@ -7,7 +7,7 @@ import re
 import time
 from typing import Any, Final
 
-from websockets.frames import Opcode
+from websockets.frames import Frame, Opcode
 
 from integration.clients import SUBPROTOCOL
 from tests.strict import Reader
@@ -58,6 +58,8 @@ class Returning:
                         assert int.from_bytes(frame.data[:2]) == 4001
                         assert told is not None
                         return float(told[1])
+                    if frame.opcode is Opcode.PING:
+                        writer.write(Frame(Opcode.PONG, frame.data).serialize(mask=True))
                     if frame.opcode is Opcode.TEXT:
                         self._hear(json.loads(bytes(frame.data)))
         except (ConnectionResetError, asyncio.IncompleteReadError):
