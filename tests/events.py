@@ -18,6 +18,8 @@ class Event:
     type: str
     data: str
     last_event_id: str
+    has_id: bool = field(default=True, compare=False)
+    """Whether the event has said that itself."""
 
     @property
     def message(self) -> Any:
@@ -70,7 +72,7 @@ class EventReader:
             return None
         assert data
         self.last_event_id = given.get("id", self.last_event_id)
-        return Event(given.get("event", "message"), data, self.last_event_id)
+        return Event(given.get("event", "message"), data, self.last_event_id, "id" in given)
 
 
 def events(data: bytes) -> list[Event]:

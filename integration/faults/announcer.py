@@ -12,6 +12,7 @@ import aio_pika
 import aiormq
 from aio_pika.abc import AbstractChannel, AbstractConnection, DeliveryMode
 
+from integration.faults.authors import author_of
 from integration.faults.logs import POISON
 from integration.faults.observations import Announced, Fate
 
@@ -86,7 +87,7 @@ class Announcer:
     def note(self, posts: Sequence[int]) -> None:
         """Note posts that are announced past RabbitMQ, in Kafka's own records, as due from now on."""
         now = time.monotonic()
-        self.announced += [Announced(post, now) for post in posts]
+        self.announced += [Announced(post, now, author=author_of(post)) for post in posts]
 
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
@@ -127,7 +128,9 @@ class Announcer:
             outcomes = [error] * len(posts)
         now = time.monotonic()
         self.announced += [
-            Announced(post, due or now, fate) for post, outcome in zip(posts, outcomes, strict=True) if outcome is None
+            Announced(post, due or now, fate, author_of(post))
+            for post, outcome in zip(posts, outcomes, strict=True)
+            if outcome is None
         ]
         if failures := [outcome for outcome in outcomes if outcome is not None]:
             if not isinstance(failures[0], _FAILURES):

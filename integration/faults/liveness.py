@@ -28,11 +28,14 @@ async def charge_late_posts(
         if one.fate == "shown" and since <= one.due <= until and counts(one.post)
     }
     viewers = [viewer for viewer in scene.viewers if not viewer.view.leaves]
-    while time.monotonic() < until + bound and not all(due.keys() <= viewer.seen for viewer in viewers):
+    while time.monotonic() < until + bound and not all(viewer.has_seen(due) for viewer in viewers):
         await asyncio.sleep(_LOOK_SECONDS)
     now = time.monotonic()
-    shown = [{arrival.post: arrival.at for arrival in viewer.view.arrivals} for viewer in viewers]
-    slowest = max((arrivals.get(post, now) - at for arrivals in shown for post, at in due.items()), default=0.0)
+    shown = [(viewer, {arrival.post: arrival.at for arrival in viewer.view.arrivals}) for viewer in viewers]
+    slowest = max(
+        (arrivals.get(post, now) - at for viewer, arrivals in shown for post, at in due.items() if viewer.wants(post)),
+        default=0.0,
+    )
     if slowest > bound:
         scene.charges.append(f"live posts took up to {slowest:.1f} s beside {what}, and {bound:.0f} s are allowed")
     return f"{len(due)} live posts took {slowest:.1f} s at most"

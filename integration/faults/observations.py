@@ -18,6 +18,7 @@ class Announced(NamedTuple):
     post: int
     due: float
     fate: Fate = "shown"
+    author: int = 1
 
 
 class Arrival(NamedTuple):
@@ -43,6 +44,11 @@ class View:
     stretches: list[Stretch] = field(default_factory=list)
     absences: list["Span"] = field(default_factory=list)
     leaves: bool = False
+    transport: str = "WebSocket"
+    authors: frozenset[int] | None = None
+    """Whose posts it asks for; None for everybody's."""
+    breaches: list[str] = field(default_factory=list)
+    """What it was sent that its transport's protocol does not allow, each a sentence."""
 
     @property
     def arrivals(self) -> list[Arrival]:

@@ -4,8 +4,8 @@ This module knows neither processes nor clocks.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from integration.faults.observations import Happened
@@ -34,7 +34,9 @@ class Outcome:
     silence: float = 0.0
     """The longest time in which a client that stays was shown nothing, in seconds."""
     promises: Sequence[str] = ()
-    """Promises that were found broken by a fault itself, beyond what clients saw."""
+    """Promises that were found broken otherwise than by comparing what clients saw, each a sentence."""
+    clients: Mapping[str, int] = field(default_factory=dict)
+    """How many there were of each transport."""
 
     @property
     def void(self) -> list[str]:
@@ -64,6 +66,7 @@ class Outcome:
             "result": self.word,
             "posts": self.posts,
             "deliveries": self.deliveries,
+            "clients": dict(self.clients),
             "gaps_said": self.gaps,
             "slowest_seconds": round(self.verdict.slowest, 2),
             "silence_seconds": round(self.silence, 2),

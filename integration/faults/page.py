@@ -17,6 +17,7 @@ from integration.faults.verdict import Verdict
 
 _DOCS: Final = Path(__file__).parents[2] / "docs"
 _COLUMNS: Final = 3
+_FORMERLY: Final = {"WebSocket": 4, "plain WebSocket": 2}
 
 Line = Mapping[str, Any]
 """An outcome, decoded."""
@@ -60,7 +61,7 @@ def _found(counted: Sequence[Line], schedules: int) -> str:
         ("schedules that did not count", f"{schedules - len(counted):,}"),
         ("faults, all of which were shown to have happened", _sum(len(line["faults"]) for line in counted)),
         ("posts", _sum(line["posts"] for line in counted)),
-        ("deliveries to six clients", _sum(line["deliveries"] for line in counted)),
+        (f"deliveries to {_clients(counted)}", _sum(line["deliveries"] for line in counted)),
         *((name, f"{charges[name]:,}") for name in (*Verdict().charges, "stuck", "broken promises")),
         ("gaps that were said", _sum(line["gaps_said"] for line in counted)),
         ("of them in schedules in which retention passed an edge", _sum(_gaps_of_retention(counted))),
@@ -68,6 +69,13 @@ def _found(counted: Sequence[Line], schedules: int) -> str:
         ("slowest delivery, not counting the faults", f"{max(line['slowest_seconds'] for line in counted):.1f} s"),
     ]
     return markdown(("what was looked for", "found"), rows)
+
+
+def _clients(lines: Sequence[Line]) -> str:
+    """Say by which transports the clients came; outcomes of before there were several do not tell."""
+    kinds = {tuple(line.get("clients", _FORMERLY).items()) for line in lines}
+    told = sorted(", ".join(f"{number} by {transport}" for transport, number in kind) for kind in kinds)
+    return f"clients ({', or '.join(told)})"
 
 
 def _gaps_of_retention(lines: Iterable[Line]) -> Iterable[int]:

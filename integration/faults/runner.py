@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,10 @@ from integration.faults.scene import Scene, Unprovable
 from integration.faults.schedule import Fault
 from integration.faults.silence import longest_silence
 from integration.faults.stage import Stage
+from integration.faults.transports import Transport
+from integration.faults.transports.events import Events
+from integration.faults.transports.pages import Pages
+from integration.faults.transports.sockets import Sockets
 from integration.faults.verdict import GRACE_SECONDS, judge
 from integration.faults.viewer import Viewer
 from integration.posts_service import create_tables
@@ -88,6 +93,7 @@ class Runner:
             seconds=time.monotonic() - begun,
             silence=longest_silence(seen),
             promises=promises,
+            clients=Counter(view.transport for view in seen.views),
         )
 
     async def _observe(
@@ -100,7 +106,7 @@ class Runner:
         posts = iter(await scene.insert(_POSTS))
         first_letter = await logs.end(kafka_url, system.dead)
         async with _together(*(viewer.run() for viewer in scene.viewers)):
-            await scene.until(lambda: all(viewer.joined.is_set() for viewer in scene.viewers), "every client is there")
+            await scene.until(lambda: all(viewer.is_there for viewer in scene.viewers), "every client is there")
             enough = asyncio.Event()
             async with asyncio.TaskGroup() as announcing:
                 announcing.create_task(announcer.go_on(posts, enough))
@@ -113,21 +119,27 @@ class Runner:
         await announcer.close()
         views = [viewer.view for viewer in scene.viewers]
         seen = Observations(announcer.announced, views, happened, frozenset(dead), self._installation.window_seconds)
-        return seen, stuck, self._installation.restarts[restarts:], scene.charges
+        broken = [*scene.charges, *(breach for view in views for breach in view.breaches)]
+        return seen, stuck, self._installation.restarts[restarts:], broken
 
     def _viewers(self, name: str) -> list[Viewer]:
-        one, other = (edge.websocket for edge in self._installation.edges)
+        one, other = (f"127.0.0.1:{edge.port}" for edge in self._installation.edges)
 
-        def dice(client: str) -> random.Random:
-            return random.Random(f"{name} {client}")  # noqa: S311 - when a client leaves is no secret
+        def viewer(client: str, transport: Transport, *edges: str, away: tuple[float, float] | None = None) -> Viewer:
+            dice = random.Random(f"{name} {client}")  # noqa: S311 - when a client leaves is no secret
+            return Viewer(client, transport, edges, dice=dice, away=away)
 
         return [
-            Viewer("steady-0", [one, other], asks=True, dice=dice("steady-0")),
-            Viewer("steady-1", [other, one], asks=True, dice=dice("steady-1")),
-            Viewer("restless", [one, other], asks=True, dice=dice("restless"), away=(0.0, 0.5)),
-            Viewer("traveller", [other, one], asks=True, dice=dice("traveller"), away=(2.0, 6.0)),
-            Viewer("plain-0", [one], asks=False, dice=dice("plain-0")),
-            Viewer("plain-1", [other], asks=False, dice=dice("plain-1")),
+            viewer("steady", Sockets(), one, other),
+            viewer("restless", Sockets(), one, other, away=(0.0, 0.5)),
+            viewer("traveller", Sockets(), other, one, away=(2.0, 6.0)),
+            viewer("plain-0", Sockets(asks=False), one),
+            viewer("plain-1", Sockets(asks=False), other),
+            viewer("events", Events(), other, one),
+            viewer("some-sockets", Sockets(authors=frozenset({1, 4})), other, one, away=(0.0, 3.0)),
+            viewer("some-events", Events(frozenset({2, 3, 7})), one, other, away=(0.0, 3.0)),
+            viewer("pages", Pages(), one, other),
+            viewer("some-pages", Pages(frozenset({5, 8})), other, one, away=(0.0, 3.0)),
         ]
 
     async def _break(self, scene: Scene, faults: Sequence[Fault]) -> list[Happened]:
@@ -157,7 +169,7 @@ class Runner:
             viewer.stay()
         while troubles := [
             *await asyncio.to_thread(self._installation.troubles),
-            *(f"{viewer.view.client} cannot connect" for viewer in scene.viewers if not viewer.joined.is_set()),
+            *(f"{viewer.view.client} cannot connect" for viewer in scene.viewers if not viewer.is_there),
         ]:
             if time.monotonic() > deadline:
                 return troubles

@@ -9,11 +9,11 @@ from integration.faults.observations import Observations, View
 
 
 def longest_silence(seen: Observations) -> float:
-    """Return it in seconds, faults and lost connections included, among the clients that never leave by themselves.
+    """Return it in seconds, faults and lost connections included, among the clients that see all and never leave.
 
     It is counted from the first announcement on, between two posts of one client.
     """
-    return max((_longest(view, seen) for view in seen.views if not view.leaves), default=0.0)
+    return max((_longest(view, seen) for view in seen.views if not view.leaves and view.authors is None), default=0.0)
 
 
 def _longest(view: View, seen: Observations) -> float:

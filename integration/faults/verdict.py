@@ -4,10 +4,12 @@ Laws of the judge:
 
 * a post that should be shown and that no client saw is *lost*, and so is a dead letter that is not there;
 * a client that saw a post more than once, or one that is not (or no longer) to be shown, saw it *twice*;
+* a client that sees the posts of some authors and saw another's saw what was *not asked for*;
 * two clients that saw two posts in opposite orders saw them out of order;
 * between its first and its last post of a stretch a client must have seen what the others saw there; one whose
-  sight begins before the first post and was never interrupted must have seen all. What is missing is a gap that
-  was *not said*. A gap that was said, in a schedule in which no log was cut, is *needless*;
+  sight begins before the first post and was never interrupted must have seen all. Of all that, who asked for some
+  authors must have seen their posts. What is missing is a gap that was *not said*. A gap that was said, in a schedule
+  in which no log was cut, is *needless*;
 * a post is *late* that came later than a window, the time of all faults (and of the client's own absence)
   meanwhile and :data:`GRACE_SECONDS` after it was confirmed.
 
@@ -32,6 +34,7 @@ class Verdict:
 
     lost: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
+    unasked: list[str] = field(default_factory=list)
     disorder: list[str] = field(default_factory=list)
     unsaid: list[str] = field(default_factory=list)
     needless: list[str] = field(default_factory=list)
@@ -43,7 +46,7 @@ class Verdict:
     def charges(self) -> dict[str, list[str]]:
         """What the product is charged with, by the name of the fault."""
         return {
-            "lost": self.lost, "twice": self.twice, "out of order": self.disorder,
+            "lost": self.lost, "twice": self.twice, "not asked for": self.unasked, "out of order": self.disorder,
             "unsaid gaps": self.unsaid, "needless gaps": self.needless, "late": self.late,
         }  # fmt: skip
 
@@ -60,6 +63,7 @@ def judge(seen: Observations) -> Verdict:
     return Verdict(
         lost=_lost(seen, shown),
         twice=[sentence for view in seen.views for sentence in _twice(view, shown)],
+        unasked=[sentence for view in seen.views for sentence in _unasked(view, shown)],
         disorder=[sentence for one, other in combinations(seen.views, 2) for sentence in _disorder(one, other)],
         unsaid=_unsaid(seen.views, shown),
         needless=_needless(seen),
@@ -89,6 +93,16 @@ def _twice(view: View, shown: Mapping[int, Announced]) -> Iterable[str]:
         sight.add(post)
 
 
+def _unasked(view: View, shown: Mapping[int, Announced]) -> Iterable[str]:
+    for post in dict.fromkeys(_posts(view)):
+        if post in shown and not _asks_for(view, post, shown):
+            yield f"{view.client} saw post {post} of author {shown[post].author}"
+
+
+def _asks_for(view: View, post: int, shown: Mapping[int, Announced]) -> bool:
+    return view.authors is None or (post in shown and shown[post].author in view.authors)
+
+
 def _disorder(one: View, other: View) -> Iterable[str]:
     places = {post: place for place, post in reversed(list(enumerate(_posts(one))))}
     last, before = -1, 0
@@ -102,16 +116,18 @@ def _disorder(one: View, other: View) -> Iterable[str]:
 
 def _unsaid(views: Sequence[View], shown: Mapping[int, Announced]) -> list[str]:
     # The view that holds the most is the measure of the others. It need not be whole: what nobody saw is lost.
-    reference = max((list(dict.fromkeys(_posts(view))) for view in views), key=len, default=[])
-    places = {post: place for place, post in enumerate(reference)}
+    everybodys = max((list(dict.fromkeys(_posts(view))) for view in views), key=len, default=[])
+    seen = {post for view in views for post in _posts(view)}
     sentences = []
     for view in views:
+        reference = [post for post in everybodys if _asks_for(view, post, shown)]
+        places = {post: place for place, post in enumerate(reference)}
         whole = _joined(view)
         for number, (begins, posts) in enumerate(whole):
             known = [places[post] for post in posts if post in places]
             is_last = number == len(whole) - 1
             if begins == "first" and is_last:
-                due = {post for other in views for post in _posts(other)} & shown.keys()
+                due = {post for post in seen & shown.keys() if _asks_for(view, post, shown)}
             else:
                 # A last stretch that is empty misses at least the end, which everybody should see.
                 first = 0 if begins == "first" else min(known, default=max(0, len(reference) - 1))

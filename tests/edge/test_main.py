@@ -185,7 +185,7 @@ def test_it_takes_as_many_connections_as_it_has_files_for() -> None:
 
 def get(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
     """Ask for a page."""
-    connection = http.client.HTTPConnection(host, port, timeout=5)
+    connection = http.client.HTTPConnection(host, port, timeout=60)
     with closing(connection):
         connection.request("GET", path)
         answer = connection.getresponse()

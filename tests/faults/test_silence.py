@@ -24,6 +24,12 @@ def test_a_client_that_leaves_by_itself_does_not_count() -> None:
     assert longest_silence(observed(view(1, 2), view(1, 99, leaves=True))) == 1
 
 
+def test_a_client_that_asks_for_some_authors_may_have_to_wait_for_them() -> None:
+    some = view(1, 99)
+    some.authors = frozenset({1})
+    assert longest_silence(observed(view(1, 2), some)) == 1
+
+
 def test_it_is_counted_from_the_first_announcement_on() -> None:
     assert longest_silence(observed(view(9, 10), due=[3, 2, 4])) == 7
 

@@ -1,6 +1,7 @@
 """The judge: each way to break a law is seen, and what breaks none is not."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import pytest
 from hypothesis import given
@@ -23,9 +24,12 @@ WINDOW = 2.0
 RETENTION = Happened("retention edge", Span(0, 0), "proof")
 
 
-def view(client: str, *stretches: tuple[Begins, Sequence[int]], at: float = 1.0) -> View:
+def view(
+    client: str, *stretches: tuple[Begins, Sequence[int]], at: float = 1.0, authors: frozenset[int] | None = None
+) -> View:
     """Make a client that was sent posts in stretches, all at one time."""
-    return View(client, [Stretch(begins, [Arrival(post, at) for post in posts]) for begins, posts in stretches])
+    sent = [Stretch(begins, [Arrival(post, at) for post in posts]) for begins, posts in stretches]
+    return View(client, sent, authors=authors)
 
 
 def observed(
@@ -35,8 +39,8 @@ def observed(
     faults: Sequence[Happened] = (),
     dead: frozenset[tuple[Fate, int]] = frozenset(),
 ) -> Observations:
-    """See some posts, all confirmed at time 0."""
-    announced = [Announced(post, 0.0, (fates or {}).get(post, "shown")) for post in posts]
+    """See some posts, all confirmed at time 0; those with odd numbers are by author 1, the others by author 2."""
+    announced = [Announced(post, 0.0, (fates or {}).get(post, "shown"), 2 - post % 2) for post in posts]
     return Observations(announced, views, faults, dead, WINDOW)
 
 
@@ -100,6 +104,63 @@ def test_what_is_missing_where_nothing_may_be_is_an_unsaid_gap(
     assert judge(observed(WHOLE, view("a", *stretches))).unsaid == [f"a missed {missing}"]
 
 
+ODD: Final = frozenset({1})
+"""The authors of the posts with odd numbers."""
+
+
+@pytest.mark.parametrize(
+    "stretches",
+    [
+        [("first", [1, 3])],
+        [("first", [1]), ("resumed", []), ("resumed", [3])],
+        [("first", []), ("resumed", [1, 3])],
+        [("first", [1]), ("anew", [3])],
+    ],
+)
+def test_who_asks_for_some_authors_is_to_see_their_posts_and_no_others(
+    stretches: list[tuple[Begins, list[int]]],
+) -> None:
+    assert judge(observed(WHOLE, view("a", *stretches, authors=ODD))) == Verdict(slowest=1.0)
+
+
+def test_who_asks_for_an_author_without_posts_is_to_see_none() -> None:
+    nobodys = frozenset({3})
+    seen = observed(WHOLE, view("a", ("first", []), ("resumed", []), authors=nobodys))
+    assert judge(seen) == Verdict(slowest=1.0)
+    assert judge(observed(WHOLE, view("a", ("first", []), ("anew", []), authors=nobodys))) == Verdict(slowest=1.0)
+
+
+def test_a_post_of_an_author_that_was_not_asked_for_is_charged_once() -> None:
+    seen = observed(WHOLE, view("a", ("first", [1, 2, 3]), authors=ODD))
+    assert judge(seen) == Verdict(unasked=["a saw post 2 of author 2"], slowest=1.0)
+
+
+@pytest.mark.parametrize(
+    ("stretches", "missing"),
+    [
+        ([("first", [3])], "1 posts without a word: 1"),
+        ([("first", [1]), ("resumed", [])], "1 posts without a word: 3"),
+        ([("first", [1]), ("anew", [])], "1 posts without a word: 3"),
+        ([("first", [])], "2 posts without a word: 1, 3"),
+    ],
+)
+def test_what_is_missing_of_the_authors_that_were_asked_for_is_an_unsaid_gap(
+    stretches: list[tuple[Begins, list[int]]], missing: str
+) -> None:
+    assert judge(observed(WHOLE, view("a", *stretches, authors=ODD))).unsaid == [f"a missed {missing}"]
+
+
+def test_what_should_not_be_shown_to_anybody_is_no_gap_of_who_asks_for_some_authors() -> None:
+    dead: frozenset[tuple[Fate, int]] = frozenset({("missing", 3)})
+    seen = observed(WHOLE, view("a", ("first", [1]), authors=ODD), fates={3: "missing"}, dead=dead)
+    assert judge(seen) == Verdict(twice=["whole saw post 3, which was not to be shown (any more)"], slowest=1.0)
+
+
+def test_order_holds_between_who_sees_everything_and_who_sees_some() -> None:
+    seen = observed(WHOLE, view("a", ("first", [3, 1]), authors=ODD))
+    assert judge(seen).disorder == ["a saw post 1 after post 3, and whole before it"]
+
+
 @pytest.mark.parametrize("begins", ["gap", "anew"])
 def test_what_is_missing_before_a_stretch_that_promises_nothing_is_no_fault(begins: Begins) -> None:
     faults = [RETENTION]
@@ -155,3 +216,28 @@ def test_a_client_may_be_cut_off_anywhere_and_any_post_it_then_lacks_is_noticed(
     robbed = [(begins, [post for post in piece if post != lacking]) for begins, piece in stretches]
     verdict = judge(observed(whole, view("a", *robbed), posts=posts))
     assert verdict.unsaid == [f"a missed 1 posts without a word: {lacking}"]
+
+
+@given(st.data())
+def test_so_may_a_client_that_asks_for_some_authors(data: st.DataObject) -> None:
+    posts = data.draw(st.lists(st.integers(1, 1000), min_size=1, max_size=30, unique=True))
+    odd = [post for post in posts if post % 2]
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(odd)), max_size=5)))
+    pieces = [odd[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(odd)], strict=True)]
+    stretches: list[tuple[Begins, list[int]]] = [
+        ("resumed" if number else "first", piece) for number, piece in enumerate(pieces)
+    ]
+    whole = view("whole", ("first", posts))
+    assert judge(observed(whole, view("a", *stretches, authors=ODD), posts=posts)).is_clean
+
+    if odd:
+        lacking = data.draw(st.sampled_from(odd))
+        robbed = [(begins, [post for post in piece if post != lacking]) for begins, piece in stretches]
+        verdict = judge(observed(whole, view("a", *robbed, authors=ODD), posts=posts))
+        assert verdict.unsaid == [f"a missed 1 posts without a word: {lacking}"]
+    if even := [post for post in posts if not post % 2]:
+        begins, piece = stretches[-1]
+        verdict = judge(
+            observed(whole, view("a", *stretches[:-1], (begins, [*piece, even[-1]]), authors=ODD), posts=posts)
+        )
+        assert verdict.unasked == [f"a saw post {even[-1]} of author 2"]

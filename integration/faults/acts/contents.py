@@ -4,12 +4,14 @@ import asyncio
 import time
 from typing import Final
 
+from integration.faults.authors import author_sql
 from integration.faults.installation import WINDOW_SECONDS
 from integration.faults.scene import Scene
 from integration.faults.schedule import Fault
 
 _INSERT: Final = (
-    "INSERT INTO posts (id, description, created_at, owner_id) VALUES ($1, 'late', '2026-01-01', 1) "
+    "INSERT INTO posts (id, description, created_at, owner_id) "  # noqa: S608 - of our own words
+    f"VALUES ($1::int, 'late', '2026-01-01', {author_sql('$1::int')}) "
     "ON CONFLICT DO NOTHING RETURNING id"
 )
 # A moment that PostgreSQL has and Python has not.

@@ -28,6 +28,9 @@ def _mutant(name: str, *faults: Fault, expected: str, worker: str = WORKER, edge
     return Mutant(name, partial(Installation, worker=worker, edge=edge), faults, frozenset({expected}))
 
 
+# Long enough for a client to stay away for a window, which takes it ten seconds at most, and to come back.
+_ABSENCES: Final = Fault("slow postgres", ("postgres",), at_ms=1_000, lasts_ms=14_000)
+
 MUTANTS: Final = (
     _mutant(
         "it acknowledges before Kafka has confirmed",
@@ -51,9 +54,25 @@ MUTANTS: Final = (
     ),
     _mutant(
         "it resumes one post too late",
-        # Long enough for a client to stay away for a window, which takes it ten seconds at most, and to come back.
-        Fault("slow postgres", ("postgres",), at_ms=1_000, lasts_ms=14_000),
+        _ABSENCES,
         expected="unsaid gaps",
         edge="integration.faults.mutants.skips",
+    ),
+    _mutant(
+        "it shows everybody's posts to who asked for some authors",
+        expected="not asked for",
+        edge="integration.faults.mutants.everybodys",
+    ),
+    _mutant(
+        "it overlooks posts of the authors that a client asked for",
+        _ABSENCES,
+        expected="unsaid gaps",
+        edge="integration.faults.mutants.overlooks",
+    ),
+    _mutant(
+        "its events have the id of the one before",
+        _ABSENCES,
+        expected="twice",
+        edge="integration.faults.mutants.old_ids",
     ),
 )

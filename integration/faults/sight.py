@@ -1,0 +1,90 @@
+"""What a client knows, whatever it came by: where it is in the feed, and what it has seen of it.
+
+Laws: a client's place is what it was told last. What it is told between two beginnings is one stretch; it has begun
+when it is told so. It is absent from when it was cut off, or left, until it begins again.
+
+This module knows no transport and no clock.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from integration.faults.observations import Arrival, Begins, Span, Stretch, View
+
+
+class Breach(AssertionError):
+    """The product did not keep to its protocol; the text is about what it said."""
+
+
+class Opened(NamedTuple):
+    """It is connected, and is not told where it stands."""
+
+
+class Welcomed(NamedTuple):
+    """It was told where it stands, and whether it has missed anything."""
+
+    cursor: str
+    is_recovered: bool
+
+
+class Shown(NamedTuple):
+    """It was sent a post; without a cursor when it is a client that has none."""
+
+    post: int
+    cursor: str | None = None
+
+
+class Moved(NamedTuple):
+    """It was told a place, and no post with it."""
+
+    cursor: str
+
+
+Told = Opened | Welcomed | Shown | Moved
+"""What a transport makes of what it receives."""
+
+
+@dataclass
+class Sight:
+    """One client. ``left`` is when it was last there, in seconds: in the beginning, when it was made."""
+
+    view: View
+    left: float
+    is_there: bool = False
+    """Whether it is connected and knows that it is."""
+    cursor: str | None = None
+    seen: set[int] = field(default_factory=set)
+
+    def take(self, told: Told, at: float) -> None:
+        """Take what it was told; raises :class:`Breach`."""
+        match told:
+            case Opened():
+                self._begin("anew" if self.view.stretches else "first", at)
+            case Welcomed(cursor, is_recovered):
+                self._begin(self._welcomed(is_recovered=is_recovered), at)
+                self.cursor = cursor
+            case Shown(post, cursor):
+                if not self.is_there:
+                    raise Breach(f"post {post} came before a welcome")
+                self.view.stretches[-1].arrivals.append(Arrival(post, at))
+                self.seen.add(post)
+                self.cursor = cursor
+            case Moved(cursor):
+                self.cursor = cursor
+
+    def leave(self, at: float) -> None:
+        """Note that it is connected no longer; nothing new where it was not."""
+        if self.is_there:
+            self.is_there = False
+            self.left = at
+
+    def _welcomed(self, *, is_recovered: bool) -> Begins:
+        if not is_recovered:
+            return "gap"
+        return "resumed" if self.view.stretches else "first"
+
+    def _begin(self, begins: Begins, at: float) -> None:
+        if not self.is_there and self.view.stretches:
+            self.view.absences.append(Span(self.left, at))
+        self.view.stretches.append(Stretch(begins))
+        self.is_there = True

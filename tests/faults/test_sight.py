@@ -1,0 +1,68 @@
+"""What a client knows of where it is and of what it has seen."""
+
+import pytest
+
+from integration.faults.observations import Arrival, Span, Stretch, View
+from integration.faults.sight import Breach, Moved, Opened, Shown, Sight, Welcomed
+
+
+def sight() -> Sight:
+    return Sight(View("a"), left=1.0)
+
+
+def test_a_client_with_cursors_goes_on_where_it_was_in_a_new_stretch() -> None:
+    a = sight()
+    a.take(Welcomed("c0", is_recovered=True), 2.0)
+    a.take(Shown(7, "c1"), 3.0)
+    a.leave(4.0)
+    a.take(Welcomed("c1", is_recovered=True), 6.0)
+    a.take(Shown(8, "c2"), 7.0)
+    assert a.view.stretches == [Stretch("first", [Arrival(7, 3.0)]), Stretch("resumed", [Arrival(8, 7.0)])]
+    assert a.view.absences == [Span(4.0, 6.0)]
+    assert (a.cursor, a.seen, a.is_there) == ("c2", {7, 8}, True)
+
+
+def test_a_place_without_a_post_is_a_place_too() -> None:
+    a = sight()
+    a.take(Welcomed("c0", is_recovered=True), 2.0)
+    a.take(Moved("c5"), 3.0)
+    assert a.cursor == "c5"
+    assert a.view.arrivals == []
+
+
+def test_a_gap_is_told_when_coming_back_and_on_a_connection_that_stays() -> None:
+    a = sight()
+    a.take(Welcomed("c0", is_recovered=True), 2.0)
+    a.take(Welcomed("c7", is_recovered=False), 3.0)
+    assert a.view.absences == []
+    a.leave(4.0)
+    a.take(Welcomed("c9", is_recovered=False), 5.0)
+    assert [stretch.begins for stretch in a.view.stretches] == ["first", "gap", "gap"]
+    assert a.view.absences == [Span(4.0, 5.0)]
+    assert a.cursor == "c9"
+
+
+def test_a_plain_client_begins_anew_each_time_and_is_never_anywhere() -> None:
+    a = sight()
+    a.take(Opened(), 2.0)
+    a.take(Shown(7), 3.0)
+    a.leave(4.0)
+    a.take(Opened(), 5.0)
+    assert [stretch.begins for stretch in a.view.stretches] == ["first", "anew"]
+    assert a.view.absences == [Span(4.0, 5.0)]
+    assert a.cursor is None
+
+
+def test_it_is_away_from_when_it_was_last_there_however_often_it_tries_to_come_back() -> None:
+    a = sight()
+    a.leave(1.5)
+    a.take(Opened(), 2.0)
+    a.leave(3.0)
+    a.leave(8.0)
+    a.take(Opened(), 9.0)
+    assert a.view.absences == [Span(3.0, 9.0)]
+
+
+def test_a_post_before_the_welcome_is_against_the_protocol() -> None:
+    with pytest.raises(Breach, match="post 7 came before a welcome"):
+        sight().take(Shown(7, "c1"), 2.0)

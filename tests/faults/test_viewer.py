@@ -1,0 +1,115 @@
+"""How a client comes back: where to, from where on, and after how long."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from integration.faults.sight import Breach, Shown, Told, Welcomed
+from integration.faults.transports import Later
+from integration.faults.viewer import Viewer
+
+WELCOME = Welcomed("c0", is_recovered=True)
+AT_ONCE = Later(0)
+
+
+class Scripted:
+    """A transport whose connections tell what they are given; the last one stays."""
+
+    def __init__(self, *connections: Sequence[Told | Exception], authors: frozenset[int] | None = None) -> None:
+        self.name = "scripted"
+        self.authors = authors
+        self.asked: list[tuple[str, str | None]] = []
+        """The edges that were asked, and from where on."""
+        self.is_aborted = False
+        self.is_used_up = asyncio.Event()
+        self._connections = list(connections)
+
+    @asynccontextmanager
+    async def connect(self, edge: str, cursor: str | None) -> AsyncIterator["Scripted"]:
+        """Connect to an edge."""
+        self.asked.append((edge, cursor))
+        yield self
+
+    async def told(self) -> AsyncIterator[Told]:
+        """Yield one connection's worth."""
+        for step in self._connections.pop(0):
+            if isinstance(step, Exception):
+                raise step
+            yield step
+        if not self._connections:
+            self.is_used_up.set()
+            await asyncio.Event().wait()
+
+    def abort(self) -> None:
+        """Be gone without a word."""
+        self.is_aborted = True
+
+
+def viewer(transport: Scripted, *edges: str) -> Viewer:
+    return Viewer("a", transport, edges, dice=random.Random(0))  # noqa: S311 - no secret
+
+
+async def watched(viewer: Viewer, transport: Scripted) -> None:
+    """Watch until the transport has told all."""
+    watching = asyncio.create_task(viewer.run())
+    await transport.is_used_up.wait()
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
+
+
+async def test_it_comes_back_to_the_next_edge_from_where_it_was() -> None:
+    transport = Scripted([WELCOME, Shown(7, "c1"), AT_ONCE], [Welcomed("c1", is_recovered=True), AT_ONCE], [])
+    a = viewer(transport, "one", "other")
+    await watched(a, transport)
+    assert transport.asked == [("one", None), ("other", "c1"), ("one", "c1")]
+    assert [stretch.begins for stretch in a.view.stretches] == ["first", "resumed"]
+    assert a.promises_all
+
+
+async def test_what_is_against_the_protocol_is_noted_and_the_client_comes_back() -> None:
+    transport = Scripted([WELCOME, Breach("an event has no id")], [WELCOME])
+    a = viewer(transport, "one")
+    await watched(a, transport)
+    assert a.view.breaches == ["a: an event has no id"]
+    assert a.is_there
+
+
+async def test_it_is_not_there_while_it_cannot_connect() -> None:
+    transport = Scripted([WELCOME, ConnectionResetError()], [])
+    a = viewer(transport, "one")
+    await watched(a, transport)
+    assert not a.is_there
+
+
+async def test_a_time_out_of_the_transports_is_a_lost_connection_and_not_a_leave() -> None:
+    transport = Scripted([WELCOME, TimeoutError()], [WELCOME])
+    a = viewer(transport, "one")
+    await watched(a, transport)
+    assert a.view.breaches == []
+    assert not transport.is_aborted
+
+
+async def test_it_comes_back_when_it_was_told_to() -> None:
+    transport = Scripted([WELCOME, Later(0.5)], [WELCOME])
+    a = viewer(transport, "one")
+    await watched(a, transport)
+    [absence] = a.view.absences
+    assert absence.end - absence.begin > 0.4
+
+
+async def test_a_gap_takes_its_promise_from_it() -> None:
+    transport = Scripted([WELCOME, Welcomed("c9", is_recovered=False)])
+    a = viewer(transport, "one")
+    await watched(a, transport)
+    assert not a.promises_all
+
+
+async def test_it_is_to_have_seen_what_it_asks_for() -> None:
+    transport = Scripted([WELCOME, Shown(8, "c1")], authors=frozenset({1}))
+    a = viewer(transport, "one")
+    await watched(a, transport)
+    # Of these 8 and 16 are by author 1.
+    assert a.has_seen(range(1, 16))
+    assert not a.has_seen([16])

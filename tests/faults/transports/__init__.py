@@ -1,0 +1,1 @@
+"""What the transports make of what an edge sends."""
