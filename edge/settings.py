@@ -39,6 +39,12 @@ class Settings(ProcessSettings):
     """How many records of the feed back a post counts as a repeat; the same for all edges."""
     dedup_seconds: float = Field(86_400, gt=0)
     """And how much older, by Kafka's timestamps, the record may be that it repeats; less than the feed's retention."""
+    max_replays: int = Field(4, ge=1)
+    """How many consumers read records that are no longer in memory; clients at about the same place share one."""
+    max_replays_per_address: int = Field(2, ge=1)
+    """How many of these clients of one address may have begun."""
+    replay_bytes: int = Field(64 * _MIB, ge=_MIB)
+    """How much memory these records may take."""
     history_records: int = Field(1000, ge=0)
     """How many records before the feed's end are offered when the edge starts."""
     log_bytes: int = Field(64 * _MIB, ge=_MIB)
@@ -138,6 +144,8 @@ class Settings(ProcessSettings):
     def _orders(self) -> Self:
         if self.admin_port and self.admin_port == self.edge_port:
             raise ValueError("ADMIN_PORT must be another port than EDGE_PORT: clients are served there")
+        if self.replay_bytes < 4 * _MIB * self.max_replays:
+            raise ValueError("REPLAY_BYTES must be at least 4 MiB for each of MAX_REPLAYS: a batch has 1 MiB")
         if self.pages_bytes < self.page_bytes:
             raise ValueError("PAGES_BYTES must be at least PAGE_BYTES: else no page can be sent")
         if self.dead_seconds <= self.ping_seconds:

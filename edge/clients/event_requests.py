@@ -65,7 +65,7 @@ class EventRequests:
         asked = request_for(EVENTS, request.query, request.headers.get("Last-Event-ID"))
         if isinstance(asked, Rejected):
             return self._refuse(asked)
-        session = await self._reception.session(asked)
+        session = await self._reception.session(asked, connection)
         if isinstance(session, Rejected):
             return self._refuse(session)
         # Nothing is awaited from here on.

@@ -113,16 +113,24 @@ def at_end(request: JoinRequest, log: Log, end: Offset, terms: Terms, gap: Gap |
     if gap is None and end < log.offer_from:
         gap = Gap("interrupted")
     position = log.back(log.position_at(end), request.history, request.selection)
-    return _session(request, log, position, terms, gap)
+    return _session(request, log, position, terms, gap=gap)
 
 
-def resumed(request: JoinRequest, log: Log, resume: Resume, terms: Terms) -> Session:
-    """Start a client where it was."""
-    return _session(request, log, resume.position, terms)
+def resumed(request: JoinRequest, log: Log, resume: Resume, terms: Terms, source: Log | None = None) -> Session:
+    """Start a client where it was; ``source`` is what it reads there, if that is not the log."""
+    return _session(request, log, resume.position, terms, source=source)
 
 
-def _session(request: JoinRequest, log: Log, position: Position, terms: Terms, gap: Gap | None = None) -> Session:
+def _session(
+    request: JoinRequest,
+    log: Log,
+    position: Position,
+    terms: Terms,
+    *,
+    gap: Gap | None = None,
+    source: Log | None = None,
+) -> Session:
     session = Session(position, request.encoding, selection=request.selection, id=terms.session)
     seen = request.cursor.position if isinstance(request.cursor, Cursor) else None
-    greet(session, log, terms.heartbeat, gap=None if gap is None else gap.reason, seen=seen)
+    greet(session, log, terms.heartbeat, gap=None if gap is None else gap.reason, seen=seen, source=source)
     return session

@@ -11,7 +11,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from edge.fanout.agenda import Kind, Wait
@@ -27,9 +27,11 @@ from edge.fanout.loop import Loop
 from edge.fanout.member import Member
 from edge.fanout.rounds import Rounds
 from edge.fanout.session import Session
+from edge.fanout.sources import enter, leave, log_of, settle
 from edge.fanout.watch import Watch
 from edge.feed.log import Log
 from edge.feed.position import Reason
+from edge.feed.replay import Replay
 
 
 class Hub:
@@ -60,7 +62,14 @@ class Hub:
         self._agenda = self._cohorts.agenda
         self._rounds = Rounds(loop, head=self._serve_head, behind=self._serve_behind)
         self._watch = Watch(patience, loop, beat=self._beat, end=self._end, cut=self._cut)
-        self._everybody = Everybody(log, loop, heartbeat=patience.heartbeat, go_on=self._go_on, end_at=self._end_at)
+        self._everybody = Everybody(
+            log,
+            loop,
+            heartbeat=patience.heartbeat,
+            go_on=self._go_on,
+            redirect=self._redirect,
+            end_at=self._end_at,
+        )
         self.delays = Delays()
         self.heartbeats = Heartbeats(log, clock)
         self.delivery = Delivery(log, write_each, write_bytes=write_bytes, clock=loop.time)
@@ -86,6 +95,7 @@ class Hub:
         member.end_at(now + self._patience.lifetime(self._share()), End.AGED)
         link.attach(member)
         self._members.add(member)
+        enter(member)
         self.deserted.clear()
         self._watch.see_to(member)
         self._advance()
@@ -108,6 +118,7 @@ class Hub:
         """Send a client nothing more: its session is over."""
         member.is_over = True
         self._cohorts.remove(member)
+        leave(member)
 
     def expect_close(self, member: Member) -> None:
         """Cut a client's connection when its time for a close is over."""
@@ -136,6 +147,7 @@ class Hub:
             self._cohorts.remove(member)
             return
         self._everybody.move(member)
+        settle(member.session.progress, (member,), self._log)
         kind = Kind.LAGGARDS if member.session.is_greeted else Kind.NEWCOMERS
         self._cohorts.place(member, kind, self._loop.time())
         # Not at once: the transport calls this in the middle of its own work.
@@ -162,6 +174,21 @@ class Hub:
         self._everybody.interrupt(reason, self._members)
         self._rounds.now()
 
+    def wake(self, replay: Replay[Member]) -> None:
+        """Send those who read a replay what it has got."""
+        self._cohorts.wake(replay, self._loop.time())
+        self._rounds.now()
+
+    def leave_behind(self, readers: Sequence[Member]) -> None:
+        """End clients of a replay that were too slow for the others."""
+        for member in readers:
+            self._fall_behind(member)
+
+    def redirect(self, readers: Sequence[Member], reason: Reason) -> None:
+        """Have clients of a replay go on at the log's head, since it cannot go on; each is told in its turn."""
+        self._everybody.redirect(readers, reason)
+        self._rounds.now()
+
     def end_all(self, end: End, seconds: float) -> None:
         """End all sessions one after the other, over ``seconds`` or less; each gets posts until then."""
         self._everybody.end(self._members, end, seconds)
@@ -181,6 +208,16 @@ class Hub:
         """Have a client go on behind the newest gap, unless it does already."""
         if self._everybody.move(member):
             if member in self._cohorts.paused:
+                self._cohorts.pause(member)
+            else:
+                self._cohorts.place(member, Kind.NEWCOMERS, self._loop.time())
+
+    def _redirect(self, member: Member, reason: Reason) -> None:
+        is_paused = member in self._cohorts.paused
+        if not member.is_over:
+            self._cohorts.remove(member)
+        if self._everybody.move_to_head(member, reason):
+            if is_paused:
                 self._cohorts.pause(member)
             else:
                 self._cohorts.place(member, Kind.NEWCOMERS, self._loop.time())
@@ -245,15 +282,19 @@ class Hub:
         return True
 
     def _serve(self, cohort: Cohort[Member]) -> None:
-        if cohort.position < self._log.tail:
+        if cohort.position < log_of(cohort, self._log).tail:
             for member in list(cohort.clients.values()):
                 self._fall_behind(member)
-        else:
-            greeted = list(cohort.clients.values()) if cohort.greeting else ()
-            self.delivery.send(cohort)
-            for member in greeted:
-                member.tell_owed()
-            self._cohorts.put_back(cohort, self._loop.time())
+            return
+        greeted = list(cohort.clients.values()) if cohort.greeting else ()
+        self.delivery.send(cohort)
+        for member in greeted:
+            member.tell_owed()
+        replay = cohort.replay
+        settle(cohort, cohort.clients.values(), self._log)
+        self._cohorts.put_back(cohort, self._loop.time())
+        if replay is not None:
+            replay.moved()
 
     def _fall_behind(self, member: Member) -> None:
         """End a client that the log has moved past, unless it goes on behind a gap that is still to be told to it."""

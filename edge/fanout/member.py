@@ -89,6 +89,11 @@ class Member:
         session = self.session
         return session.told_at if session.encoding.has_cursor else math.inf
 
+    @property
+    def position(self) -> Position:
+        """What it was sent everything before."""
+        return self.session.position
+
     def end_at(self, when: float, end: End) -> None:
         """Have the edge end the session then, unless it does so earlier."""
         if when < self.ends_at and not self.is_over:

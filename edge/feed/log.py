@@ -75,6 +75,15 @@ class Log:
         """How many posts are in the log."""
         return self._kept.posts
 
+    @property
+    def kept(self) -> Retained:
+        """The records that are kept."""
+        return self._kept
+
+    def room(self, more: int) -> int:
+        """Return how many bytes kept records may take once so many more were appended."""
+        return divided(self._limit, self._repeats.size).records - more
+
     def shown(self) -> Iterator[Shown]:
         """Yield what the records show, the newest first; nothing may be appended meanwhile."""
         return self._kept.by_record()
@@ -117,6 +126,11 @@ class Log:
         self._lead = Lead(offer_from, offer_from if earliest is None else earliest)
         self._newest = None
         self.next_offset = read_from
+
+    @property
+    def reads_on_from(self) -> Offset | None:
+        """The newest record that was read, to see that it is the same still; where there is none, the next."""
+        return self.next_offset if self._newest is None else self._newest[0]
 
     def is_hole_before(self, offset: Offset) -> bool:
         """Tell whether records are missing before ``offset`` that would have been shown."""
@@ -205,7 +219,9 @@ class Log:
         return self._kept.cursor_at(position)
 
     def records_behind(self, position: Position) -> int:
-        """Count the records of which something is behind a position that the log gave; 0 at :attr:`head`."""
+        """Count the records of which something is behind a position, as far as they are kept, or all; 0 at the head."""
+        if self.next_offset is not None and position < self.tail:
+            return self.next_offset - first_behind(position)
         return 0 if position >= self.head else self._kept.records_behind(position)
 
     def resume(self, cursor: Cursor) -> Resume | Ahead | Gap:

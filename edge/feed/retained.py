@@ -70,13 +70,39 @@ class Retained:
         """Forget the oldest records until they cost ``limit`` bytes at most; the newest one is always kept."""
         gone = 0
         while self.size > limit and gone < len(self.records) - 1:
-            record = self.records[gone]
-            self.size -= record.size
-            self._before = self._behind(record, self._before)
-            if record.places:
-                self.tail = self._before
+            self._let_go(self.records[gone])
             gone += 1
         del self.records[:gone]
+
+    def tail_after(self, limit: int) -> Position:
+        """Return what the tail is once another record is appended and these are trimmed to ``limit`` bytes."""
+        size, tail = self.size, self.tail.position
+        for record in self.records:
+            if size <= limit:
+                break
+            size -= record.size
+            tail = record.end if record.places else tail
+        return tail
+
+    @property
+    def middle(self) -> Position:
+        """The position before the newer half of the kept records."""
+        return self.records[len(self.records) // 2].begin if self.records else self.head.position
+
+    def forget(self, position: Position) -> None:
+        """Forget the records that are before a position as a whole; the newest one is always kept."""
+        gone = 0
+        while gone < len(self.records) - 1 and self.records[gone].end <= position:
+            self._let_go(self.records[gone])
+            gone += 1
+        del self.records[:gone]
+
+    def has(self, position: Position) -> bool:
+        """Tell whether a position that any log has given is one of these records, and what follows it is here."""
+        if position in (self.head.position, self._before.position, self.tail.position):
+            return True
+        offset, _ = place_of(position)
+        return self.tail.position < position < self.head.position and self._number(offset) >= 0
 
     def locate(self, position: Position) -> tuple[int, int]:
         """Return which kept record a position is in, and how many of that record's posts are before it.
@@ -141,6 +167,13 @@ class Retained:
         if cursor.position >= record.end:
             return record.end
         return record.position(record.posts_before(cursor.position))
+
+    def _let_go(self, record: Record) -> None:
+        """Note that the oldest record is kept no more."""
+        self.size -= record.size
+        self._before = self._behind(record, self._before)
+        if record.places:
+            self.tail = self._before
 
     def _behind(self, record: Record, cursor: Cursor) -> Cursor:
         return cursor if record.end == record.begin else Cursor(record.end, record.stamp)

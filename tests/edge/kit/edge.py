@@ -38,6 +38,7 @@ from edge.status import Facts, Status
 from edge.telemetry import Metrics, TurnTimes
 from streams.contract import Millis, Offset, Publication
 from tests.edge.kit.listening import gate, listening
+from tests.edge.kit.old import Gone
 from tests.edge.kit.records import record
 from tests.strict import StrictConnection
 
@@ -134,9 +135,11 @@ class Edge:
         self.closes = self.around.closes
         self.waiters = Waiters(self.log, self.loop)
         self.feed = MemoryFeed(self.log, Audience(self.hub, self.waiters))
+        self.old = Gone()
         self.reception = Reception(
             log=self.log,
             feed=self.feed,
+            old=self.old,
             join_seconds=join_seconds,
             heartbeat=patience.heartbeat,
             around=self.around,
@@ -177,6 +180,7 @@ class Edge:
             self.feed,
             self.around,
             TurnTimes(),
+            replays=self.old,
             admin=self.admin_gate,
             output=self.feed,
             posts=self.posts,
