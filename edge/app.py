@@ -36,9 +36,10 @@ from edge.fanout.deadlines import Patience
 from edge.fanout.hub import Hub
 from edge.feed.audience import Audience
 from edge.feed.follow import Source
-from edge.feed.kafka import kafka_topic
+from edge.feed.kafka import kafka_replay, kafka_topic
 from edge.feed.log import Log
 from edge.feed.paging import Extent
+from edge.feed.replaying import Limits, Replays
 from edge.feed.selection import Selections
 from edge.page import live_page
 from edge.server import Server
@@ -70,27 +71,36 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
     log = Log(limit=settings.log_bytes, reach=settings.dedup_records, age=settings.dedup_ms)
     hub = Hub(log, write_bytes=settings.write_bytes, write_each=write_each, patience=_patience(settings), loop=loop)
     waiters = Waiters(log, loop)
+    kafka = settings.kafka_client("postcast-edge")
+    replays = Replays(
+        partial(kafka_replay, kafka, settings.feed_topic),
+        log,
+        hub,
+        reach=settings.dedup_records,
+        age=settings.dedup_ms,
+        limits=Limits(settings.max_replays, settings.max_replays_per_address, settings.replay_bytes),
+    )
     source = Source(
-        partial(kafka_topic, settings.kafka_client("postcast-edge"), settings.feed_topic),
+        partial(kafka_topic, kafka, settings.feed_topic),
         name=settings.feed_topic,
         log=log,
-        hub=Audience(hub, waiters),
+        hub=Audience(replays, waiters),
         history=settings.history_records,
         reach=settings.dedup_records,
         patience=settings.unready_seconds,
     )
     gate, admin_gate = _gates(settings)
-    around = Surroundings(hub, gate, Returns(settings.join_rate))
+    around = Surroundings(hub, gate, Returns(settings.join_rate), selections=Selections(settings.max_authors_total))
     reception = Reception(
         log=log,
         feed=source,
+        old=replays,
         join_seconds=settings.join_seconds,
         heartbeat=settings.heartbeat_seconds,
         around=around,
-        selections=Selections(settings.max_authors_total),
     )
     posts = _posts(settings, log, reception, waiters)
-    metrics = Metrics(log, source, around, turns, admin=admin_gate, output=output, posts=posts)
+    metrics = Metrics(log, source, around, turns, replays=replays, admin=admin_gate, output=output, posts=posts)
     server = Server(
         reception,
         WebSocketRequests(reception, around, compression=settings.compression),
@@ -112,7 +122,7 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         listener = await stack.enter_async_context(_serving("EDGE", application, gate, settings))
         # aiohttp ends only its own connections; the hub's were handed over.
         stack.push_async_callback(_cut_all, hub)
-        fault = await stack.enter_async_context(_running(source.run()))
+        fault = await stack.enter_async_context(_running(source.run(), replays.run()))
         stopping = asyncio.create_task(stopped.wait())
         await asyncio.wait([stopping, fault], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()

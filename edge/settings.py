@@ -8,6 +8,7 @@ from pydantic_settings import NoDecode
 
 from edge.access.addresses import Header, Network, parse_networks
 from edge.access.origins import parse_origins
+from edge.feed.selection import MAX_AUTHORS_TOTAL
 from edge.wire.allowance import BURST_SECONDS
 from runtime.kafka import TopicName
 from runtime.settings import ProcessSettings, read
@@ -39,6 +40,12 @@ class Settings(ProcessSettings):
     """How many records of the feed back a post counts as a repeat; the same for all edges."""
     dedup_seconds: float = Field(86_400, gt=0)
     """And how much older, by Kafka's timestamps, the record may be that it repeats; less than the feed's retention."""
+    max_replays: int = Field(4, ge=1)
+    """How many consumers read records that are no longer in memory; clients at about the same place share one."""
+    max_replays_per_address: int = Field(2, ge=1)
+    """How many of these clients of one address may have begun."""
+    replay_bytes: int = Field(64 * _MIB, ge=_MIB)
+    """How much memory these records may take."""
     history_records: int = Field(1000, ge=0)
     """How many records before the feed's end are offered when the edge starts."""
     log_bytes: int = Field(64 * _MIB, ge=_MIB)
@@ -79,7 +86,7 @@ class Settings(ProcessSettings):
     """Connections in all; never more than the process may open files."""
     max_connections_per_address: int = Field(0, ge=0)
     """Connections from one address, or one /64 of IPv6; 0 for no limit, since behind a proxy all have one address."""
-    max_authors_total: int = Field(2_000_000, ge=0)
+    max_authors_total: int = Field(MAX_AUTHORS_TOTAL, ge=0)
     """Authors in the filters of all clients together; equal filters count once."""
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
     """Whose word on a client's address is taken; in the environment networks with commas between them."""
@@ -138,6 +145,8 @@ class Settings(ProcessSettings):
     def _orders(self) -> Self:
         if self.admin_port and self.admin_port == self.edge_port:
             raise ValueError("ADMIN_PORT must be another port than EDGE_PORT: clients are served there")
+        if self.replay_bytes < 4 * _MIB * self.max_replays:
+            raise ValueError("REPLAY_BYTES must be at least 4 MiB for each of MAX_REPLAYS: a batch has 1 MiB")
         if self.pages_bytes < self.page_bytes:
             raise ValueError("PAGES_BYTES must be at least PAGE_BYTES: else no page can be sent")
         if self.dead_seconds <= self.ping_seconds:

@@ -16,6 +16,7 @@ from edge.clients.link import TRANSPORTS, Surroundings
 from edge.clients.page_figures import PageFigures
 from edge.feed.log import Log
 from edge.feed.position import Reason
+from edge.feed.replaying import Bound
 from edge.histogram import Histogram
 from runtime.logs import Format, Level, Stream, configure_directly
 
@@ -71,6 +72,34 @@ class FeedState(Protocol):
         ...
 
 
+class ReplayState(Protocol):
+    """What the metrics read of replays."""
+
+    begun: int
+    records: int
+    bytes: int
+    left_behind: int
+
+    def __len__(self) -> int:
+        """Say how many run."""
+        ...
+
+    @property
+    def refused(self) -> Mapping[Bound, int]:
+        """Cursors that were refused, by the bound."""
+        ...
+
+    @property
+    def readers(self) -> int:
+        """How many read one."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """What their records cost in memory, in bytes."""
+        ...
+
+
 class HasFigures(Protocol):
     """What the metrics read of ``/posts``."""
 
@@ -116,10 +145,12 @@ class Metrics:
         around: Surroundings,
         turns: TurnTimes,
         *,
+        replays: ReplayState,
         admin: Gate,
         output: LogOutput,
         posts: HasFigures,
     ) -> None:
+        self._replays = replays
         self._posts = posts
         self._around = around
         self._output = output
@@ -144,6 +175,7 @@ class Metrics:
         yield from self._connections()
         yield from self._pages()
         yield from self._feed()
+        yield from _replays(self._replays)
         dropped = self._output.dropped
         yield _counter("log_lines_dropped", "Lines of the log that nobody has read in time.", dropped)
         yield from self._turns.metrics()
@@ -158,6 +190,7 @@ class Metrics:
         yield _counter("heartbeats", "Heartbeats sent.", hub.heartbeats.sent)
         about = "From the read of a record to the last client at the head having been written it."
         yield _histogram("fanout_seconds", about, hub.delays.seconds)
+        yield from self._filters()
         waits = hub.waits()
         depths = {kind.value: wait.clients for kind, wait in waits.items()}
         yield _gauges("agenda_clients", "Clients that wait for their turn, by kind.", "kind", depths)
@@ -168,6 +201,14 @@ class Metrics:
         yield _counters("errors", "Requests that were not done.", ["code"], _single(tally.errors))
         about = "Connections that ended, by who closed and the close code."
         yield _counters("closes", about, ["by", "code"], self._around.closes.items())
+
+    def _filters(self) -> Iterable[Metric]:
+        filters, rest = self._hub.filters, self._hub.rest
+        yield _gauge("filters", "Different filters that clients have.", len(filters))
+        yield _gauge("filter_entries", "Authors of all filters, as far as they are in the index.", filters.entries)
+        yield _counter("filter_records", "Records that were looked up in the index of filters.", rest.matched)
+        about = "Groups of clients with one filter for which the index had posts of a record."
+        yield _counter("filter_matches", about, rest.woken)
 
     def _connections(self) -> Iterable[Metric]:
         census, limited = self._gate.census, self._gate.limited
@@ -213,6 +254,18 @@ class Metrics:
         yield _gauge("log_posts", "Posts in the log.", log.posts)
         yield _counter("encodings_made", "Encodings made of records.", log.encodings.made)
         yield _counter("encodings_evicted", "Encodings let go to make room.", log.encodings.evicted)
+
+
+def _replays(replays: ReplayState) -> Iterable[Metric]:
+    yield _gauge("replays", "Replays that run.", len(replays))
+    yield _gauge("replay_readers", "Clients that read a replay, or wait for their place in one.", replays.readers)
+    yield _gauge("replay_log_bytes", "What records in replays cost in memory.", replays.size)
+    yield _counter("replays_begun", "Replays begun.", replays.begun)
+    yield _counter("replay_records", "Records of the feed read for replays.", replays.records)
+    yield _counter("replay_bytes", "Bytes of the values of these records.", replays.bytes)
+    yield _counter("replay_left_behind", "Clients of replays that others did not wait for.", replays.left_behind)
+    about = "Cursors refused for now, by the bound on replays that was reached."
+    yield _counters("replays_refused", about, ["bound"], _single(replays.refused))
 
 
 def _gauge(name: str, about: str, value: float) -> Metric:

@@ -8,6 +8,6 @@ globalThis.WebSocket ??= createRequire(`${folder}/`)("ws");
 const { connect } = await import(pathToFileURL(client));
 const print = (type, value) => process.stdout.write(`${JSON.stringify([type, value])}\n`);
 const feed = connect(url, JSON.parse(options));
-feed.addEventListener("state", ({ detail }) => print("state", detail.state));
+feed.addEventListener("state", ({ detail }) => print("state", `${detail.state} ${detail.code ?? ""}`));
 process.stdin.on("end", () => process.exit()).resume();
 for await (const { post, gap } of feed) print(...(gap ? ["gap", gap.reason] : ["post", String(post.id)]));

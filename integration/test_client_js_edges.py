@@ -8,8 +8,9 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from integration import firefox, npm, topics, viewers
+from integration import clients, firefox, npm, topics, viewers
 from integration.conftest import Install
+from integration.ports import free_port
 from integration.relay import relaying
 from integration.system import Process, System
 from streams.contract import FeedRecord, Publication, encode_feed
@@ -118,6 +119,26 @@ async def test_nothing_is_lost_twice_or_out_of_order_whatever_an_edge_does(
         await feed.show(2)
         await feed.until_shown(viewer)
         assert viewer.gaps == []
+
+
+@pytest.mark.parametrize("kind", viewers.KINDS)
+async def test_a_refusal_that_a_browser_could_not_see_is_seen(system: System, folder: Path, kind: str) -> None:
+    """Nonsense is for good. A full edge is come back to when it asks for it."""
+    origin = f"http://127.0.0.1:{system.processes[0].port}"
+    async with viewers.viewing(kind, folder, origin, f"{origin}/?author=x", {}) as viewer:
+        await viewer.until(lambda: viewer.state == "closed", "closed")
+        assert viewer.code == 4500
+    # Who asks whether it is ready is a client's address, too.
+    full = system.edge(MAX_CONNECTIONS_PER_ADDRESS=1, ADMIN_PORT=free_port())
+    await _in_thread(full.until_ready)
+    async with (
+        await clients.connect(full.websocket) as first,
+        viewers.viewing(kind, folder, origin, full.websocket, {}) as viewer,
+    ):
+        await viewer.until(lambda: viewer.code == 4001, "told to come later")
+        assert viewer.state == "waiting"
+        await first.close()
+        await viewer.until(lambda: viewer.state == "live", "live")
 
 
 async def _until_one_is_connected(edge: Process) -> None:

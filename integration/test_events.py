@@ -57,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def site(install: Install) -> AsyncIterator[Site]:
     """Start two edges whose feed no worker writes, behind nginx."""
-    system = install(DRAIN_SECONDS=2)
+    system = install(DRAIN_SECONDS=2, HEARTBEAT_SECONDS=1)
     await topics.create(system.environment["KAFKA_URL"], {system.feed: 1})
     edges = system.edge(), system.edge()
     for edge in edges:
@@ -143,8 +143,13 @@ async def test_every_event_moves_the_position(site: Site, folder: Path, kind: st
         await client.until_shown(3)
         [welcome] = source.of("welcome")
         assert welcome.last_event_id == welcome.payload["cursor"]
-        assert [each.last_event_id for each in source.of("message")] == [each["cursor"] for each in client.messages]
+        cursors = [each["cursor"] for each in client.messages]
+        assert [each.last_event_id for each in source.of("message")] == cursors
+        # A record that shows nothing: only a heartbeat says that it was passed.
+        await topics.write(site.system.environment["KAFKA_URL"], site.system.feed, [feed_record(site.shown[-1:])])
+        await source.until(lambda: source.heard[-1].last_event_id > cursors[-1], "a position behind the repeat")
+        assert source.heard[-1].type == "heartbeat"
         resumed = f"?cursor={source.of('message')[0].last_event_id}"
         async with listening(kind, folder, site.origin, resumed) as other:
-            await other.until(lambda: len(other.ids) == 2, "what follows the first post")
+            await other.until(lambda: bool(other.of("caught_up")), "all that there is")
             assert other.ids == site.shown[1:]

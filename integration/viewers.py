@@ -21,7 +21,7 @@ import("/client.js").then(({ connect }) => {
   const listen = (type, value) => feed.addEventListener(type, ({ detail }) => said.push([type, value(detail)]));
   listen("post", ({ post }) => String(post.id));
   listen("gap", ({ gap }) => gap.reason);
-  listen("state", ({ state }) => state);
+  listen("state", ({ state, code }) => `${state} ${code ?? ""}`);
 })
 """
 
@@ -66,7 +66,13 @@ class Viewer:
     @property
     def state(self) -> str:
         """The state that was entered last."""
-        return [value for type_, value in [("state", "connecting"), *self.said] if type_ == "state"][-1]
+        return next((value.split()[0] for type_, value in reversed(self.said) if type_ == "state"), "connecting")
+
+    @property
+    def code(self) -> int | None:
+        """The close code with which it was entered, if there was one."""
+        entered = next((value.split() for type_, value in reversed(self.said) if type_ == "state"), [])
+        return int(entered[1]) if len(entered) > 1 else None
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
         """Look until the condition holds."""

@@ -20,6 +20,10 @@ const POLLING_MS = 600_000;
 // How many items may wait for who iterates. Beyond it the connection is closed, and resumed when they are taken.
 const WAITING_ITEMS = 1000;
 const SAVE_MS = 1000;
+// An edge ends a session of more than ten errors a minute for good. After so many it is told no more what was handled.
+const MOST_ERRORS = 5;
+// After so many failures in a row an edge's shorter waits are not obeyed any more.
+const MOST_ASKED = 5;
 // What the statuses of HTTP that do not ask to come back are as close codes.
 const FINAL_STATUSES = { 400: 4500, 401: 4501, 403: 4503, 414: 4500 };
 
@@ -80,7 +84,7 @@ class Link {
   #heardAt = 0;
   #patience = 0;
   #requests = 0;
-  #acks = true;
+  #errors = 0;
 
   constructor(url, options, cursor, sink) {
     this.#url = url;
@@ -95,6 +99,7 @@ class Link {
     const { signal } = (this.#attempt = new AbortController());
     this.#transport = transport;
     this.#isWelcomed = false;
+    this.#errors = 0;
     this.#enter({ state: "connecting" });
     this.#watch(WELCOME_MS);
     this.#token().then(
@@ -130,7 +135,7 @@ class Link {
 
   /** Tell the edge that everything up to `cursor` was handled. */
   acknowledge(cursor) {
-    if (this.#acks && this.#isWelcomed) this.#request("ack", { cursor });
+    if (this.#errors < MOST_ERRORS && this.#isWelcomed) this.#request("ack", { cursor });
   }
 
   async #token() {
@@ -250,8 +255,8 @@ class Link {
       this.#take({ cursor });
     } else if (action === "expiring") {
       this.#renew(this.#socket);
-    } else if (action === "error" && ["unknown_action", "no_device"].includes(payload?.code)) {
-      this.#acks = false;
+    } else if (action === "error") {
+      this.#errors += 1;
     }
   }
 
@@ -310,9 +315,10 @@ class Link {
       this.connect(this.#transport + 1);
       return;
     }
-    const longest = Math.min(LONGEST_SECONDS, 2 ** this.#failures);
+    const ours = Math.min(LONGEST_SECONDS, 2 ** this.#failures) * (0.5 + 0.5 * Math.random());
+    const theirs = Math.min(asked, LONGEST_ASKED_SECONDS);
+    const ms = 1000 * (!isAsked ? ours : this.#failures < MOST_ASKED ? theirs : Math.max(ours, theirs));
     this.#failures += 1;
-    const ms = 1000 * (isAsked ? Math.min(asked, LONGEST_ASKED_SECONDS) : longest * (0.5 + 0.5 * Math.random()));
     this.#timer = setTimeout(() => this.connect(), ms);
     this.#enter({ state: "waiting", code, reason, isAsked, until: Date.now() + ms });
   }

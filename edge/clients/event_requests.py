@@ -12,7 +12,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from edge.clients.event_stream import EventStream
+from edge.clients.event_stream import LEAST_RETRY_SECONDS, EventStream
 from edge.clients.joining import request_for
 from edge.clients.link import Surroundings
 from edge.clients.reception import Reception
@@ -28,8 +28,8 @@ _HEADERS: Final = {
     "X-Accel-Buffering": "no",
     "X-Content-Type-Options": "nosniff",
 }
-_RETRY_SECONDS: Final = 2.0
-"""How long clients wait before they come back, give or take a half: those of an edge that is killed come together."""
+_RETRY_SPREAD_SECONDS: Final = 2.0
+"""Within which time clients come back, unless they are told better: those of an edge that is killed come together."""
 _LATER: Final = 4001
 
 
@@ -65,7 +65,7 @@ class EventRequests:
         asked = request_for(EVENTS, request.query, request.headers.get("Last-Event-ID"))
         if isinstance(asked, Rejected):
             return self._refuse(asked)
-        session = await self._reception.session(asked)
+        session = await self._reception.session(asked, connection)
         if isinstance(session, Rejected):
             return self._refuse(session)
         # Nothing is awaited from here on.
@@ -74,7 +74,7 @@ class EventRequests:
         )
         if taken is not None:
             head = _lines({**_HEADERS, **self._reception.gate.origins.headers(request.headers)})
-            taken[0].open(head + retry(self._spread(_RETRY_SECONDS)), session)
+            taken[0].open(head + retry(self._wait()), session)
             self._reception.note_join(connection, HTTPStatus.OK)
         return web.Response()  # Nobody gets this: the connection is no longer aiohttp's.
 
@@ -82,13 +82,14 @@ class EventRequests:
         self._around.refusals["http" if rejected.retry_after is None else "events", rejected.why] += 1
         if rejected.retry_after is None:
             return refusal(rejected)
-        told = retry(self._spread(rejected.retry_after)) + EVENTS.notice(end(_LATER, rejected.sentence, ""))
+        told = retry(rejected.retry_after) + EVENTS.notice(end(_LATER, rejected.sentence, ""))
         response = web.Response(body=told, headers=_HEADERS)
         response.force_close()
         return response
 
-    def _spread(self, seconds: float) -> float:
-        return seconds * (0.5 + self._share())
+    def _wait(self) -> float:
+        """Return after how long a client comes back whose stream ends without a word, in seconds."""
+        return LEAST_RETRY_SECONDS + _RETRY_SPREAD_SECONDS * self._share()
 
 
 def _head() -> web.StreamResponse:

@@ -15,11 +15,13 @@ from typing import ClassVar, Final
 from edge.clients.link import CLOSE_SECONDS, TransportLink
 from edge.fanout.session import Session
 from edge.wire.closing import Disconnect
-from edge.wire.event_encodings import EVENTS
+from edge.wire.event_encodings import EVENTS, retry
 from edge.wire.messages import end
 
 IGNORED_BYTES: Final = 16 * 1024
 """How much a client may send behind its request: as much as a request's head may have."""
+LEAST_RETRY_SECONDS: Final = 1.0
+"""How long a client waits at least before it comes back: it waits so long after each failed attempt, too."""
 
 _TALKATIVE: Final = Disconnect(1008, "sent too much behind its request")
 
@@ -50,9 +52,10 @@ class EventStream(TransportLink):
                 self._disconnect = _TALKATIVE
             self._transport.abort()
 
-    def _farewell(self, disconnect: Disconnect) -> bytes:
+    def _farewell(self, disconnect: Disconnect, turn: float | None = None) -> bytes:
         cursor = None if self._client is None else self._client.cursor()
-        return EVENTS.notice(end(disconnect.code, disconnect.reason, cursor or ""))
+        told = EVENTS.notice(end(disconnect.code, disconnect.reason, cursor or ""))
+        return retry(LEAST_RETRY_SECONDS + (turn or 0.0)) + told
 
     def _close(self, disconnect: Disconnect, last: bytes) -> None:
         super()._close(disconnect, last)

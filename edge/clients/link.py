@@ -10,7 +10,7 @@ counted when the connection is lost. No client has a task or a timer: the hub lo
 import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 import structlog
@@ -25,7 +25,8 @@ from edge.fanout.hub import Hub
 from edge.fanout.link import Client
 from edge.fanout.session import Session
 from edge.feed.position import place_of
-from edge.wire.closing import CUT, By, Disconnect, with_return
+from edge.feed.selection import MAX_AUTHORS_TOTAL, Selections
+from edge.wire.closing import CUT, By, Disconnect
 from edge.wire.handshake import Why
 
 TRANSPORTS: Final = ("websocket", "events")
@@ -54,6 +55,8 @@ class Surroundings:
     """Clients that were refused: by HTTP, or on a WebSocket by a close; and why."""
     resumes: Counter[str] = field(default_factory=Counter)
     """Clients that came with a cursor, by what became of it: ``recovered``, or the reason why not."""
+    selections: Selections = field(default_factory=lambda: Selections(MAX_AUTHORS_TOTAL))
+    """The filters of all clients."""
     tally: Tally = field(default_factory=Tally)
     """What clients have asked for."""
 
@@ -95,8 +98,11 @@ class TransportLink(asyncio.Protocol, ABC):
         """Ask the client for a sign of life."""
 
     @abstractmethod
-    def _farewell(self, disconnect: Disconnect) -> bytes:
-        """Return what tells the client that its session ends: the last that it is sent."""
+    def _farewell(self, disconnect: Disconnect, turn: float | None = None) -> bytes:
+        """Return what tells the client that its session ends: the last that it is sent.
+
+        ``turn`` says in how many seconds it is to come back, if that is told.
+        """
 
     @property
     @abstractmethod
@@ -144,8 +150,7 @@ class TransportLink(asyncio.Protocol, ABC):
             disconnect = CLOSES[end]
             # Many are told the same at once.
             turn = self._around.returns.turn(self._loop.time())
-            disconnect = replace(disconnect, reason=with_return(disconnect.reason, turn))
-            self._close(disconnect, self._farewell(disconnect))
+            self._close(disconnect, self._farewell(disconnect, turn))
 
     def abort(self, end: End) -> None:
         """Cut the connection; the client is told nothing, unless it was before."""
@@ -212,5 +217,5 @@ class TransportLink(asyncio.Protocol, ABC):
         """Give the client its time for a close once the transport holds nothing; until then it may have stalled."""
         if self.unsent_since is None and self.close_by is None:
             self.close_by = self._loop.time() + self._close_seconds
-        if self._client is not None:
-            self._client.expect_close()
+            if self._client is not None:
+                self._client.expect_close()

@@ -1,23 +1,40 @@
-"""Where in the log a client starts, and the wait until the log has read that far.
+"""Finds a client's place: where in the feed it starts, and the wait until that was read.
 
-A client whose cursor the log knows starts at once. For any other Kafka is asked where the feed ends, since the log may
-be behind it: such a client starts there, as soon as the log has read up to that end.
+A client whose cursor the log knows starts at once. One whose cursor is before the log starts in a replay. For any other
+Kafka is asked where the feed ends, since the log may be behind it: such a client starts there, as soon as the log has
+read up to that end.
 """
 
 import asyncio
+import random
 import secrets
 from collections import Counter
-from contextlib import suppress
-from typing import Final, Protocol
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Any, Final, Protocol
 
 from edge.clients.joining import JoinRequest, Terms, at_end, resumed, resumption
+from edge.fanout.delivery import READ_SECONDS
+from edge.fanout.loop import lateness
 from edge.fanout.session import Session
+from edge.feed.joins import Back
 from edge.feed.log import Log
-from edge.feed.position import Ahead, Gap, Resume
+from edge.feed.position import Ahead, Cursor, Gap, Position, Resume
+from edge.feed.replaying import Bound, Place
+from edge.feed.selection import Selection
+from edge.wire.handshake import Rejected
 from streams.contract import Offset
 
 _ID_BYTES: Final = 8
 """Of a session's id: no two sessions of a log that anybody searches have the same."""
+# A replay of an hour takes some seconds: a client that there is no replay for comes back within so long.
+_REFUSED_SECONDS: Final = (2.0, 10.0)
+_REFUSALS: Final[dict[Bound, str]] = {
+    "replays": "As many clients as the server can take read old posts just now. Try again.",
+    "bytes": "Old posts take as much memory as the server has for them. Try again.",
+    "address": "Too many clients of your address read old posts. Try again.",
+}
+_EXPIRED: Final = Gap("expired")
 
 
 class FeedEnd(Protocol):
@@ -36,20 +53,44 @@ class FeedEnd(Protocol):
         ...
 
 
-class Placement:
-    """Finds where clients start, in ``seconds`` at most; ``heartbeat`` is what they are told, in seconds."""
+class OldRecords(Protocol):
+    """Replays of what the log has no more; see :class:`edge.feed.replaying.Replays`."""
 
-    def __init__(self, log: Log, feed: FeedEnd, seconds: float, heartbeat: float, resumes: Counter[str]) -> None:
+    def at(self, cursor: Cursor, address: str) -> AbstractAsyncContextManager[Place[Any] | Gap | Bound | None]:
+        """Find what follows a cursor for a client of this address, and keep the place meanwhile."""
+        ...
+
+
+class Placement:
+    """Finds where clients start, in ``seconds`` at most; ``heartbeat`` is what they are told, in seconds.
+
+    ``resumes`` counts what has become of cursors; ``share`` returns a random number from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        feed: FeedEnd,
+        old: OldRecords,
+        *,
+        seconds: float,
+        heartbeat: float,
+        resumes: Counter[str],
+        share: Callable[[], float] = random.random,
+    ) -> None:
         self._heartbeat = heartbeat
         self._log = log
         self._feed = feed
+        self._old = old
         self._seconds = seconds
         self._resumes = resumes
+        self._share = share
 
-    async def session(self, request: JoinRequest) -> Session | None:
-        """Return the session that was asked for; None when the feed's end is not known, or not read, in time.
+    async def session(self, request: JoinRequest, address: str) -> Session | Rejected | None:
+        """Return the session that a client of this address has asked for, or why it has to come again.
 
-        Nothing is awaited between the look into the log and the return.
+        None when the feed's end is not known, or what is needed is not read, in time. Nothing is awaited between the
+        look at what was read and the return.
         """
         found = resumption(request, self._log)
         if isinstance(found, Resume):
@@ -57,7 +98,7 @@ class Placement:
             return self._resumed(request, found)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._seconds):
-                return await self._behind_the_end(request, found)
+                return await self._elsewhere(request, found, address)
         return None
 
     def _resumed(self, request: JoinRequest, found: Resume) -> Session:
@@ -67,20 +108,68 @@ class Placement:
     def _terms(self) -> Terms:
         return Terms(secrets.token_hex(_ID_BYTES), self._heartbeat)
 
-    async def _behind_the_end(self, request: JoinRequest, cursor: Ahead | Gap | None) -> Session | None:
-        found: Resume | Ahead | Gap | None = cursor
+    async def _elsewhere(
+        self, request: JoinRequest, found: Ahead | Gap | None, address: str
+    ) -> Session | Rejected | None:
+        """Start a client in a replay, or at the feed's end."""
+        if not (found == _EXPIRED and self._log.shows_what_comes):
+            end = await self._end(found)
+            if end is None:
+                return None
+            if not isinstance(found, Ahead) or found.offset <= end:
+                # Another edge was quicker, or this one has just begun.
+                again = resumption(request, self._log)
+            else:
+                again = Gap("unknown")
+            if isinstance(again, Resume):
+                return self._resumed(request, again)
+            if again != _EXPIRED:
+                return await self._at_end(request, end, again)
+        assert isinstance(request.cursor, Cursor)  # noqa: S101 - nothing else expires; told to the type checker
+        async with self._old.at(request.cursor, address) as place:
+            if not isinstance(place, Gap):
+                return self._in_replay(request, place)
+        # What is gone is gone, wherever the feed ends now.
+        end = await self._end(None)
+        return None if end is None else await self._at_end(request, end, place)
+
+    async def _end(self, cursor: Ahead | Gap | None) -> Offset | None:
+        """Ask where the feed ends, and wait until the log has read that far; None when nobody can say."""
         end = await self._feed.end()
-        if end is not None and isinstance(found, Ahead) and found.offset > end:
+        if end is not None and isinstance(cursor, Ahead) and cursor.offset > end:
             # A broker that was deposed, and does not know it, tells an end that lies behind.
             end = await self._feed.confirmed_end()
-        if end is None:
+        if end is not None:
+            await self._feed.reached(end)
+        return end
+
+    def _in_replay(self, request: JoinRequest, place: Place[Any] | Bound | None) -> Session | Rejected | None:
+        if place is None:
+            # The feed was interrupted meanwhile.
             return None
-        await self._feed.reached(end)
-        if isinstance(found, Ahead):
-            # Another edge was quicker, or there is no such record.
-            found = Gap("unknown") if found.offset > end else resumption(request, self._log)
-        if isinstance(found, Resume):
-            return self._resumed(request, found)
-        if isinstance(found, Gap):
-            self._resumes[found.reason] += 1
-        return at_end(request, self._log, end, self._terms(), found if isinstance(found, Gap) else None)
+        if isinstance(place, str):
+            self._resumes["refused"] += 1
+            shortest, longest = _REFUSED_SECONDS
+            wait = shortest + (longest - shortest) * self._share()
+            return Rejected(503, _REFUSALS[place], wait, why="replay")
+        self._resumes["replayed"] += 1
+        session = resumed(request, self._log, Resume(place.position), self._terms(), place.log)
+        session.progress.replay = place.replay
+        return session
+
+    async def _at_end(self, request: JoinRequest, end: Offset, found: Ahead | Gap | None) -> Session:
+        begin = None if request.selection is None else await self._begin(request, request.selection, end)
+        gap = found if isinstance(found, Gap) else None
+        if gap is not None:
+            self._resumes[gap.reason] += 1
+        return at_end(request, self._log, end, self._terms(), gap, begin=begin)
+
+    async def _begin(self, request: JoinRequest, selection: Selection, end: Offset) -> Position:
+        """Look for the last posts of a history that the client would have seen, a piece of the log in a turn."""
+        clock = asyncio.get_running_loop().time
+        place = Back(self._log.position_at(end), request.history)
+        while place.missing:
+            place = self._log.look_back(place, selection, lateness(clock, READ_SECONDS))
+            if place.missing:
+                await asyncio.sleep(0)
+        return place.position

@@ -13,16 +13,16 @@ from typing import Final, Protocol, TypeVar
 
 from aiohttp import web
 
-from edge.access.addresses import Address
+from edge.access.addresses import Address, block_of
 from edge.access.entrance import Entrance
 from edge.access.http import Http
 from edge.access.limits import Admission, Slot
 from edge.clients.joining import JoinRequest
 from edge.clients.link import Surroundings
-from edge.clients.placement import FeedEnd, Placement
+from edge.clients.placement import FeedEnd, OldRecords, Placement
 from edge.fanout.session import Session
 from edge.feed.log import Log
-from edge.feed.selection import Selection, Selections
+from edge.feed.selection import Selection
 from edge.wire.handshake import Rejected
 
 STOPPING: Final = "The server is shutting down."
@@ -72,6 +72,8 @@ class Connection:
         self.transport = transport
         self.client: Address | None = entrance.client(request)
         """The client's address; None when it is not known."""
+        self.block = "" if self.client is None else block_of(self.client)
+        """What limits count as one address; empty when it is not known."""
         self.asked_at = asyncio.get_running_loop().time()
 
     @property
@@ -135,7 +137,7 @@ def connection_of(request: web.Request) -> Connection | None:
 class Reception:
     """Takes clients in until it :attr:`is_stopping`.
 
-    ``join_seconds`` bounds how long a client waits for Kafka's answer, ``selections`` what their filters cost;
+    ``join_seconds`` bounds how long a client waits for Kafka's answer;
     ``heartbeat`` is what clients are told about heartbeats, in seconds.
     """
 
@@ -144,16 +146,16 @@ class Reception:
         *,
         log: Log,
         feed: Feed,
+        old: OldRecords,
         join_seconds: float,
         heartbeat: float,
         around: Surroundings,
-        selections: Selections,
     ) -> None:
         self.feed = feed
-        self.selections = selections
+        self.selections = around.selections
         self.gate = around.gate
         self._returns = around.returns
-        self._placement = Placement(log, feed, join_seconds, heartbeat, around.resumes)
+        self._placement = Placement(log, feed, old, seconds=join_seconds, heartbeat=heartbeat, resumes=around.resumes)
         self.is_stopping = False
         """Whether the edge shuts down: another one takes who comes now."""
 
@@ -177,8 +179,8 @@ class Reception:
         known = self.selections.the(asked)
         return _FILTERED if known is None else known
 
-    async def session(self, asked: JoinRequest) -> Session | Rejected:
-        """Find a client's place in the log. Nothing is awaited between the look into the log and the return."""
+    async def session(self, asked: JoinRequest, connection: Connection) -> Session | Rejected:
+        """Find a client's place in the feed. Nothing is awaited between the look at what was read and the return."""
         wait = self._returns.wait(asyncio.get_running_loop().time())
         if wait is not None:
             return Rejected(503, "More clients come than are taken in at a time.", wait, is_closed=True, why="rate")
@@ -186,13 +188,13 @@ class Reception:
         if isinstance(selection, Rejected):
             return self._in_turn(selection)
         asked = replace(asked, selection=selection)
-        session = await self._placement.session(asked)
+        session = await self._placement.session(asked, connection.block)
         if self.is_stopping:
             return self._in_turn(_STOPPING)
         if session is None:
             sentence = f"The feed cannot be followed now. {self.feed.trouble or 'Try again.'}"
             return self._in_turn(Rejected(503, sentence, _RETRY_SECONDS, why="feed"))
-        return session
+        return self._in_turn(session) if isinstance(session, Rejected) else session
 
     def _in_turn(self, rejected: Rejected) -> Rejected:
         """Have clients of which many are refused for one reason come back one after the other."""

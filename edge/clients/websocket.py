@@ -15,7 +15,7 @@ from edge.clients.conversation import Conversation
 from edge.clients.link import CLOSE_SECONDS, Surroundings, TransportLink
 from edge.fanout.session import Session
 from edge.wire.allowance import EARLY, MESSAGES, Violation
-from edge.wire.closing import NO_CODE, Disconnect, answer_to
+from edge.wire.closing import NO_CODE, Disconnect, answer_to, with_return
 from edge.wire.events import Close, Message, Ping, TooBig
 from edge.wire.frames import PING, close_frame, pong_frame
 from edge.wire.websocket import Reader
@@ -62,7 +62,7 @@ class WebSocket(TransportLink):
         if client is None or session is None or not session.encoding.has_cursor:
             return
         if self._conversation is None:
-            self._conversation = Conversation(session, self._around.tally)
+            self._conversation = Conversation(session, client, self._around.tally, self._around.selections)
         answer = self._conversation.answer(said, now)
         if isinstance(answer, Violation):
             self._fail(answer)
@@ -129,8 +129,8 @@ class WebSocket(TransportLink):
         with suppress(OSError):
             self._transport.write_eof()
 
-    def _farewell(self, disconnect: Disconnect) -> bytes:
-        return close_frame(disconnect.code, disconnect.reason)
+    def _farewell(self, disconnect: Disconnect, turn: float | None = None) -> bytes:
+        return close_frame(disconnect.code, with_return(disconnect.reason, turn))
 
     @property
     def _close_seconds(self) -> float:

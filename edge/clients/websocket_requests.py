@@ -14,7 +14,7 @@ from edge.clients import cross_origin
 from edge.clients.codes import REFUSALS
 from edge.clients.joining import SUBPROTOCOL, join_request
 from edge.clients.link import Surroundings
-from edge.clients.reception import Reception, connection_of
+from edge.clients.reception import Connection, Reception, connection_of
 from edge.clients.refusals import refusal
 from edge.clients.websocket import WebSocket
 from edge.fanout.session import Session
@@ -64,7 +64,7 @@ class WebSocketRequests:
             return web.Response()  # It left at once: nobody gets this.
         if isinstance(connection, Rejected):
             return self._refuse(request, connection)
-        start = await self._start(request)
+        start = await self._start(request, connection)
         if isinstance(start, Rejected):
             return self._refuse(request, start)
         session, extension = start
@@ -103,7 +103,7 @@ class WebSocketRequests:
             self._reception.gate.answers.note(HTTPStatus.SWITCHING_PROTOCOLS)
         return web.Response()  # Nobody gets this: the connection is no longer aiohttp's.
 
-    async def _start(self, request: web.Request) -> tuple[Session, str | None] | Rejected:
+    async def _start(self, request: web.Request, connection: Connection) -> tuple[Session, str | None] | Rejected:
         """Find a client's place in the log, and what is agreed about compression."""
         offered = list(tokens(request.headers, "Sec-WebSocket-Protocol"))
         try:
@@ -114,7 +114,7 @@ class WebSocketRequests:
         asked = join_request(request.query, offered, deflated=extension is not None, last_event_id=last)
         if isinstance(asked, Rejected):
             return asked
-        session = await self._reception.session(asked)
+        session = await self._reception.session(asked, connection)
         return session if isinstance(session, Rejected) else (session, extension)
 
     def _agreement(self, request: web.Request) -> str | None:

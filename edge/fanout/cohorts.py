@@ -6,23 +6,27 @@ elsewhere: nothing is done about a single client, unless it cannot take what it 
 * Every client that was placed, and was neither paused nor removed since, is in just one cohort, which rests at the head
   or is on the :mod:`agenda <edge.fanout.agenda>`: among those at the head since there is a record, among newcomers, or
   among laggards.
+* Those that rest and see everything are on the agenda as soon as there is a record; those with a filter when there is a
+  post for them (:mod:`edge.fanout.resting`).
 * A cohort has at most so many clients, so that serving one takes the loop for a moment only.
 
 This module sends nothing, and knows neither links nor time.
 """
 
 from array import array
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from heapq import heapify, heappop, heappush
 from itertools import chain, count
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from edge.fanout.agenda import Agenda, Kind
+from edge.fanout.filters import Filters
+from edge.fanout.resting import Posts, Rest
 from edge.fanout.session import Progress, Session
 from edge.feed.position import Position
 from edge.feed.reads import Reading
+from edge.feed.replay import Replay
 
 MAX_SIZE: Final = 64
 """How many clients a cohort has at most: serving them takes 0.5 ms for one post, and 2.5 ms for 64 KiB."""
@@ -46,6 +50,7 @@ class Where(NamedTuple):
     reading: Reading
     greeting: bytes
     target: Position | None
+    replay: Replay[Any] | None
 
 
 class Cohort(Progress, Generic[C]):
@@ -54,9 +59,14 @@ class Cohort(Progress, Generic[C]):
     __slots__ = ("_keys", "clients", "reading", "where")
 
     def __init__(
-        self, position: Position, reading: Reading, greeting: bytes = b"", target: Position | None = None
+        self,
+        position: Position,
+        reading: Reading,
+        greeting: bytes = b"",
+        target: Position | None = None,
+        replay: Replay[Any] | None = None,
     ) -> None:
-        super().__init__(position, greeting, target)
+        super().__init__(position, greeting, target, replay)
         self.reading = reading
         self.clients: dict[int, C] = {}
         self.where: Where | None = None
@@ -83,24 +93,32 @@ class Cohort(Progress, Generic[C]):
         """Have it go on by itself, with the greeting and the target if it was not told yet."""
         del self.clients[client.key]
         self._keys = None
-        client.session.skip_to(self.position, self.greeting, self.target)
+        client.session.skip_to(self.position, self.greeting, self.target, self.replay)
 
 
 class Cohorts(Generic[C]):
     """All clients that go on; ``head`` is the position at which those rest that have been sent everything."""
 
     def __init__(self, head: Position, max_size: int = MAX_SIZE) -> None:
-        self.head = head
+        self.filters = Filters()
+        self.rest: Rest[Cohort[C]] = Rest(head, self.filters)
+        """Those that have been sent everything."""
         self.agenda: Agenda[Cohort[C], C] = Agenda()
         """Which of those wait that do not rest."""
         self._max_size = max_size
-        self._resting: defaultdict[Reading, list[Cohort[C]]] = defaultdict(list)
+        # Those that rest at the head of a replay.
+        self._parked: dict[Replay[Any], list[Cohort[C]]] = {}
         # The newest cohort that waits at each place.
         self._waiting: dict[Where, Cohort[C]] = {}
         self._paused: set[C] = set()
         # Paused clients by where they were then; an entry is void when its client was resumed or has moved since.
         self._paused_at: list[tuple[Position, int, C]] = []
         self._entries = count()
+
+    @property
+    def head(self) -> Position:
+        """The place after everything that was read."""
+        return self.rest.head
 
     @property
     def paused(self) -> AbstractSet[C]:
@@ -112,33 +130,51 @@ class Cohorts(Generic[C]):
         """How many have not been sent all that there is."""
         agenda = self.agenda
         paused = {entry[2] for entry in self._paused_at if entry[0] < self.head and self._is_paused_at(entry)}
-        return len(paused) + sum(map(len, chain(agenda.head, agenda.newcomers, agenda.laggards)))
+        behind = sum(client.session.replay is not None for client in self._paused)
+        parked = chain.from_iterable(self._parked.values())
+        return len(paused) + behind + sum(map(len, chain(agenda.head, agenda.newcomers, agenda.laggards, parked)))
 
     def begin(self, head: Position) -> None:
         """Forget everybody but the paused, and where these were; the head is here from now on."""
-        for places in (self._resting, self._waiting, self._paused_at):
+        for places in (self._parked, self._waiting, self._paused_at):
             places.clear()
         self.agenda.clear_groups()
-        self.head = head
+        self.rest.begin(head)
 
     def advance(self, head: Position, now: float) -> bool:
-        """Put clients that rest on the agenda when the head has moved; tell whether it has, and anybody waits there."""
+        """Put clients that rest on the agenda when the head has moved; tell whether it has, and anybody may wait there.
+
+        Those with an indexed filter follow when they were found (:meth:`match`).
+        """
         if head == self.head:
             return False
-        for cohort in filter(None, chain.from_iterable(self._resting.values())):
+        for cohort in self.rest.advance(head):
             self.agenda.head.add(cohort, now)
-        self._resting.clear()
-        self.head = head
-        return self.agenda.is_live()
+        return self.agenda.is_live() or self.rest.is_matching
+
+    def match(self, posts: Posts, is_late: Callable[[], bool], now: float) -> bool:
+        """Put clients on the agenda for which there are posts until it is late; tell whether any had to be matched."""
+        if not self.rest.is_matching:
+            return False
+        for cohort in self.rest.match(posts, is_late):
+            self.agenda.head.add(cohort, now)
+        return True
 
     def place(self, client: C, kind: Kind, now: float) -> None:
         """Have a client rest when it has been sent everything, and else wait as one of a kind."""
         self._paused.discard(client)
         session = client.session
         progress = session.progress
-        alone: Cohort[C] = Cohort(progress.position, session.reading, progress.greeting, progress.target)
+        alone: Cohort[C] = Cohort(
+            progress.position, session.reading, progress.greeting, progress.target, progress.replay
+        )
         alone.take_in(client)
         self._put(alone, kind, now)
+
+    def wake(self, replay: Replay[Any], now: float) -> None:
+        """Put clients on the agenda that rest at the head of a replay, which has moved."""
+        for cohort in self._parked.pop(replay, ()):
+            self.put_back(cohort, now)
 
     def put_back(self, cohort: Cohort[C], now: float) -> None:
         """Have a cohort that was served rest, or wait as a laggard."""
@@ -147,12 +183,17 @@ class Cohorts(Generic[C]):
 
     def _put(self, cohort: Cohort[C], kind: Kind, now: float) -> None:
         """Join a cohort with another at the same place that has room for all of it, or else put it there."""
-        if cohort.position == self.head and not cohort.greeting:
-            resting = self._resting[cohort.reading]
-            if not (resting and self._is_joined(cohort, resting[-1])):
-                resting.append(cohort)
+        if cohort.replay is None and cohort.position == self.head and not cohort.greeting:
+            there = self.rest.last(cohort.reading, cohort.position)
+            if there is None or not self._is_joined(cohort, there):
+                self.rest.add(cohort)
             return
-        where = Where(kind, cohort.position, cohort.reading, cohort.greeting, cohort.target)
+        if cohort.replay is not None and cohort.position >= cohort.replay.log.head and not cohort.greeting:
+            parked = self._parked.setdefault(cohort.replay, [])
+            if not (parked and parked[-1].reading == cohort.reading and self._is_joined(cohort, parked[-1])):
+                parked.append(cohort)
+            return
+        where = Where(kind, cohort.position, cohort.reading, cohort.greeting, cohort.target, cohort.replay)
         there = self._waiting.get(where)
         if there is None or not self._is_joined(cohort, there):
             self._waiting[where], cohort.where = cohort, where
@@ -185,6 +226,9 @@ class Cohorts(Generic[C]):
         """Keep a client apart until it is placed again, or, if it is paused already, where it is now."""
         self.remove(client)
         self._paused.add(client)
+        if client.session.replay is not None:
+            # A replay says by itself who was left behind in it.
+            return
         heappush(self._paused_at, (client.session.position, next(self._entries), client))
         if len(self._paused_at) > 2 * len(self._paused) + self._max_size:
             self._paused_at = list({entry[2]: entry for entry in self._paused_at if self._is_paused_at(entry)}.values())
@@ -211,12 +255,4 @@ class Cohorts(Generic[C]):
             cohort.let_go(client)
             if not cohort:
                 self._close_to_others(cohort)
-                self._forget_resting(cohort)
-
-    def _forget_resting(self, cohort: Cohort[C]) -> None:
-        """Keep nothing of a cohort of nobody where it rests: its selection may be nobody else's."""
-        resting = self._resting.get(cohort.reading, [])
-        if cohort in resting:
-            resting.remove(cohort)
-            if not resting:
-                del self._resting[cohort.reading]
+                self.rest.forget(cohort)

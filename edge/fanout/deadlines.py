@@ -2,7 +2,7 @@
 
 Laws:
 
-* A watched client has one entry, never later than its earliest deadline; none is needed while it has no deadline.
+* A watched client has one entry, never later than its earliest deadline.
 * What a client says, and what it is sent, moves its deadlines and not its entry: there is no work for a message. When
   the entry comes up the client is looked at, and gets an entry at its earliest deadline as of then.
 * A deadline that is nearer than the entry makes a new entry, and the old one is gone at once, as that of a client that
@@ -184,9 +184,7 @@ class Deadlines(Generic[C]):
         return self._heap[0] * GRAIN_SECONDS if self._heap else None
 
     def watch(self, client: C, when: float) -> None:
-        """See to it that a client is looked at by ``when``, unless that is never; an earlier entry is enough."""
-        if when == math.inf:
-            return
+        """See to it that a client is looked at by ``when``; an entry that comes up earlier is enough."""
         number = math.ceil(when / GRAIN_SECONDS)
         if client.entry is not None:
             if client.entry.grain <= number:

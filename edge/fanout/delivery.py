@@ -5,7 +5,9 @@ from typing import Final
 
 from edge.fanout.cohorts import Cohort
 from edge.fanout.link import WriteEach
+from edge.fanout.loop import lateness
 from edge.fanout.member import Member
+from edge.fanout.sources import log_of
 from edge.feed.log import Log
 from edge.wire.messages import caught_up
 
@@ -34,15 +36,15 @@ class Delivery:
         A cohort that has reached its target is told so behind that.
         """
         clients = cohort.clients
-        begun = self._clock()
-        deadline = begun + READ_SECONDS
-        chunk = self._log.read(cohort.position, cohort.reading, self._write_bytes, lambda: self._clock() > deadline)
+        begun, log = self._clock(), log_of(cohort, self._log)
+        is_late = lateness(self._clock, READ_SECONDS)
+        chunk = log.read(cohort.position, cohort.reading, self._write_bytes, is_late)
         data = cohort.greeting + chunk.data if cohort.greeting else chunk.data
         cohort.greeting = b""
         cohort.move_on(chunk)
         if cohort.target is not None and cohort.position >= cohort.target:
             cohort.target = None
-            data += cohort.reading.encoding.notice(caught_up(str(self._log.cursor_at(cohort.position))))
+            data += cohort.reading.encoding.notice(caught_up(str(log.cursor_at(cohort.position))))
         if not data:
             # What follows shows nothing, or nothing that is selected.
             return

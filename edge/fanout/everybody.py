@@ -5,13 +5,14 @@ Clients that are ended come back, to other edges or to this one, so one goes aft
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, TypeVar
 
 from edge.fanout.deadlines import Pace
 from edge.fanout.ending import End
 from edge.fanout.greetings import greet
 from edge.fanout.loop import Loop
 from edge.fanout.member import Gap, Member
+from edge.fanout.sources import log_of
 from edge.feed.log import Log
 from edge.feed.position import Reason
 
@@ -21,11 +22,15 @@ _GAP_SECONDS: Final = 60.0
 """After a gap, clients that cannot be told of it are ended over so long a time, or less."""
 
 
+T = TypeVar("T")
+
+
 class Everybody:
     """Clients that are still to go on behind the newest gap, or to be told when they are ended.
 
-    ``go_on`` has a client go on behind the newest gap; ``end_at`` has it ended at a time, for a reason. ``heartbeat``
-    is what clients are told about heartbeats, in seconds.
+    ``go_on`` has a client go on behind the newest gap, ``redirect`` at the log's head, since its replay cannot go on;
+    ``end_at`` has it ended at a time, for a reason. ``heartbeat`` is what clients are told about heartbeats, in
+    seconds.
     """
 
     def __init__(
@@ -35,24 +40,28 @@ class Everybody:
         *,
         heartbeat: float,
         go_on: Callable[[Member], None],
+        redirect: Callable[[Member, Reason], None],
         end_at: Callable[[Member, float, End], None],
     ) -> None:
         self._log = log
         self._heartbeat = heartbeat
         self._loop = loop
         self._go_on = go_on
+        self._redirect = redirect
         self._end_at = end_at
         self.gap: Gap | None = None
         """The newest gap."""
         self._before_gap: deque[Member] = deque()
         self._gap_pace = self._end_pace = Pace(0, 0, 0)
         self._to_end: deque[Member] = deque()
+        # Clients whose replays cannot go on, and why.
+        self._to_redirect: deque[tuple[Member, Reason]] = deque()
         self._end = End.SHUTDOWN
 
     @property
     def waiting(self) -> int:
-        """How many are still to go on behind the newest gap."""
-        return len(self._before_gap)
+        """How many are still to go on behind the newest gap, or that of a replay."""
+        return len(self._before_gap) + len(self._to_redirect)
 
     def interrupt(self, reason: Reason, members: Iterable[Member]) -> None:
         """Have all go on at the log's head behind a gap; those that cannot be told of it are ended."""
@@ -65,16 +74,20 @@ class Everybody:
         self._end, self._to_end = end, deque(members)
         self._end_pace = Pace(self._loop.time(), len(self._to_end), seconds)
 
+    def redirect(self, members: Iterable[Member], reason: Reason) -> None:
+        """Have clients of a replay go on at the log's head behind a gap; those that cannot be told of it are ended."""
+        self._to_redirect.extend((member, reason) for member in members)
+
     def can_tell(self) -> bool:
         """Tell whether there is a cursor to go on from behind the newest gap, if there is a gap."""
         return self.gap is None or self.gap.can_be_told(self._log)
 
     def cursor_of(self, member: Member) -> str | None:
         """Return the cursor behind all that a client was sent, unless the log or the newest gap has moved past it."""
-        position = member.session.position
-        if member.gap is not self.gap or position < self._log.tail:
+        position, log = member.session.position, log_of(member.session.progress, self._log)
+        if member.gap is not self.gap or position < log.tail:
             return None
-        return str(self._log.cursor_at(position))
+        return str(log.cursor_at(position))
 
     def move(self, member: Member) -> bool:
         """Move a client behind the newest gap, unless it is there or has ended; tell whether it was moved."""
@@ -90,11 +103,30 @@ class Everybody:
             self._end_at(member, self._gap_pace.next(), End.INTERRUPTED)
         return True
 
+    def move_to_head(self, member: Member, reason: Reason) -> bool:
+        """Move a client of a replay to the log's head, behind a gap; tell whether it was moved.
+
+        It is not where it has ended, or was or is told of a gap of the feed that has come meanwhile.
+        """
+        is_told = member.gap is not self.gap or member.session.replay is None
+        if member.is_over or is_told or not self.can_tell():
+            return False
+        session = member.session
+        seen = session.position
+        session.skip_to(self._log.head)
+        greet(session, self._log, self._heartbeat, gap=reason, seen=seen)
+        if not session.encoding.has_cursor:
+            self._end_at(member, self._loop.time(), End.INTERRUPTED)
+        return True
+
     def work(self) -> bool:
         """Deal with the next few; tell whether there were any."""
         if self._to_end:
             for member in _some(self._to_end):
                 self._end_at(member, self._end_pace.next(), self._end)
+        elif self._to_redirect:
+            for member, reason in _some(self._to_redirect):
+                self._redirect(member, reason)
         elif self._before_gap and self.can_tell():
             for member in _some(self._before_gap):
                 self._go_on(member)
@@ -103,5 +135,5 @@ class Everybody:
         return True
 
 
-def _some(members: deque[Member]) -> list[Member]:
+def _some(members: deque[T]) -> list[T]:
     return [members.popleft() for _ in range(min(AT_ONCE, len(members)))]

@@ -13,19 +13,25 @@ _SAME_FEED = frozenset[Reason](("expired", "interrupted"))
 
 
 def greet(
-    session: Session, log: Log, heartbeat: float, *, gap: Reason | None = None, seen: Position | None = None
+    session: Session,
+    log: Log,
+    heartbeat: float,
+    *,
+    gap: Reason | None = None,
+    seen: Position | None = None,
+    source: Log | None = None,
 ) -> None:
     """Have a session begin with a welcome, and be told when it has caught up if it is behind the log's end.
 
     A session without cursors is told nothing. ``heartbeat`` is in seconds. ``gap`` says why it does not go on behind
-    ``seen``, the position that its client was at.
+    ``seen``, the position that its client was at; ``source`` is what it reads instead of the log.
     """
     encoding, position = session.encoding, session.position
     if not encoding.has_cursor:
         return
     behind = log.records_behind(position)
     told = welcome(
-        str(log.cursor_at(max(position, log.tail))),
+        str(log.cursor_at(max(position, log.tail)) if source is None else source.cursor_at(position)),
         session=session.id,
         heartbeat=heartbeat,
         behind=behind,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from edge.fanout.member import Member
+from edge.fanout.sources import log_of
 from edge.feed.log import Log
 from edge.feed.position import Position
 from edge.wire.encoding import Encoding
@@ -24,13 +25,14 @@ class Heartbeats:
         Before its greeting it gets none, nor when the log has moved past it: it has no cursor that it could be told.
         """
         session = member.session
-        if session.is_greeted and session.position >= self._log.tail:
-            self.sent += member.link.write(self._frame(session.position, session.encoding))
+        log = log_of(session.progress, self._log)
+        if session.is_greeted and session.position >= log.tail:
+            self.sent += member.link.write(self._frame(log, session.position, session.encoding))
 
-    def _frame(self, position: Position, encoding: Encoding) -> bytes:
+    def _frame(self, log: Log, position: Position, encoding: Encoding) -> bytes:
         second = int(self._clock())
         made = self._newest.get(encoding)
         if made is None or made[:2] != (position, second):
-            told = heartbeat(str(self._log.cursor_at(position)), second)
+            told = heartbeat(str(log.cursor_at(position)), second)
             made = self._newest[encoding] = position, second, encoding.notice(told)
         return made[2]

@@ -11,25 +11,30 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from edge.fanout.agenda import Kind, Wait
+from edge.fanout.behind import Behind
+from edge.fanout.choosing import choose
 from edge.fanout.cohorts import MAX_SIZE, Cohort, Cohorts
 from edge.fanout.deadlines import Patience
-from edge.fanout.delays import Delays
 from edge.fanout.delivery import Delivery
 from edge.fanout.ending import End
 from edge.fanout.everybody import AT_ONCE, Everybody
+from edge.fanout.head import Head
 from edge.fanout.heartbeats import Heartbeats
 from edge.fanout.link import Link, WriteEach
 from edge.fanout.loop import Loop
 from edge.fanout.member import Member
 from edge.fanout.rounds import Rounds
 from edge.fanout.session import Session
+from edge.fanout.sources import enter, leave, log_of, settle
 from edge.fanout.watch import Watch
 from edge.feed.log import Log
 from edge.feed.position import Reason
+from edge.feed.replay import Replay
+from edge.feed.selection import Selection
 
 
 class Hub:
@@ -58,10 +63,21 @@ class Hub:
         self._members: set[Member] = set()
         self._cohorts: Cohorts[Member] = Cohorts(log.head, cohort_size)
         self._agenda = self._cohorts.agenda
-        self._rounds = Rounds(loop, head=self._serve_head, behind=self._serve_behind)
+        self._head = Head(log, self._cohorts, loop, serve=self._serve)
         self._watch = Watch(patience, loop, beat=self._beat, end=self._end, cut=self._cut)
-        self._everybody = Everybody(log, loop, heartbeat=patience.heartbeat, go_on=self._go_on, end_at=self._end_at)
-        self.delays = Delays()
+        self._everybody = Everybody(
+            log,
+            loop,
+            heartbeat=patience.heartbeat,
+            go_on=self._go_on,
+            redirect=self._redirect,
+            end_at=self._end_at,
+        )
+        behind = Behind(
+            log, self._cohorts, self._everybody, loop, serve=self._serve, close=self._close, drop=self._fall_behind
+        )
+        self._rounds = Rounds(loop, head=self._head.work, behind=behind.work)
+        self.delays, self.filters, self.rest = self._head.delays, self._cohorts.filters, self._cohorts.rest
         self.heartbeats = Heartbeats(log, clock)
         self.delivery = Delivery(log, write_each, write_bytes=write_bytes, clock=loop.time)
         self.deserted = asyncio.Event()  # set while there is no client
@@ -86,14 +102,17 @@ class Hub:
         member.end_at(now + self._patience.lifetime(self._share()), End.AGED)
         link.attach(member)
         self._members.add(member)
+        enter(member)
         self.deserted.clear()
         self._watch.see_to(member)
-        self._advance()
+        self._cohorts.filters.enter(session.selection)
+        self._head.advance()
         if link.unsent_since is None:
             self._cohorts.place(member, Kind.NEWCOMERS, now)
             self._rounds.now()
         else:
             self._cohorts.pause(member)
+            self._rounds.soon()
         return member
 
     def leave(self, member: Member) -> None:
@@ -101,6 +120,8 @@ class Hub:
         self.stop(member)
         self._watch.forget(member)
         self._members.discard(member)
+        self._cohorts.filters.leave(member.session.selection)
+        self._rounds.soon()
         if not self._members:
             self.deserted.set()
 
@@ -108,14 +129,23 @@ class Hub:
         """Send a client nothing more: its session is over."""
         member.is_over = True
         self._cohorts.remove(member)
+        leave(member)
 
     def expect_close(self, member: Member) -> None:
-        """Cut a client's connection when its time for a close is over, or when it takes nothing until then."""
+        """Cut a client's connection when its time for a close is over."""
         self._see_to(member)
 
     def cursor_of(self, member: Member) -> str | None:
         """Return the cursor behind all that a client was sent; None if the log or a gap has moved past it."""
         return self._everybody.cursor_of(member)
+
+    def select(self, member: Member, selection: Selection | None) -> str | None:
+        """Have a client see other posts behind what it was sent; return that place's cursor, or None if it cannot."""
+        cursor = self.cursor_of(member)
+        if cursor is None or not choose(self._cohorts, member, selection, self._loop.time()):
+            return None
+        self._rounds.soon()
+        return cursor
 
     def pause(self, member: Member) -> None:
         """Send a client nothing until :meth:`resume`."""
@@ -136,6 +166,7 @@ class Hub:
             self._cohorts.remove(member)
             return
         self._everybody.move(member)
+        settle(member.session.progress, (member,), self._log)
         kind = Kind.LAGGARDS if member.session.is_greeted else Kind.NEWCOMERS
         self._cohorts.place(member, kind, self._loop.time())
         # Not at once: the transport calls this in the middle of its own work.
@@ -143,10 +174,9 @@ class Hub:
 
     def publish(self, read_at: float | None = None) -> None:
         """Send what the log has got, and was read just now or at ``read_at``; end those that it has moved past."""
-        now, was_live = self._loop.time(), self._agenda.is_live()
-        if self._advance():
-            self.delays.begin(self._agenda.head.added, now if read_at is None else read_at)
-        if not was_live:
+        was_busy = self._head.is_busy
+        self._head.advance(read_at)
+        if not was_busy:
             # Not only when it is their turn: the record has come through several turns of the loop already.
             self._rounds.head()
         self._rounds.now()
@@ -162,6 +192,21 @@ class Hub:
         self._everybody.interrupt(reason, self._members)
         self._rounds.now()
 
+    def wake(self, replay: Replay[Member]) -> None:
+        """Send those who read a replay what it has got."""
+        self._cohorts.wake(replay, self._loop.time())
+        self._rounds.now()
+
+    def leave_behind(self, readers: Sequence[Member]) -> None:
+        """End clients of a replay that were too slow for the others."""
+        for member in readers:
+            self._fall_behind(member)
+
+    def redirect(self, readers: Sequence[Member], reason: Reason) -> None:
+        """Have clients of a replay go on at the log's head, since it cannot go on; each is told in its turn."""
+        self._everybody.redirect(readers, reason)
+        self._rounds.now()
+
     def end_all(self, end: End, seconds: float) -> None:
         """End all sessions one after the other, over ``seconds`` or less; each gets posts until then."""
         self._everybody.end(self._members, end, seconds)
@@ -173,14 +218,20 @@ class Hub:
             self._close(member)
             self._cut(member, End.SHUTDOWN)
 
-    def _advance(self) -> bool:
-        """Put clients at the head on the agenda if there is something for them; tell whether there is."""
-        return self._cohorts.advance(self._log.head, self._loop.time())
-
     def _go_on(self, member: Member) -> None:
         """Have a client go on behind the newest gap, unless it does already."""
         if self._everybody.move(member):
             if member in self._cohorts.paused:
+                self._cohorts.pause(member)
+            else:
+                self._cohorts.place(member, Kind.NEWCOMERS, self._loop.time())
+
+    def _redirect(self, member: Member, reason: Reason) -> None:
+        is_paused = member in self._cohorts.paused
+        if not member.is_over:
+            self._cohorts.remove(member)
+        if self._everybody.move_to_head(member, reason):
+            if is_paused:
                 self._cohorts.pause(member)
             else:
                 self._cohorts.place(member, Kind.NEWCOMERS, self._loop.time())
@@ -216,44 +267,20 @@ class Hub:
         self._watch.forget(member)
         member.link.abort(end)
 
-    def _serve_head(self) -> bool:
-        """Serve a cohort at the head; tell whether there was one."""
-        self._advance()
-        is_live = self._agenda.is_live()
-        if is_live:
-            self._serve(self._cohorts.take(Kind.HEAD))
-        # Those who were last may have left.
-        self.delays.served(self._agenda.head.taken, self._loop.time())
-        return is_live
-
-    def _serve_behind(self) -> bool:
-        """Do a piece of all other work; tell whether there was any."""
-        if fallen := self._cohorts.fallen_behind(self._log.tail, AT_ONCE):
-            for member in fallen:
-                self._fall_behind(member)
-            return True
-        return self._everybody.work() or self._take_turn()
-
-    def _take_turn(self) -> bool:
-        match self._agenda.turn():
-            case None:
-                return False
-            case Kind.CLOSINGS:
-                self._close(self._agenda.closings.take())
-            case kind:
-                self._serve(self._cohorts.take(kind))
-        return True
-
     def _serve(self, cohort: Cohort[Member]) -> None:
-        if cohort.position < self._log.tail:
+        if cohort.position < log_of(cohort, self._log).tail:
             for member in list(cohort.clients.values()):
                 self._fall_behind(member)
-        else:
-            greeted = list(cohort.clients.values()) if cohort.greeting else ()
-            self.delivery.send(cohort)
-            for member in greeted:
-                member.tell_owed()
-            self._cohorts.put_back(cohort, self._loop.time())
+            return
+        greeted = list(cohort.clients.values()) if cohort.greeting else ()
+        self.delivery.send(cohort)
+        for member in greeted:
+            member.tell_owed()
+        replay = cohort.replay
+        settle(cohort, cohort.clients.values(), self._log)
+        self._cohorts.put_back(cohort, self._loop.time())
+        if replay is not None:
+            replay.moved()
 
     def _fall_behind(self, member: Member) -> None:
         """End a client that the log has moved past, unless it goes on behind a gap that is still to be told to it."""

@@ -5,11 +5,22 @@ get is in the log, for everybody once. Times are in seconds of any clock that ne
 """
 
 import math
+from typing import Any
 
 from edge.feed.position import Position
 from edge.feed.reads import Chunk, Reading
+from edge.feed.replay import Replay
 from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
+
+
+class Passed:
+    """A place that moves on, with all that rest behind it."""
+
+    __slots__ = ("position",)
+
+    def __init__(self, position: Position) -> None:
+        self.position = position
 
 
 class Progress:
@@ -18,22 +29,44 @@ class Progress:
     It moves on for all of them at once; ``posts`` counts those that were sent since it was made.
     """
 
-    __slots__ = ("greeting", "position", "posts", "target", "told_at")
+    __slots__ = ("_passed", "_position", "greeting", "posts", "replay", "target", "told_at")
 
-    def __init__(self, position: Position, greeting: bytes = b"", target: Position | None = None) -> None:
-        self.position = position
+    def __init__(
+        self,
+        position: Position,
+        greeting: bytes = b"",
+        target: Position | None = None,
+        replay: Replay[Any] | None = None,
+    ) -> None:
+        self._position = position
+        self._passed: Passed | None = None
         self.posts = 0
         self.greeting = greeting
         """What is sent before anything else: whole messages."""
         self.target = target
         """Where they are told that they have caught up; None when they are not to be told, or have been."""
+        self.replay = replay
+        """Where they read; None for the log."""
         self.told_at = -math.inf
         """When something was last sent to all of them."""
 
+    @property
+    def position(self) -> Position:
+        """What all was sent before that was to be sent."""
+        return self._position if self._passed is None else max(self._position, self._passed.position)
+
     def move_on(self, chunk: Chunk) -> None:
         """Go to where a read ended."""
-        self.position = chunk.position
+        self._position = chunk.position
         self.posts += chunk.posts
+
+    def rest(self, passed: Passed) -> None:
+        """Move on with a place from now on, as soon as that is further on: up to there nothing is to be sent."""
+        self._passed = passed
+
+    def wake(self) -> None:
+        """Stay here from now on."""
+        self._position, self._passed = self.position, None
 
 
 class Session:
@@ -72,6 +105,11 @@ class Session:
         return self.progress.position
 
     @property
+    def replay(self) -> Replay[Any] | None:
+        """The replay that it reads; None for the log."""
+        return self.progress.replay
+
+    @property
     def reading(self) -> Reading:
         """What it has in common with clients that are sent the same."""
         return Reading(self.encoding, self.selection)
@@ -101,6 +139,12 @@ class Session:
         self._sent_elsewhere = self.sent - progress.posts
         self.progress = progress
 
-    def skip_to(self, position: Position, greeting: bytes = b"", target: Position | None = None) -> None:
-        """Go on alone at ``position``: with this greeting, in place of one that was not sent yet, and this target."""
-        self.share(Progress(position, greeting, target))
+    def skip_to(
+        self,
+        position: Position,
+        greeting: bytes = b"",
+        target: Position | None = None,
+        replay: Replay[Any] | None = None,
+    ) -> None:
+        """Go on alone at ``position`` of a replay or the log, with another greeting and another target."""
+        self.share(Progress(position, greeting, target, replay))

@@ -180,7 +180,8 @@ class Source:
         known = self._log.next_offset
         if known is not None and self._gap is None and continues(next_offset=known, bounds=bounds):
             # The newest record once more, to see that it is still the same topic.
-            return Offset(max(bounds.begin, known - 1))
+            again = self._log.reads_on_from
+            return max(bounds.begin, known if again is None else again)
         # After a gap no history: what was shown before would be shown again.
         plan = start(bounds, history=self._history if known is None else 0, reach=self._reach)
         self._log.begin(plan.read_from, plan.offer_from, plan.earliest)

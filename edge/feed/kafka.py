@@ -34,6 +34,8 @@ _SILENCE_SECONDS: Final = 10 * _FETCH_WAIT_MS / 1000
 _STOP_SECONDS: Final = 1.0
 # Taking in a record of the largest size costs about a millisecond: the loop gets a turn after a few of them.
 _BATCH_RECORDS: Final = 8
+# What a replay asks for at a time; a batch that is larger comes whole, and the consumer keeps what was not taken yet.
+_REPLAY_FETCH_BYTES: Final = 1024 * 1024
 
 
 class KafkaTopic:
@@ -52,7 +54,7 @@ class KafkaTopic:
         self._newest = self._next = Offset(0)
         self._refused = 0
         self._answered: int | None = None
-        self._answered_at = 0.0
+        self._answered_at = self._watched_at = 0.0
 
     async def partitions(self) -> int:
         """Say how many partitions the topic has; 0 when it does not exist."""
@@ -80,7 +82,7 @@ class KafkaTopic:
 
     async def seek(self, offset: Offset) -> None:
         """Read on from ``offset``."""
-        self._answered_at = self._loop.time()
+        self._answered_at = self._watched_at = self._loop.time()
         self._newest = self._next = offset
         with _translated():
             self._reader.assign([self._partition])
@@ -127,6 +129,10 @@ class KafkaTopic:
 
     def _watch(self, *, is_silent: bool) -> None:
         answered, now = self._reader.last_poll_timestamp(self._partition), self._loop.time()
+        if now - self._watched_at > _SILENCE_SECONDS:
+            # Nobody has read meanwhile, and so nothing was asked.
+            self._answered_at = now
+        self._watched_at = now
         if answered != self._answered or not is_silent:
             self._answered, self._answered_at = answered, now
         elif now - self._answered_at > _SILENCE_SECONDS:
@@ -141,9 +147,20 @@ async def kafka_topic(client: Mapping[str, Any], topic: str) -> AsyncIterator[Ka
 
 
 @asynccontextmanager
-async def _consumer(client: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
+async def kafka_replay(client: Mapping[str, Any], topic: str) -> AsyncIterator[KafkaTopic]:
+    """Connect to Kafka once, to read old records: little of them at a time, and as seldom as they are wanted."""
+    limits = {"fetch_max_bytes": _REPLAY_FETCH_BYTES, "max_partition_fetch_bytes": _REPLAY_FETCH_BYTES}
+    async with _consumer(client, **limits) as reader:
+        opened = KafkaTopic(client, topic, reader, reader)
+        await opened.partitions()
+        yield opened
+
+
+@asynccontextmanager
+async def _consumer(client: Mapping[str, Any], **limits: int) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(
         **client,
+        **limits,
         auto_offset_reset="none",
         enable_auto_commit=False,
         request_timeout_ms=_REQUEST_MS,

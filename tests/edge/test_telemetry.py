@@ -26,6 +26,7 @@ from edge.wire.websocket_encodings import CURSOR
 from tests.edge.kit.lines import Turns as Loop
 from tests.edge.kit.lines import hub_of
 from tests.edge.kit.listening import gate
+from tests.edge.kit.old import Gone
 from tests.edge.kit.records import log_of, record
 
 # A tenth of a second is within these bounds.
@@ -83,7 +84,9 @@ def test_every_part_is_measured() -> None:
         resumes=Counter(expired=2),
         returns=Returns(0),
     )
-    metrics = Metrics(log, Numbers(), around, turns, admin=admin, output=Numbers(), posts=Numbers())
+    old = Gone()
+    old.refused["replays"] = 6
+    metrics = Metrics(log, Numbers(), around, turns, replays=old, admin=admin, output=Numbers(), posts=Numbers())
     turns.note(0.0005, 0.00025)
     turns.note(0.25, 0.02)
     kinds = ("head", "newcomers", "laggards", "closings")
@@ -99,6 +102,10 @@ def test_every_part_is_measured() -> None:
         "postcast_edge_bytes_sent_total 0.0",
         "postcast_edge_heartbeats_total 0.0",
         *durations("postcast_edge_fanout_seconds"),
+        "postcast_edge_filters 0.0",
+        "postcast_edge_filter_entries 0.0",
+        "postcast_edge_filter_records_total 0.0",
+        "postcast_edge_filter_matches_total 0.0",
         *(f'postcast_edge_agenda_clients{{kind="{kind}"}} 0.0' for kind in kinds),
         *(f'postcast_edge_agenda_oldest_seconds{{kind="{kind}"}} 0.0' for kind in kinds),
         'postcast_edge_requests_total{action="ack"} 5.0',
@@ -137,6 +144,12 @@ def test_every_part_is_measured() -> None:
         "postcast_edge_log_posts 2.0",
         "postcast_edge_encodings_made_total 1.0",
         "postcast_edge_encodings_evicted_total 0.0",
+        "postcast_edge_replays 0.0",
+        "postcast_edge_replay_readers 0.0",
+        "postcast_edge_replay_log_bytes 0.0",
+        *(f"postcast_edge_{name}_total 0.0" for name in ("replays_begun", "replay_records", "replay_bytes")),
+        "postcast_edge_replay_left_behind_total 0.0",
+        'postcast_edge_replays_refused_total{bound="replays"} 6.0',
         "postcast_edge_log_lines_dropped_total 3.0",
         *(
             f'postcast_edge_turn_seconds_bucket{{le="{bound}"}} {count}'

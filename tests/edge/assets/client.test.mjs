@@ -285,6 +285,19 @@ test("the edge's retry_after wins, and an event of the browser does not cut it s
   assert.equal(world.sockets.length, 3);
 });
 
+test("an edge that sends it away again and again is given time, whatever it asks for", async () => {
+  const { said } = await live();
+  const waits = [];
+  for (let count = 0; count < 9; count += 1) {
+    world.socket.end(4001, "retry_after=0.1");
+    waits.push(wait(said));
+    await world.pass(wait(said) + 0.01);
+  }
+  assert.deepEqual(waits, [0.1, 0.1, 0.1, 0.1, 0.1, 24, 45, 45, 45]);
+  world.socket.end(4001, "retry_after=100");
+  assert.equal(wait(said), 100);
+});
+
 for (const event of ["online", "pageshow", "visibilitychange"])
   test(`it comes back at once at ${event}, and looks whether the connection lives`, async () => {
     await live({}, { heartbeat: 25 });
@@ -480,7 +493,19 @@ test("with a device the edge is told what was handled, at most once a second", a
   world.socket.say(created(1), created(2));
   await world.pass(1);
   assert.deepEqual(world.socket.sent, [{ action: "ack", id: 1, payload: { cursor: "c2" } }]);
-  world.socket.say({ action: "error", payload: { code: "unknown_action" } }, created(3));
+});
+
+test("an edge that answers with errors is not told on and on: it would end the session for good", async () => {
+  await live({ device: "phone" });
+  for (let id = 1; id <= 20; id += 1) {
+    world.socket.say(created(id));
+    await world.pass(1);
+    if (world.socket.sent.length === id) world.socket.say({ action: "error", id, payload: { code: "bad_cursor" } });
+  }
+  assert.equal(world.socket.sent.length, 5);
+  world.socket.end(1001);
+  await world.pass(1);
+  world.socket.say(welcome("c20"), created(21));
   await world.pass(1);
   assert.equal(world.socket.sent.length, 1);
 });

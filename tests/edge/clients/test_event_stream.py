@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import pytest
 
+from edge.access.returns import Returns
 from edge.clients import event_stream
 from edge.clients.event_stream import IGNORED_BYTES
 from edge.fanout.deadlines import Patience
 from edge.fanout.ending import End
 from streams.contract import Offset
 from tests.edge.kit.edge import PATIENCE, Edge, serving
-from tests.edge.kit.pair import Peer
+from tests.edge.kit.pair import Peer, connecting
+from tests.edge.kit.records import record
 from tests.edge.kit.streams import MANY, Listener, RecordedStream, ids, listening_to
 from tests.events import events
 
@@ -28,8 +31,9 @@ async def stream(patience: Patience = PATIENCE) -> AsyncIterator[tuple[RecordedS
         await made.is_lost.wait()
 
 
-async def test_an_end_says_why_and_where_and_is_the_last() -> None:
-    """Then the stream ends, and nothing of it is lost."""
+async def test_an_end_says_why_and_where_and_is_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the stream ends at once, and nothing of it is lost."""
+    monkeypatch.setattr(event_stream, "CLOSE_SECONDS", 600.0)
     async with stream() as (made, client, edge):
         edge.feed.publish(1)
         made.close(End.SHUTDOWN)
@@ -41,7 +45,7 @@ async def test_an_end_says_why_and_where_and_is_the_last() -> None:
         assert (told.type, told.last_event_id) == ("end", post.last_event_id)
         assert told.message == {
             "action": "end",
-            "payload": {"code": 1001, "reason": "the server is shutting down; connect again retry_after=0.1"},
+            "payload": {"code": 1001, "reason": "the server is shutting down; connect again"},
         }
         client.peer.leave()
         await made.is_lost.wait()
@@ -105,9 +109,31 @@ async def test_a_silent_client_is_not_dead() -> None:
         assert ids(await client.events(1)) == [1]
 
 
+async def test_heartbeats_come_in_silence_and_move_the_position() -> None:
+    """Behind a record that shows nothing, too; they are what a client that says nothing is looked at by."""
+    async with stream(replace(PATIENCE, heartbeat=0.05)) as (_, client, edge):
+        edge.feed.publish(1)
+        edge.feed.publish(1)
+        post, *beats = await client.events(3)
+        assert [post.type, *(each.type for each in beats)] == ["message", "heartbeat", "heartbeat"]
+        head = str(edge.log.cursor_at(edge.log.head))
+        assert [each.last_event_id for each in beats] == [each.message["cursor"] for each in beats] == [head, head]
+        assert post.last_event_id < head
+
+
+async def test_a_client_that_comes_back_is_told_when_it_has_caught_up() -> None:
+    """Once, with the position."""
+    async with serving() as edge:
+        edge.feed.publish(1, 2)
+        async with listening_to(edge, "/events?history=1") as client:
+            welcome, post, caught_up = await client.events(3)
+            assert (welcome.message["payload"]["behind"], ids([post]), caught_up.type) == (1, [2], "caught_up")
+            assert caught_up.last_event_id == str(edge.log.cursor_at(edge.log.head))
+
+
 async def test_a_client_that_takes_nothing_is_cut() -> None:
     """As on a WebSocket: without a word."""
-    async with stream(Patience(ping=20, dead=60, stalled=0.05)) as (made, _, edge):
+    async with stream(Patience(ping=20, dead=60, stalled=0.05, heartbeat=600)) as (made, _, edge):
         made.write(MANY)
         await made.is_lost.wait()
         assert edge.closes == {("server", "1006"): 1}
@@ -135,6 +161,21 @@ async def test_what_a_client_says_is_dropped_and_bounded() -> None:
         assert edge.gate.limited == {"bytes": 1}
 
 
+async def test_what_is_sent_too_much_before_the_stream_begins_is_refused_and_nothing_follows() -> None:
+    """A refusal is never written into a stream, nor a stream behind one."""
+    async with serving() as edge, connecting(edge) as peer:
+        edge.feed.pending.append(record(1))
+        await peer.send(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        await edge.feed.asked.wait()
+        await peer.send(b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000)
+        head = await peer.read_head()
+        edge.feed.catch_up()
+        assert head.startswith(b"HTTP/1.1 431 ")
+        with suppress(ConnectionResetError):
+            assert await peer.read_all() == b""
+        assert len(edge.hub) == 0
+
+
 async def test_a_gap_is_said_within_the_stream() -> None:
     """By a welcome with a reason, and the feed goes on behind it."""
     async with stream() as (made, client, edge):
@@ -146,6 +187,16 @@ async def test_a_gap_is_said_within_the_stream() -> None:
         assert (welcome.type, payload["recovered"], payload["reason"]) == ("welcome", False, "interrupted")
         assert ids([post]) == [7]
         assert made.unsent_since is None
+
+
+async def test_clients_that_are_ended_come_back_one_after_the_other() -> None:
+    """Each is told its turn, by ``retry``; never so soon that failed attempts come in a hurry."""
+    async with serving() as edge, listening_to(edge) as one, listening_to(edge) as other:
+        object.__setattr__(edge.around, "returns", Returns(1))
+        await asyncio.gather(one.events(1), other.events(1))
+        await edge.server.drain(0)
+        await asyncio.gather(one.rest(), other.rest())
+        assert sorted(each.reader.retry or 0 for each in (one, other)) == pytest.approx([2250, 3500], abs=100)
 
 
 async def test_a_drain_is_spread_and_every_client_gets_posts_until_its_end() -> None:

@@ -8,10 +8,16 @@ import pytest
 
 from edge.clients.joining import JoinRequest
 from edge.clients.placement import Placement
+from edge.fanout.member import Member
+from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Cursor, before
+from edge.feed.replay import Replay, Seat
+from edge.feed.replaying import Bound, Place
+from edge.wire.handshake import Rejected
 from edge.wire.websocket_encodings import CURSOR
 from streams.contract import Offset
+from tests.edge.kit.old import Gone
 from tests.edge.kit.reading import take
 from tests.edge.kit.records import at, cursor, log_of, messages, record, standing
 
@@ -44,9 +50,13 @@ class End:
             self.log.append(self.log.next_offset, self.pending.pop(0))
 
 
-async def told(feed: End, cursor: Cursor | None = None) -> tuple[object, list[str]] | None:
+async def told(feed: End, cursor: Cursor | None = None, old: Gone | None = None) -> tuple[object, list[str]] | None:
     """Place a client with cursors; return the payload of its welcome, and what was asked."""
-    session = await Placement(feed.log, feed, 0.01, 25, Counter()).session(JoinRequest(CURSOR, cursor=cursor))
+    old, resumes = Gone() if old is None else old, Counter[str]()
+    placement = Placement(feed.log, feed, old, seconds=0.01, heartbeat=25, resumes=resumes)
+    session = await placement.session(JoinRequest(CURSOR, cursor=cursor), "a")
+    assert not isinstance(session, Rejected)
+    assert sum(resumes.values()) == (session is not None and cursor is not None)
     if session is None:
         return None
     payload = messages(take(session, feed.log, 1))[0]["payload"]
@@ -92,9 +102,58 @@ async def test_nobody_is_placed_when_the_end_is_not_known_or_not_read_in_time(en
     assert await told(End(log_of(record(1)), end)) is None
 
 
+async def test_a_cursor_before_the_log_starts_in_a_replay() -> None:
+    """Kafka is not asked where the feed ends, and the client is of the replay, where the log has no more."""
+    replay: Replay[Member] = Replay(log_of(record(1), record(2)), first=Offset(0), reach=10, address="a")
+    feed, seen = End(log_of(record(3), first=2), None), cursor(0, 1, record(1))
+    old = Gone(Place(replay, at(0, 1), Seat(seen), lambda *_: asyncio.sleep(0)))
+    resumes: Counter[str] = Counter()
+    placement = Placement(feed.log, feed, old, seconds=0.01, heartbeat=25, resumes=resumes)
+    session = await placement.session(JoinRequest(CURSOR, cursor=seen), "a")
+    assert isinstance(session, Session)
+    assert (session.replay, old.asked, resumes) == (replay, [(seen, "a")], {"replayed": 1})
+    assert session.progress.target == feed.log.head
+    [welcome, post] = messages(take(session, replay.log, 1))
+    assert (welcome["payload"]["recovered"], welcome["payload"]["behind"]) == (True, 2)
+    assert (welcome["payload"]["cursor"], post["payload"]["id"]) == (str(seen), 2)
+
+
+@pytest.mark.parametrize("bound", ["replays", "bytes", "address"])
+async def test_a_client_that_there_is_no_replay_for_is_told_when_to_come_back(bound: Bound) -> None:
+    """Between 2 and 10 s later, by chance."""
+    feed, old = End(log_of(record(3), first=2), None), Gone(bound)
+    resumes: Counter[str] = Counter()
+    placement = Placement(feed.log, feed, old, seconds=1, heartbeat=25, resumes=resumes, share=lambda: 0.5)
+    refused = await placement.session(JoinRequest(CURSOR, cursor=cursor(0, 1, record(1))), "a")
+    assert isinstance(refused, Rejected)
+    assert (refused.status, refused.retry_after, resumes) == (503, 6.0, {"refused": 1})
+
+
+async def test_what_is_gone_from_kafka_too_has_expired() -> None:
+    """The client goes on at the feed's end."""
+    feed = End(log_of(record(3), first=2), 3)
+    payload = {"recovered": False, "reason": "expired", "cursor": str(cursor(2, 1, record(3)))}
+    assert await told(feed, cursor(0, 1, record(1))) == (payload, ["end"])
+    assert await told(End(log_of(record(3), first=2), None), cursor(0, 1, record(1))) is None
+
+
+async def test_no_replay_is_begun_while_the_log_shows_nothing() -> None:
+    """What it has is known when it has read up to the end: here the cursor is in it."""
+    log = Log(limit=1 << 20, reach=2)
+    log.begin(Offset(0), Offset(1))
+    feed, old, seen = End(log, 2, pending=[record(1), record(2)]), Gone(), cursor(0, 1, record(1))
+    assert await told(feed, seen, old) == ({"recovered": True, "cursor": str(seen)}, ["end"])
+    assert old.asked == []
+
+
+async def test_a_feed_that_is_interrupted_meanwhile_refuses_for_now() -> None:
+    """The replay was begun before the gap."""
+    assert await told(End(log_of(record(3), first=2), 3), cursor(0, 1, record(1)), Gone(None)) is None
+
+
 async def test_every_session_has_an_id_of_its_own() -> None:
     """A plain one, too: the log knows it by that."""
     feed = End(log_of(record(1)), 1)
-    placement = Placement(feed.log, feed, 1, 25, Counter())
-    sessions = [await placement.session(JoinRequest()) for _ in range(2)]
-    assert len({session.id for session in sessions if session is not None and len(session.id) == 16}) == 2
+    placement = Placement(feed.log, feed, Gone(), seconds=1, heartbeat=25, resumes=Counter())
+    sessions = [await placement.session(JoinRequest(), "") for _ in range(2)]
+    assert len({session.id for session in sessions if isinstance(session, Session) and len(session.id) == 16}) == 2

@@ -6,6 +6,7 @@ from edge.fanout.ending import End
 from edge.fanout.everybody import AT_ONCE, Everybody
 from edge.fanout.member import Member
 from edge.fanout.session import Session
+from edge.feed.position import Reason
 from edge.wire.encoding import Encoding
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import Offset
@@ -22,7 +23,9 @@ class Bench:
         self.log = log_of(record(1))
         self.gone_on: list[Member] = []
         self.ends: list[tuple[float, End]] = []
-        self.everybody = Everybody(self.log, self.turns, heartbeat=25, go_on=self.go_on, end_at=self.end_at)
+        self.everybody = Everybody(
+            self.log, self.turns, heartbeat=25, go_on=self.go_on, redirect=self.redirect, end_at=self.end_at
+        )
         self.members = [
             Member(
                 Keeper(),
@@ -37,6 +40,11 @@ class Bench:
     def go_on(self, member: Member) -> None:
         """Move it, as the hub does."""
         if self.everybody.move(member):
+            self.gone_on.append(member)
+
+    def redirect(self, member: Member, reason: Reason) -> None:
+        """Move it, as the hub does."""
+        if self.everybody.move_to_head(member, reason):
             self.gone_on.append(member)
 
     def end_at(self, _: Member, when: float, end: End) -> None:

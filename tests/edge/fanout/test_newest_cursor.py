@@ -10,6 +10,7 @@ from edge.clients.joining import JoinRequest, Terms, at_end, resumed, resumption
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Resume, parse
 from edge.wire.encoding import Encoding
+from edge.wire.event_encodings import EVENTS
 from edge.wire.websocket_encodings import CURSOR, CURSOR_DEFLATED
 from tests.edge.kit.lines import Line, Turns, hub_of
 from tests.edge.kit.records import everything, ids, log_of, messages, record
@@ -52,7 +53,10 @@ def received_of(log: Log, history: int, happens: list[Any], encoding: Encoding, 
     return messages(b"".join(line.written), encoding)
 
 
-@given(records, st.integers(0, 9), happenings, st.sampled_from([CURSOR, CURSOR_DEFLATED]), st.sampled_from([200, 1e9]))
+encodings: st.SearchStrategy[Encoding] = st.sampled_from([CURSOR, CURSOR_DEFLATED, EVENTS])
+
+
+@given(records, st.integers(0, 9), happenings, encodings, st.sampled_from([200, 1e9]))
 def test_a_client_that_is_killed_after_any_message_misses_nothing(
     before: list[list[int]], history: int, happens: list[Any], encoding: Encoding, room: float
 ) -> None:

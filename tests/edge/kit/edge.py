@@ -38,6 +38,7 @@ from edge.status import Facts, Status
 from edge.telemetry import Metrics, TurnTimes
 from streams.contract import Millis, Offset, Publication
 from tests.edge.kit.listening import gate, listening
+from tests.edge.kit.old import Gone
 from tests.edge.kit.records import record
 from tests.strict import StrictConnection
 
@@ -130,17 +131,18 @@ class Edge:
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
         self.hub = Hub(self.log, write_bytes=1 << 16, write_each=write_each, patience=patience, loop=self.loop)
-        self.around = Surroundings(self.hub, self.gate, Returns(join_rate))
+        self.around = Surroundings(self.hub, self.gate, Returns(join_rate), selections=Selections(max_authors))
         self.closes = self.around.closes
         self.waiters = Waiters(self.log, self.loop)
         self.feed = MemoryFeed(self.log, Audience(self.hub, self.waiters))
+        self.old = Gone()
         self.reception = Reception(
             log=self.log,
             feed=self.feed,
+            old=self.old,
             join_seconds=join_seconds,
             heartbeat=patience.heartbeat,
             around=self.around,
-            selections=Selections(max_authors),
         )
         self.websockets = WebSocketRequests(
             self.reception,
@@ -177,6 +179,7 @@ class Edge:
             self.feed,
             self.around,
             TurnTimes(),
+            replays=self.old,
             admin=self.admin_gate,
             output=self.feed,
             posts=self.posts,

@@ -9,7 +9,7 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 
 from edge.feed.log import Log
-from edge.feed.position import Cursor, Position, position_of, stamp_of
+from edge.feed.position import Cursor, Position, parse, position_of, stamp_of
 from edge.feed.reads import Reading
 from edge.wire.encoding import Encoding
 from edge.wire.event_encodings import EventEncoding
@@ -46,10 +46,9 @@ def frames(data: bytes, encoding: Encoding = PLAIN) -> list[Frame]:
 
 
 def messages(data: bytes, encoding: Encoding = PLAIN) -> list[Any]:
-    """Parse text messages, or events: a post's cursor is put back where a WebSocket's client has it."""
+    """Parse text messages, or events: the position that a client then has is put where a WebSocket's client has it."""
     if isinstance(encoding, EventEncoding):
-        read = events(data)
-        return [each.message | ({"cursor": each.last_event_id} if each.type == "message" else {}) for each in read]
+        return [each.message | {"cursor": each.last_event_id} for each in events(data)]
     received = frames(data, encoding)
     assert all(frame.opcode is Opcode.TEXT for frame in received)
     return [json.loads(bytes(frame.data)) for frame in received]
@@ -77,6 +76,13 @@ def log_of(*records: bytes, first: int = 0, limit: int = 1 << 20, reach: int = 1
 def cursor(offset: int, index: int, value: bytes) -> Cursor:
     """Make the cursor after so many publications of record ``offset``, which has this value."""
     return Cursor(position_of(Offset(offset), index), stamp_of(value))
+
+
+def parse_cursor(token: str) -> Cursor:
+    """Read a token that an edge gave."""
+    parsed = parse(token)
+    assert isinstance(parsed, Cursor)
+    return parsed
 
 
 def at(offset: int, index: int) -> Position:

@@ -1,0 +1,30 @@
+"""Old records that Kafka has no more, and what is measured of replays."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from edge.feed.position import Cursor, Gap
+from edge.feed.replaying import Bound, Place
+
+EXPIRED: Final = Gap("expired")
+
+
+class Gone:
+    """What answers for every cursor that what follows it is gone, or ``answer``."""
+
+    def __init__(self, answer: Place[Any] | Gap | Bound | None = EXPIRED) -> None:
+        self.answer = answer
+        self.asked: list[tuple[Cursor, str]] = []
+        self.begun = self.records = self.bytes = self.left_behind = self.readers = self.size = 0
+        self.refused: Counter[Bound] = Counter()
+
+    def __len__(self) -> int:
+        return 0
+
+    @asynccontextmanager
+    async def at(self, cursor: Cursor, address: str) -> AsyncIterator[Place[Any] | Gap | Bound | None]:
+        """Answer."""
+        self.asked.append((cursor, address))
+        yield self.answer
