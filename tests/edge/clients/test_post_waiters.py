@@ -196,3 +196,27 @@ def test_a_poll_with_a_filter_is_woken_by_what_it_has_chosen_and_moves_on_over_a
     polls.waiters.publish()
     polls.turns.rest()
     assert polls.woken == [0, 7]
+
+
+def test_looking_for_what_a_filter_has_chosen_goes_on_in_the_next_turn_where_it_takes_long() -> None:
+    """And is not forgotten."""
+    polls = waiting(0)
+    place, chosen = polls.log.cursor_at(polls.log.head), Reading(JSON, Selection([7]))
+    polls.waiters.add(place, chosen, lambda: polls.woken.append(7))
+    for number in range(10):
+        polls.log.append(Offset(1 + number), record(publication(2 + number, author=7 if number == 9 else 8)))
+    time = polls.turns.time
+
+    def later() -> float:
+        """Return the time, of which each look at it takes a part of a slice."""
+        polls.turns.now += SLICE_SECONDS / 4
+        return time()
+
+    polls.turns.time = later  # type: ignore[method-assign]
+    polls.waiters.publish()
+    turns = 0
+    while not polls.woken:
+        polls.turns.turn()
+        turns += 1
+    assert turns > 2
+    assert polls.woken == [7]
