@@ -1,8 +1,8 @@
 """Clients that come back an hour behind, all at once, to an edge that has nothing of it in memory; one takes nothing.
 
 The hour is of windows of 50 posts, one each 5 s: 10 posts a second. Measured is how long it takes until all but the one
-are live, how much of Kafka was read for it beside what a single reader needs, and how much later clients at the head get
-their posts meanwhile.
+are live, how much of Kafka was read for it beside what a single reader needs, and how much later clients at the head
+get their posts meanwhile.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""Clients that come back to one place of the feed, all at once, and take what they are sent; one of them takes nothing.
+"""Clients that come back to one place of the feed, all at once, and take what they are sent, but for one of them.
 
-``python -m integration.bench.returning PORT QUERY`` is told ``{"clients": n}`` once, and answers when all have connected.
-It goes on reading until its input ends, and is then told nothing more.
+``python -m integration.bench.returning PORT QUERY`` is told ``{"clients": n}`` once, and answers when all have
+connected. It goes on reading until its input ends, and is then told nothing more.
 """
 
 import os
