@@ -90,7 +90,7 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         patience=settings.unready_seconds,
     )
     gate, admin_gate = _gates(settings)
-    around = Surroundings(hub, gate, Returns(settings.join_rate))
+    around = Surroundings(hub, gate, Returns(settings.join_rate), selections=Selections(settings.max_authors_total))
     reception = Reception(
         log=log,
         feed=source,
@@ -98,7 +98,6 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         join_seconds=settings.join_seconds,
         heartbeat=settings.heartbeat_seconds,
         around=around,
-        selections=Selections(settings.max_authors_total),
     )
     posts = _posts(settings, log, reception, waiters)
     metrics = Metrics(log, source, around, turns, replays=replays, admin=admin_gate, output=output, posts=posts)

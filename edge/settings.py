@@ -8,6 +8,7 @@ from pydantic_settings import NoDecode
 
 from edge.access.addresses import Header, Network, parse_networks
 from edge.access.origins import parse_origins
+from edge.feed.selection import MAX_AUTHORS_TOTAL
 from edge.wire.allowance import BURST_SECONDS
 from runtime.kafka import TopicName
 from runtime.settings import ProcessSettings, read
@@ -85,7 +86,7 @@ class Settings(ProcessSettings):
     """Connections in all; never more than the process may open files."""
     max_connections_per_address: int = Field(0, ge=0)
     """Connections from one address, or one /64 of IPv6; 0 for no limit, since behind a proxy all have one address."""
-    max_authors_total: int = Field(2_000_000, ge=0)
+    max_authors_total: int = Field(MAX_AUTHORS_TOTAL, ge=0)
     """Authors in the filters of all clients together; equal filters count once."""
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
     """Whose word on a client's address is taken; in the environment networks with commas between them."""

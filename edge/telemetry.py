@@ -190,6 +190,7 @@ class Metrics:
         yield _counter("heartbeats", "Heartbeats sent.", hub.heartbeats.sent)
         about = "From the read of a record to the last client at the head having been written it."
         yield _histogram("fanout_seconds", about, hub.delays.seconds)
+        yield from self._filters()
         waits = hub.waits()
         depths = {kind.value: wait.clients for kind, wait in waits.items()}
         yield _gauges("agenda_clients", "Clients that wait for their turn, by kind.", "kind", depths)
@@ -200,6 +201,14 @@ class Metrics:
         yield _counters("errors", "Requests that were not done.", ["code"], _single(tally.errors))
         about = "Connections that ended, by who closed and the close code."
         yield _counters("closes", about, ["by", "code"], self._around.closes.items())
+
+    def _filters(self) -> Iterable[Metric]:
+        filters, rest = self._hub.filters, self._hub.rest
+        yield _gauge("filters", "Different filters that clients have.", len(filters))
+        yield _gauge("filter_entries", "Authors of all filters, as far as they are in the index.", filters.entries)
+        yield _counter("filter_records", "Records that were looked up in the index of filters.", rest.matched)
+        about = "Groups of clients with one filter for which the index had posts of a record."
+        yield _counter("filter_matches", about, rest.woken)
 
     def _connections(self) -> Iterable[Metric]:
         census, limited = self._gate.census, self._gate.limited

@@ -28,6 +28,7 @@ SENT: Final[dict[str, type[Struct]]] = {
     "heartbeat": forms.Heartbeat,
     "end": forms.End,
     "acked": forms.Acked,
+    "filtered": forms.Filtered,
     "error": forms.Error,
 }
 """What an edge sends, by the name of its schema."""
@@ -44,7 +45,7 @@ def _asking(action: str, payload: type[Struct]) -> type[Struct]:
 
 ASKED: Final = {action: _asking(action, form.decoder.type) for action, form in _FORMS.items()}
 """What a v1 client may ask for on a WebSocket, by its action."""
-ANSWERS: Final = {"ack": "acked"}
+ANSWERS: Final = {"ack": "acked", "filter": "filtered"}
 """The action of the answer to each request that is done; else it is ``error``."""
 
 ALL: Final = {**SENT, **ASKED}

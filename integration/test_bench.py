@@ -13,6 +13,7 @@ from integration.bench import (
     contenders,
     cores,
     fanout,
+    filters,
     idle,
     latency,
     outage,
@@ -48,6 +49,7 @@ _PARTS: dict[str, tuple[Measure, int]] = {
         ),
         4,
     ),
+    filters.PART: (lambda stage: filters.measure(stage, filters.Size(clients=30, authors=20, windows=3)), 8),
     cores.PART: (
         lambda stage: cores.measure(stage, cores.Size(clients=60, posts={1: 2, 5: 3}, seconds=0.1, repetitions=1)),
         11,

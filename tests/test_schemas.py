@@ -11,7 +11,18 @@ from msgspec import UNSET
 
 from edge.feed.position import Reason
 from edge.wire.forms import Form
-from edge.wire.messages import acked, caught_up, end, error, heartbeat, message, welcome, with_cursor, with_window
+from edge.wire.messages import (
+    acked,
+    caught_up,
+    end,
+    error,
+    filtered,
+    heartbeat,
+    message,
+    welcome,
+    with_cursor,
+    with_window,
+)
 from edge.wire.requests import Code, Refused, request_of
 from integration.schemas import ALL, ANSWERS, ASKED, FOLDER, SENT, files
 from streams.contract import decode_feed
@@ -62,6 +73,7 @@ def made() -> list[bytes]:
         heartbeat(TOKEN, 1704067200),
         end(1001, "the server shuts down", TOKEN),
         *(acked(id_, TOKEN) for id_ in (UNSET, 7, "seven", -(2**53) + 1)),
+        *(filtered(id_, 2, TOKEN) for id_ in (UNSET, 7)),
         *(error(Refused(UNSET, code, "a sentence")) for code in get_args(Code)),
         error(Refused("x" * 64, "busy", "")),
     ]
@@ -125,6 +137,15 @@ REQUESTS: Final[list[dict[str, Any]]] = [
     {"action": "ack", "id": 1, "payload": {"cursor": 5}},
     {"action": "ack", "id": 1, "payload": {}},
     {"action": "ack", "id": 1},
+    *(
+        {"action": "filter", "id": 1, "payload": {"authors": authors}}
+        for authors in ([], None, [0, 2**63 - 1], [1] * 3000)
+    ),
+    *(
+        {"action": "filter", "id": 1, "payload": {"authors": authors}}
+        for authors in ([-1], [2**63], ["7"], [1] * 3001, 7)
+    ),
+    {"action": "filter", "id": 1, "payload": {}},
 ]
 
 

@@ -104,15 +104,26 @@ def resumption(request: JoinRequest, log: Log) -> Resume | Ahead | Gap | None:
     return log.resume(request.cursor) if isinstance(request.cursor, Cursor) else request.cursor
 
 
-def at_end(request: JoinRequest, log: Log, end: Offset, terms: Terms, gap: Gap | None = None) -> Session:
+def at_end(
+    request: JoinRequest,
+    log: Log,
+    end: Offset,
+    terms: Terms,
+    gap: Gap | None = None,
+    *,
+    begin: Position | None = None,
+) -> Session:
     """Start a client at the feed's ``end``, as far back from there as it wants and the log has.
 
-    ``gap`` says why it does not start at its cursor. The log has read up to ``end``, or begun anew
-    behind it: then there is a gap for whoever has waited for that.
+    ``begin`` is where the history begins if that had to be looked for (:meth:`edge.feed.log.Log.look_back`). ``gap``
+    says why it does not start at its cursor. The log has read up to ``end``, or begun anew behind it: then there is a
+    gap for whoever has waited for that.
     """
     if gap is None and end < log.offer_from:
         gap = Gap("interrupted")
-    position = log.back(log.position_at(end), request.history, request.selection)
+    position = log.position_at(end)
+    # The log may have forgotten a part of the history, or have begun anew, since that was looked for.
+    position = log.back(position, request.history) if begin is None else min(max(begin, log.tail), position)
     return _session(request, log, position, terms, gap=gap)
 
 

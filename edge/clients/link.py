@@ -25,6 +25,7 @@ from edge.fanout.hub import Hub
 from edge.fanout.link import Client
 from edge.fanout.session import Session
 from edge.feed.position import place_of
+from edge.feed.selection import MAX_AUTHORS_TOTAL, Selections
 from edge.wire.closing import CUT, By, Disconnect
 from edge.wire.handshake import Why
 
@@ -54,6 +55,8 @@ class Surroundings:
     """Clients that were refused: by HTTP, or on a WebSocket by a close; and why."""
     resumes: Counter[str] = field(default_factory=Counter)
     """Clients that came with a cursor, by what became of it: ``recovered``, or the reason why not."""
+    selections: Selections = field(default_factory=lambda: Selections(MAX_AUTHORS_TOTAL))
+    """The filters of all clients."""
     tally: Tally = field(default_factory=Tally)
     """What clients have asked for."""
 
@@ -144,10 +147,9 @@ class TransportLink(asyncio.Protocol, ABC):
     def close(self, end: End) -> None:
         """Say why after what was begun, and wait for the client's close; once is enough."""
         if not self._has_closed:
-            disconnect = CLOSES[end]
             # Many are told the same at once.
             turn = self._around.returns.turn(self._loop.time())
-            self._close(disconnect, self._farewell(disconnect, turn))
+            self._close(CLOSES[end], self._farewell(CLOSES[end], turn))
 
     def abort(self, end: End) -> None:
         """Cut the connection; the client is told nothing, unless it was before."""

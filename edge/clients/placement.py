@@ -14,10 +14,14 @@ from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final, Protocol
 
 from edge.clients.joining import JoinRequest, Terms, at_end, resumed, resumption
+from edge.fanout.delivery import READ_SECONDS
+from edge.fanout.loop import lateness
 from edge.fanout.session import Session
+from edge.feed.joins import Back
 from edge.feed.log import Log
-from edge.feed.position import Ahead, Cursor, Gap, Resume
+from edge.feed.position import Ahead, Cursor, Gap, Position, Resume
 from edge.feed.replaying import Bound, Place
+from edge.feed.selection import Selection
 from edge.wire.handshake import Rejected
 from streams.contract import Offset
 
@@ -120,14 +124,14 @@ class Placement:
             if isinstance(again, Resume):
                 return self._resumed(request, again)
             if again != _EXPIRED:
-                return self._at_end(request, end, again)
+                return await self._at_end(request, end, again)
         assert isinstance(request.cursor, Cursor)  # noqa: S101 - nothing else expires; told to the type checker
         async with self._old.at(request.cursor, address) as place:
             if not isinstance(place, Gap):
                 return self._in_replay(request, place)
         # What is gone is gone, wherever the feed ends now.
         end = await self._end(None)
-        return None if end is None else self._at_end(request, end, place)
+        return None if end is None else await self._at_end(request, end, place)
 
     async def _end(self, cursor: Ahead | Gap | None) -> Offset | None:
         """Ask where the feed ends, and wait until the log has read that far; None when nobody can say."""
@@ -153,8 +157,19 @@ class Placement:
         session.progress.replay = place.replay
         return session
 
-    def _at_end(self, request: JoinRequest, end: Offset, found: Ahead | Gap | None) -> Session:
+    async def _at_end(self, request: JoinRequest, end: Offset, found: Ahead | Gap | None) -> Session:
+        begin = None if request.selection is None else await self._begin(request, request.selection, end)
         gap = found if isinstance(found, Gap) else None
         if gap is not None:
             self._resumes[gap.reason] += 1
-        return at_end(request, self._log, end, self._terms(), gap)
+        return at_end(request, self._log, end, self._terms(), gap, begin=begin)
+
+    async def _begin(self, request: JoinRequest, selection: Selection, end: Offset) -> Position:
+        """Look for the last posts of a history that the client would have seen, a piece of the log in a turn."""
+        clock = asyncio.get_running_loop().time
+        place = Back(self._log.position_at(end), request.history)
+        while place.missing:
+            place = self._log.look_back(place, selection, lateness(clock, READ_SECONDS))
+            if place.missing:
+                await asyncio.sleep(0)
+        return place.position

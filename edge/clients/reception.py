@@ -22,7 +22,7 @@ from edge.clients.link import Surroundings
 from edge.clients.placement import FeedEnd, OldRecords, Placement
 from edge.fanout.session import Session
 from edge.feed.log import Log
-from edge.feed.selection import Selection, Selections
+from edge.feed.selection import Selection
 from edge.wire.handshake import Rejected
 
 STOPPING: Final = "The server is shutting down."
@@ -137,7 +137,7 @@ def connection_of(request: web.Request) -> Connection | None:
 class Reception:
     """Takes clients in until it :attr:`is_stopping`.
 
-    ``join_seconds`` bounds how long a client waits for Kafka's answer, ``selections`` what their filters cost;
+    ``join_seconds`` bounds how long a client waits for Kafka's answer;
     ``heartbeat`` is what clients are told about heartbeats, in seconds.
     """
 
@@ -150,10 +150,9 @@ class Reception:
         join_seconds: float,
         heartbeat: float,
         around: Surroundings,
-        selections: Selections,
     ) -> None:
         self.feed = feed
-        self.selections = selections
+        self.selections = around.selections
         self.gate = around.gate
         self._returns = around.returns
         self._placement = Placement(log, feed, old, seconds=join_seconds, heartbeat=heartbeat, resumes=around.resumes)

@@ -62,7 +62,7 @@ class WebSocket(TransportLink):
         if client is None or session is None or not session.encoding.has_cursor:
             return
         if self._conversation is None:
-            self._conversation = Conversation(session, self._around.tally)
+            self._conversation = Conversation(session, client, self._around.tally, self._around.selections)
         answer = self._conversation.answer(said, now)
         if isinstance(answer, Violation):
             self._fail(answer)

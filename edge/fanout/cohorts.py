@@ -6,20 +6,23 @@ elsewhere: nothing is done about a single client, unless it cannot take what it 
 * Every client that was placed, and was neither paused nor removed since, is in just one cohort, which rests at the head
   or is on the :mod:`agenda <edge.fanout.agenda>`: among those at the head since there is a record, among newcomers, or
   among laggards.
+* Those that rest and see everything are on the agenda as soon as there is a record; those with a filter when there is a
+  post for them (:mod:`edge.fanout.resting`).
 * A cohort has at most so many clients, so that serving one takes the loop for a moment only.
 
 This module sends nothing, and knows neither links nor time.
 """
 
 from array import array
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from heapq import heapify, heappop, heappush
 from itertools import chain, count
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from edge.fanout.agenda import Agenda, Kind
+from edge.fanout.filters import Filters
+from edge.fanout.resting import Posts, Rest
 from edge.fanout.session import Progress, Session
 from edge.feed.position import Position
 from edge.feed.reads import Reading
@@ -97,11 +100,12 @@ class Cohorts(Generic[C]):
     """All clients that go on; ``head`` is the position at which those rest that have been sent everything."""
 
     def __init__(self, head: Position, max_size: int = MAX_SIZE) -> None:
-        self.head = head
+        self.filters = Filters()
+        self.rest: Rest[Cohort[C]] = Rest(head, self.filters)
+        """Those that have been sent everything."""
         self.agenda: Agenda[Cohort[C], C] = Agenda()
         """Which of those wait that do not rest."""
         self._max_size = max_size
-        self._resting: defaultdict[Reading, list[Cohort[C]]] = defaultdict(list)
         # Those that rest at the head of a replay.
         self._parked: dict[Replay[Any], list[Cohort[C]]] = {}
         # The newest cohort that waits at each place.
@@ -110,6 +114,11 @@ class Cohorts(Generic[C]):
         # Paused clients by where they were then; an entry is void when its client was resumed or has moved since.
         self._paused_at: list[tuple[Position, int, C]] = []
         self._entries = count()
+
+    @property
+    def head(self) -> Position:
+        """The place after everything that was read."""
+        return self.rest.head
 
     @property
     def paused(self) -> AbstractSet[C]:
@@ -127,20 +136,29 @@ class Cohorts(Generic[C]):
 
     def begin(self, head: Position) -> None:
         """Forget everybody but the paused, and where these were; the head is here from now on."""
-        for places in (self._resting, self._parked, self._waiting, self._paused_at):
+        for places in (self._parked, self._waiting, self._paused_at):
             places.clear()
         self.agenda.clear_groups()
-        self.head = head
+        self.rest.begin(head)
 
     def advance(self, head: Position, now: float) -> bool:
-        """Put clients that rest on the agenda when the head has moved; tell whether it has, and anybody waits there."""
+        """Put clients that rest on the agenda when the head has moved; tell whether it has, and anybody may wait there.
+
+        Those with an indexed filter follow when they were found (:meth:`match`).
+        """
         if head == self.head:
             return False
-        for cohort in filter(None, chain.from_iterable(self._resting.values())):
+        for cohort in self.rest.advance(head):
             self.agenda.head.add(cohort, now)
-        self._resting.clear()
-        self.head = head
-        return self.agenda.is_live()
+        return self.agenda.is_live() or self.rest.is_matching
+
+    def match(self, posts: Posts, is_late: Callable[[], bool], now: float) -> bool:
+        """Put clients on the agenda for which there are posts until it is late; tell whether any had to be matched."""
+        if not self.rest.is_matching:
+            return False
+        for cohort in self.rest.match(posts, is_late):
+            self.agenda.head.add(cohort, now)
+        return True
 
     def place(self, client: C, kind: Kind, now: float) -> None:
         """Have a client rest when it has been sent everything, and else wait as one of a kind."""
@@ -165,9 +183,15 @@ class Cohorts(Generic[C]):
 
     def _put(self, cohort: Cohort[C], kind: Kind, now: float) -> None:
         """Join a cohort with another at the same place that has room for all of it, or else put it there."""
-        if (resting := self._resting_with(cohort)) is not None:
-            if not (resting and resting[-1].reading == cohort.reading and self._is_joined(cohort, resting[-1])):
-                resting.append(cohort)
+        if cohort.replay is None and cohort.position == self.head and not cohort.greeting:
+            there = self.rest.last(cohort.reading, cohort.position)
+            if there is None or not self._is_joined(cohort, there):
+                self.rest.add(cohort)
+            return
+        if cohort.replay is not None and cohort.position >= cohort.replay.log.head and not cohort.greeting:
+            parked = self._parked.setdefault(cohort.replay, [])
+            if not (parked and parked[-1].reading == cohort.reading and self._is_joined(cohort, parked[-1])):
+                parked.append(cohort)
             return
         where = Where(kind, cohort.position, cohort.reading, cohort.greeting, cohort.target, cohort.replay)
         there = self._waiting.get(where)
@@ -175,14 +199,6 @@ class Cohorts(Generic[C]):
             self._waiting[where], cohort.where = cohort, where
             queue = self.agenda.newcomers if kind is Kind.NEWCOMERS else self.agenda.laggards
             queue.add(cohort, now)
-
-    def _resting_with(self, cohort: Cohort[C]) -> list[Cohort[C]] | None:
-        """Return those that rest where a cohort has to rest; None when it has not been sent all there is."""
-        if cohort.greeting:
-            return None
-        if cohort.replay is None:
-            return self._resting[cohort.reading] if cohort.position == self.head else None
-        return self._parked.setdefault(cohort.replay, []) if cohort.position >= cohort.replay.log.head else None
 
     def _is_joined(self, cohort: Cohort[C], there: Cohort[C]) -> bool:
         if len(there) + len(cohort) > self._max_size:
@@ -239,12 +255,4 @@ class Cohorts(Generic[C]):
             cohort.let_go(client)
             if not cohort:
                 self._close_to_others(cohort)
-                self._forget_resting(cohort)
-
-    def _forget_resting(self, cohort: Cohort[C]) -> None:
-        """Keep nothing of a cohort of nobody where it rests: its selection may be nobody else's."""
-        resting = self._resting.get(cohort.reading, [])
-        if cohort in resting:
-            resting.remove(cohort)
-            if not resting:
-                del self._resting[cohort.reading]
+                self.rest.forget(cohort)

@@ -18,11 +18,17 @@ class Delays:
 
     def __init__(self) -> None:
         self.seconds = Histogram()
+        self._noted: list[float] = []
         self._under_way: deque[tuple[int, float]] = deque()
 
-    def begin(self, last: int, now: float) -> None:
-        """Measure a record from ``now`` on, until so many cohorts have been served since the start."""
-        self._under_way.append((last, now))
+    def note(self, now: float) -> None:
+        """Measure a record from ``now`` on; which clients get it may not be known yet."""
+        self._noted.append(now)
+
+    def begin(self, last: int) -> None:
+        """Measure what was noted until so many cohorts have been served since the start."""
+        self._under_way.extend((last, now) for now in self._noted)
+        self._noted.clear()
 
     def served(self, cohorts: int, now: float) -> None:
         """Note how many cohorts have been served since the start."""
@@ -31,4 +37,5 @@ class Delays:
 
     def forget(self) -> None:
         """Measure none of what is under way: nobody stands in line any more."""
+        self._noted.clear()
         self._under_way.clear()

@@ -5,6 +5,7 @@ from typing import Final
 
 from edge.fanout.cohorts import Cohort
 from edge.fanout.link import WriteEach
+from edge.fanout.loop import lateness
 from edge.fanout.member import Member
 from edge.fanout.sources import log_of
 from edge.feed.log import Log
@@ -36,8 +37,8 @@ class Delivery:
         """
         clients = cohort.clients
         begun, log = self._clock(), log_of(cohort, self._log)
-        deadline = begun + READ_SECONDS
-        chunk = log.read(cohort.position, cohort.reading, self._write_bytes, lambda: self._clock() > deadline)
+        is_late = lateness(self._clock, READ_SECONDS)
+        chunk = log.read(cohort.position, cohort.reading, self._write_bytes, is_late)
         data = cohort.greeting + chunk.data if cohort.greeting else chunk.data
         cohort.greeting = b""
         cohort.move_on(chunk)

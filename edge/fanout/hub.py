@@ -15,12 +15,14 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from edge.fanout.agenda import Kind, Wait
+from edge.fanout.behind import Behind
+from edge.fanout.choosing import choose
 from edge.fanout.cohorts import MAX_SIZE, Cohort, Cohorts
 from edge.fanout.deadlines import Patience
-from edge.fanout.delays import Delays
 from edge.fanout.delivery import Delivery
 from edge.fanout.ending import End
 from edge.fanout.everybody import AT_ONCE, Everybody
+from edge.fanout.head import Head
 from edge.fanout.heartbeats import Heartbeats
 from edge.fanout.link import Link, WriteEach
 from edge.fanout.loop import Loop
@@ -32,6 +34,7 @@ from edge.fanout.watch import Watch
 from edge.feed.log import Log
 from edge.feed.position import Reason
 from edge.feed.replay import Replay
+from edge.feed.selection import Selection
 
 
 class Hub:
@@ -60,7 +63,7 @@ class Hub:
         self._members: set[Member] = set()
         self._cohorts: Cohorts[Member] = Cohorts(log.head, cohort_size)
         self._agenda = self._cohorts.agenda
-        self._rounds = Rounds(loop, head=self._serve_head, behind=self._serve_behind)
+        self._head = Head(log, self._cohorts, loop, serve=self._serve)
         self._watch = Watch(patience, loop, beat=self._beat, end=self._end, cut=self._cut)
         self._everybody = Everybody(
             log,
@@ -70,7 +73,11 @@ class Hub:
             redirect=self._redirect,
             end_at=self._end_at,
         )
-        self.delays = Delays()
+        behind = Behind(
+            log, self._cohorts, self._everybody, loop, serve=self._serve, close=self._close, drop=self._fall_behind
+        )
+        self._rounds = Rounds(loop, head=self._head.work, behind=behind.work)
+        self.delays, self.filters, self.rest = self._head.delays, self._cohorts.filters, self._cohorts.rest
         self.heartbeats = Heartbeats(log, clock)
         self.delivery = Delivery(log, write_each, write_bytes=write_bytes, clock=loop.time)
         self.deserted = asyncio.Event()  # set while there is no client
@@ -98,12 +105,14 @@ class Hub:
         enter(member)
         self.deserted.clear()
         self._watch.see_to(member)
-        self._advance()
+        self._cohorts.filters.enter(session.selection)
+        self._head.advance()
         if link.unsent_since is None:
             self._cohorts.place(member, Kind.NEWCOMERS, now)
             self._rounds.now()
         else:
             self._cohorts.pause(member)
+            self._rounds.soon()
         return member
 
     def leave(self, member: Member) -> None:
@@ -111,6 +120,8 @@ class Hub:
         self.stop(member)
         self._watch.forget(member)
         self._members.discard(member)
+        self._cohorts.filters.leave(member.session.selection)
+        self._rounds.soon()
         if not self._members:
             self.deserted.set()
 
@@ -127,6 +138,14 @@ class Hub:
     def cursor_of(self, member: Member) -> str | None:
         """Return the cursor behind all that a client was sent; None if the log or a gap has moved past it."""
         return self._everybody.cursor_of(member)
+
+    def select(self, member: Member, selection: Selection | None) -> str | None:
+        """Have a client see other posts behind what it was sent; return that place's cursor, or None if it cannot."""
+        cursor = self.cursor_of(member)
+        if cursor is None or not choose(self._cohorts, member, selection, self._loop.time()):
+            return None
+        self._rounds.soon()
+        return cursor
 
     def pause(self, member: Member) -> None:
         """Send a client nothing until :meth:`resume`."""
@@ -155,10 +174,9 @@ class Hub:
 
     def publish(self, read_at: float | None = None) -> None:
         """Send what the log has got, and was read just now or at ``read_at``; end those that it has moved past."""
-        now, was_live = self._loop.time(), self._agenda.is_live()
-        if self._advance():
-            self.delays.begin(self._agenda.head.added, now if read_at is None else read_at)
-        if not was_live:
+        was_busy = self._head.is_busy
+        self._head.advance(read_at)
+        if not was_busy:
             # Not only when it is their turn: the record has come through several turns of the loop already.
             self._rounds.head()
         self._rounds.now()
@@ -199,10 +217,6 @@ class Hub:
         for member in list(islice(self._members, AT_ONCE)):
             self._close(member)
             self._cut(member, End.SHUTDOWN)
-
-    def _advance(self) -> bool:
-        """Put clients at the head on the agenda if there is something for them; tell whether there is."""
-        return self._cohorts.advance(self._log.head, self._loop.time())
 
     def _go_on(self, member: Member) -> None:
         """Have a client go on behind the newest gap, unless it does already."""
@@ -252,34 +266,6 @@ class Hub:
         self.stop(member)
         self._watch.forget(member)
         member.link.abort(end)
-
-    def _serve_head(self) -> bool:
-        """Serve a cohort at the head; tell whether there was one."""
-        self._advance()
-        is_live = self._agenda.is_live()
-        if is_live:
-            self._serve(self._cohorts.take(Kind.HEAD))
-        # Those who were last may have left.
-        self.delays.served(self._agenda.head.taken, self._loop.time())
-        return is_live
-
-    def _serve_behind(self) -> bool:
-        """Do a piece of all other work; tell whether there was any."""
-        if fallen := self._cohorts.fallen_behind(self._log.tail, AT_ONCE):
-            for member in fallen:
-                self._fall_behind(member)
-            return True
-        return self._everybody.work() or self._take_turn()
-
-    def _take_turn(self) -> bool:
-        match self._agenda.turn():
-            case None:
-                return False
-            case Kind.CLOSINGS:
-                self._close(self._agenda.closings.take())
-            case kind:
-                self._serve(self._cohorts.take(kind))
-        return True
 
     def _serve(self, cohort: Cohort[Member]) -> None:
         if cohort.position < log_of(cohort, self._log).tail:

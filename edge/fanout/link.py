@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from edge.fanout.ending import End
+from edge.feed.selection import Selection
 
 WriteEach = Callable[[Sequence[int], bytes], Sequence[tuple[int, bytes]]]
 """Sends the same whole messages through many links that hold nothing, named by their keys. Returns those that could not
@@ -23,6 +24,13 @@ class Client(Protocol):
 
     def tell(self, data: bytes) -> bool:
         """Send whole messages to this client alone, behind what it was sent; False when too many wait for that."""
+        ...
+
+    def select(self, selection: Selection | None) -> str | None:
+        """Have this client see other posts behind what it was sent; return the cursor of that place.
+
+        Return None when that cannot be done now, and is not.
+        """
         ...
 
     def pause_writing(self) -> None:

@@ -12,6 +12,12 @@ class Timer(Protocol):
         ...
 
 
+def lateness(clock: Callable[[], float], seconds: float) -> Callable[[], bool]:
+    """Return what tells whether so many seconds have passed."""
+    deadline = clock() + seconds
+    return lambda: clock() > deadline
+
+
 class Loop(Protocol):
     """A clock, and calls to come."""
 

@@ -10,6 +10,7 @@ from edge.fanout.link import Link
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Position, Reason
+from edge.feed.selection import Selection
 
 MOST_OWED: Final = 100
 """How many messages may wait for a client that takes nothing: as many requests as it may send at once."""
@@ -33,6 +34,10 @@ class Gap:
 
 class Keeper(Protocol):
     """What a client needs of its hub."""
+
+    def select(self, member: "Member", selection: Selection | None) -> str | None:
+        """Have it see other posts."""
+        ...
 
     def pause(self, member: "Member") -> None:
         """Send it nothing until :meth:`resume`."""
@@ -98,6 +103,10 @@ class Member:
         """Have the edge end the session then, unless it does so earlier."""
         if when < self.ends_at and not self.is_over:
             self.ends_at, self.end = when, end
+
+    def select(self, selection: Selection | None) -> str | None:
+        """Have this client see other posts behind what it was sent; see :class:`edge.fanout.link.Client`."""
+        return self._hub.select(self, selection)
 
     def tell(self, data: bytes) -> bool:
         """Send whole messages to this client alone, behind what it was sent; False when too many wait for that.

@@ -14,13 +14,22 @@ from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
 
 
+class Passed:
+    """A place that moves on, with all that rest behind it."""
+
+    __slots__ = ("position",)
+
+    def __init__(self, position: Position) -> None:
+        self.position = position
+
+
 class Progress:
     """How far the log was sent: everything before ``position``, to all clients that share this.
 
     It moves on for all of them at once; ``posts`` counts those that were sent since it was made.
     """
 
-    __slots__ = ("greeting", "position", "posts", "replay", "target", "told_at")
+    __slots__ = ("_passed", "_position", "greeting", "posts", "replay", "target", "told_at")
 
     def __init__(
         self,
@@ -29,7 +38,8 @@ class Progress:
         target: Position | None = None,
         replay: Replay[Any] | None = None,
     ) -> None:
-        self.position = position
+        self._position = position
+        self._passed: Passed | None = None
         self.posts = 0
         self.greeting = greeting
         """What is sent before anything else: whole messages."""
@@ -40,10 +50,23 @@ class Progress:
         self.told_at = -math.inf
         """When something was last sent to all of them."""
 
+    @property
+    def position(self) -> Position:
+        """What all was sent before that was to be sent."""
+        return self._position if self._passed is None else max(self._position, self._passed.position)
+
     def move_on(self, chunk: Chunk) -> None:
         """Go to where a read ended."""
-        self.position = chunk.position
+        self._position = chunk.position
         self.posts += chunk.posts
+
+    def rest(self, passed: Passed) -> None:
+        """Move on with a place from now on, as soon as that is further on: up to there nothing is to be sent."""
+        self._passed = passed
+
+    def wake(self) -> None:
+        """Stay here from now on."""
+        self._position, self._passed = self.position, None
 
 
 class Session:

@@ -6,18 +6,18 @@ Laws:
   be, and ends there: so no read takes more than some 2 ms. Where a read ends depends on what was encoded before.
 * A reader that selects is never given messages of a stream, which refer to messages that it does not see: what it gets
   was encoded post by post, once for all selections.
-* A read of what is selected ends when it is late, with or without messages, and has then passed a record or a post.
+* A read of what is selected ends when it is late, with or without messages, and has then passed a post or a block.
 
 This module knows no clock: whether it is late is told.
 """
 
-from array import array
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from edge.feed.encodings import Encodings, stretch_bytes, stretch_of
 from edge.feed.position import Position
+from edge.feed.postings import Postings
 from edge.feed.reads import Chunk, Wanted
 from edge.feed.retained import Retained
 from edge.feed.selection import Selection
@@ -77,18 +77,17 @@ def join(kept: Retained, encodings: Encodings, read: Wanted) -> Chunk:
 
 
 def join_selected(
-    kept: Retained, encodings: Encodings, read: Wanted, selection: Selection, is_late: Callable[[], bool]
+    kept: Retained, postings: Postings, encodings: Encodings, read: Wanted, is_late: Callable[[], bool]
 ) -> Chunk:
     """Join what follows a position and is selected, as :func:`join` does; end when it is late."""
     position, reading, room, until = read
-    wanted = set(selection.authors)
+    assert reading.selection is not None  # noqa: S101 - the caller has looked; told to the type checker
     pieces: list[bytes] = []
-    number, first = kept.locate(position)
-    while number < len(kept.records):
-        record = kept.records[number]
-        if until is not None and record.offset >= until:
-            return Chunk(_joined(pieces), record.begin, len(pieces))
-        for post in _selected(record.authors, wanted, first):
+    number, last = kept.posts_before(position), kept.shown if until is None else kept.shown_before(until)
+    while number < last:
+        end = min(postings.end_of_block(number), last)
+        for found in postings.find(kept, reading.selection, number, end):
+            record, post = kept.post(found)
             piece = encodings.lone(record, reading.encoding, post)
             if pieces and len(piece) > room:
                 return Chunk(_joined(pieces), record.position(post), len(pieces))
@@ -96,39 +95,44 @@ def join_selected(
             room -= len(piece)
             if room <= 0 or is_late():
                 return Chunk(_joined(pieces), record.position(post + 1), len(pieces))
-        number, first = number + 1, 0
-        # A record without publications is no place: to stop there would be to stand still.
-        if number < len(kept.records) and record.end > position and is_late():
-            return Chunk(_joined(pieces), record.end, len(pieces))
-    return Chunk(_joined(pieces), kept.head.position, len(pieces))
+        number = end
+        if number < last and is_late():
+            record, post = kept.post(number)
+            return Chunk(_joined(pieces), record.position(post), len(pieces))
+    end_position = kept.head.position if until is None else max(position, kept.position_at(until))
+    return Chunk(_joined(pieces), end_position, len(pieces))
 
 
-def back_selected(kept: Retained, position: Position, posts: int, selection: Selection) -> Position:
-    """Return the position before the last so many selected posts shown before ``position``; at most the tail."""
-    if posts == 0:
-        return position
-    wanted = set(selection.authors)
-    number, end = kept.locate(position)
-    while True:
-        if end == 0:
-            if number == 0:
-                return kept.tail.position
-            number -= 1
-            end = len(kept.records[number].places)
-            continue
-        record = kept.records[number]
-        found = _selected(record.authors[:end], wanted, 0)
-        if len(found) >= posts:
-            return record.position(found[-posts])
-        posts -= len(found)
-        end = 0
+class Back(NamedTuple):
+    """A place up to which was looked back, and how many posts are still to be found before it."""
+
+    position: Position
+    missing: int = 0
 
 
-def _selected(authors: "array[int]", wanted: set[int], first: int) -> list[int]:
-    """Return the numbers of the posts from ``first`` on whose authors are wanted."""
-    if wanted.isdisjoint(authors):
-        return []
-    return [post for post in range(first, len(authors)) if authors[post] in wanted]
+def back_selected(
+    kept: Retained, postings: Postings, start: Back, selection: Selection, is_late: Callable[[], bool]
+) -> Back:
+    """Look back for the last so many selected posts before a place, until they are found, or it is late.
+
+    None are missing where there are no more: at the tail, which may have moved past the place meanwhile.
+    """
+    position, missing = start
+    if position <= kept.tail.position:
+        return Back(kept.tail.position)
+    number, first = kept.posts_before(position), kept.shown - kept.posts
+    while missing and number > first:
+        begin = max(first, postings.begin_of_block(number - 1))
+        found = postings.find(kept, selection, begin, number)
+        if len(found) >= missing:
+            record, post = kept.post(found[-missing])
+            return Back(record.position(post))
+        missing -= len(found)
+        number = begin
+        if number > first and is_late():
+            record, post = kept.post(number)
+            return Back(record.position(post), missing)
+    return Back(kept.tail.position) if missing else start
 
 
 def _joined(pieces: list[bytes]) -> bytes:

@@ -22,14 +22,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge.feed.encodings import Encodings, divided
-from edge.feed.joins import back_selected, join, join_selected, never
+from edge.feed.joins import Back, back_selected, join, join_selected, never
 from edge.feed.lead import Lead
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, first_behind, stamp_of
+from edge.feed.postings import Postings
 from edge.feed.reads import Chunk, Reading, Reads, Wanted
 from edge.feed.record import Record, decoded
 from edge.feed.repeats import DAY, NO_TIME, Repeats
 from edge.feed.retained import Retained, Shown
-from edge.feed.selection import Selection
+from edge.feed.selection import Authors, Selection
 from streams.contract import Millis, Offset
 
 # This part of the room is for joined reads: all that are remembered, unless posts or writes are large for the log.
@@ -58,7 +59,9 @@ class Log:
         self._reach, self._age = reach, age
         self._repeats = Repeats(reach, age)
         self._kept = Retained(Offset(0))
+        self._room = self._limit
         self.encodings = Encodings(room=self._limit)
+        self._postings = Postings(room=self._limit)
         self._newest: tuple[Offset, bytes] | None = None
         self._lead = Lead(Offset(0), Offset(0))
         self.next_offset: Offset | None = None
@@ -68,7 +71,7 @@ class Log:
     def size(self) -> int:
         """What the log costs in memory, in bytes: records, encodings, joined reads and the table of repeats."""
         reads = self._reads.size + self._selected.size
-        return self._kept.size + self.encodings.size + reads + self._repeats.size
+        return self._kept.size + self.encodings.size + self._postings.size + reads + self._repeats.size
 
     @property
     def posts(self) -> int:
@@ -122,7 +125,9 @@ class Log:
         self._repeats = Repeats(self._reach, self._age)
         self._kept = Retained(offer_from)
         self._forget_reads()
+        self._room = self._limit
         self.encodings.clear(room=self._limit)
+        self._postings.clear(room=self._limit)
         self._lead = Lead(offer_from, offer_from if earliest is None else earliest)
         self._newest = None
         self.next_offset = read_from
@@ -176,7 +181,9 @@ class Log:
         self._forget_reads()
         room = divided(self._limit, self._repeats.size)
         self._kept.trim(room.records)
-        self.encodings.fit(room.all - self._kept.size)
+        self._room = room.all - self._kept.size
+        self._postings.fit(self._room, first=self._kept.shown - self._kept.posts)
+        self.encodings.fit(self._room - self._postings.size)
         return Appended(len(fresh), repeats, error)
 
     def read(
@@ -200,15 +207,24 @@ class Log:
             if selection is None:
                 chunk = join(self._kept, self.encodings, wanted)
             else:
-                chunk = join_selected(self._kept, self.encodings, wanted, selection, is_late)
+                chunk = join_selected(self._kept, self._postings, self.encodings, wanted, is_late)
+                self.encodings.fit(self._room - self._postings.size)
             reads.keep(wanted, chunk)
         return chunk
 
-    def back(self, position: Position, posts: int, selection: Selection | None = None) -> Position:
-        """Return the position before the last so many selected posts shown before ``position``; at most the tail."""
-        if selection is None:
-            return self._kept.back(position, posts)
-        return back_selected(self._kept, position, posts, selection)
+    def back(self, position: Position, posts: int) -> Position:
+        """Return the position before the last so many posts that were shown before ``position``; at most the tail."""
+        return self._kept.back(position, posts)
+
+    def look_back(self, start: Back, selection: Selection, is_late: Callable[[], bool] = never) -> Back:
+        """Do the same for posts that are selected, until it is late: what is missing then is to be looked for again."""
+        found = back_selected(self._kept, self._postings, start, selection, is_late)
+        self.encodings.fit(self._room - self._postings.size)
+        return found
+
+    def authors_after(self, position: Position) -> Authors | None:
+        """Return the authors of the posts of the next record that shows any; None when no post follows."""
+        return self._kept.authors_after(position)
 
     def position_at(self, offset: Offset) -> Position:
         """Return the position before record ``offset``, as far as the log has it: else the tail or the head."""

@@ -10,13 +10,16 @@ Laws:
 This module knows no encodings and no bytes of any transport.
 """
 
-from bisect import bisect_left
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from itertools import islice
 from operator import attrgetter
 from typing import Final, NamedTuple
 
 from edge.feed.position import NO_STAMP, Cursor, Gap, Position, before, place_of
 from edge.feed.record import Record
+from edge.feed.selection import Authors
 from streams.contract import Offset
 
 _shown_before: Final = attrgetter("shown_before")
@@ -117,6 +120,41 @@ class Retained:
         if number == len(self.records):
             return number, 0
         return number, self.records[number].posts_before(position)
+
+    def authors_after(self, position: Position) -> Authors | None:
+        """Return the authors of the next kept record that has posts after a position; None when no post follows.
+
+        They are those of all of its posts where the position is before the record, and else of the rest.
+        """
+        number, post = self.locate(position)
+        for record in islice(self.records, number, None):
+            if post < len(record.authors):
+                return Authors(record.authors[post:], record.end)
+            post = 0
+        return None
+
+    def posts_before(self, position: Position) -> int:
+        """Return how many posts were shown before a position, those included that are kept no more: its number."""
+        number, post = self.locate(position)
+        return self.records[number].shown_before + post if number < len(self.records) else self.shown
+
+    def shown_before(self, offset: Offset) -> int:
+        """Return how many posts were shown before record ``offset``, as far as it is kept."""
+        number = self._number(offset)
+        return self.records[max(0, number)].shown_before if number < len(self.records) else self.shown
+
+    def post(self, number: int) -> tuple[Record, int]:
+        """Return the kept record that has the post of a number, and how many of its posts are before that."""
+        record = self.records[bisect_right(self.records, number, key=_shown_before) - 1]
+        return record, number - record.shown_before
+
+    def authors_between(self, begin: int, end: int) -> Iterator["array[int]"]:
+        """Yield the authors of the kept posts from number ``begin`` to ``end`` (excluded), record by record."""
+        first = max(0, bisect_right(self.records, begin, key=_shown_before) - 1)
+        for record in islice(self.records, first, None):
+            if record.shown_before >= end:
+                break
+            yield record.authors[max(0, begin - record.shown_before) : end - record.shown_before]
 
     def records_behind(self, position: Position) -> int:
         """Count the kept records of which something is behind a position."""

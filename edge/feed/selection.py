@@ -5,25 +5,25 @@ spells None as an empty list, or as null. Laws:
 
 * Equal selections are one object as long as somebody has it (:class:`Selections`): it costs memory once, its clients
   are served together, and it can be compared and looked up by identity.
-* It is 8 bytes for each author. All selections of an edge have so many authors at most, and what is kept of one
-  elsewhere counts until that is gone, too (:meth:`Selections.hold`).
+* It is 8 bytes for each author. All selections of an edge have so many authors at most,.
 
 This module knows no clients, and no posts but by their authors.
 """
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 from weakref import ref
 
+from edge.feed.position import Position
 from streams.contract import MAX_ID
 
 NO_AUTHOR: Final = -1
 """Stands for the author of a post of which none is known: no selection has it."""
-MAX_AUTHORS: Final = 3_000
-"""How many authors a filter by message may have; a URL holds fewer."""
-AUTHOR_BYTES: Final = 8
+MAX_AUTHORS_TOTAL: Final = 2_000_000
+"""How many authors all filters of an edge have, unless it is told otherwise."""
 
 _TYPE: Final = "q"
 _MAX_DIGITS: Final = len(str(MAX_ID))
@@ -40,6 +40,18 @@ class Selection:
 
     def __len__(self) -> int:
         return len(self.authors)
+
+    def has(self, author: int) -> bool:
+        """Tell whether posts of an author are selected."""
+        place = bisect_left(self.authors, author)
+        return place < len(self.authors) and self.authors[place] == author
+
+
+class Authors(NamedTuple):
+    """The authors of consecutive posts, and the place after the record that they are in."""
+
+    authors: "array[int]"
+    end: Position
 
 
 def author_of(author: int | None) -> int:
@@ -90,7 +102,7 @@ class Selections:
         self._limit = limit
         self._known: dict[bytes, _Known] = {}
         self.authors = 0
-        """How many authors they have, what is held included."""
+        """How many authors they have."""
 
     def __len__(self) -> int:
         return len(self._known)
@@ -107,10 +119,6 @@ class Selections:
         made.digest, made.size = digest, len(selection)
         self.authors += made.size
         return selection
-
-    def hold(self, authors: int) -> None:
-        """Count so many authors more, which are kept of a selection elsewhere; fewer where that is negative."""
-        self.authors += authors
 
     def _forget(self, known: ref[Selection]) -> None:
         assert isinstance(known, _Known)  # noqa: S101 - it was made here; told to the type checker

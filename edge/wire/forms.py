@@ -133,6 +133,20 @@ class Acked(Struct, frozen=True, kw_only=True, tag_field="action", tag="acked"):
     payload: Stored
 
 
+class Chosen(Struct, frozen=True):
+    """What a client sees from now on."""
+
+    authors: Annotated[Count, Meta(description="How many authors it has chosen, each counted once; 0 for everybody.")]
+
+
+class Filtered(Struct, frozen=True, kw_only=True, tag_field="action", tag="filtered"):
+    """The answer to ``filter``: what follows it is chosen by the new filter."""
+
+    id: Id = UNSET
+    payload: Chosen
+    cursor: Cursor
+
+
 class Reason(Struct, frozen=True):
     """Why a request is not done."""
 
@@ -147,5 +161,5 @@ class Error(Struct, frozen=True, kw_only=True, tag_field="action", tag="error"):
     payload: Reason
 
 
-Form = Welcome | CaughtUp | Heartbeat | End | Acked | Error
+Form = Welcome | CaughtUp | Heartbeat | End | Acked | Filtered | Error
 """What is made a notice of."""

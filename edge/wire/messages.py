@@ -77,6 +77,11 @@ def acked(id: Id, position: str) -> Notice:  # noqa: A002 - as it is called in t
     return _noticed(forms.Acked(id=id, payload=forms.Stored(position)))
 
 
+def filtered(id: Id, authors: int, cursor: str) -> Notice:  # noqa: A002
+    """Make the answer to a client that has chosen so many authors, 0 for all: they choose what follows this message."""
+    return _noticed(forms.Filtered(id=id, payload=forms.Chosen(authors), cursor=cursor), cursor)
+
+
 def error(refused: Refused) -> Notice:
     """Make the answer to a request that is not done."""
     return _noticed(forms.Error(id=refused.id, payload=forms.Reason(refused.code, refused.sentence)))

@@ -11,6 +11,11 @@ from typing import Annotated, Final, Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from streams.contract import MAX_ID
+
+MAX_AUTHORS: Final = 3_000
+"""How many authors a filter by message may have."""
+
 Code = Literal[
     "bad_message",
     "unknown_action",
@@ -39,11 +44,17 @@ class Ack(Struct, frozen=True):
     cursor: str
 
 
+class Filter(Struct, frozen=True):
+    """From now on only the posts of ``authors`` are to be seen; of everybody if it is empty or null."""
+
+    authors: Annotated[list[Annotated[int, Meta(ge=0, le=MAX_ID)]], Meta(max_length=MAX_AUTHORS)] | None
+
+
 class Request(NamedTuple):
     """A request that can be read."""
 
     id: Id
-    payload: Ack
+    payload: Ack | Filter
 
 
 class Refused(NamedTuple):
@@ -57,11 +68,14 @@ class Refused(NamedTuple):
 class _Form(NamedTuple):
     """How the payload of an action is read, and what a payload that cannot be is called."""
 
-    decoder: msgspec.json.Decoder[Ack]
+    decoder: msgspec.json.Decoder[Ack] | msgspec.json.Decoder[Filter]
     code: Code
 
 
-_FORMS: Final = {"ack": _Form(msgspec.json.Decoder(Ack), "bad_cursor")}
+_FORMS: Final = {
+    "ack": _Form(msgspec.json.Decoder(Ack), "bad_cursor"),
+    "filter": _Form(msgspec.json.Decoder(Filter), "bad_filter"),
+}
 
 
 class _Envelope(Struct):

@@ -1,7 +1,8 @@
 """``python -m integration.bench [PART]...``: measure, print a table, and write figures and plots to ``bench-results/``.
 
-The parts: path, window, fanout, compression, cores, latency, slow, comeback, replay, storm, upheaval, idle, resting,
-scale, attack, outage, rebalance. Unless some are named, all but ``slow``, which takes as long as many others together.
+The parts: path, window, fanout, filters, compression, cores, latency, slow, comeback, replay, storm, upheaval, idle,
+resting, scale, attack, outage, rebalance. Unless some are named, all but ``slow``, which takes as long as many others
+together.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from integration.bench import (
     compression,
     cores,
     fanout,
+    filters,
     idle,
     latency,
     outage,
@@ -59,6 +61,7 @@ PARTS: Final = {
     path.PART: Part(lambda stage: path.measure(stage, path.Size()), 900),
     window.PART: Part(lambda stage: window.measure(stage, window.Size()), 150),
     fanout.PART: Part(lambda stage: fanout.measure(stage, fanout.Size()), 2400),
+    filters.PART: Part(lambda stage: filters.measure(stage, filters.Size()), 600),
     compression.PART: Part(lambda stage: compression.measure(stage, compression.Size()), 120),
     cores.PART: Part(lambda stage: cores.measure(stage, cores.Size()), 240),
     latency.PART: Part(lambda stage: latency.measure(stage, latency.Size()), 240),

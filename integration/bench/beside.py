@@ -37,7 +37,7 @@ _STEPS: Final = 5
 _APART_SECONDS: Final = 0.1
 
 
-class _Link:
+class Link:
     """A client that takes everything."""
 
     def __init__(self, key: int, now: float) -> None:
@@ -89,7 +89,7 @@ class _Bench:
         return []
 
     def _join(self, session: Session) -> None:
-        self._hub.join(session, _Link(next(self._keys), self._loop.time()))
+        self._hub.join(session, Link(next(self._keys), self._loop.time()))
 
     def come_back(self, dice: random.Random) -> None:
         position = self._log.back(self._log.head, dice.randint(1, _RECORDS * _POSTS))

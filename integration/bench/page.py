@@ -20,6 +20,7 @@ from integration.bench import (
     cores,
     estimate_page,
     fanout,
+    filters,
     idle,
     latency,
     outage,
@@ -46,8 +47,8 @@ _MS: Final = 1000
 _PLAIN: Final = [
     each.PART
     for each in (
-        attack, comeback, compression, cores, idle, latency, outage, path, rebalance, resting, scale, slow, storm,
-        upheaval, window,
+        attack, comeback, compression, cores, filters, idle, latency, outage, path, rebalance, resting, scale, slow,
+        storm, upheaval, window,
     )
 ]  # fmt: skip
 """Whose tables list the figures as they are."""

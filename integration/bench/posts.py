@@ -73,6 +73,12 @@ def feed_record(ids: Iterable[int]) -> bytes:
     return encode_feed(FeedRecord(window=Millis(0), publications=publications(ids)))
 
 
+def authored_record(posts: Iterable[tuple[int, int]]) -> bytes:
+    """Encode a record of the feed that shows posts: their ids, and their authors' ids."""
+    made = [publication(PostId(id_), encode_post(post(id_)), author) for id_, author in posts]
+    return encode_feed(FeedRecord(window=Millis(0), publications=made))
+
+
 def message_text(id_: int) -> str:
     """Return what a client gets for this post, without the frame."""
     return _message(id_).decode()

@@ -6,6 +6,7 @@ import pytest
 from multidict import MultiDict
 
 from edge.clients.joining import JoinRequest, Terms, at_end, join_request, request_for, resumed, resumption
+from edge.feed.joins import Back
 from edge.feed.position import Ahead, Cursor, Gap, Resume, before
 from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
@@ -14,7 +15,7 @@ from edge.wire.handshake import Rejected
 from edge.wire.websocket_encodings import CURSOR, CURSOR_DEFLATED, PLAIN, PLAIN_DEFLATED
 from streams.contract import Offset
 from tests.edge.kit.reading import take
-from tests.edge.kit.records import cursor, ids, log_of, messages, publication, record
+from tests.edge.kit.records import at, cursor, ids, log_of, messages, publication, record
 
 TERMS = Terms("s", 25)
 LIMIT = 1 << 16
@@ -74,6 +75,14 @@ def test_an_author_chooses_what_is_seen_and_not_the_form(query: list[tuple[str, 
     assert (asked.selection.authors.tolist(), asked.encoding) == ([7, 8, 9], form)
 
 
+def test_a_history_that_was_looked_for_is_cut_to_what_the_log_has_now() -> None:
+    """It may have forgotten some of it meanwhile, or have begun anew."""
+    log = log_of(record(publication(1, author=1)), first=5)
+    asked = JoinRequest(history=1, selection=Selection([1]))
+    starts = [at_end(asked, log, Offset(6), TERMS, begin=at(*place)).position for place in ((1, 1), (5, 0), (9, 1))]
+    assert starts == [log.tail, log.tail, log.head]
+
+
 @pytest.mark.parametrize("query", [{}, {"cursor": ""}, {"history": "5"}])
 def test_what_is_no_author_is_refused(query: dict[str, str]) -> None:
     refused = join_request(MultiDict(query, author="me"), [])
@@ -86,7 +95,8 @@ def test_what_a_client_selects_goes_with_its_session() -> None:
     log = log_of(*(record(publication(n, author=n % 2)) for n in range(1, 8)))
     for encoding in (PLAIN, CURSOR):
         asked = JoinRequest(encoding, history=2, selection=Selection([0]))
-        got = messages(take(at_end(asked, log, Offset(6), TERMS), log, LIMIT))
+        begin = log.look_back(Back(log.position_at(Offset(6)), 2), Selection([0])).position
+        got = messages(take(at_end(asked, log, Offset(6), TERMS, begin=begin), log, LIMIT))
         assert [post["payload"].get("id") for post in got][-2:] == [4, 6]
         found = messages(take(resumed(asked, log, Resume(log.tail), TERMS), log, LIMIT))
         assert [post["payload"]["id"] for post in found if post["action"] == "created"] == [2, 4, 6]

@@ -24,7 +24,7 @@ from edge.wire.websocket import Reader
 from streams.contract import Offset
 from tests.edge.kit.edge import MAX_MESSAGE_BYTES, Edge, posts, serving
 from tests.edge.kit.listening import RULES, gate
-from tests.edge.kit.records import standing
+from tests.edge.kit.records import publication, standing
 from tests.edge.kit.refused import refusal
 from tests.strict import Handshake
 
@@ -327,3 +327,19 @@ async def test_what_becomes_of_cursors_is_counted() -> None:
             async with edge.connect(query):
                 pass
         assert edge.around.resumes == {"recovered": 1, "invalid": 1, "unknown": 1}
+
+
+async def test_a_client_changes_what_it_sees() -> None:
+    """The answer stands between what was chosen by the old filter and by the new one."""
+    async with serving() as edge, edge.connect("?history=0&author=1") as client:
+        edge.feed.publish(*(publication(n, author=n % 3) for n in range(3)))
+        welcome, post = [json.loads(await client.recv()) for _ in range(2)]
+        assert (welcome["action"], post["payload"]["id"]) == ("welcome", 1)
+        await client.send(json.dumps({"action": "filter", "id": "f", "payload": {"authors": [2, 0]}}))
+        told = json.loads(await client.recv())
+        assert (told["action"], told["id"], told["payload"]) == ("filtered", "f", {"authors": 2})
+        edge.feed.publish(*(publication(n, author=n % 3) for n in range(3, 7)))
+        assert await posts(client, 3) == [3, 5, 6]
+        async with edge.connect(f"?cursor={told['cursor']}&author=0") as other:
+            assert json.loads(await other.recv())["payload"]["recovered"] is True
+            assert await posts(other, 2) == [3, 6]

@@ -238,7 +238,7 @@ def test_nothing_is_kept_of_a_cohort_that_rested() -> None:
         made.place(one, Kind.NEWCOMERS, NOW)
         made.remove(one)
     made.remove(leaves)
-    assert list(made._resting) == [stays.session.reading]  # noqa: SLF001 - what would be kept
+    assert list(made.rest._asked) == [stays.session.reading]  # noqa: SLF001 - what would be kept
     made.advance(Position(6), NOW)
     assert clients_of(turns(made)) == [[stays]]
 

@@ -5,6 +5,8 @@ position and go at any moment, the log forgets, the feed has holes and gaps and 
 turns when it turns. Nobody starves, and no turn is long, whatever happens.
 """
 
+from collections.abc import Iterable
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -18,19 +20,25 @@ from edge.fanout.member import Member
 from edge.fanout.rounds import HEAD_SECONDS, TURNS
 from edge.fanout.session import Session
 from edge.feed.log import Log
+from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
 from edge.wire.event_encodings import EVENTS
-from edge.wire.messages import welcome
+from edge.wire.messages import filtered, welcome
 from edge.wire.websocket_encodings import ENCODINGS, PLAIN
 from streams.contract import Offset
 from tests.edge.kit.lines import WRITE_SECONDS, Line, Turns, hub_of
-from tests.edge.kit.records import everything, ids, messages, record
+from tests.edge.kit.records import everything, ids, messages, publication, record
 
 # A log that holds some five records of a post, and a client that is sent two posts at a time.
 LOG_BYTES = 5_000
 WRITE_BYTES = 90
 # Ages are reached within a run, and nobody is pinged in vain.
 PATIENCE = Patience(ping=1e9, dead=2e9, stalled=1e9, age=300)
+# The posts' authors are in turn 0, 1 and 2.
+AUTHORS = 3
+SELECTIONS = (None, Selection([0]), Selection([1, 2]), Selection([7]), Selection([]))
+# A piece of matching or indexing is some five steps.
+TICK = 0.0001
 # A slice of the head, one for each record since the last turn; a slice behind it; and a cohort's writes beyond either.
 COHORT = 4
 TURN_WRITES = round(HEAD_SECONDS / WRITE_SECONDS) + 2 * COHORT
@@ -39,23 +47,40 @@ TURN_WRITES = round(HEAD_SECONDS / WRITE_SECONDS) + 2 * COHORT
 class Client:
     """What one client is due, beside what it got."""
 
-    def __init__(self, hub: Hub, session: Session, line: Line, due: list[int]) -> None:
+    def __init__(self, hub: Hub, session: Session, line: Line, due: Iterable[int]) -> None:
         self.session = session
         self.line = line
-        self.due = due
-        """The posts from its position to the head."""
+        self.due: list[int] = []
+        """The posts from its position to the head that it has selected."""
+        self.owe(due)
+        self.choices = 0
+        """How many times it has chosen other posts."""
+        self.marks: list[int] = []
+        """How many posts it had been sent before each."""
+        self.told: list[int] = []
+        """The same, as it was told."""
         self._got: list[int] = []
         self._read = 0
         self.greeted = 0
         """How many welcomes it was sent."""
         self.member: Member = hub.join(session, line)
 
+    def owe(self, posts: Iterable[int]) -> None:
+        """Have further posts been published: everybody is asked here."""
+        selection = self.session.selection
+        self.due += (post for post in posts if selection is None or post % AUTHORS in selection.authors)
+
     @property
     def got(self) -> list[int]:
         """The posts that it was sent; each write is whole frames, and is read once."""
         for written in self.line.written[self._read :]:
             read = messages(written, self.session.encoding)
-            self._got += [one["payload"]["id"] for one in read if one["action"] == "created"]
+            for one in read:
+                if one["action"] == "created":
+                    self._got.append(one["payload"]["id"])
+                elif one["action"] == "filtered":
+                    assert one["payload"]["authors"] == len(self.told)
+                    self.told.append(len(self._got))
             self.greeted += sum(one["action"] == "welcome" for one in read)
         self._read = len(self.line.written)
         return self._got
@@ -68,7 +93,7 @@ class Clients(RuleBasedStateMachine):
         super().__init__()
         self.log = Log(limit=LOG_BYTES, reach=3)
         self.log.begin(Offset(0), Offset(0))
-        self.turns = Turns()
+        self.turns = Turns(TICK)
         self.hub = hub_of(self.log, self.turns, WRITE_BYTES, PATIENCE)
         self.posts = 0
         """How many posts there have been; each has its number."""
@@ -81,20 +106,21 @@ class Clients(RuleBasedStateMachine):
         encoding=st.sampled_from([*ENCODINGS, EVENTS]),
         back=st.integers(0, 8),
         room=st.sampled_from([0, 200, float("inf")]),
+        selection=st.sampled_from(SELECTIONS),
     )
-    def comes(self, encoding: Encoding, back: int, room: float) -> None:
+    def comes(self, encoding: Encoding, back: int, room: float, selection: Selection | None) -> None:
         """Join somewhere between the tail and the head; a client that asks for cursors is greeted."""
         position = self.log.back(self.log.head, back)
         due = ids(everything(self.log, position))
         greeting = encoding.notice(welcome("c", session="s", heartbeat=25)) if encoding.has_cursor else b""
         line = Line(self.turns, room)
-        self.clients.append(Client(self.hub, Session(position, encoding, greeting=greeting), line, due))
+        self.clients.append(Client(self.hub, Session(position, encoding, greeting, selection), line, due))
 
-    @rule(back=st.integers(0, 8))
-    def crowd_comes(self, back: int) -> None:
+    @rule(back=st.integers(0, 8), selection=st.sampled_from(SELECTIONS))
+    def crowd_comes(self, back: int, selection: Selection | None) -> None:
         """Join with more than are served before the loop gets a turn."""
         for _ in range(12):
-            self.comes(PLAIN, back, float("inf"))
+            self.comes(PLAIN, back, float("inf"), selection)
 
     @rule(count=st.integers(0, 4))
     def record(self, count: int) -> None:
@@ -104,10 +130,31 @@ class Clients(RuleBasedStateMachine):
         self.posts += count
         for client in self.clients:
             if not client.member.is_over and self.log.shows_what_comes:
-                client.due += posts
-        self.log.append(self.log.next_offset, record(*posts, *self.known))
+                client.owe(posts)
+        made = (publication(post, author=post % AUTHORS) for post in (*posts, *self.known))
+        self.log.append(self.log.next_offset, record(*made))
         self.known = list(posts)[-1:] or self.known
         self.hub.publish()
+
+    @precondition(lambda self: self.clients)
+    @rule(data=st.data(), selection=st.sampled_from(SELECTIONS))
+    def selects(self, data: st.DataObject, selection: Selection | None) -> None:
+        """Have a client choose other posts: it is told where, and what follows is due as it has chosen."""
+        client = data.draw(st.sampled_from(self.clients))
+        if client.member.is_over or not client.session.encoding.has_cursor:
+            return
+        cursor = client.member.select(selection)
+        if cursor is None:
+            return
+        assert client.member.tell(client.session.encoding.notice(filtered(7, client.choices, cursor)))
+        client.choices += 1
+        position = client.session.position
+        assert cursor == str(self.log.cursor_at(position))
+        # What it was sent before is what it was due before; all that the log has behind is due as it has chosen now.
+        sent = client.session.sent
+        client.due = client.due[:sent]
+        client.marks.append(sent)
+        client.owe(ids(everything(self.log, position)))
 
     @precondition(lambda self: self.clients)
     @rule(data=st.data(), room=st.sampled_from([0, 150, float("inf")]))
@@ -172,6 +219,8 @@ class Clients(RuleBasedStateMachine):
         self.known = []
         if is_gap:
             self.interrupt()
+        # As a source does, after whatever it has read.
+        self.hub.publish()
 
     @rule(unread=st.integers(0, 2), is_made_anew=st.booleans())
     def gap(self, unread: int, is_made_anew: bool) -> None:
@@ -202,6 +251,7 @@ class Clients(RuleBasedStateMachine):
         """Compare: what was sent is the beginning of what is due."""
         for client in (*self.clients, *self.gone):
             assert client.got == client.due[: len(client.got)]
+            assert client.told == client.marks[: len(client.told)]
 
     @invariant()
     def ends_have_reasons(self) -> None:
@@ -228,7 +278,7 @@ class Clients(RuleBasedStateMachine):
             client.line.room = float("inf")
             if client.line.unsent_since is not None:
                 client.line.drain()
-        pieces = 3 * sum(3 + len(client.due) for client in self.clients) + 10
+        pieces = 5 * sum(3 + len(client.due) for client in self.clients) + 10
         for _ in range(pieces * (TURNS + 1)):
             if not self.turns.due:
                 break
@@ -236,9 +286,15 @@ class Clients(RuleBasedStateMachine):
         assert not self.turns.due
         for client in self.clients:
             assert client.member.is_over or client.got == client.due
+            assert client.member.is_over or client.told == client.marks
+            assert client.member.is_over or client.session.position == self.log.head
         assert self.hub.lagging == 0
         assert self.hub.delivery.posts == sum(len(client.got) for client in (*self.clients, *self.gone))
         assert [client.session.sent for client in self.clients] == [len(client.got) for client in self.clients]
+        for client in self.clients:
+            client.member.leave()
+        self.turns.rest()
+        assert (len(self.hub.filters), self.hub.filters.entries) == (0, 0)
 
 
 TestClients = Clients.TestCase

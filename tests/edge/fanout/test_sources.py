@@ -6,6 +6,7 @@ from edge.fanout.ending import End
 from edge.fanout.hub import Hub
 from edge.fanout.member import Member
 from edge.fanout.session import Session
+from edge.feed.reads import Chunk
 from edge.feed.replay import Replay
 from edge.wire.encoding import Encoding
 from edge.wire.websocket_encodings import CURSOR, PLAIN
@@ -63,7 +64,7 @@ def test_a_client_of_a_replay_that_takes_nothing_waits_in_it() -> None:
     assert slow.got == list(range(2, 14))
     member = join_replay(hub, replay, late, 1)
     turns.rest()
-    member.session.progress.position = at(11, 1)
+    member.session.progress.move_on(Chunk(b"", at(11, 1), 0))
     late.drain()
     assert member.session.replay is None
     assert len(replay.readers) == 0
@@ -94,7 +95,7 @@ def test_clients_that_a_replay_has_left_behind_are_closed() -> None:
     turns.rest()
     assert (told.ends, passed.ends) == ([End.FELL_BEHIND], [])
     replay.log.kept.forget(at(3, 1))
-    members[1].session.progress.position = at(1, 1)
+    members[1].session.progress.move_on(Chunk(b"", at(1, 1), 0))
     passed.drain()
     turns.rest()
     assert passed.ends == [End.FELL_BEHIND]

@@ -10,6 +10,7 @@ from edge.fanout.member import Member
 from edge.fanout.session import Session
 from edge.fanout.watch import Watch
 from edge.feed.position import Position
+from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from tests.edge.kit.lines import Line, Turns
@@ -24,6 +25,9 @@ class Keeper:
         """Ignore it."""
 
     resume = stop = expect_close = leave = pause
+
+    def select(self, member: Member, selection: Selection | None) -> str | None:
+        """Do nothing."""
 
     def cursor_of(self, member: Member) -> str | None:
         """Know of none."""

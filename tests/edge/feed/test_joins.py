@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.feed.joins import Back
 from edge.feed.log import Log
 from edge.feed.position import Position
+from edge.feed.postings import Postings
 from edge.feed.reads import Reading
 from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
@@ -25,7 +27,10 @@ def feed_of(feed: list[list[int | None]], text: str = "") -> tuple[Log, list[int
     for some in feed:
         values.append(record(*(publication(number + n, text=text, author=author) for n, author in enumerate(some))))
         number += len(some)
-    return log_of(*values), authors
+    log = log_of(*values)
+    # So small that there are several.
+    log._postings = Postings(1 << 16, block=4)  # noqa: SLF001 - what a real block needs is thousands of posts
+    return log, authors
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -48,9 +53,9 @@ def test_a_reader_gets_what_it_has_selected_in_order_and_once(
     assert got == [number for number, author in enumerate(authors) if author in wanted]
 
 
-@given(feed=feeds, wanted=selections, posts=st.integers(0, 9), end=st.integers(0, 8))
+@given(feed=feeds, wanted=selections, posts=st.integers(0, 9), end=st.integers(0, 8), hurried=st.booleans())
 def test_the_last_posts_that_a_reader_would_see_are_found(
-    feed: list[list[int | None]], wanted: frozenset[int], posts: int, end: int
+    feed: list[list[int | None]], wanted: frozenset[int], posts: int, end: int, hurried: bool
 ) -> None:
     """So many of those before a place, or all that there are."""
     log, authors = feed_of(feed)
@@ -58,7 +63,10 @@ def test_the_last_posts_that_a_reader_would_see_are_found(
     place = log.head if until == len(feed) else at(until, 0)
     before = sum(map(len, feed[:until]))
     matching = [number for number, author in enumerate(authors) if author in wanted]
-    begin = log.back(place, posts, Selection(wanted))
+    looked = Back(place, posts)
+    while looked.missing:
+        looked = log.look_back(looked, Selection(wanted), lambda: hurried)
+    begin = looked.position
     got, reading = [], Reading(PLAIN, Selection(wanted))
     while begin < log.head:
         chunk = log.read(begin, reading, 1 << 16)
@@ -98,13 +106,13 @@ def test_readers_of_one_selection_share_bytes() -> None:
 
 def test_a_late_read_that_found_nothing_has_passed_something() -> None:
     """It ends in the middle of the feed, and the next one goes on there."""
-    log, _ = feed_of([[1], [1], [1]])
+    log, _ = feed_of([[1]] * 9)
     reading = Reading(PLAIN, Selection([2]))
     chunks, place = [], log.tail
     while place < log.head:
         chunks.append(log.read(place, reading, 100, lambda: True))
         place = chunks[-1].position
-    assert chunks == [(b"", at(0, 1), 0), (b"", at(1, 1), 0), (b"", at(2, 1), 0)]
+    assert chunks == [(b"", at(3, 1), 0), (b"", at(7, 1), 0), (b"", at(8, 1), 0)]
     assert log.read(Position(0), Reading(PLAIN, Selection([3])), 100) == (b"", log.head, 0)
 
 

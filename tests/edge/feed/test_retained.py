@@ -1,5 +1,6 @@
 """Kept records, found by position, by offset and by a number of posts."""
 
+from array import array
 from bisect import bisect_left
 
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from edge.feed.position import Cursor, Gap, Position, before
 from edge.feed.record import Record
 from edge.feed.retained import Retained
+from edge.feed.selection import NO_AUTHOR
 from streams.contract import Offset
 from tests.edge.kit.records import at, publication
 
@@ -137,3 +139,17 @@ def test_a_position_of_another_log_is_here_or_not(shape: list[tuple[int, set[int
     assert not kept.has(Position(kept.head.position + 1))
     assert not kept.has(Position(kept.tail.position - 1))
     assert Retained(Offset(5)).middle == before(Offset(5)).position
+
+
+def test_the_authors_of_what_follows_are_told_record_by_record() -> None:
+    """Those of the rest of a record, or of the next one that has posts."""
+    kept = Retained(Offset(0))
+    records: list[list[int | None]] = [[5, 6, None], [], [7]]
+    for offset, authors in enumerate(records):
+        posts = [publication(n, author=author) for n, author in enumerate(authors or [5])]
+        kept.append(Record(Offset(offset), b"stampsta", kept.head.position, posts, range(len(authors))))
+    first, second = kept.authors_after(kept.tail.position), kept.authors_after(at(0, 1))
+    assert first == (array("q", [5, 6, NO_AUTHOR]), at(0, 3))
+    assert second == (array("q", [6, NO_AUTHOR]), at(0, 3))
+    assert [kept.authors_after(place) for place in (at(0, 3), at(1, 1))] == [(array("q", [7]), at(2, 1))] * 2
+    assert kept.authors_after(kept.head.position) is None

@@ -34,7 +34,7 @@ def test_what_is_seen_is_in_the_claim_and_in_the_filter(
     found = seen(made_of(claim), made_of(asked))
     for author in range(8):
         is_seen = (claim is None or author in claim) and (asked is None or author in asked)
-        assert is_seen == (found is None or author in found.authors)
+        assert is_seen == (found is None or found.has(author))
     assert (found is None) == (claim is None and asked is None)
 
 
@@ -90,11 +90,3 @@ def test_equal_selections_are_one_object_as_long_as_somebody_has_it() -> None:
     assert (again is not None, known.authors) == (True, 5)
     del other, again
     assert (len(known), known.authors) == (0, 0)
-
-
-def test_what_is_kept_elsewhere_of_a_selection_counts() -> None:
-    known = Selections(limit=5)
-    known.hold(3)
-    assert (known.the(Selection([1, 2, 3])), known.authors) == (None, 3)
-    known.hold(-3)
-    assert known.the(Selection([1, 2, 3])) is not None

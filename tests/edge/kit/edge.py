@@ -131,7 +131,7 @@ class Edge:
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
         self.hub = Hub(self.log, write_bytes=1 << 16, write_each=write_each, patience=patience, loop=self.loop)
-        self.around = Surroundings(self.hub, self.gate, Returns(join_rate))
+        self.around = Surroundings(self.hub, self.gate, Returns(join_rate), selections=Selections(max_authors))
         self.closes = self.around.closes
         self.waiters = Waiters(self.log, self.loop)
         self.feed = MemoryFeed(self.log, Audience(self.hub, self.waiters))
@@ -143,7 +143,6 @@ class Edge:
             join_seconds=join_seconds,
             heartbeat=patience.heartbeat,
             around=self.around,
-            selections=Selections(max_authors),
         )
         self.websockets = WebSocketRequests(
             self.reception,

@@ -118,8 +118,10 @@ class Alarm:
 class Turns:
     """A loop: its clock, what is to be called soon, and what at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, tick: float = 0) -> None:
         self.now = 1000.0
+        self.tick = tick
+        """How far the clock goes on when it is looked at."""
         self.due: deque[Callable[[], None]] = deque()
         self.alarms: list[Alarm] = []
         self.lines: list[Line] = []
@@ -128,6 +130,7 @@ class Turns:
 
     def time(self) -> float:
         """Return the time."""
+        self.now += self.tick
         return self.now
 
     def call_soon(self, callback: Callable[[], None]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec import UNSET
 
 from edge.wire.forms import Why
-from edge.wire.messages import acked, caught_up, error, heartbeat, message, welcome, with_cursor
+from edge.wire.messages import acked, caught_up, error, filtered, heartbeat, message, welcome, with_cursor
 from edge.wire.requests import Id, Refused
 from streams.contract import decode_feed
 from tests.edge.kit.records import GOLDEN, publication
@@ -71,3 +71,11 @@ def test_caught_up_and_heartbeat_have_their_cursor_beside_the_action() -> None:
     assert caught_up("c") == ("caught_up", b'{"action":"caught_up","payload":{},"cursor":"c"}', "c")
     text = b'{"action":"heartbeat","payload":{"time":"2024-01-01T00:00:00Z"},"cursor":"c"}'
     assert heartbeat("c", 1704067200) == ("heartbeat", text, "c")
+
+
+@pytest.mark.parametrize(("id", "known"), [(7, {"id": 7}), ("a", {"id": "a"}), (UNSET, {})])
+def test_filtered_has_its_place_in_the_feed(id: Id, known: dict[str, object]) -> None:  # noqa: A002
+    """Its cursor stands beside the action, as that of posts, and goes with the notice."""
+    notice = filtered(id, 2, "c")
+    assert json.loads(notice.text) == {"action": "filtered", **known, "payload": {"authors": 2}, "cursor": "c"}
+    assert (notice.action, notice.cursor) == ("filtered", "c")

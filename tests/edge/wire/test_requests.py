@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from edge.wire.requests import Ack, Refused, Request, request_of
+from edge.wire.requests import MAX_AUTHORS, Ack, Filter, Refused, Request, request_of
 
 LARGEST = 2**53 - 1
 
@@ -69,3 +69,16 @@ def test_a_payload_of_another_form_is_refused_by_the_action(payload: object) -> 
     action, refused = request_of(text(action="ack", id=3, payload=payload))
     assert isinstance(refused, Refused)
     assert (action, refused.id, refused.code) == ("ack", 3, "bad_cursor")
+
+
+@pytest.mark.parametrize("authors", [[], None, [7, 9, 7], [0, 2**63 - 1], [1] * MAX_AUTHORS])
+def test_a_filter_is_read(authors: list[int] | None) -> None:
+    asked = request_of(text(action="filter", id=1, payload={"authors": authors, "more": 1}))
+    assert asked == ("filter", Request(1, Filter(authors)))
+
+
+@pytest.mark.parametrize("payload", [{}, {"authors": 7}, {"authors": [2**63]}, {"authors": [1] * (MAX_AUTHORS + 1)}])
+def test_what_is_no_filter_is_called_so(payload: object) -> None:
+    action, refused = request_of(text(action="filter", id=1, payload=payload))
+    assert isinstance(refused, Refused)
+    assert (action, refused.id, refused.code) == ("filter", 1, "bad_filter")
