@@ -80,12 +80,7 @@ async def listening(kind: str, folder: Path, origin: str, query: str = "") -> As
         if kind == "node":
             yield await stack.enter_async_context(_in_node(folder, url))
             return
-        page: Any
-        if kind == "firefox":
-            page = await (await stack.enter_async_context(firefox.started(folder))).new_page()
-        else:
-            page = await (await stack.enter_async_context(browser.started())).new_page()
-        await page.goto(f"{origin}/livez")
+        page = await stack.enter_async_context(opened(kind, folder, origin))
         await page.evaluate(_LISTEN.replace("URL_", json.dumps(url)).replace("TYPES", json.dumps(_TYPES)))
 
         async def read() -> list[list[str]]:
@@ -93,6 +88,18 @@ async def listening(kind: str, folder: Path, origin: str, query: str = "") -> As
             return heard
 
         yield Source(read)
+
+
+@asynccontextmanager
+async def opened(kind: str, folder: Path, origin: str) -> AsyncIterator[Any]:
+    """Open a page of an edge without scripts of its own in a browser."""
+    async with AsyncExitStack() as stack:
+        if kind == "firefox":
+            page: Any = await (await stack.enter_async_context(firefox.started(folder))).new_page()
+        else:
+            page = await (await stack.enter_async_context(browser.started())).new_page()
+        await page.goto(f"{origin}/livez")
+        yield page
 
 
 @asynccontextmanager

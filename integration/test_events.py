@@ -1,11 +1,13 @@
 """Server-Sent Events with readers that are not ours, behind nginx as it is by default, while edges come and go."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import Final, NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -18,6 +20,7 @@ from integration.ports import free_port
 from integration.proxies import nginx
 from integration.system import Process, System
 
+_PROTOCOL: Final = Path(__file__).parents[1] / "docs/protocol.md"
 # Nothing but where to go: HTTP/1.0 to the edges, and buffering on.
 _NGINX: Final = """
     upstream edges {{
@@ -153,3 +156,64 @@ async def test_every_event_moves_the_position(site: Site, folder: Path, kind: st
         async with listening(kind, folder, site.origin, resumed) as other:
             await other.until(lambda: bool(other.of("caught_up")), "all that there is")
             assert other.ids == site.shown[1:]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_reader_comes_back_by_itself_to_an_edge_that_was_away(site: Site, folder: Path, kind: str) -> None:
+    """Without anything between them: connections are refused meanwhile, which is no answer to give up after."""
+    edge = site.edges[0]
+    direct = site._replace(origin=f"http://127.0.0.1:{edge.port}")
+    async with _listening(kind, folder, direct) as source:
+        await site.show(2)
+        await _until_shown(source, site)
+        for end in (edge.terminate, edge.kill):
+            await asyncio.to_thread(end)
+            await site.show(2)
+            await asyncio.to_thread(_start, edge)
+            await _until_shown(source, site)
+        assert [each.payload["recovered"] for each in source.of("welcome")] == [True] * 3
+
+
+def _as_the_protocol_has_it(origin: str) -> str:
+    """Return the script of docs/protocol.md, with notes of what it shows and of each stream that it asks for."""
+    text = _PROTOCOL.read_text("utf-8")
+    [script] = re.findall(r"^```js\n(let newest.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert "https://posts.example" in script
+    return f"""(() => {{
+        globalThis.shown = [];
+        globalThis.asked = [];
+        globalThis.show = (post) => shown.push(post.id);
+        globalThis.somethingWasMissed = () => shown.push("missed");
+        globalThis.EventSource = class extends EventSource {{
+            constructor(url) {{ super(url); asked.push(url); }}
+        }};
+        {script.replace("https://posts.example", origin)}
+    }})()"""
+
+
+@pytest.mark.parametrize("kind", ["chromium", "firefox"])
+async def test_the_protocols_script_comes_back_from_a_proxy_that_finds_no_edge(
+    site: Site, folder: Path, kind: str
+) -> None:
+    """After a 502 an EventSource gives up; the next one begins at the position of the last."""
+    async with event_sources.opened(kind, folder, site.origin) as page:
+
+        async def until(expression: str) -> None:
+            async with asyncio.timeout(90):
+                while not await page.evaluate(expression):
+                    await asyncio.sleep(0.05)
+
+        await page.evaluate(_as_the_protocol_has_it(site.origin))
+        await site.show(3)
+        await until("shown.length === 3")
+        for edge in site.edges:
+            edge.kill()
+        await site.show(2)
+        await until("asked.length >= 2")
+        for edge in site.edges:
+            await asyncio.to_thread(_start, edge)
+        await until("shown.length >= 5")
+        assert await page.evaluate("shown") == site.shown
+        assert [parse_qs(urlsplit(url).query).keys() for url in await page.evaluate("asked")][:2] == [
+            {"history"}, {"cursor"}
+        ]  # fmt: skip

@@ -147,10 +147,9 @@ class TransportLink(asyncio.Protocol, ABC):
     def close(self, end: End) -> None:
         """Say why after what was begun, and wait for the client's close; once is enough."""
         if not self._has_closed:
-            disconnect = CLOSES[end]
             # Many are told the same at once.
             turn = self._around.returns.turn(self._loop.time())
-            self._close(disconnect, self._farewell(disconnect, turn))
+            self._close(CLOSES[end], self._farewell(CLOSES[end], turn))
 
     def abort(self, end: End) -> None:
         """Cut the connection; the client is told nothing, unless it was before."""

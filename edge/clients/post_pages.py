@@ -44,8 +44,11 @@ class Pages:
         """What the pages cost in memory, in bytes, those included that are being made."""
         return self._size + len(self._making) * self._extent.bytes
 
-    async def get(self, start: Cursor, reading: Reading) -> Page | None:
-        """Return the page that begins at ``start``, from where the log can be read; None when there is no room."""
+    async def get(self, start: Cursor, reading: Reading, log: Log | None = None) -> Page | None:
+        """Return the page that begins at ``start``, from where the log can be read; None when there is no room.
+
+        What it holds is read from ``log``, if that is given, which has as much of the page as can be had.
+        """
         key = start, reading
         known = self._known.get(key)
         if known is not None and self._is_current(known):
@@ -54,13 +57,13 @@ class Pages:
         if task is None:
             if self.size + self._extent.bytes > self._room:
                 return None
-            task = self._making[key] = asyncio.create_task(self._make(key))
+            task = self._making[key] = asyncio.create_task(self._make(key, log or self._log))
         # Somebody else may wait for it, too.
         return await asyncio.shield(task)
 
-    async def _make(self, key: _Key) -> Page:
+    async def _make(self, key: _Key, log: Log) -> Page:
         start, reading = key
-        slices = page(self._log, start, reading, self._extent, _slice)
+        slices = page(log, start, reading, self._extent, _slice)
         try:
             while True:
                 async with self._turn:

@@ -1,6 +1,7 @@
 """Streams of events from the request on, with clients on real sockets; only the feed is a double."""
 
 import asyncio
+import gc
 import json
 from dataclasses import replace
 
@@ -8,8 +9,12 @@ import pytest
 import structlog
 
 from edge.access.addresses import parse_networks
+from edge.access.entrance import Entrance
+from edge.access.http import Http
 from edge.access.origins import EVERYBODY, UNREAD
+from edge.clients.event_stream import EventStream
 from edge.fanout.ending import End
+from edge.fanout.session import Session
 from edge.feed.position import before
 from streams.contract import Offset
 from tests.edge.kit.edge import Edge, posts, serving
@@ -178,6 +183,19 @@ async def test_a_client_that_is_refused_for_now_is_told_when_to_come_back() -> N
         assert told.last_event_id == ""
 
 
+async def test_a_client_for_whose_position_there_is_no_replay_now_is_told_when_to_come_back() -> None:
+    """As after any other refusal for now, it keeps its position."""
+    async with serving() as edge:
+        edge.log.begin(Offset(50), Offset(50))
+        edge.feed.publish(1)
+        edge.old.answer = "replays"
+        status, [told], retry = await refused(edge, "/events", f"Last-Event-ID: {before(Offset(3))}")
+        assert (status, told.message["payload"]["code"], told.last_event_id) == (200, 4001, "")
+        assert retry is not None
+        assert retry >= 1000
+        assert edge.around.refusals.total() == 1
+
+
 @pytest.mark.parametrize(("total", "per_address", "retry"), [(1, 0, 1000), (100, 1, 10_000)])
 async def test_streams_count_as_connections(total: int, per_address: int, retry: int) -> None:
     """With those of all transports; a client that is above a limit is told to come back, and its connection closed."""
@@ -262,3 +280,40 @@ async def test_an_answer_before_it_on_the_connection_comes_first() -> None:
         assert b"Content-Length: 24" in await peer.read_head()
         await peer.read(24)
         assert b"text/event-stream" in await peer.read_head()
+
+
+def _kept() -> int:
+    parts = (asyncio.Transport, Entrance, EventStream, Http, Session)
+    return sum(issubclass(type(each), parts) for each in gc.get_objects())
+
+
+@pytest.mark.parametrize("ending", ["client leaves", "client cuts", "server ends"])
+async def test_what_an_ended_client_consisted_of_is_freed_without_the_collector(ending: str) -> None:
+    """As with WebSockets: the collector hardly ever runs."""
+    gc.collect()
+    gc.disable()
+    try:
+        earlier = _kept()
+        async with serving() as edge:
+            tasks = len(asyncio.all_tasks())
+            async with connecting(edge) as peer:
+                await peer.send(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+                await peer.read_head()
+                while len(asyncio.all_tasks()) > tasks:
+                    await asyncio.sleep(0)
+                # The transport, its protocol, and the session: nothing of HTTP, and no task.
+                assert _kept() == earlier + 3
+                match ending:
+                    case "client leaves":
+                        peer.leave()
+                    case "client cuts":
+                        peer.reset()
+                    case "server ends":
+                        edge.hub.end_all(End.SHUTDOWN, 0)
+                        await peer.read_all()
+                        peer.leave()
+                # Until then; the test's timeout is the limit.
+                while _kept() > earlier:
+                    await asyncio.sleep(0)
+    finally:
+        gc.enable()

@@ -47,6 +47,8 @@ async def test_an_end_says_why_and_where_and_is_the_last(monkeypatch: pytest.Mon
             "action": "end",
             "payload": {"code": 1001, "reason": "the server is shutting down; connect again"},
         }
+        # Nobody else is to come back here.
+        assert client.reader.retry == 1000
         client.peer.leave()
         await made.is_lost.wait()
         assert edge.closes == {("server", "1001"): 1}
