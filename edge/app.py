@@ -24,11 +24,8 @@ from edge.access.serving import serving
 from edge.admin import Admin
 from edge.clients.event_requests import EventRequests
 from edge.clients.link import Surroundings
-from edge.clients.post_pages import Pages
-from edge.clients.post_reading import PostReading
-from edge.clients.post_sending import Sending
 from edge.clients.post_waiters import Waiters
-from edge.clients.posts import Posts
+from edge.clients.posts import posts_of
 from edge.clients.reception import Reception
 from edge.clients.websocket_requests import WebSocketRequests
 from edge.clients.writing import write_each
@@ -99,7 +96,18 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         heartbeat=settings.heartbeat_seconds,
         around=around,
     )
-    posts = _posts(settings, log, reception, waiters)
+    posts = posts_of(
+        reception,
+        log=log,
+        old=replays,
+        waiters=waiters,
+        extent=Extent(settings.page_bytes, settings.page_records),
+        room=settings.pages_bytes,
+        join_seconds=settings.join_seconds,
+        poll_seconds=settings.long_poll_seconds,
+        stalled_seconds=settings.stalled_seconds,
+        refusals=around.refusals,
+    )
     metrics = Metrics(log, source, around, turns, replays=replays, admin=admin_gate, output=output, posts=posts)
     server = Server(
         reception,
@@ -133,21 +141,6 @@ async def run(settings: Settings, turns: TurnTimes, output: LogOutput) -> None:
         await server.drain(settings.drain_seconds)
         listener.close()
     _logger.info("edge.stopped", clients=len(hub))
-
-
-def _posts(settings: Settings, log: Log, reception: Reception, waiters: Waiters) -> Posts:
-    pages = Pages(log, Extent(settings.page_bytes, settings.page_records), settings.pages_bytes)
-    sending = Sending(settings.stalled_seconds)
-    reading = PostReading(
-        log,
-        reception.feed,
-        pages,
-        waiters,
-        join_seconds=settings.join_seconds,
-        patience=settings.long_poll_seconds,
-        press=sending.press,
-    )
-    return Posts(reception, reading, pages=pages, waiters=waiters, sending=sending)
 
 
 def _told_to_stop(loop: asyncio.AbstractEventLoop) -> asyncio.Event:

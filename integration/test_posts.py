@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import random
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -35,6 +38,12 @@ _NGINX: Final = """
         }}
     }}
 """
+
+
+HISTORY: Final = 50
+REACH: Final = 100
+SECONDS: Final = 6.0
+AHEAD_RECORDS: Final = 256 * 1024 // 80
 
 
 class Site(NamedTuple):
@@ -75,7 +84,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def site(install: Install) -> Site:
     """Start an edge whose pages are short, and that waits for little."""
-    system = install(DRAIN_SECONDS=2, PAGE_RECORDS=10, LONG_POLL_SECONDS=1)
+    system = install(
+        DRAIN_SECONDS=2,
+        PAGE_RECORDS=10,
+        LONG_POLL_SECONDS=1,
+        HISTORY_RECORDS=HISTORY,
+        DEDUP_RECORDS=REACH,
+        TRUSTED_PROXIES="127.0.0.0/8",
+    )
     await topics.create(system.environment["KAFKA_URL"], {system.feed: 1})
     edge = system.edge()
     await asyncio.to_thread(edge.until_ready)
@@ -83,7 +99,10 @@ async def site(install: Install) -> Site:
 
 
 async def test_its_own_client_follows_the_feed_through_restarts_of_the_edge(site: Site, folder: Path) -> None:
-    """Nothing is lost, twice or out of order: over an edge that ends, and over one that is killed."""
+    """Nothing is lost, twice or out of order: over an edge that ends, and over one that is killed.
+
+    Also where the edge that it comes back to has not in memory what it has missed.
+    """
     shown = await site.show(25)
     async with following(folder, f"http://127.0.0.1:{site.edge.port}/posts") as follower:
         await follower.until(lambda: len(follower.ids) == len(shown), "what was there")
@@ -93,13 +112,76 @@ async def test_its_own_client_follows_the_feed_through_restarts_of_the_edge(site
         await follower.until(lambda: len(follower.batches) == 5, "a long poll in vain")
         shown.extend(await site.show(3))
         await follower.until(lambda: len(follower.ids) >= len(shown), "what is new")
-        for end in (site.edge.terminate, site.edge.kill):
+        for end, number in ((site.edge.terminate, 12), (site.edge.kill, 12), (site.edge.kill, 5 * HISTORY)):
             await asyncio.to_thread(end)
-            shown.extend(await site.show(12))
+            shown.extend(await site.show(number))
             await asyncio.to_thread(lambda: site.edge.start().until_ready())
             shown.extend(await site.show(2))
             await follower.until(lambda: len(follower.ids) >= len(shown), "what came meanwhile")
         assert follower.ids == shown
+        assert await asyncio.to_thread(site.edge.metric, "postcast_edge_replays_begun_total") >= 1
+
+
+async def test_the_beginning_and_all_that_follows_it_come_from_kafka(site: Site, folder: Path) -> None:
+    """Although the edge has a part of it in memory."""
+    shown = await site.show(4 * HISTORY)
+    await asyncio.to_thread(site.edge.kill)
+    await asyncio.to_thread(lambda: site.edge.start().until_ready())
+    async with following(folder, f"http://127.0.0.1:{site.edge.port}/posts") as follower:
+        await follower.until(lambda: len(follower.ids) >= len(shown), "everything")
+        assert follower.ids == shown
+
+
+async def test_readers_of_random_old_places_cost_kafka_a_bounded_number_of_records(site: Site) -> None:
+    """From however many addresses, as fast as they can: a replay a second, of what repeats take and a little more."""
+    shown = await site.show(6_000)
+
+    def cursors() -> list[str]:
+        """Return the place behind each of the posts, as an edge with all of them tells it."""
+        with_all = site.system.edge(HISTORY_RECORDS=10_000)
+        with_all.until_ready()
+        found: list[str] = []
+        client = HTTPConnection("127.0.0.1", with_all.port, timeout=30)
+        offset = "-1"
+        while len(found) < len(shown):
+            client.request("GET", f"/posts?offset={offset}")
+            answer = client.getresponse()
+            found += [each["cursor"] for each in json.loads(answer.read())]
+            offset = answer.headers["Stream-Next-Offset"]
+        client.close()
+        with_all.kill()
+        return found
+
+    def ask(places: list[str], until: float) -> Counter[int]:
+        """Ask for one place after the other, each time from another address; return the answers by status."""
+        chance, answers = random.Random(1), Counter[int]()  # noqa: S311 - any places will do
+        client = HTTPConnection("127.0.0.1", site.edge.port, timeout=30)
+        while time.monotonic() < until:
+            address = f"192.0.2.{chance.randrange(256)}"
+            client.request("GET", f"/posts?offset={chance.choice(places)}", headers={"X-Forwarded-For": address})
+            answer = client.getresponse()
+            answers[answer.status] += 1
+            answer.read()
+        client.close()
+        return answers
+
+    places = (await asyncio.to_thread(cursors))[:-HISTORY]
+    await asyncio.to_thread(site.edge.kill)
+    await asyncio.to_thread(lambda: site.edge.start().until_ready())
+    begun_at = time.monotonic()
+    answers = await asyncio.gather(*(asyncio.to_thread(ask, places, begun_at + SECONDS) for _ in range(4)))
+    seconds = time.monotonic() - begun_at
+    by_status = sum(answers, Counter[int]())
+    replays, records, read = [
+        await asyncio.to_thread(site.edge.metric, f"postcast_edge_{name}_total")
+        for name in ("replays_begun", "replay_records", "replay_bytes")
+    ]
+    print(f"{seconds:.1f} s: answers {dict(by_status)}, {replays:.0f} replays, {records:.0f} records, {read:.0f} bytes")
+    assert by_status[200] > 0
+    assert by_status[503] > by_status[200]
+    assert 1 <= replays <= seconds + 1
+    # What repeats take, what is about the place, and 256 KiB ahead, in records of some 90 bytes.
+    assert records / replays <= REACH + 32 + 2 * AHEAD_RECORDS
 
 
 @contextmanager

@@ -37,6 +37,12 @@ _REFUSALS: Final[dict[Bound, str]] = {
 _EXPIRED: Final = Gap("expired")
 
 
+def refused(bound: Bound, share: float) -> Rejected:
+    """Say why there is no replay for a client now, and when to come back: sooner or later, by ``share`` from 0 to 1."""
+    shortest, longest = _REFUSED_SECONDS
+    return Rejected(503, _REFUSALS[bound], shortest + (longest - shortest) * share, why="replay")
+
+
 class FeedEnd(Protocol):
     """What has to be known of the feed's end."""
 
@@ -149,9 +155,7 @@ class Placement:
             return None
         if isinstance(place, str):
             self._resumes["refused"] += 1
-            shortest, longest = _REFUSED_SECONDS
-            wait = shortest + (longest - shortest) * self._share()
-            return Rejected(503, _REFUSALS[place], wait, why="replay")
+            return refused(place, self._share())
         self._resumes["replayed"] += 1
         session = resumed(request, self._log, Resume(place.position), self._terms(), place.log)
         session.progress.replay = place.replay

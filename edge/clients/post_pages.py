@@ -34,6 +34,7 @@ class Pages:
         self._room = room
         self._known: WeakValueDictionary[_Key, Page] = WeakValueDictionary()
         self._making: dict[_Key, asyncio.Task[Page]] = {}
+        self._turn = asyncio.Lock()
         self._size = 0
         self.made = 0
         """How many pages were made."""
@@ -43,8 +44,11 @@ class Pages:
         """What the pages cost in memory, in bytes, those included that are being made."""
         return self._size + len(self._making) * self._extent.bytes
 
-    async def get(self, start: Cursor, reading: Reading) -> Page | None:
-        """Return the page that begins at ``start``, from where the log can be read; None when there is no room."""
+    async def get(self, start: Cursor, reading: Reading, log: Log | None = None) -> Page | None:
+        """Return the page that begins at ``start``, from where the log can be read; None when there is no room.
+
+        What it holds is read from ``log``, if that is given, which has as much of the page as can be had.
+        """
         key = start, reading
         known = self._known.get(key)
         if known is not None and self._is_current(known):
@@ -53,21 +57,23 @@ class Pages:
         if task is None:
             if self.size + self._extent.bytes > self._room:
                 return None
-            task = self._making[key] = asyncio.create_task(self._make(key))
+            task = self._making[key] = asyncio.create_task(self._make(key, log or self._log))
         # Somebody else may wait for it, too.
         return await asyncio.shield(task)
 
-    async def _make(self, key: _Key) -> Page:
+    async def _make(self, key: _Key, log: Log) -> Page:
         start, reading = key
-        slices = page(self._log, start, reading, self._extent, _slice)
+        slices = page(log, start, reading, self._extent, _slice)
         try:
             while True:
-                try:
-                    next(slices)
-                except StopIteration as made:
-                    leaf = made.value
-                    break
-                await asyncio.sleep(0)
+                async with self._turn:
+                    # One slice in a turn of the loop, of whichever page: many may be made at the same time.
+                    await asyncio.sleep(0)
+                    try:
+                        next(slices)
+                    except StopIteration as made:
+                        leaf = made.value
+                        break
         finally:
             del self._making[key]
         body = array(leaf.pieces)

@@ -12,12 +12,13 @@ from contextlib import suppress
 from typing import Final
 
 from edge.clients.placement import FeedEnd
-from edge.clients.post_answers import Answer, Moment, end_answer, gone_answer, head_answer, page_answer
+from edge.clients.post_answers import Answer, Moment, Page, end_answer, gone_answer, head_answer, page_answer
+from edge.clients.post_old_pages import OldPages
 from edge.clients.post_pages import Pages
 from edge.clients.post_requests import PostsRequest, Sentinel
 from edge.clients.post_waiters import Waiter, Waiters
 from edge.feed.log import Log
-from edge.feed.position import Ahead, Cursor, Gap, Reason, Resume
+from edge.feed.position import Ahead, Cursor, Gap, Reason, Resume, before
 from edge.feed.reads import Reading
 from edge.feed.recent import RecentEnd
 from edge.wire.handshake import Rejected
@@ -25,16 +26,19 @@ from edge.wire.json_encoding import JSON
 from streams.contract import Offset
 
 RETRY_SECONDS: Final = 1.0
-_UNKNOWN: Final = Rejected(503, "The feed cannot be followed now. Try again.", RETRY_SECONDS)
-_BUSY: Final = Rejected(503, "The server sends as many pages as it can. Try again.", RETRY_SECONDS)
+_UNKNOWN: Final = Rejected(503, "The feed cannot be followed now. Try again.", RETRY_SECONDS, why="feed")
+_BUSY: Final = Rejected(503, "The server sends as many pages as it can. Try again.", RETRY_SECONDS, why="pages")
+_EXPIRED: Final = Gap("expired")
+_FIRST: Final = before(Offset(0))
 # Long polls end at different times: their clients come back at once.
 _SPREAD: Final = 0.1
 
 
 class Poll:
-    """A request under way: ``wake`` has it look whether it still has to wait."""
+    """A request of a client of this address; ``wake`` has it look whether it still has to wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "") -> None:
+        self.address = address
         self._woken = asyncio.Event()
         self.is_over = False
         """Whether it waits no more: the client has left, or the edge ends."""
@@ -68,6 +72,7 @@ class PostReading:
         log: Log,
         feed: FeedEnd,
         pages: Pages,
+        old: OldPages,
         waiters: Waiters,
         *,
         join_seconds: float,
@@ -79,6 +84,7 @@ class PostReading:
         self._feed = feed
         self._recent = RecentEnd(feed.end)
         self._pages = pages
+        self._old = old
         self._waiters = waiters
         self._join_seconds = join_seconds
         self._patience = patience
@@ -98,13 +104,41 @@ class PostReading:
                 if start is not None and not request.waits:
                     return end_answer(request, start, self._moment())
             case Sentinel.BEGINNING:
-                start = None if await self._end() is None else self._log.cursor_at(self._log.tail)
+                if await self._end() is None:
+                    return _UNKNOWN
+                start = self._log.cursor_at(self._log.tail)
+                if start != _FIRST:
+                    return await self._read_old(request, _FIRST, poll)
             case cursor:
                 found = await self._find(cursor)
+                if found == _EXPIRED:
+                    return await self._read_old(request, cursor, poll)
                 if isinstance(found, Gap):
                     return await self._gone(request, found.reason)
                 start = None if found is None else self._log.cursor_at(found.position)
         return _UNKNOWN if start is None else await self._read(request, start, poll)
+
+    async def _read_old(self, request: PostsRequest, cursor: Cursor, poll: Poll) -> Answer | Rejected:
+        """Read what the log has no more, or the first that may be offered."""
+        is_first = request.offset is Sentinel.BEGINNING
+        found: Page | Gap | Rejected | None = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._join_seconds):
+                found = await self._old.get(
+                    cursor, Reading(JSON, request.selection), poll.address, or_earliest=is_first
+                )
+        match found:
+            case Page():
+                return page_answer(request, found, self._moment(), is_newest=await self._is_newest(found.end))
+            case Gap() if is_first:
+                # The log has what there is.
+                return await self._read(request, self._log.cursor_at(self._log.tail), poll)
+            case Gap(reason):
+                return await self._gone(request, reason)
+            case None:
+                return _UNKNOWN
+            case refused:
+                return refused
 
     async def _read(self, request: PostsRequest, start: Cursor, poll: Poll) -> Answer | Rejected:
         loop, reading = asyncio.get_running_loop(), Reading(JSON, request.selection)
@@ -144,6 +178,11 @@ class PostReading:
     async def _find(self, cursor: Cursor) -> Resume | Gap | None:
         """Find a cursor in the log, once the log has read as far as the feed goes; None when it cannot be said."""
         found = self._log.resume(cursor)
+        if found == _EXPIRED and not self._log.shows_what_comes:
+            # Of a log that shows nothing yet all that was before has expired.
+            if await self._end() is None:
+                return None
+            found = self._log.resume(cursor)
         if not isinstance(found, Ahead):
             return found
         # Another edge was quicker, or there is no such record: what was asked before the request came is too old.

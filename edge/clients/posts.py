@@ -1,7 +1,9 @@
 """``/posts``: the feed in JSON pages, the read half of Durable Streams (docs/protocol.md, decision 0023)."""
 
 import asyncio
+import random
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
@@ -11,6 +13,7 @@ from aiohttp import web
 
 from edge.clients.page_figures import PageFigures
 from edge.clients.post_answers import NO_STORE, Answer
+from edge.clients.post_old_pages import OldPages, OldRecords
 from edge.clients.post_pages import Pages
 from edge.clients.post_reading import Poll, PostReading
 from edge.clients.post_requests import PostsRequest, posts_request
@@ -18,12 +21,14 @@ from edge.clients.post_sending import Sending
 from edge.clients.post_waiters import Waiters
 from edge.clients.reception import STOPPING, Connection, Reception
 from edge.clients.refusals import refusal
-from edge.wire.handshake import Rejected
+from edge.feed.log import Log
+from edge.feed.paging import Extent
+from edge.wire.handshake import Rejected, Why
 
 PATH: Final = "/posts"
 _METHODS: Final = ("GET", "HEAD")
 _READ_ONLY: Final = Rejected(405, "Posts come from the queue: here they are only read.")
-_STOPPING: Final = Rejected(503, STOPPING, 1.0, is_closed=True)
+_STOPPING: Final = Rejected(503, STOPPING, 1.0, is_closed=True, why="stopping")
 # Of the time for a drain: those that wait are answered one after the other, since they come back.
 _SPREAD: Final = 0.8
 
@@ -32,13 +37,21 @@ class Posts:
     """Answers requests to ``/posts``."""
 
     def __init__(
-        self, reception: Reception, reading: PostReading, *, pages: Pages, waiters: Waiters, sending: Sending
+        self,
+        reception: Reception,
+        reading: PostReading,
+        *,
+        pages: Pages,
+        waiters: Waiters,
+        sending: Sending,
+        refusals: Counter[tuple[str, Why]],
     ) -> None:
         self._reception = reception
         self._reading = reading
         self._pages = pages
         self._waiters = waiters
         self._sending = sending
+        self._refusals = refusals
         # To requests that were understood, by their status.
         self._answers: Counter[str] = Counter()
         self._polls: set[Poll] = set()
@@ -53,7 +66,7 @@ class Posts:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
-        refused = [web.route(method, PATH, _refuse) for method in ("POST", "PUT", "PATCH", "DELETE")]
+        refused = [web.route(method, PATH, _forbid) for method in ("POST", "PUT", "PATCH", "DELETE")]
         return [web.get(PATH, self._answer, allow_head=False), web.head(PATH, self._answer), *refused]
 
     async def drain(self, seconds: float) -> None:
@@ -70,10 +83,10 @@ class Posts:
         if connection is None:
             return web.Response()  # It left at once: nobody gets this.
         if isinstance(connection, Rejected):
-            return _refusal(connection)
+            return self._refuse(connection)
         if self._reception.is_stopping:
-            return _refusal(_STOPPING)
-        poll = Poll()
+            return self._refuse(_STOPPING)
+        poll = Poll(connection.block)
         self._polls.add(poll)
         self._deserted.clear()
         try:
@@ -92,13 +105,17 @@ class Posts:
         if connection.is_lost:
             return web.Response()  # Nobody gets this.
         if isinstance(found, Rejected):
-            return _refusal(found)
+            return self._refuse(found)
         self._answers[str(found.status.value)] += 1
         response = _response(found)
         if self._reception.is_stopping:
             response.force_close()
         await self._sending.send(request, response, found.body)
         return response
+
+    def _refuse(self, rejected: Rejected) -> web.Response:
+        self._refusals["http", rejected.why] += 1
+        return _refusal(rejected)
 
     async def _read(self, asked: PostsRequest | Rejected, poll: Poll) -> Answer | Rejected:
         if isinstance(asked, Rejected):
@@ -107,6 +124,39 @@ class Posts:
         if isinstance(selection, Rejected):
             return selection
         return await self._reading.answer(replace(asked, selection=selection), poll)
+
+
+def posts_of(
+    reception: Reception,
+    *,
+    log: Log,
+    old: OldRecords,
+    waiters: Waiters,
+    extent: Extent,
+    room: int,
+    join_seconds: float,
+    poll_seconds: float,
+    stalled_seconds: float,
+    refusals: Counter[tuple[str, Why]],
+    share: Callable[[], float] = random.random,
+) -> Posts:
+    """Put the parts of ``/posts`` together; ``room`` is for pages that are being sent, in bytes.
+
+    ``poll_seconds`` is how long a long poll waits, give or take a tenth; ``share`` returns random numbers from 0 to 1.
+    """
+    pages, sending = Pages(log, extent, room), Sending(stalled_seconds)
+    reading = PostReading(
+        log,
+        reception.feed,
+        pages,
+        OldPages(old, pages, extent, share),
+        waiters,
+        join_seconds=join_seconds,
+        patience=poll_seconds,
+        press=sending.press,
+        share=share,
+    )
+    return Posts(reception, reading, pages=pages, waiters=waiters, sending=sending, refusals=refusals)
 
 
 def _response(answer: Answer) -> web.StreamResponse:
@@ -125,7 +175,7 @@ def _refusal(rejected: Rejected) -> web.Response:
     return response
 
 
-async def _refuse(_request: web.Request) -> web.Response:
+async def _forbid(_request: web.Request) -> web.Response:
     response = _refusal(_READ_ONLY)
     response.headers["Allow"] = ", ".join(_METHODS)
     return response

@@ -69,7 +69,9 @@ class Reader(Protocol):
 class Seat:
     """A place that is kept for a reader before it is there, and while it reads on its own account."""
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: Cursor, *, or_earliest: bool = False) -> None:
+        self.or_earliest = or_earliest
+        """Whether the first record that may be offered does, too, where that comes later."""
         self.cursor = cursor
         self.position = cursor.position
         offset, index = place_of(cursor.position)
@@ -102,6 +104,8 @@ class Replay(Generic[R]):
         self.left_behind: list[R] = []
         """Readers for which the others wait no longer, to be told so; they read no more here."""
         self.is_over = False
+        self.gap: Gap | None = None
+        """Why it is over, if it could not go on."""
         self._asked = first
         self._first = Offset(max(0, first - _SLACK_RECORDS))
         self._reach = reach
@@ -164,7 +168,7 @@ class Replay(Generic[R]):
         if self.is_over or seat.first < self._first:
             return False
         log = self.log
-        if log.shows_what_comes and seat.position < log.tail:
+        if log.shows_what_comes and seat.position < log.tail and not self._is_earliest(seat):
             return False
         # Reading anew would take as long.
         return seat.until <= max(log.next_offset or 0, self._asked) + self._reach
@@ -175,6 +179,8 @@ class Replay(Generic[R]):
         if log.next_offset is None or log.next_offset < seat.until:
             is_at_end = log.next_offset is not None and log.next_offset >= self._end
             return seat.takes_less and (self._held_since is not None or is_at_end)
+        if seat.or_earliest:
+            return log.shows_what_comes or log.next_offset >= self._end
         # Whether the next record is shown, where retention has cut, is known once it is read.
         return log.shows_what_comes or log.next_offset > seat.until or log.next_offset >= self._end
 
@@ -185,8 +191,15 @@ class Replay(Generic[R]):
         match self.log.resume(seat.cursor):
             case Resume(position):
                 return position
+            case Gap() if self._is_earliest(seat):
+                return self.log.tail
             case found:
                 return found if isinstance(found, Gap) else Gap("unknown")
+
+    def _is_earliest(self, seat: Seat) -> bool:
+        """Tell whether a reader goes on at the first record that may be offered, which is here if there is one."""
+        is_any = self.log.posts > 0 or (self.log.next_offset or 0) < self._end
+        return seat.or_earliest and is_any and self.log.tail <= self.log.start
 
     def step(self, now: float, end: Offset) -> Step:
         """Say what is to be done next; the log has read every record before ``end``."""

@@ -80,12 +80,16 @@ class Place(Generic[R]):
         """What is read there."""
         return self.replay.log
 
-    async def read_to(self, offset: Offset) -> None:
-        """Wait until every record before ``offset`` is in the replay, or as many as there are and it has room for."""
+    async def read_to(self, offset: Offset) -> Gap | None:
+        """Wait until every record before ``offset`` is in the replay, or as many as there are and it has room for.
+
+        Return the gap that it has come upon, if there is one.
+        """
         self._seat.until, self._seat.takes_less = offset, True
         self.replay.moved()
         if not (self.replay.is_over or self.replay.has_reached(self._seat)):
             await self._wait(self.replay, self._seat)
+        return self.replay.gap
 
 
 class Replays(Generic[R]):
@@ -161,14 +165,22 @@ class Replays(Generic[R]):
             if tasks:
                 await asyncio.wait(tasks)
 
+    def is_at_hand(self, cursor: Cursor, *, or_earliest: bool = False) -> bool:
+        """Tell whether a replay runs that has, or soon will have, what follows a cursor."""
+        seat = Seat(cursor, or_earliest=or_earliest)
+        return any(replay.may_share(seat) for replay in self._running)
+
     @asynccontextmanager
-    async def at(self, cursor: Cursor, address: str) -> AsyncIterator[Place[R] | Gap | Bound | None]:
+    async def at(
+        self, cursor: Cursor, address: str, *, or_earliest: bool = False
+    ) -> AsyncIterator[Place[R] | Gap | Bound | None]:
         """Find what follows a cursor for a client of this address, and keep the place meanwhile.
 
-        It is where it was cut off, or why it cannot be replayed, or the bound by which it is refused now; None when the
-        feed was interrupted meanwhile. Nothing is awaited between the look and the yield.
+        ``or_earliest``: or the first record that may be offered, where that comes later. It is where it was cut off, or
+        why it cannot be replayed, or the bound by which it is refused now; None when the feed was interrupted
+        meanwhile. Nothing is awaited between the look and the yield.
         """
-        seat = Seat(cursor)
+        seat = Seat(cursor, or_earliest=or_earliest)
         replay = self._replay_for(seat, address)
         if isinstance(replay, str):
             self.refused[replay] += 1
@@ -305,6 +317,7 @@ class Replays(Generic[R]):
 
     async def _fail(self, replay: Replay[R], gap: Gap) -> None:
         """End a replay that cannot go on, and tell its readers."""
+        replay.gap = gap
         _logger.warning("replay.gap", reason=gap.reason, readers=len(replay.readers))
         for answer in self._waiting[replay].values():
             if not answer.done():

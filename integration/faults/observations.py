@@ -34,6 +34,8 @@ class Stretch:
 
     begins: Begins
     arrivals: list[Arrival] = field(default_factory=list)
+    authors: frozenset[int] | None = None
+    """Whose posts the client asked for; None for everybody's."""
 
 
 @dataclass
@@ -45,8 +47,6 @@ class View:
     absences: list["Span"] = field(default_factory=list)
     leaves: bool = False
     transport: str = "WebSocket"
-    authors: frozenset[int] | None = None
-    """Whose posts it asks for; None for everybody's."""
     breaches: list[str] = field(default_factory=list)
     """What it was sent that its transport's protocol does not allow, each a sentence."""
 
@@ -54,6 +54,11 @@ class View:
     def arrivals(self) -> list[Arrival]:
         """Everything it was sent, in order."""
         return [arrival for stretch in self.stretches for arrival in stretch.arrivals]
+
+    @property
+    def sees_everything(self) -> bool:
+        """Whether it asked for everybody's posts all the time."""
+        return all(stretch.authors is None for stretch in self.stretches)
 
     @property
     def gaps(self) -> int:

@@ -125,10 +125,12 @@ class Runner:
     def _viewers(self, name: str) -> list[Viewer]:
         one, other = (f"127.0.0.1:{edge.port}" for edge in self._installation.edges)
 
-        def viewer(client: str, transport: Transport, *edges: str, away: tuple[float, float] | None = None) -> Viewer:
+        def viewer(client: str, transport: Transport, *edges: str, **more: Any) -> Viewer:
             dice = random.Random(f"{name} {client}")  # noqa: S311 - when a client leaves is no secret
-            return Viewer(client, transport, edges, dice=dice, away=away)
+            return Viewer(client, transport, edges, dice=dice, **more)
 
+        some = frozenset({1, 4})
+        others = [frozenset({4, 6}), frozenset({2, 4, 6}), some]
         return [
             viewer("steady", Sockets(), one, other),
             viewer("restless", Sockets(), one, other, away=(0.0, 0.5)),
@@ -136,10 +138,10 @@ class Runner:
             viewer("plain-0", Sockets(asks=False), one),
             viewer("plain-1", Sockets(asks=False), other),
             viewer("events", Events(), other, one),
-            viewer("some-sockets", Sockets(authors=frozenset({1, 4})), other, one, away=(0.0, 3.0)),
-            viewer("some-events", Events(frozenset({2, 3, 7})), one, other, away=(0.0, 3.0)),
             viewer("pages", Pages(), one, other),
-            viewer("some-pages", Pages(frozenset({5, 8})), other, one, away=(0.0, 3.0)),
+            viewer("some-sockets", Sockets(choices=others), other, one, away=(0.0, 3.0), authors=some),
+            viewer("some-events", Events(), one, other, away=(0.0, 3.0), authors=frozenset({2, 3, 7})),
+            viewer("some-pages", Pages(), other, one, away=(0.0, 3.0), authors=frozenset({5, 8})),
         ]
 
     async def _break(self, scene: Scene, faults: Sequence[Fault]) -> list[Happened]:

@@ -40,16 +40,27 @@ class Moved(NamedTuple):
     cursor: str
 
 
-Told = Opened | Welcomed | Shown | Moved
+class Filtered(NamedTuple):
+    """It is sent other authors' posts from a place on."""
+
+    authors: frozenset[int]
+    cursor: str
+
+
+Told = Opened | Welcomed | Shown | Moved | Filtered
 """What a transport makes of what it receives."""
 
 
 @dataclass
 class Sight:
-    """One client. ``left`` is when it was last there, in seconds: in the beginning, when it was made."""
+    """One client. ``left`` is when it was last there, in seconds: in the beginning, when it was made.
+
+    ``authors`` are those whose posts it asks for; None for everybody's.
+    """
 
     view: View
     left: float
+    authors: frozenset[int] | None = None
     is_there: bool = False
     """Whether it is connected and knows that it is."""
     cursor: str | None = None
@@ -69,6 +80,10 @@ class Sight:
                 self.view.stretches[-1].arrivals.append(Arrival(post, at))
                 self.seen.add(post)
                 self.cursor = cursor
+            case Filtered(authors, cursor):
+                self.authors = authors
+                self._begin("resumed", at)
+                self.cursor = cursor
             case Moved(cursor):
                 self.cursor = cursor
 
@@ -86,5 +101,5 @@ class Sight:
     def _begin(self, begins: Begins, at: float) -> None:
         if not self.is_there and self.view.stretches:
             self.view.absences.append(Span(self.left, at))
-        self.view.stretches.append(Stretch(begins))
+        self.view.stretches.append(Stretch(begins, authors=self.authors))
         self.is_there = True

@@ -13,7 +13,7 @@ def longest_silence(seen: Observations) -> float:
 
     It is counted from the first announcement on, between two posts of one client.
     """
-    return max((_longest(view, seen) for view in seen.views if not view.leaves and view.authors is None), default=0.0)
+    return max((_longest(view, seen) for view in seen.views if not view.leaves and view.sees_everything), default=0.0)
 
 
 def _longest(view: View, seen: Observations) -> float:

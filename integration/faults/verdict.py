@@ -8,18 +8,18 @@ Laws of the judge:
 * two clients that saw two posts in opposite orders saw them out of order;
 * between its first and its last post of a stretch a client must have seen what the others saw there; one whose
   sight begins before the first post and was never interrupted must have seen all. Of all that, who asked for some
-  authors must have seen their posts. What is missing is a gap that was *not said*. A gap that was said, in a schedule
-  in which no log was cut, is *needless*;
+  authors must have seen their posts, and who asked for others in between those of the authors that are in both. What is
+  missing is a gap that was *not said*. A gap that was said, in a schedule in which no log was cut, is *needless*;
 * a post is *late* that came later than a window, the time of all faults (and of the client's own absence)
   meanwhile and :data:`GRACE_SECONDS` after it was confirmed.
 
 This module knows neither processes nor clocks.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
-from typing import Final
+from itertools import combinations, groupby
+from typing import Final, NamedTuple
 
 from integration.faults.observations import Announced, Begins, Observations, Span, View
 
@@ -94,13 +94,10 @@ def _twice(view: View, shown: Mapping[int, Announced]) -> Iterable[str]:
 
 
 def _unasked(view: View, shown: Mapping[int, Announced]) -> Iterable[str]:
-    for post in dict.fromkeys(_posts(view)):
-        if post in shown and not _asks_for(view, post, shown):
-            yield f"{view.client} saw post {post} of author {shown[post].author}"
-
-
-def _asks_for(view: View, post: int, shown: Mapping[int, Announced]) -> bool:
-    return view.authors is None or (post in shown and shown[post].author in view.authors)
+    for stretch in view.stretches:
+        for post, _ in stretch.arrivals:
+            if post in shown and not (stretch.authors is None or shown[post].author in stretch.authors):
+                yield f"{view.client} saw post {post} of author {shown[post].author}"
 
 
 def _disorder(one: View, other: View) -> Iterable[str]:
@@ -116,38 +113,79 @@ def _disorder(one: View, other: View) -> Iterable[str]:
 
 def _unsaid(views: Sequence[View], shown: Mapping[int, Announced]) -> list[str]:
     # The view that holds the most is the measure of the others. It need not be whole: what nobody saw is lost.
-    everybodys = max((list(dict.fromkeys(_posts(view))) for view in views), key=len, default=[])
-    seen = {post for view in views for post in _posts(view)}
+    reference = max((list(dict.fromkeys(_posts(view))) for view in views), key=len, default=[])
+    places = {post: place for place, post in enumerate(reference)}
+    seen = {post for view in views for post in _posts(view)} & shown.keys()
     sentences = []
     for view in views:
-        reference = [post for post in everybodys if _asks_for(view, post, shown)]
-        places = {post: place for place, post in enumerate(reference)}
         whole = _joined(view)
-        for number, (begins, posts) in enumerate(whole):
-            known = [places[post] for post in posts if post in places]
+        for number, (begins, pieces) in enumerate(whole):
             is_last = number == len(whole) - 1
-            if begins == "first" and is_last:
-                due = {post for post in seen & shown.keys() if _asks_for(view, post, shown)}
-            else:
-                # A last stretch that is empty misses at least the end, which everybody should see.
-                first = 0 if begins == "first" else min(known, default=max(0, len(reference) - 1))
-                last = len(reference) - 1 if is_last else max(known, default=-1)
-                due = set(reference[first : last + 1])
-            if missing := sorted(due.difference(posts)):
-                sentences.append(f"{view.client} missed {len(missing)} posts without a word: {_some(missing)}")
+            missing: set[int] = set()
+            for run in _runs(pieces, {shown[post].author for post in seen}):
+                known = [places[post] for post in run.posts if post in places]
+                from_first, to_last = begins == "first" and run.begins, is_last and run.ends
+                if from_first and to_last:
+                    due = {post for post in seen if run.asks_for(post, shown)}
+                else:
+                    asked = [post for post in reference if run.asks_for(post, shown)]
+                    # A last stretch that is empty misses at least the end, which everybody should see.
+                    first = 0 if from_first else min(known, default=places[asked[-1]] if asked else 0)
+                    last = len(reference) - 1 if to_last else max(known, default=-1)
+                    due = {post for post in asked if first <= places[post] <= last}
+                missing |= due.difference(run.posts)
+            if missing:
+                told = _some(sorted(missing))
+                sentences.append(f"{view.client} missed {len(missing)} posts without a word: {told}")
     return sentences
 
 
-def _joined(view: View) -> list[tuple[Begins, list[int]]]:
+class _Piece(NamedTuple):
+    """What a client was sent while it asked for these authors."""
+
+    authors: frozenset[int] | None
+    posts: list[int]
+
+
+def _joined(view: View) -> list[tuple[Begins, list[_Piece]]]:
     """Join the stretches between which nothing may be missing."""
-    joined: list[tuple[Begins, list[int]]] = []
+    joined: list[tuple[Begins, list[_Piece]]] = []
     for stretch in view.stretches:
-        posts = [arrival.post for arrival in stretch.arrivals]
-        if stretch.begins == "resumed" and joined:
-            joined[-1][1].extend(posts)
-        else:
-            joined.append((stretch.begins, posts))
+        if stretch.begins != "resumed" or not joined:
+            joined.append((stretch.begins, []))
+        pieces = joined[-1][1]
+        if not pieces or pieces[-1].authors != stretch.authors:
+            pieces.append(_Piece(stretch.authors, []))
+        pieces[-1].posts.extend(arrival.post for arrival in stretch.arrivals)
     return joined
+
+
+class _Run(NamedTuple):
+    """What a client was sent while it asked for an author's posts all the time, or for everybody's (None)."""
+
+    author: int | None
+    posts: set[int]
+    begins: bool
+    """Whether it did so from the first piece on."""
+    ends: bool
+    """Whether it did so up to the last one."""
+
+    def asks_for(self, post: int, shown: Mapping[int, Announced]) -> bool:
+        return self.author is None or (post in shown and shown[post].author == self.author)
+
+
+def _runs(pieces: Sequence[_Piece], authors: Iterable[int]) -> Iterator[_Run]:
+    if [piece.authors for piece in pieces] == [None]:
+        yield _Run(None, set(pieces[0].posts), begins=True, ends=True)
+        return
+    for author in authors:
+        for is_asked, run in groupby(
+            enumerate(pieces), key=lambda piece: piece[1].authors is None or author in piece[1].authors
+        ):
+            if is_asked:
+                numbers, some = zip(*run, strict=True)
+                posts = {post for piece in some for post in piece.posts}
+                yield _Run(author, posts, begins=numbers[0] == 0, ends=numbers[-1] == len(pieces) - 1)
 
 
 def _needless(seen: Observations) -> list[str]:

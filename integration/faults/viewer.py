@@ -21,7 +21,8 @@ class Viewer:
     """One client, which reads by a transport. ``edges`` are where (``host:port``), in its order of preference.
 
     It comes back to the next edge, to its own if there is one alone. ``away`` are the shortest and the longest time in
-    seconds that it stays away when it leaves by itself, which it does every few seconds if it is given.
+    seconds that it stays away when it leaves by itself, which it does every few seconds if it is given. ``authors`` are
+    those whose posts it asks for in the beginning; None for everybody's.
     """
 
     def __init__(
@@ -32,9 +33,10 @@ class Viewer:
         *,
         dice: random.Random,
         away: tuple[float, float] | None = None,
+        authors: frozenset[int] | None = None,
     ) -> None:
-        self.view = View(name, leaves=away is not None, transport=transport.name, authors=transport.authors)
-        self._sight = Sight(self.view, time.monotonic())
+        self.view = View(name, leaves=away is not None, transport=transport.name)
+        self._sight = Sight(self.view, time.monotonic(), authors)
         self._transport = transport
         self._edges = itertools.cycle(edges)
         self._dice = dice
@@ -54,18 +56,19 @@ class Viewer:
     @property
     def promises_all(self) -> bool:
         """Whether it is to see everything in the end: it can come back to where it was, and was told of no gap."""
-        return self._sight.cursor is not None and not self.view.gaps
+        return self._sight.cursor is not None and not self.view.gaps and not self._transport.changes
 
     def has_seen(self, posts: Iterable[int]) -> bool:
-        """Tell whether it was sent all of these that it asks for."""
-        return all(post in self.seen for post in posts if self.wants(post))
+        """Tell whether it was sent all of these that it asks for, as far as that can be told before the end."""
+        return self._transport.changes or all(post in self.seen for post in posts if self.wants(post))
 
     def wants(self, post: int) -> bool:
-        """Tell whether it asks for posts of this one's author."""
-        return self.view.authors is None or author_of(post) in self.view.authors
+        """Tell whether it asks for posts of this one's author now."""
+        return self._sight.authors is None or author_of(post) in self._sight.authors
 
     def stay(self) -> None:
-        """Come back at once, and leave no more."""
+        """Come back at once, leave no more, and ask for nothing else."""
+        self._transport.settle()
         self._stays.set()
 
     async def run(self) -> None:
@@ -73,7 +76,8 @@ class Viewer:
         while True:
             pause, is_leaving = _RETRY_SECONDS, False
             try:
-                async with self._transport.connect(next(self._edges), self._sight.cursor) as connection:
+                edge, sight = next(self._edges), self._sight
+                async with self._transport.connect(edge, sight.cursor, sight.authors) as connection:
                     is_leaving = await self._watch(connection)
             except Later as later:
                 pause = later.seconds

@@ -3,7 +3,7 @@
 import pytest
 
 from integration.faults.observations import Arrival, Span, Stretch, View
-from integration.faults.sight import Breach, Moved, Opened, Shown, Sight, Welcomed
+from integration.faults.sight import Breach, Filtered, Moved, Opened, Shown, Sight, Welcomed
 
 
 def sight() -> Sight:
@@ -51,6 +51,17 @@ def test_a_plain_client_begins_anew_each_time_and_is_never_anywhere() -> None:
     assert [stretch.begins for stretch in a.view.stretches] == ["first", "anew"]
     assert a.view.absences == [Span(4.0, 5.0)]
     assert a.cursor is None
+
+
+def test_what_comes_after_another_choice_is_a_stretch_of_its_own_that_misses_nothing() -> None:
+    a = Sight(View("a"), left=1.0, authors=frozenset({1}))
+    a.take(Welcomed("c0", is_recovered=True), 2.0)
+    a.take(Filtered(frozenset({2}), "c3"), 3.0)
+    a.leave(4.0)
+    a.take(Welcomed("c3", is_recovered=True), 5.0)
+    told = [(stretch.begins, stretch.authors) for stretch in a.view.stretches]
+    assert told == [("first", frozenset({1})), ("resumed", frozenset({2})), ("resumed", frozenset({2}))]
+    assert a.view.absences == [Span(4.0, 5.0)]
 
 
 def test_it_is_away_from_when_it_was_last_there_however_often_it_tries_to_come_back() -> None:

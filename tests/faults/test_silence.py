@@ -26,7 +26,7 @@ def test_a_client_that_leaves_by_itself_does_not_count() -> None:
 
 def test_a_client_that_asks_for_some_authors_may_have_to_wait_for_them() -> None:
     some = view(1, 99)
-    some.authors = frozenset({1})
+    some.stretches[0].authors = frozenset({1})
     assert longest_silence(observed(view(1, 2), some)) == 1
 
 

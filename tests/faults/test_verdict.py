@@ -28,8 +28,9 @@ def view(
     client: str, *stretches: tuple[Begins, Sequence[int]], at: float = 1.0, authors: frozenset[int] | None = None
 ) -> View:
     """Make a client that was sent posts in stretches, all at one time."""
-    sent = [Stretch(begins, [Arrival(post, at) for post in posts]) for begins, posts in stretches]
-    return View(client, sent, authors=authors)
+    return View(
+        client, [Stretch(begins, [Arrival(post, at) for post in posts], authors) for begins, posts in stretches]
+    )
 
 
 def observed(
@@ -154,6 +155,51 @@ def test_what_should_not_be_shown_to_anybody_is_no_gap_of_who_asks_for_some_auth
     dead: frozenset[tuple[Fate, int]] = frozenset({("missing", 3)})
     seen = observed(WHOLE, view("a", ("first", [1]), authors=ODD), fates={3: "missing"}, dead=dead)
     assert judge(seen) == Verdict(twice=["whole saw post 3, which was not to be shown (any more)"], slowest=1.0)
+
+
+EVEN: Final = frozenset({2})
+BOTH: Final = frozenset({1, 2})
+Choices = Sequence[tuple[Begins, frozenset[int], Sequence[int]]]
+
+
+def choosy(stretches: Choices) -> View:
+    """Make a client that asked for different authors."""
+    return View("a", [Stretch(begins, [Arrival(post, 1.0) for post in sent], whom) for begins, whom, sent in stretches])
+
+
+@pytest.mark.parametrize(
+    "stretches",
+    [
+        [("first", ODD, [1, 3]), ("resumed", EVEN, [4])],
+        [("first", ODD, [1]), ("resumed", EVEN, [2, 4])],
+        # Where exactly it changed its mind nobody can tell who does not know the cursors.
+        [("first", ODD, [1]), ("resumed", EVEN, [4])],
+        [("first", ODD, [1]), ("resumed", BOTH, [3, 4])],
+        [("first", ODD, [1]), ("resumed", EVEN, []), ("resumed", BOTH, [3, 4])],
+    ],
+)
+def test_who_asks_for_others_is_to_see_those_from_then_on(stretches: Choices) -> None:
+    assert judge(observed(WHOLE, choosy(stretches))) == Verdict(slowest=1.0)
+
+
+@pytest.mark.parametrize(
+    ("stretches", "missing"),
+    [
+        ([("first", ODD, [1]), ("resumed", BOTH, [4])], "3"),
+        ([("first", BOTH, [1]), ("resumed", EVEN, [4])], "2"),
+        ([("first", EVEN, [2]), ("resumed", ODD, [])], "3"),
+        ([("first", ODD, [3]), ("resumed", EVEN, [4])], "1"),
+    ],
+)
+def test_an_author_that_is_asked_for_before_and_after_is_to_be_seen_in_between(
+    stretches: Choices, missing: str
+) -> None:
+    assert judge(observed(WHOLE, choosy(stretches))).unsaid == [f"a missed 1 posts without a word: {missing}"]
+
+
+def test_a_post_of_the_choice_before_was_not_asked_for() -> None:
+    seen = observed(WHOLE, choosy([("first", ODD, [1]), ("resumed", EVEN, [3, 4])]))
+    assert judge(seen).unasked == ["a saw post 3 of author 1"]
 
 
 def test_order_holds_between_who_sees_everything_and_who_sees_some() -> None:

@@ -5,30 +5,30 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from integration.faults.sight import Breach, Shown, Told, Welcomed
-from integration.faults.transports import Later
+from integration.faults.sight import Breach, Filtered, Shown, Told, Welcomed
+from integration.faults.transports import Later, Transport
 from integration.faults.viewer import Viewer
 
 WELCOME = Welcomed("c0", is_recovered=True)
 AT_ONCE = Later(0)
 
 
-class Scripted:
+class Scripted(Transport):
     """A transport whose connections tell what they are given; the last one stays."""
 
-    def __init__(self, *connections: Sequence[Told | Exception], authors: frozenset[int] | None = None) -> None:
-        self.name = "scripted"
-        self.authors = authors
-        self.asked: list[tuple[str, str | None]] = []
-        """The edges that were asked, and from where on."""
+    name = "scripted"
+
+    def __init__(self, *connections: Sequence[Told | Exception]) -> None:
+        self.asked: list[tuple[str, str | None, frozenset[int] | None]] = []
+        """The edges that were asked, from where on, and for whom."""
         self.is_aborted = False
         self.is_used_up = asyncio.Event()
         self._connections = list(connections)
 
     @asynccontextmanager
-    async def connect(self, edge: str, cursor: str | None) -> AsyncIterator["Scripted"]:
+    async def connect(self, edge: str, cursor: str | None, authors: frozenset[int] | None) -> AsyncIterator["Scripted"]:
         """Connect to an edge."""
-        self.asked.append((edge, cursor))
+        self.asked.append((edge, cursor, authors))
         yield self
 
     async def told(self) -> AsyncIterator[Told]:
@@ -46,8 +46,8 @@ class Scripted:
         self.is_aborted = True
 
 
-def viewer(transport: Scripted, *edges: str) -> Viewer:
-    return Viewer("a", transport, edges, dice=random.Random(0))  # noqa: S311 - no secret
+def viewer(transport: Scripted, *edges: str, authors: frozenset[int] | None = None) -> Viewer:
+    return Viewer("a", transport, edges, dice=random.Random(0), authors=authors)  # noqa: S311 - no secret
 
 
 async def watched(viewer: Viewer, transport: Scripted) -> None:
@@ -63,7 +63,7 @@ async def test_it_comes_back_to_the_next_edge_from_where_it_was() -> None:
     transport = Scripted([WELCOME, Shown(7, "c1"), AT_ONCE], [Welcomed("c1", is_recovered=True), AT_ONCE], [])
     a = viewer(transport, "one", "other")
     await watched(a, transport)
-    assert transport.asked == [("one", None), ("other", "c1"), ("one", "c1")]
+    assert transport.asked == [("one", None, None), ("other", "c1", None), ("one", "c1", None)]
     assert [stretch.begins for stretch in a.view.stretches] == ["first", "resumed"]
     assert a.promises_all
 
@@ -99,6 +99,13 @@ async def test_it_comes_back_when_it_was_told_to() -> None:
     assert absence.end - absence.begin > 0.4
 
 
+async def test_it_comes_back_with_what_it_asked_for_last() -> None:
+    transport = Scripted([WELCOME, Filtered(frozenset({2}), "c3"), AT_ONCE], [])
+    a = viewer(transport, "one", authors=frozenset({1}))
+    await watched(a, transport)
+    assert transport.asked == [("one", None, frozenset({1})), ("one", "c3", frozenset({2}))]
+
+
 async def test_a_gap_takes_its_promise_from_it() -> None:
     transport = Scripted([WELCOME, Welcomed("c9", is_recovered=False)])
     a = viewer(transport, "one")
@@ -107,8 +114,8 @@ async def test_a_gap_takes_its_promise_from_it() -> None:
 
 
 async def test_it_is_to_have_seen_what_it_asks_for() -> None:
-    transport = Scripted([WELCOME, Shown(8, "c1")], authors=frozenset({1}))
-    a = viewer(transport, "one")
+    transport = Scripted([WELCOME, Shown(8, "c1")])
+    a = viewer(transport, "one", authors=frozenset({1}))
     await watched(a, transport)
     # Of these 8 and 16 are by author 1.
     assert a.has_seen(range(1, 16))

@@ -1,5 +1,6 @@
 """The ways to read the feed: each makes :data:`~integration.faults.sight.Told` of what an edge sends."""
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
@@ -38,17 +39,23 @@ class Connection(Protocol):
         ...
 
 
-class Transport(Protocol):
+class Transport(ABC):
     """A way to read the feed, for one client: it may remember what the edges told it."""
 
     name: str
     """What it is called in outcomes."""
-    authors: frozenset[int] | None
-    """Whose posts it asks for; None for everybody's."""
 
-    def connect(self, edge: str, cursor: str | None) -> AbstractAsyncContextManager[Connection]:
-        """Connect to an edge (``host:port``), where the client was."""
-        ...
+    @abstractmethod
+    def connect(
+        self, edge: str, cursor: str | None, authors: frozenset[int] | None
+    ) -> AbstractAsyncContextManager[Connection]:
+        """Connect to an edge (``host:port``), where the client was, and ask for the posts of some authors or of all."""
+
+    changes: bool = False
+    """Whether it asks for other authors now and then."""
+
+    def settle(self) -> None:  # noqa: B027 - most have nothing to do
+        """Ask for other authors no more."""
 
 
 def refuse_final(code: int, reason: str) -> None:

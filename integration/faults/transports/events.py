@@ -9,7 +9,7 @@ from typing import Final
 import aiohttp
 
 from integration.faults.sight import Breach, Moved, Shown, Told, Welcomed
-from integration.faults.transports import CONNECT_SECONDS, FAILURES, Later, author_query, refuse_final
+from integration.faults.transports import CONNECT_SECONDS, FAILURES, Later, Transport, author_query, refuse_final
 from tests.events import Event, EventReader
 
 _RETRY_SECONDS: Final = 0.2
@@ -57,22 +57,24 @@ class EventConnection:
             connection.transport.abort()
 
 
-class Events:
-    """Streams of one client, which sees these ``authors``, or everybody.
+class Events(Transport):
+    """Streams of one client.
 
     It comes back as an ``EventSource`` does, which says where it was beside the URL that it began with, and as a client
     that makes its URL anew, in turn.
     """
 
-    def __init__(self, authors: frozenset[int] | None = None) -> None:
-        self.name = "/events"
-        self.authors = authors
+    name = "/events"
+
+    def __init__(self) -> None:
         self._first: str | None = None
         self._returns = 0
         self._retry_ms: int | None = None
 
     @asynccontextmanager
-    async def connect(self, edge: str, cursor: str | None) -> AsyncIterator[EventConnection]:
+    async def connect(
+        self, edge: str, cursor: str | None, authors: frozenset[int] | None
+    ) -> AsyncIterator[EventConnection]:
         """Ask an edge for a stream; raises :class:`Later` when that fails, and when the stream ends."""
         reader = EventReader(retry=self._retry_ms, last_event_id=cursor or "")
         query, headers = self._place(cursor)
@@ -81,7 +83,7 @@ class Events:
             async with aiohttp.ClientSession(timeout=timeout) as session:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     answer = await session.get(
-                        f"http://{edge}/events", params={**author_query(self.authors), **query}, headers=headers
+                        f"http://{edge}/events", params={**author_query(authors), **query}, headers=headers
                     )
                 check_head(answer.status, answer.headers)
                 yield EventConnection(answer, reader)

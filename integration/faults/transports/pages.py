@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import aiohttp
 
 from integration.faults.sight import Breach, Moved, Shown, Told, Welcomed
-from integration.faults.transports import CONNECT_SECONDS, Later, author_query
+from integration.faults.transports import CONNECT_SECONDS, Later, Transport, author_query
 
 _NOW: Final = "now"
 _WAIT_SECONDS: Final = 35.0
@@ -88,16 +88,16 @@ class PageConnection:
             return page_of(answer.status, answer.headers, await answer.read(), asked=self._offset, is_back=is_back)
 
 
-class Pages:
-    """Pages for one client, which sees the posts of these ``authors``, or everybody's."""
+class Pages(Transport):
+    """Pages for one client."""
 
-    def __init__(self, authors: frozenset[int] | None = None) -> None:
-        self.name = "/posts"
-        self.authors = authors
+    name = "/posts"
 
     @asynccontextmanager
-    async def connect(self, edge: str, cursor: str | None) -> AsyncIterator[PageConnection]:
+    async def connect(
+        self, edge: str, cursor: str | None, authors: frozenset[int] | None
+    ) -> AsyncIterator[PageConnection]:
         """Ask an edge from now on; nothing is sent yet."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            yield PageConnection(session, f"http://{edge}/posts", author_query(self.authors), cursor)
+            yield PageConnection(session, f"http://{edge}/posts", author_query(authors), cursor)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from edge.clients.post_answers import Answer
+from edge.clients.post_old_pages import OldPages
 from edge.clients.post_pages import Pages
 from edge.clients.post_reading import Poll, PostReading
 from edge.clients.post_requests import PostsRequest, Sentinel
@@ -16,6 +17,7 @@ from edge.feed.position import Cursor, before
 from edge.wire.handshake import Rejected
 from streams.contract import Offset
 from tests.edge.kit.edge import MemoryFeed
+from tests.edge.kit.old import Gone
 from tests.edge.kit.records import cursor, log_of, publication, record
 from tests.streams.virtual import virtual
 
@@ -29,15 +31,19 @@ POLL = replace(NOW, waits=True)
 class Reading:
     """A reading of a log."""
 
-    def __init__(self, log: Log, *, share: float = 0.5, room: int = 1 << 20) -> None:
+    def __init__(self, log: Log, *, share: float = 0.5, room: int = 1 << 20, old: Gone | None = None) -> None:
         self.log = log
         self.waiters = Waiters(log, asyncio.get_running_loop())
         self.feed = MemoryFeed(log, self.waiters)
         self.pressed = 0
+        extent = Extent(1 << 16, 10)
+        pages = Pages(log, extent, room)
+        self.old = Gone() if old is None else old
         self.reading = PostReading(
             log,
             self.feed,
-            Pages(log, Extent(1 << 16, 10), room),
+            pages,
+            OldPages(self.old, pages, extent, lambda: share),
             self.waiters,
             join_seconds=JOIN_SECONDS,
             patience=PATIENCE,

@@ -1,13 +1,15 @@
 """Long polls that wait are woken by what is for them, a few at a time, and never forgotten."""
 
 from collections.abc import Callable
+from weakref import WeakSet
 
 import pytest
 
 from edge.clients.post_waiters import AT_ONCE, SLICE_SECONDS, Waiter, Waiters
+from edge.feed.joins import never
 from edge.feed.log import Log
-from edge.feed.position import Ahead, Cursor, Gap, Resume
-from edge.feed.reads import Reading
+from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, place_of
+from edge.feed.reads import Chunk, Reading
 from edge.feed.selection import Selection
 from edge.wire.json_encoding import JSON, JsonEncoding
 from streams.contract import Offset
@@ -90,6 +92,35 @@ def test_who_leaves_is_not_woken_and_who_was_woken_may_leave() -> None:
     assert polls.woken == [1]
     polls.waiters.remove(second)
     assert len(polls.waiters) == 0
+
+
+def test_nothing_is_kept_of_polls_that_have_left_although_no_record_comes() -> None:
+    """A stranger may come with another filter each time."""
+    polls = Polls(log_of(record(1)))
+    here = polls.log.cursor_at(polls.log.head)
+    selections = WeakSet[Selection]()
+    for author in range(5):
+        selection = Selection((author,))
+        selections.add(selection)
+        waiters = [polls.waiters.add(here, Reading(JSON, selection), lambda: None) for _ in range(2)]
+        for waiter in waiters:
+            polls.waiters.remove(waiter)
+        del selection, waiters, waiter
+    assert len(selections) == 0
+
+
+def test_polls_of_one_place_that_came_before_and_after_a_record_leave_apart() -> None:
+    polls = waiting(0)
+    first, second = (polls.add(number) for number in range(2))
+    polls.append(1)
+    polls.turns.rest()
+    third, last = polls.add(2), polls.add(3)
+    for waiter in (first, second, third):
+        polls.waiters.remove(waiter)
+    polls.append(2)
+    polls.turns.rest()
+    assert polls.woken == [3]
+    assert last not in last.place.waiters
 
 
 def test_a_poll_that_comes_again_waits_for_the_next_post() -> None:
@@ -196,3 +227,33 @@ def test_a_poll_with_a_filter_is_woken_by_what_it_has_chosen_and_moves_on_over_a
     polls.waiters.publish()
     polls.turns.rest()
     assert polls.woken == [0, 7]
+
+
+class Short(Log):
+    """A log whose reads end after a record, as one does that is late."""
+
+    def read(
+        self,
+        position: Position,
+        reading: Reading,
+        limit: int,
+        is_late: Callable[[], bool] = never,
+        until: Offset | None = None,
+    ) -> Chunk:
+        assert until is None
+        offset, _ = place_of(position)
+        return super().read(position, reading, limit, is_late, Offset(offset + 2))
+
+
+def test_looking_for_what_a_filter_has_chosen_goes_on_where_it_took_long() -> None:
+    """In the next turn, if need be; it is not forgotten."""
+    log = Short(limit=1 << 20, reach=1000)
+    log.begin(Offset(0), Offset(0))
+    polls = Polls(log)
+    polls.append(1)
+    polls.waiters.add(log.cursor_at(log.head), Reading(JSON, Selection([7])), lambda: polls.woken.append(7))
+    for number in range(10):
+        log.append(Offset(1 + number), record(publication(2 + number, author=7 if number == 9 else 8)))
+    polls.waiters.publish()
+    polls.turns.rest()
+    assert polls.woken == [7]

@@ -377,6 +377,7 @@ async def test_what_is_done_is_counted() -> None:
         await ask("?offset=nowhere")
         figures = ask.edge.posts.figures
         assert figures.answers == {"200": 1, "304": 1, "204": 1}
+        assert ask.edge.around.refusals == {("http", "request"): 1}
         assert (figures.bytes_sent, figures.waiting, figures.stalled) == (len(first.body), 0, 0)
         assert figures.made >= 1
 

@@ -3,7 +3,7 @@
 import pytest
 
 from edge.feed.log import Appended, Log
-from edge.feed.position import Gap, Position
+from edge.feed.position import Gap, Position, before
 from edge.feed.replay import HELD_SECONDS, LINGER_SECONDS, LONGEST_SECONDS, Replay, Seat, Step, meets
 from edge.feed.start import Bounds
 from edge.feed.topic import Raw, Read
@@ -170,6 +170,7 @@ def test_holes_are_gaps_where_something_is_offered() -> None:
 
 def test_it_goes_on_where_it_was_once_kafka_is_back() -> None:
     """The newest record comes again; what retention has removed meanwhile is gone."""
+    assert replay_of(100).begin(Bounds(Offset(0), END)) == 63
     replay = replay_of(3)
     replay.sit(seat_at(3))
     assert replay.begin(Bounds(Offset(0), END)) == 0
@@ -260,6 +261,33 @@ def test_a_page_is_as_long_as_there_is_room() -> None:
     assert not other.has_reached(page)
     other.step(0, Offset(2))
     assert other.has_reached(page)
+
+
+def test_a_reader_may_want_the_first_record_that_may_be_offered() -> None:
+    """Where retention has cut, that is behind those by which repeats are known."""
+    replay = replay_of(0, begin=40)
+    seat = Seat(before(Offset(0)), or_earliest=True)
+    replay.sit(seat)
+    read(replay, 4)
+    assert not replay.has_reached(seat)
+    read(replay, 4)
+    assert replay.has_reached(seat)
+    assert replay.may_share(seat)
+    assert replay.place(seat) == at(44, 1)
+    assert replay.place(Seat(before(Offset(0)))) == Gap("expired")
+    replay.log.kept.forget(at(46, 1))
+    assert not replay.may_share(seat)
+    assert replay.place(seat) == Gap("expired")
+
+
+def test_where_nothing_may_be_offered_there_is_no_first_record() -> None:
+    replay = replay_of(0, begin=997)
+    seat = Seat(before(Offset(0)), or_earliest=True)
+    replay.sit(seat)
+    read(replay, 3)
+    replay.step(0, END)
+    assert replay.has_reached(seat)
+    assert replay.place(seat) == Gap("expired")
 
 
 def test_where_a_replay_meets_the_log() -> None:

@@ -15,11 +15,8 @@ from edge.access.returns import Returns
 from edge.admin import Admin
 from edge.clients.event_requests import EventRequests
 from edge.clients.link import Surroundings
-from edge.clients.post_pages import Pages
-from edge.clients.post_reading import PostReading
-from edge.clients.post_sending import Sending
 from edge.clients.post_waiters import Waiters
-from edge.clients.posts import Posts
+from edge.clients.posts import posts_of
 from edge.clients.reception import Reception
 from edge.clients.websocket import WebSocket
 from edge.clients.websocket_requests import WebSocketRequests
@@ -150,19 +147,19 @@ class Edge:
             compression=compression,
             websocket=websocket,
         )
-        pages = Pages(self.log, paging.extent, paging.room)
-        sending = Sending(patience.stalled)
-        reading = PostReading(
-            self.log,
-            self.feed,
-            pages,
-            self.waiters,
+        self.posts = posts_of(
+            self.reception,
+            log=self.log,
+            old=self.old,
+            waiters=self.waiters,
+            extent=paging.extent,
+            room=paging.room,
             join_seconds=join_seconds,
-            patience=paging.patience,
-            press=sending.press,
+            poll_seconds=paging.patience,
+            stalled_seconds=patience.stalled,
+            refusals=self.around.refusals,
             share=lambda: 0.5,
         )
-        self.posts = Posts(self.reception, reading, pages=pages, waiters=self.waiters, sending=sending)
         self.events = EventRequests(self.reception, self.around, share=lambda: 0.5)
         self.server = Server(
             self.reception,

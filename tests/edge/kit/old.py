@@ -23,8 +23,18 @@ class Gone:
     def __len__(self) -> int:
         return 0
 
+    def is_at_hand(self, cursor: Cursor, *, or_earliest: bool = False) -> bool:  # noqa: ARG002 - any
+        """Tell that nothing has to begin for it."""
+        return True
+
     @asynccontextmanager
-    async def at(self, cursor: Cursor, address: str) -> AsyncIterator[Place[Any] | Gap | Bound | None]:
+    async def at(
+        self,
+        cursor: Cursor,
+        address: str,
+        *,
+        or_earliest: bool = False,  # noqa: ARG002 - any
+    ) -> AsyncIterator[Place[Any] | Gap | Bound | None]:
         """Answer."""
         self.asked.append((cursor, address))
         yield self.answer

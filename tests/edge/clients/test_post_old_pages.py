@@ -1,0 +1,193 @@
+"""Pages of what the log has no more: in order and once, from a topic in memory, for what they may cost."""
+
+import asyncio
+import json
+from http import HTTPStatus
+
+import pytest
+
+from edge.clients.post_answers import Answer
+from edge.clients.post_old_pages import APART_SECONDS, OldPages
+from edge.clients.post_pages import Pages
+from edge.clients.post_reading import Poll, PostReading
+from edge.clients.post_requests import PostsRequest, Sentinel
+from edge.clients.post_waiters import Waiters
+from edge.feed.paging import Extent
+from edge.feed.position import Cursor, parse
+from edge.feed.replaying import Limits
+from edge.feed.selection import Selection
+from edge.wire.handshake import Rejected
+from tests.edge.feed.test_replaying import MIB, REACH, RECORDS, Rig, running, value
+from tests.edge.kit.edge import MemoryFeed
+from tests.edge.kit.records import log_of
+
+EXTENT = Extent(1 << 16, 10)
+FOR_EVER = "public, max-age=31536000, immutable"
+
+
+class Reader:
+    """A client that reads pages of ten records."""
+
+    def __init__(self, rig: Rig, *, room: int = MIB, extent: Extent = EXTENT) -> None:
+        waiters = Waiters(rig.log, asyncio.get_running_loop())
+        pages = Pages(rig.log, extent, room)
+        self.reading = PostReading(
+            rig.log,
+            MemoryFeed(rig.log, waiters),
+            pages,
+            OldPages(rig.replays, pages, extent, lambda: 0.5),
+            waiters,
+            join_seconds=1,
+            patience=1,
+            press=lambda: None,
+            share=lambda: 0.5,
+        )
+
+    async def ask(self, offset: Cursor | Sentinel, *authors: int) -> Answer:
+        """Return the answer to a request that is not refused."""
+        asked = PostsRequest(offset, selection=Selection(authors) if authors else None)
+        answer = await self.reading.answer(asked, Poll("a"))
+        assert isinstance(answer, Answer), answer
+        return answer
+
+    async def refused(self, offset: Cursor) -> Rejected:
+        """Return why a request is refused."""
+        refused = await self.reading.answer(PostsRequest(offset), Poll("a"))
+        assert isinstance(refused, Rejected)
+        return refused
+
+
+def ids(answer: Answer) -> list[int]:
+    """Name the posts of a page."""
+    return [message["payload"]["id"] for message in json.loads(answer.body)]
+
+
+def place(answer: Answer) -> Cursor:
+    """Return where to go on."""
+    cursor = parse(answer.headers["Stream-Next-Offset"])
+    assert isinstance(cursor, Cursor)
+    return cursor
+
+
+async def test_pages_lead_from_an_old_place_to_the_end_in_order_and_once() -> None:
+    """Through one replay, and from there into the log without a seam."""
+    async with running(Rig()) as rig:
+        reader, seen, offset = Reader(rig), list[int](), rig.cursor(23)
+        answer = await reader.ask(offset)
+        while "Stream-Up-To-Date" not in answer.headers:
+            seen += ids(answer)
+            answer = await reader.ask(place(answer))
+        seen += ids(answer)
+        assert seen == list(range(24, RECORDS))
+        assert rig.replays.begun == 1
+        assert rig.topic.read_records <= RECORDS
+
+
+async def test_an_old_page_is_what_it_was_when_it_was_new() -> None:
+    """So it may be kept, and no cache has two of one place."""
+    async with running(Rig()) as rig:
+        old = await Reader(rig).ask(rig.cursor(23))
+        new = Rig()
+        new.log = log_of(*rig.values)
+        asked = await Reader(new).ask(rig.cursor(23))
+        assert (old.status, old.headers, old.body) == (asked.status, asked.headers, asked.body)
+        assert old.headers["Cache-Control"] == FOR_EVER
+        assert ids(old) == list(range(24, 30))
+
+
+@pytest.mark.parametrize("cut", [0, 50])
+async def test_the_beginning_is_the_first_record_that_kafka_has_and_may_be_offered(cut: int) -> None:
+    """Where retention has cut, repeats are known of those behind as many as make them."""
+    async with running(Rig()) as rig:
+        rig.topic.values[:], rig.topic.begin = rig.values[cut:], cut
+        reader = Reader(rig)
+        first = cut + REACH if cut else 0
+        answer = await reader.ask(Sentinel.BEGINNING)
+        assert (ids(answer)[0], answer.headers["Cache-Control"]) == (first, "no-store")
+        assert ids(await reader.ask(place(answer)))[0] == ids(answer)[-1] + 1
+        again = await reader.ask(Sentinel.BEGINNING)
+        assert (again.body, rig.replays.begun) == (answer.body, 1)
+
+
+async def test_the_beginning_is_the_logs_where_nothing_else_may_be_offered() -> None:
+    async with running(Rig()) as rig:
+        rig.topic.values[:], rig.topic.begin = rig.values[RECORDS - 5 :], RECORDS - 5
+        assert ids(await Reader(rig).ask(Sentinel.BEGINNING))[0] == RECORDS - 10
+
+
+async def test_what_retention_has_removed_is_gone() -> None:
+    async with running(Rig()) as rig:
+        rig.topic.values[:], rig.topic.begin = rig.values[50:], 50
+        answer = await Reader(rig).ask(rig.cursor(23))
+        assert (answer.status, json.loads(answer.body)["reason"]) == (HTTPStatus.GONE, "expired")
+        assert place(answer) == rig.cursor(RECORDS - 1)
+
+
+async def test_a_page_ends_before_a_hole_and_what_is_behind_it_is_gone() -> None:
+    async with running(Rig()) as rig:
+        rig.topic.values[27] = None
+        reader = Reader(rig)
+        answer = await reader.ask(rig.cursor(23))
+        assert (ids(answer), answer.headers["Cache-Control"]) == ([24, 25, 26], "no-store")
+        await asyncio.sleep(APART_SECONDS)
+        answer = await reader.ask(place(answer))
+        assert (answer.status, json.loads(answer.body)["reason"]) == (HTTPStatus.GONE, "interrupted")
+
+
+async def test_a_reader_with_a_filter_moves_on_over_old_posts_that_it_did_not_choose() -> None:
+    async with running(Rig()) as rig:
+        reader = Reader(rig)
+        answer = await reader.ask(rig.cursor(23), 7)
+        assert ids(answer) == []
+        assert rig.cursor(29).position <= place(answer).position < rig.cursor(150).position
+        assert "Stream-Up-To-Date" not in answer.headers
+
+
+async def test_clients_that_ask_at_random_begin_one_replay_a_second() -> None:
+    """Whoever they are: others are told when to come back, and what Kafka is asked for is bounded."""
+    async with running(Rig(records=1000, length=2000, limits=Limits(4, 4, 32 * MIB))) as rig:
+        reader = Reader(rig)
+        assert (await reader.ask(rig.cursor(100))).status == HTTPStatus.OK
+        for number in (800, 400, 600, 700, 900, 500):
+            refused = await reader.refused(rig.cursor(number))
+            assert refused.status == HTTPStatus.SERVICE_UNAVAILABLE
+            assert 0 < (refused.retry_after or 0) <= 2 * APART_SECONDS
+        # What is at hand is given all the same.
+        assert ids(await reader.ask(rig.cursor(109)))[0] == 110
+        assert rig.replays.begun == 1
+        # The records that make repeats, those about the place, and what is read ahead.
+        assert rig.topic.read_records < 300
+        await asyncio.sleep(APART_SECONDS)
+        assert (await reader.ask(rig.cursor(800))).status == HTTPStatus.OK
+        assert rig.replays.begun == 2
+
+
+async def test_beyond_the_bounds_on_replays_a_client_is_told_when_to_come_back() -> None:
+    async with running(Rig(limits=Limits(2, 1, 16 * MIB))) as rig:
+        reader = Reader(rig)
+        async with rig.replays.at(rig.cursor(150), "a"):
+            refused = await reader.refused(rig.cursor(20))
+        assert (refused.status, refused.retry_after) == (503, 6.0)
+
+
+async def test_without_room_for_a_page_a_client_is_told_to_come_back() -> None:
+    async with running(Rig()) as rig:
+        refused = await Reader(rig, room=1).refused(rig.cursor(20))
+        assert (refused.status, refused.retry_after) == (503, 1.0)
+
+
+async def test_what_kafka_does_not_send_in_time_is_not_waited_for_any_longer() -> None:
+    async with running(Rig()) as rig:
+        rig.topic.is_away = True
+        refused = await Reader(rig).refused(rig.cursor(20))
+        assert (refused.status, refused.retry_after) == (503, 1.0)
+
+
+async def test_a_page_of_long_records_reads_little_more_than_it_holds() -> None:
+    """Not all records up to the next multiple."""
+    async with running(Rig(length=20_000, limits=Limits(2, 2, 64 * MIB), records=100)) as rig:
+        rig.topic.values[:] = [value(number, 20_000) for number in range(100)]
+        reader = Reader(rig, extent=Extent(30_000, 1000))
+        answer = await reader.ask(rig.cursor(39))
+        assert ids(answer) == [40]
+        assert rig.topic.read_records < 90
