@@ -27,6 +27,8 @@ class Returning:
     def __init__(self) -> None:
         self.cursor: str | None = None
         self.posts: list[int] = []
+        self.comes_back = True
+        """Whether it comes back after a connection that was cut."""
         self.refusals = 0
         """How often it was told to come back later."""
         self.welcomed: float | None = None
@@ -35,16 +37,25 @@ class Returning:
         """Whether there is more that it was told of and has not got."""
 
     async def follow(self, port: int) -> None:
-        """Be a client of the edge at this port until the connection ends without a close."""
-        while (seconds := await self._connect(port)) is not None:
-            self.refusals += 1
-            # Nobody wakes to the millisecond.
-            await asyncio.sleep(seconds + random.uniform(0, 0.05))  # noqa: S311 - any will do
+        """Be a client of the edge at this port, for as long as it comes back there."""
+        while True:
+            seconds = await self._connect(port)
+            if seconds is not None:
+                self.refusals += 1
+                # Nobody wakes to the millisecond.
+                await asyncio.sleep(seconds + random.uniform(0, 0.05))  # noqa: S311 - any will do
+            elif self.comes_back:
+                await asyncio.sleep(random.uniform(0.5, 1))  # noqa: S311 - likewise
+            else:
+                return
 
     async def _connect(self, port: int) -> float | None:
         """Return after how many seconds to come back; None when the connection was cut."""
         query = "?history=0" if self.cursor is None else f"?cursor={self.cursor}"
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return None
         frames = Reader()
         try:
             writer.write(_REQUEST.replace("QUERY", query).encode())

@@ -3,7 +3,7 @@
 import asyncio
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -13,6 +13,7 @@ from integration import topics
 from integration.bench.usage import turns_of
 from integration.conftest import Install
 from integration.returning import Returning
+from integration.system import Process
 from streams.contract import FeedRecord, Millis, Publication, encode_feed
 
 _GIVEN: Final = 0.8
@@ -23,6 +24,17 @@ _PATIENCE_SECONDS: Final = 120.0
 def _record(id_: int) -> bytes:
     payload = msgspec.Raw(msgspec.json.encode({"id": id_}))
     return encode_feed(FeedRecord(Millis(0), [Publication("created", id_, payload)]))
+
+
+async def _joined(clients: Iterable[Returning], edge: Process) -> list[asyncio.Task[None]]:
+    """Have all connect, one after the other: they come at once later."""
+    following = []
+    for number, client in enumerate(clients):
+        following.append(asyncio.create_task(client.follow(edge.port)))
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while number % 100 == 0 and client.welcomed is None:
+                await asyncio.sleep(0.01)
+    return following
 
 
 @pytest.mark.parametrize(
@@ -48,20 +60,17 @@ async def test_the_clients_of_a_killed_edge_come_back_within_what_the_rate_says(
             while not all(map(condition, clients)):
                 await asyncio.sleep(0.05)
 
-    first = []
-    for number, client in enumerate(clients):
-        first.append(asyncio.create_task(client.follow(killed.port)))
-        if number % 100 == 0:
-            # They come one after the other, and all at once later.
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                while client.welcomed is None:
-                    await asyncio.sleep(0.01)
+    first = await _joined(clients, killed)
     await until(lambda client: client.welcomed is not None)
     before = await turns_of(other)
     await topics.write(kafka, feed, [_record(2)])
     await until(lambda client: client.posts == [2])
+    for client in clients:
+        client.comes_back = False
     await asyncio.to_thread(killed.kill)
     await asyncio.wait(first)
+    for client in clients:
+        client.comes_back = True
     await topics.write(kafka, feed, [_record(3), _record(4)])
     begun = time.monotonic()
     again = [asyncio.create_task(client.follow(other.port)) for client in clients]
@@ -74,7 +83,8 @@ async def test_the_clients_of_a_killed_edge_come_back_within_what_the_rate_says(
     assert welcomed[-1] <= (count - rate) / (_GIVEN * rate) + 10
     assert sum(client.refusals for client in clients) > count / 4
     refused = await asyncio.to_thread(other.metric, "postcast_edge_refusals_total", by="websocket", why="rate")
-    assert refused == sum(client.refusals for client in clients)
+    # What a client does not live to read is counted all the same.
+    assert refused >= sum(client.refusals for client in clients)
     resumed = await asyncio.to_thread(other.metric, "postcast_edge_resumes_total", outcome="recovered")
     assert resumed == count
     assert after.all - before.all == after.cheap - before.cheap
