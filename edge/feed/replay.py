@@ -11,8 +11,7 @@ Laws:
   their cursors, to a replay of their own: what they held is forgotten at once.
 * A replay that nobody has read for ``LINGER_SECONDS`` is over, and one that is over has no readers.
 
-Time is told, in seconds of any clock that never runs backwards. This module knows neither Kafka nor clients: a reader
-is a position.
+Time is told, in seconds of any clock that never runs backwards. A reader is a position, and whose is not known here.
 """
 
 from collections import deque
@@ -42,7 +41,6 @@ _SLACK_RECORDS: Final = 32
 _AHEAD_BYTES: Final = 256 * 1024
 # What a record costs in the log at most, beside the bytes of its value.
 _RECORD_BYTES: Final = 4_000
-
 
 R = TypeVar("R", bound=Reader)
 
