@@ -97,7 +97,7 @@ class Everybody:
         member.gap = gap
         session = member.session
         seen = session.position
-        session.skip_to(gap.position)
+        member.skip(gap.position)
         greet(session, self._log, self._heartbeat, gap=gap.reason, seen=seen)
         if not session.encoding.has_cursor:
             self._end_at(member, self._gap_pace.next(), End.INTERRUPTED)
@@ -113,7 +113,7 @@ class Everybody:
             return False
         session = member.session
         seen = session.position
-        session.skip_to(self._log.head)
+        member.skip(self._log.head)
         greet(session, self._log, self._heartbeat, gap=reason, seen=seen)
         if not session.encoding.has_cursor:
             self._end_at(member, self._loop.time(), End.INTERRUPTED)
