@@ -5,6 +5,7 @@ import gc
 import json
 import socket
 import struct
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 
@@ -24,7 +25,7 @@ from edge.wire.websocket import Reader
 from streams.contract import Offset
 from tests.edge.kit.edge import MAX_MESSAGE_BYTES, Edge, posts, serving
 from tests.edge.kit.listening import RULES, gate
-from tests.edge.kit.records import publication, standing
+from tests.edge.kit.records import publication, record, standing
 from tests.edge.kit.refused import refusal
 from tests.strict import Handshake
 
@@ -302,6 +303,28 @@ async def test_of_a_client_that_is_refused_on_its_websocket_nothing_is_kept() ->
         assert edge.around.refusals == {("websocket", "full"): 3}
 
 
+async def test_a_client_that_broke_a_limit_while_it_waited_is_answered_once() -> None:
+    """It has its 431: nothing follows, also where it would be refused on its WebSocket."""
+    async with serving() as edge:
+        edge.feed.pending.append(record(1))
+        reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+        offer = b"Sec-WebSocket-Protocol: postcast.v1\r\n\r\n"
+        writer.write(Handshake().request.replace(b"\r\n\r\n", b"\r\n" + offer))
+        await edge.feed.asked.wait()
+        writer.write(b"GET / HTTP/1.1\r\nX: " + bytes(RULES.head_bytes))
+        answer = await reader.readuntil(b"\r\n\r\n")
+        edge.reception.is_stopping = True
+        edge.feed.catch_up()
+        # It is cut after a second, with bytes unread.
+        with suppress(ConnectionResetError):
+            answer += await reader.read()
+        writer.close()
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert answer.startswith(b"HTTP/1.1 431 ")
+        while edge.gate.census.connections:
+            await asyncio.sleep(0.01)
+
+
 async def test_a_handshake_that_cannot_be_understood_is_refused_by_http() -> None:
     """There is no 101 to answer it with."""
     async with serving() as edge:
@@ -343,3 +366,13 @@ async def test_a_client_changes_what_it_sees() -> None:
         async with edge.connect(f"?cursor={told['cursor']}&author=0") as other:
             assert json.loads(await other.recv())["payload"]["recovered"] is True
             assert await posts(other, 2) == [3, 6]
+
+
+@pytest.mark.parametrize(("query", "code", "hint"), [("?author=me", 4500, ""), ("?author=1", 4001, "retry_after=")])
+async def test_a_filter_that_is_refused_is_refused_on_the_websocket(query: str, code: int, hint: str) -> None:
+    """To a client that offers the subprotocol: what is no filter for good, and one without room for now."""
+    async with serving(max_authors=0) as edge, edge.connect(query, "postcast.v1") as client:
+        with pytest.raises(ConnectionClosed) as closed:
+            await client.recv()
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, hint in closed.value.rcvd.reason) == (code, True)
