@@ -227,14 +227,16 @@ class Hub:
                 self._cohorts.place(member, Kind.NEWCOMERS, self._loop.time())
 
     def _redirect(self, member: Member, reason: Reason) -> None:
+        if not self._everybody.goes_to_head(member):
+            # Wherever it is, it stays.
+            return
         is_paused = member in self._cohorts.paused
-        if not member.is_over:
-            self._cohorts.remove(member)
-        if self._everybody.move_to_head(member, reason):
-            if is_paused:
-                self._cohorts.pause(member)
-            else:
-                self._cohorts.place(member, Kind.NEWCOMERS, self._loop.time())
+        self._cohorts.remove(member)
+        self._everybody.move_to_head(member, reason)
+        if is_paused:
+            self._cohorts.pause(member)
+        else:
+            self._cohorts.place(member, Kind.NEWCOMERS, self._loop.time())
 
     def _end_at(self, member: Member, when: float, end: End) -> None:
         if not member.is_over:

@@ -197,7 +197,9 @@ class Replays(Generic[R]):
         waiting = self._waiting[replay]
         waiting[seat] = asyncio.get_running_loop().create_future()
         try:
-            return await waiting[seat]
+            found = await waiting[seat]
+            # The replay may have gone on, or ended, between the answer and this turn of the loop.
+            return replay.gap if isinstance(found, int) and seat not in replay.seats else found
         finally:
             del waiting[seat]
 
