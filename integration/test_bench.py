@@ -19,6 +19,7 @@ from integration.bench import (
     outage,
     path,
     rebalance,
+    replay,
     resting,
     scale,
     slow,
@@ -60,6 +61,10 @@ _PARTS: dict[str, tuple[Measure, int]] = {
             stage, comeback.Size(head=5, rate=20, posts=5, records=100, windows=5, cpu_seconds=0.5)
         ),
         13,
+    ),
+    replay.PART: (
+        lambda stage: replay.measure(stage, replay.Size(clients=20, head=5, posts=5, behind=300, reach=20, windows=3)),
+        6,
     ),
     storm.PART: (lambda stage: storm.measure(stage, storm.Size(clients=30, missed=3, drain_seconds=1, returns=2)), 13),
     idle.PART: (

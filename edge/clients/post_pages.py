@@ -34,6 +34,7 @@ class Pages:
         self._room = room
         self._known: WeakValueDictionary[_Key, Page] = WeakValueDictionary()
         self._making: dict[_Key, asyncio.Task[Page]] = {}
+        self._turn = asyncio.Lock()
         self._size = 0
         self.made = 0
         """How many pages were made."""
@@ -65,12 +66,14 @@ class Pages:
         slices = page(log, start, reading, self._extent, _slice)
         try:
             while True:
-                try:
-                    next(slices)
-                except StopIteration as made:
-                    leaf = made.value
-                    break
-                await asyncio.sleep(0)
+                async with self._turn:
+                    # One slice in a turn of the loop, of whichever page: many may be made at the same time.
+                    await asyncio.sleep(0)
+                    try:
+                        next(slices)
+                    except StopIteration as made:
+                        leaf = made.value
+                        break
         finally:
             del self._making[key]
         body = array(leaf.pieces)

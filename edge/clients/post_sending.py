@@ -5,6 +5,7 @@ is a piece. A client that takes nothing of a piece in ``stalled_seconds`` is cut
 """
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Final
 
 from aiohttp import web
@@ -40,11 +41,9 @@ class Sending:
             view = memoryview(body)
             for begin in range(0, len(body), _PIECE_BYTES):
                 piece = view[begin : begin + _PIECE_BYTES]
-                await response.write(piece)
-                await self._until_taken(request, transport)
+                await self._until_taken(request, transport, response.write(piece))
                 self.bytes += len(piece)
-            await response.write_eof()
-            await self._until_taken(request, transport)
+            await self._until_taken(request, transport, response.write_eof())
         except ConnectionError:
             # The client has left, or was cut.
             return
@@ -58,14 +57,17 @@ class Sending:
         if oldest is not None and asyncio.get_running_loop().time() - oldest[1] >= self._pressed_seconds:
             self._cut(oldest[0])
 
-    async def _until_taken(self, request: web.Request, transport: asyncio.Transport) -> None:
-        if transport.get_write_buffer_size():
-            try:
-                async with asyncio.timeout(self._stalled_seconds):
-                    await request.writer.drain()
-            except TimeoutError:
-                self._cut(transport)
-                raise ConnectionAbortedError from None
+    async def _until_taken(
+        self, request: web.Request, transport: asyncio.Transport, writing: Coroutine[None, None, None]
+    ) -> None:
+        """Write, and wait until the transport holds nothing. aiohttp may wait for that by itself, and for ever."""
+        try:
+            async with asyncio.timeout(self._stalled_seconds):
+                await writing
+                await request.writer.drain()
+        except TimeoutError:
+            self._cut(transport)
+            raise ConnectionAbortedError from None
 
     def _cut(self, transport: asyncio.Transport) -> None:
         self.stalled += 1

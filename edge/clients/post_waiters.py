@@ -92,9 +92,12 @@ class Waiters:
 
     def remove(self, waiter: Waiter) -> None:
         """Forget a poll that waits no more, if it is known."""
-        if waiter in waiter.place.waiters:
-            del waiter.place.waiters[waiter]
+        place = waiter.place
+        if waiter in place.waiters:
+            del place.waiters[waiter]
             self._count -= 1
+            if not place.waiters:
+                self._leave(place)
 
     def publish(self, read_at: float | None = None) -> None:  # noqa: ARG002 - the hub's clients are told by when
         """Look, soon, at those for whom there may be something."""
@@ -116,6 +119,15 @@ class Waiters:
         self.publish()
         for place in self._due:
             place.is_woken, place.gap = True, gap
+
+    def _leave(self, place: Place) -> None:
+        """Forget a place where nobody waits any more: the next record may be hours away. One that is due is soon."""
+        key = place.cursor, place.reading
+        places = self._resting.get(key, [])
+        if place in places:
+            places.remove(place)
+            if not places:
+                del self._resting[key]
 
     def _soon(self) -> None:
         if self._due and not self._is_soon:

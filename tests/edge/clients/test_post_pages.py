@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from edge.clients.post_pages import Pages
 from edge.feed.log import Log
 from edge.feed.paging import Extent
 from edge.feed.position import Cursor
-from edge.feed.reads import Reading
+from edge.feed.reads import Chunk, Reading
 from edge.feed.selection import Selection
 from edge.wire.json_encoding import JSON
 from streams.contract import Offset
@@ -39,6 +40,39 @@ async def test_those_who_ask_at_the_same_time_share_one_page() -> None:
     assert [each["payload"]["id"] for each in json.loads(made[0].body)] == [5, 6, 7, 8, 9]
     assert (made[0].is_full, made[0].posts, pages.made) == (True, 5, 1)
     assert await pages.get(at(log, 4), READING) is made[0]
+
+
+class Turns(Log):
+    """A log that notes in which turns of the loop it is read."""
+
+    most = 0
+    reads = 0
+
+    def read(self, *args: Any, **kwargs: Any) -> Chunk:
+        self.reads += 1
+        self.most = max(self.most, self.reads)
+        return super().read(*args, **kwargs)
+
+    async def count(self) -> None:
+        """Count the reads of each turn."""
+        while True:
+            self.reads = 0
+            await asyncio.sleep(0)
+
+
+async def test_pages_that_are_made_at_the_same_time_are_read_for_one_after_the_other() -> None:
+    """Each in a turn of the loop: a slice may take a millisecond."""
+    log = Turns(limit=1 << 24, reach=1000)
+    log.begin(Offset(0), Offset(0))
+    for number in range(25):
+        log.append(Offset(number), record(number))
+    pages = Pages(log, EXTENT, 1 << 20)
+    counting = asyncio.create_task(log.count())
+    made = await asyncio.gather(*(pages.get(at(log, number), READING) for number in range(12)))
+    counting.cancel()
+    assert all(made)
+    assert pages.made == 12
+    assert log.most == 1
 
 
 async def test_a_page_costs_what_it_is_for_as_long_as_somebody_has_it() -> None:

@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
 from aiohttp import web
 
 from edge.clients.post_sending import PRESSED_SECONDS, Sending
@@ -16,8 +17,9 @@ BODY = bytes(range(256)) * (1 << 11)
 class Sender:
     """A server that sends one body to all."""
 
-    def __init__(self, stalled_seconds: float, pressed_seconds: float) -> None:
+    def __init__(self, stalled_seconds: float, pressed_seconds: float, unsent_bytes: int | None) -> None:
         self.sending = Sending(stalled_seconds, pressed_seconds)
+        self.unsent_bytes = unsent_bytes
         self.begun = asyncio.Event()
         self.ended = asyncio.Event()
         self.transport: asyncio.Transport | None = None
@@ -30,6 +32,8 @@ class Sender:
         assert request.transport is not None
         transport = request.transport
         self.transport = transport
+        if self.unsent_bytes is not None:
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.unsent_bytes)
         self.begun.set()
         await self.sending.send(request, response, BODY)
         self.ended.set()
@@ -42,9 +46,11 @@ class Sender:
 
 
 @asynccontextmanager
-async def sender(stalled_seconds: float = 60, pressed_seconds: float = PRESSED_SECONDS) -> AsyncIterator[Sender]:
-    """Serve meanwhile."""
-    made = Sender(stalled_seconds, pressed_seconds)
+async def sender(
+    stalled_seconds: float = 60, pressed_seconds: float = PRESSED_SECONDS, unsent_bytes: int | None = None
+) -> AsyncIterator[Sender]:
+    """Serve meanwhile; the kernel keeps ``unsent_bytes`` for a client that does not read, if that is said."""
+    made = Sender(stalled_seconds, pressed_seconds, unsent_bytes)
     application = web.Application()
     application.add_routes([web.get("/", made.answer)])
     async with listening(application) as made.port, asyncio.timeout(10):
@@ -88,8 +94,10 @@ async def test_a_slow_client_gets_all_and_holds_a_piece_at_most() -> None:
         assert (made.sending.bytes, made.sending.stalled) == (len(BODY), 0)
 
 
-async def test_a_client_that_takes_nothing_is_cut() -> None:
-    async with sender(stalled_seconds=0.1) as made, asking(made) as client:
+@pytest.mark.parametrize("unsent_bytes", [None, 1 << 12, 1 << 15, 1 << 16, 1 << 17])
+async def test_a_client_that_takes_nothing_is_cut(unsent_bytes: int | None) -> None:
+    """Whichever piece it does not take."""
+    async with sender(stalled_seconds=0.1, unsent_bytes=unsent_bytes) as made, asking(made) as client:
         await made.ended.wait()
         assert made.sending.stalled == 1
         assert len(await read(client)) < len(BODY)

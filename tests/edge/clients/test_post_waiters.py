@@ -1,6 +1,7 @@
 """Long polls that wait are woken by what is for them, a few at a time, and never forgotten."""
 
 from collections.abc import Callable
+from weakref import WeakSet
 
 import pytest
 
@@ -91,6 +92,35 @@ def test_who_leaves_is_not_woken_and_who_was_woken_may_leave() -> None:
     assert polls.woken == [1]
     polls.waiters.remove(second)
     assert len(polls.waiters) == 0
+
+
+def test_nothing_is_kept_of_polls_that_have_left_although_no_record_comes() -> None:
+    """A stranger may come with another filter each time."""
+    polls = Polls(log_of(record(1)))
+    here = polls.log.cursor_at(polls.log.head)
+    selections = WeakSet[Selection]()
+    for author in range(5):
+        selection = Selection((author,))
+        selections.add(selection)
+        waiters = [polls.waiters.add(here, Reading(JSON, selection), lambda: None) for _ in range(2)]
+        for waiter in waiters:
+            polls.waiters.remove(waiter)
+        del selection, waiters, waiter
+    assert len(selections) == 0
+
+
+def test_polls_of_one_place_that_came_before_and_after_a_record_leave_apart() -> None:
+    polls = waiting(0)
+    first, second = (polls.add(number) for number in range(2))
+    polls.append(1)
+    polls.turns.rest()
+    third, last = polls.add(2), polls.add(3)
+    for waiter in (first, second, third):
+        polls.waiters.remove(waiter)
+    polls.append(2)
+    polls.turns.rest()
+    assert polls.woken == [3]
+    assert last not in last.place.waiters
 
 
 def test_a_poll_that_comes_again_waits_for_the_next_post() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import count
 
 import pytest
 import structlog
@@ -215,6 +216,22 @@ async def test_partitions_that_are_added_while_the_feed_is_followed_are_said() -
         topic.count = 1
         await topic.change(*topic.values)
         await until(lambda: rig.source.trouble is None)
+
+
+async def test_a_connection_lost_before_the_first_record_is_no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no newest record yet that could be read once more: reading begins where it was to begin."""
+    topic, reads = MemoryTopic(*map(record, range(50))), count()
+    read = topic.read
+
+    async def failing_first() -> Read:
+        if next(reads) == 0:
+            raise Unreachable("away")
+        return await read()
+
+    monkeypatch.setattr(topic, "read", failing_first)
+    async with following(Rig(topic, history=2, reach=3)) as rig:
+        await rig.source.reached(Offset(50))
+        assert (rig.shown, rig.source.gaps, rig.source.reconnects) == ([48, 49], {}, 1)
 
 
 async def test_goes_on_after_kafka_was_away() -> None:

@@ -170,6 +170,7 @@ def test_holes_are_gaps_where_something_is_offered() -> None:
 
 def test_it_goes_on_where_it_was_once_kafka_is_back() -> None:
     """The newest record comes again; what retention has removed meanwhile is gone."""
+    assert replay_of(100).begin(Bounds(Offset(0), END)) == 63
     replay = replay_of(3)
     replay.sit(seat_at(3))
     assert replay.begin(Bounds(Offset(0), END)) == 0

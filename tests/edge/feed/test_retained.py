@@ -116,6 +116,39 @@ def test_what_was_only_read_is_before_the_tail() -> None:
     assert kept.cursor_at(head.position) == head
 
 
+@given(shapes, st.integers(0, 12))
+def test_what_is_forgotten_is_before_a_position(shape: list[tuple[int, set[int]]], number: int) -> None:
+    """Whole records, but for the newest; the tail is where it would be after trimming to as much."""
+    kept, places = retained(shape)
+    other, _ = retained(shape)
+    place = places[number % len(places)] if places else kept.head.position
+    kept.forget(place)
+    other.trim(kept.size)
+    assert (kept.tail, kept.records[0].offset) == (other.tail, other.records[0].offset)
+    assert kept.tail.position <= place
+    assert all(record.end > place for record in kept.records[:-1][:1])
+
+
+@given(shapes, st.integers(0, 12_000))
+def test_where_the_tail_will_be_is_known_before(shape: list[tuple[int, set[int]]], limit: int) -> None:
+    """When a record is appended, and what is before it is trimmed to make room."""
+    kept, _ = retained(shape)
+    told = kept.tail_after(limit)
+    record = add(kept, 5 + len(shape), 1, {0})
+    kept.trim(limit + record.size)
+    assert kept.tail.position == told
+
+
+@given(shapes)
+def test_a_position_of_another_log_is_here_or_not(shape: list[tuple[int, set[int]]]) -> None:
+    """From the tail to the head; the middle is one of them."""
+    kept, places = retained(shape)
+    assert all(kept.has(place) for place in (*places, kept.head.position, kept.tail.position, kept.middle))
+    assert not kept.has(Position(kept.head.position + 1))
+    assert not kept.has(Position(kept.tail.position - 1))
+    assert Retained(Offset(5)).middle == before(Offset(5)).position
+
+
 def test_the_authors_of_what_follows_are_told_record_by_record() -> None:
     """Those of the rest of a record, or of the next one that has posts."""
     kept = Retained(Offset(0))
