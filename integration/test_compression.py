@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from playwright.async_api import Page
@@ -254,17 +254,25 @@ async def test_whoever_joins_anywhere_reads_every_post(system: System, edge: Pro
         async with audience.joined("?history=30") as (second, relay):
             earlier = relay.received
             shown += await show(system, [written() for _ in range(400)], [written()])
-            welcome, *rest = [json.loads(text) for text in await second.until(1 + 30 + 401)]
+            # A welcome first, and "caught_up" behind what was there.
+            welcome, *rest = _without_caught_up(await second.until(1 + 30 + 1 + 401))
             assert [one["payload"] for one in rest] == payloads(shown[25:])
             assert relay.received - earlier < 0.52 * sum(map(len, shown[55:]))
             assert welcome["payload"]["recovered"] is True
             # The 100th post of the 400: in the middle of a stream, and of a record.
             async with audience.joined(f"?cursor={rest[30 + 100]['cursor']}") as (third, _):
                 shown += await show(system, [written() for _ in range(20)])
-                _, *resumed = [json.loads(text) for text in await third.until(1 + 300 + 20)]
+                _, *resumed = _without_caught_up(await third.until(1 + 300 + 1 + 20))
                 assert [one["payload"] for one in resumed] == payloads(shown[25 + 131 :])
-            await second.until(1 + 30 + 421)
+            await second.until(1 + 30 + 1 + 421)
         assert await first.until(len(shown)) == shown
+
+
+def _without_caught_up(texts: Sequence[str]) -> list[dict[str, Any]]:
+    decoded = [json.loads(text) for text in texts]
+    rest = [message for message in decoded if message["action"] != "caught_up"]
+    assert len(decoded) - len(rest) == 1
+    return rest
 
 
 def payloads(texts: Sequence[str]) -> list[object]:

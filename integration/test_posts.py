@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from http.client import HTTPConnection
 from itertools import count
@@ -15,6 +16,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from integration import npm, topics
 from integration.conftest import Install
@@ -43,6 +45,7 @@ _NGINX: Final = """
 HISTORY: Final = 50
 REACH: Final = 100
 SECONDS: Final = 6.0
+POLLS: Final = 500
 AHEAD_RECORDS: Final = 256 * 1024 // 80
 
 
@@ -182,6 +185,38 @@ async def test_readers_of_random_old_places_cost_kafka_a_bounded_number_of_recor
     assert 1 <= replays <= seconds + 1
     # What repeats take, what is about the place, and 256 KiB ahead, in records of some 90 bytes.
     assert records / replays <= REACH + 32 + 2 * AHEAD_RECORDS
+
+
+async def test_many_long_polls_are_answered_by_one_post_without_a_long_turn(site: Site) -> None:
+    """Each once; the live feed and everybody else have the loop in between."""
+    edge = await asyncio.to_thread(lambda: site.system.edge(LONG_POLL_SECONDS=100).until_ready())
+
+    async def ask() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+        writer.write(b"GET /posts?offset=now&live=long-poll HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n")
+        return reader, writer
+
+    def long_turns() -> float:
+        """How many turns took more than 20 ms of CPU."""
+        _, text = edge.ask("/metrics")
+        families = text_string_to_metric_families(text)
+        [turns] = [each for each in families if each.name == "postcast_edge_turn_cpu_seconds"]
+        counts = {sample.labels.get("le"): sample.value for sample in turns.samples}
+        return counts["+Inf"] - counts["0.02"]
+
+    clients = [await ask() for _ in range(POLLS)]
+    polls = partial(edge.metric, "postcast_edge_page_polls")
+    await asyncio.to_thread(edge.until, lambda: polls() == POLLS, f"has {POLLS} long polls")
+    before = await asyncio.to_thread(long_turns)
+    [id_] = await site.show(1)
+    answers = await asyncio.gather(*(reader.read() for reader, _ in clients))
+    assert {answer.partition(b" 200 ")[0] for answer in answers} == {b"HTTP/1.1"}
+    bodies = {answer.partition(b"\r\n\r\n")[2] for answer in answers}
+    assert [[each["payload"]["id"] for each in json.loads(body)] for body in bodies] == [[id_]]
+    assert await asyncio.to_thread(long_turns) == before
+    assert await asyncio.to_thread(polls) == 0
+    for _, writer in clients:
+        writer.close()
 
 
 @contextmanager

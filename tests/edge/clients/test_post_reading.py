@@ -280,15 +280,17 @@ async def test_a_gap_is_told_to_those_who_wait_and_to_those_who_come() -> None:
 
 @virtual
 async def test_a_log_that_has_begun_anew_is_waited_for_until_it_shows_what_comes() -> None:
-    """Before that it has no place to go on from."""
+    """Before that it has no place to go on from, and Kafka is not asked for what it may have itself."""
     reading = Reading(log_of(*numbered(5)))
     reading.log.begin(Offset(5), Offset(8))
     task = await reading.asking(PostsRequest(behind(2)))
+    assert reading.old.asked == []
     for number in range(5, 8):
         reading.log.append(Offset(number), record(number))
     reading.feed.catch_up()
     answer = await task
     assert (answer.status, next_offset(answer)) == (410, str(behind(7)))
+    assert [cursor for cursor, _ in reading.old.asked] == [behind(2)]
 
 
 @virtual

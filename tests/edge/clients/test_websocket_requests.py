@@ -343,3 +343,13 @@ async def test_a_client_changes_what_it_sees() -> None:
         async with edge.connect(f"?cursor={told['cursor']}&author=0") as other:
             assert json.loads(await other.recv())["payload"]["recovered"] is True
             assert await posts(other, 2) == [3, 6]
+
+
+@pytest.mark.parametrize(("query", "code", "hint"), [("?author=me", 4500, ""), ("?author=1", 4001, "retry_after=")])
+async def test_a_filter_that_is_refused_is_refused_on_the_websocket(query: str, code: int, hint: str) -> None:
+    """To a client that offers the subprotocol: what is no filter for good, and one without room for now."""
+    async with serving(max_authors=0) as edge, edge.connect(query, "postcast.v1") as client:
+        with pytest.raises(ConnectionClosed) as closed:
+            await client.recv()
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, hint in closed.value.rcvd.reason) == (code, True)
