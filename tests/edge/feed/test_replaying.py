@@ -13,8 +13,9 @@ from edge.fanout.member import Member
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Gap, Position, Reason, Resume
 from edge.feed.repeats import DAY
-from edge.feed.replay import Replay, Seat
+from edge.feed.replay import Replay
 from edge.feed.replaying import Limits, Place, Replays
+from edge.feed.seats import Seat
 from edge.feed.topic import Read, Unreachable
 from edge.wire.websocket_encodings import CURSOR
 from streams.contract import Offset
