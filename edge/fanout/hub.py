@@ -221,19 +221,19 @@ class Hub:
     def _go_on(self, member: Member) -> None:
         """Have a client go on behind the newest gap, unless it does already."""
         if self._everybody.move(member):
-            if member in self._cohorts.paused:
-                self._cohorts.pause(member)
-            else:
-                self._cohorts.place(member, Kind.NEWCOMERS, self._loop.time())
+            self._begin_anew(member)
 
     def _redirect(self, member: Member, reason: Reason) -> None:
         if not self._everybody.goes_to_head(member):
             # Wherever it is, it stays.
             return
-        is_paused = member in self._cohorts.paused
         self._cohorts.remove(member)
         self._everybody.move_to_head(member, reason)
-        if is_paused:
+        self._begin_anew(member)
+
+    def _begin_anew(self, member: Member) -> None:
+        # One that fell behind and is still to be closed is not among the paused any more, and takes nothing either.
+        if member.link.unsent_since is not None:
             self._cohorts.pause(member)
         else:
             self._cohorts.place(member, Kind.NEWCOMERS, self._loop.time())

@@ -205,3 +205,21 @@ def test_who_cannot_be_told_yet_that_its_replay_has_failed_is_told_later() -> No
     hub.publish()
     turns.rest()
     assert line.got == [2, 3, 4, 50]
+
+
+def test_clients_that_were_left_behind_are_sent_nothing_while_they_take_nothing_though_the_feed_fails() -> None:
+    """They are still to be closed when the feed is interrupted, one after the other."""
+    turns, log = Turns(), log_of(*map(record, range(10, 14)), first=10)
+    hub, replay = hub_of(log, turns), replay_of(0, 5)
+    other, *held = (Line(turns, room=0) for _ in range(9))
+    join_replay(hub, replay, other, 1)
+    members = [join_replay(hub, replay, line, 1) for line in held]
+    turns.rest()
+    # Work is due in the next turn from here on.
+    other.drain()
+    hub.leave_behind(members)
+    replay.end()
+    log.begin(Offset(50), Offset(50))
+    hub.interrupt("interrupted")
+    turns.rest()
+    assert [(line.got, line.ends) for line in held] == [([2, 3, 4], [End.FELL_BEHIND])] * 8
