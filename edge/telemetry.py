@@ -76,12 +76,24 @@ class ReplayState(Protocol):
     """What the metrics read of replays."""
 
     begun: int
-    records: int
-    bytes: int
-    left_behind: int
 
     def __len__(self) -> int:
         """Say how many run."""
+        ...
+
+    @property
+    def records(self) -> int:
+        """How many records they have read."""
+        ...
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes these have."""
+        ...
+
+    @property
+    def left_behind(self) -> int:
+        """How many readers others did not wait for."""
         ...
 
     @property

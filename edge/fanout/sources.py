@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from edge.fanout.member import Member
 from edge.fanout.session import Progress
 from edge.feed.log import Log
-from edge.feed.replay import meets
+from edge.feed.position import Position
 
 
 def log_of(progress: Progress, live: Log) -> Log:
@@ -35,3 +35,8 @@ def settle(progress: Progress, members: Iterable[Member], live: Log) -> None:
         for member in members:
             progress.replay.leave(member)
         progress.replay = None
+
+
+def meets(log: Log, position: Position) -> bool:
+    """Tell whether a reader of a replay can go on in the log, where it stands."""
+    return log.shows_what_comes and log.kept.has(position)

@@ -11,17 +11,16 @@ Laws:
   their cursors, to a replay of their own: what they held is forgotten at once.
 * A replay that nobody has read for ``LINGER_SECONDS`` is over, and one that is over has no readers.
 
-Time is told, in seconds of any clock that never runs backwards. This module knows neither Kafka nor clients: a reader
-is a position.
+Time is told, in seconds of any clock that never runs backwards. A reader is a position, and whose is not known here.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from enum import Enum, auto, unique
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, TypeVar
 
 from edge.feed.log import Appended, Log
-from edge.feed.position import Cursor, Gap, Position, Resume, place_of
+from edge.feed.position import Gap, Position, Resume
+from edge.feed.seats import Reader, Seat, Step
 from edge.feed.start import Bounds, start
 from edge.feed.topic import Raw, Read
 from streams.contract import Offset
@@ -42,46 +41,6 @@ _SLACK_RECORDS: Final = 32
 _AHEAD_BYTES: Final = 256 * 1024
 # What a record costs in the log at most, beside the bytes of its value.
 _RECORD_BYTES: Final = 4_000
-
-
-@unique
-class Step(Enum):
-    """What is to be done next."""
-
-    READ = auto()
-    """Read from Kafka, and :meth:`Replay.take` what comes."""
-    APPEND = auto()
-    """Call :meth:`Replay.append`."""
-    REST = auto()
-    """Wait until a reader has moved, come or gone, or for a moment."""
-    OVER = auto()
-
-
-class Reader(Protocol):
-    """A client, or a request, that reads a replay."""
-
-    @property
-    def position(self) -> Position:
-        """What it was sent everything before."""
-        ...
-
-
-class Seat:
-    """A place that is kept for a reader before it is there, and while it reads on its own account."""
-
-    def __init__(self, cursor: Cursor, *, or_earliest: bool = False) -> None:
-        self.or_earliest = or_earliest
-        """Whether the first record that may be offered does, too, where that comes later."""
-        self.cursor = cursor
-        self.position = cursor.position
-        offset, index = place_of(cursor.position)
-        self.first = offset
-        """The record that its cursor stands in, or before."""
-        self.until = Offset(offset + 1 if index else offset)
-        """Every record before this one is to be read."""
-        self.takes_less = False
-        """Whether fewer are enough where there are no more, or there is no room for more."""
-
 
 R = TypeVar("R", bound=Reader)
 
@@ -289,8 +248,3 @@ class Replay(Generic[R]):
         self.log.kept.forget(place)
         self._held_since = None
         return True
-
-
-def meets(log: Log, position: Position) -> bool:
-    """Tell whether a reader of a replay can go on in the log, where it stands."""
-    return log.shows_what_comes and log.kept.has(position)

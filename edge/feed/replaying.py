@@ -1,34 +1,26 @@
-"""Runs replays: who shares one, how many there are, and what each reads from Kafka.
+"""The replays that run: which of them a client shares, and how many there may be.
 
-A replay is a task with a consumer of its own. What it does next it asks :class:`edge.feed.replay.Replay`. Records are
-appended for ``SLICE_SECONDS`` at a time, by one replay after the other, and then the loop has as long for everything
-else.
+Each is a task with a consumer of its own (:mod:`edge.feed.replay_run`).
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import structlog
 
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Gap, Position, Reason
-from edge.feed.replay import Reader, Replay, Seat, Step
-from edge.feed.topic import Readers, Topic, Unreachable
+from edge.feed.replay import Replay
+from edge.feed.replay_run import Fanout, Run, Surroundings
+from edge.feed.seats import Reader, Seat
+from edge.feed.topic import Topic
 from streams.contract import Millis, Offset
 
 _logger = structlog.get_logger("edge.replays")
-
-SLICE_SECONDS: Final = 0.002
-_SHORTEST_PAUSE: Final = 0.1
-_LONGEST_PAUSE: Final = 5.0
-# How often a replay looks whether the log has gone on, or its readers have waited long enough.
-_LOOK_SECONDS: Final = 0.25
-# How many that wait for a place are let in before the loop has a turn: each takes up to 0.3 ms.
-_AT_ONCE: Final = 8
 
 Bound = Literal["replays", "bytes", "address"]
 """A limit on replays."""
@@ -48,22 +40,6 @@ class Limits:
     def share(self) -> int:
         """How many bytes the log of one may take; as much again is for what its consumer has fetched."""
         return self.bytes // self.replays // 2
-
-
-class Fanout(Readers, Protocol[R]):
-    """Those that replays are read for, and the log."""
-
-    def wake(self, replay: Replay[R]) -> None:
-        """Send those who read a replay what it has got."""
-        ...
-
-    def leave_behind(self, readers: Sequence[R]) -> None:
-        """End the sessions of readers that were too slow for others."""
-        ...
-
-    def redirect(self, readers: Sequence[R], reason: Reason) -> None:
-        """Have readers go on at the log's head, and tell them why."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,23 +84,15 @@ class Replays(Generic[R]):
         age: Millis,
         limits: Limits,
     ) -> None:
-        self._connect = connect
-        self._live = live
-        self._fanout = fanout
+        self._around = Surroundings(connect, live, fanout)
         self._reach = reach
         self._age = age
         self._limits = limits
-        self._running: dict[Replay[R], asyncio.Task[None]] = {}
-        self._waiting: dict[Replay[R], dict[Seat, asyncio.Future[Position | Gap | None]]] = {}
-        self._turn = asyncio.Lock()
+        self._running: dict[Replay[R], tuple[Run[R], asyncio.Task[None]]] = {}
         self.begun = 0
         """How many replays have begun."""
-        self.records = self.bytes = 0
-        """How many records replays have read, and how many bytes these have."""
         self.refused: Counter[Bound] = Counter()
         """How many cursors were refused, by the bound that was reached."""
-        self.left_behind = 0
-        """How many readers others did not wait for."""
 
     def __len__(self) -> int:
         return len(self._running)
@@ -140,26 +108,36 @@ class Replays(Generic[R]):
         return sum(replay.log.size for replay in self._running)
 
     @property
-    def _end(self) -> Offset:
-        """The record that the log reads next; nothing is replayed beyond it."""
-        return self._live.next_offset or Offset(0)
+    def records(self) -> int:
+        """How many records replays have read."""
+        return self._around.records
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes these have."""
+        return self._around.bytes
+
+    @property
+    def left_behind(self) -> int:
+        """How many readers others did not wait for."""
+        return self._around.left_behind
 
     def publish(self, read_at: float | None = None) -> None:
         """Tell those that the log is read for that it has got something."""
-        self._fanout.publish(read_at)
+        self._around.fanout.publish(read_at)
 
     def interrupt(self, reason: Reason) -> None:
         """Be rid of all replays, since the feed has a gap: everybody goes on behind it."""
         for replay in list(self._running):
             replay.end()
-        self._fanout.interrupt(reason)
+        self._around.fanout.interrupt(reason)
 
     async def run(self) -> None:
         """Wait until cancelled, and stop all replays then."""
         try:
             await asyncio.get_running_loop().create_future()
         finally:
-            tasks = list(self._running.values())
+            tasks = [task for _, task in self._running.values()]
             for task in tasks:
                 task.cancel()
             if tasks:
@@ -194,12 +172,8 @@ class Replays(Generic[R]):
             replay.stand_up(seat)
 
     async def _answer(self, replay: Replay[R], seat: Seat) -> Position | Gap | None:
-        waiting = self._waiting[replay]
-        waiting[seat] = asyncio.get_running_loop().create_future()
-        try:
-            return await waiting[seat]
-        finally:
-            del waiting[seat]
+        run, _ = self._running[replay]
+        return await run.answer(seat)
 
     def _replay_for(self, seat: Seat, address: str) -> Replay[R] | Bound:
         for replay in self._running:
@@ -228,111 +202,9 @@ class Replays(Generic[R]):
         log = Log(limit=self._limits.share, reach=self._reach, age=self._age)
         replay: Replay[R] = Replay(log, first=seat.first, reach=self._reach, address=address, moved=changed.set)
         self.begun += 1
-        self._waiting[replay] = {}
-        self._running[replay] = asyncio.create_task(self._run(replay, changed))
+        run = Run(replay, self._around, changed)
+        task = asyncio.create_task(run.run())
+        self._running[replay] = run, task
+        task.add_done_callback(lambda _: self._running.pop(replay))
         _logger.info("replay.begun", offset=seat.first, peer=address)
         return replay
-
-    async def _run(self, replay: Replay[R], changed: asyncio.Event) -> None:
-        """Read until nobody reads it any more."""
-        pause = _SHORTEST_PAUSE
-        try:
-            while not replay.is_over:
-                try:
-                    async with self._connect() as topic:
-                        await self._follow(replay, topic, changed)
-                        return
-                except Unreachable as error:
-                    _logger.warning("replay.waiting", trouble=error.sentence, error=str(error))
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-                replay.look(_now())
-        except Exception:
-            _logger.exception("replay.failed")
-            self._fanout.leave_behind(replay.end())
-        finally:
-            replay.end()
-            for answer in self._waiting.pop(replay).values():
-                if not answer.done():
-                    answer.set_result(None)
-            del self._running[replay]
-            _logger.info("replay.ended")
-
-    async def _follow(self, replay: Replay[R], topic: Topic, changed: asyncio.Event) -> None:
-        """Do what is next until it is over."""
-        begin = replay.begin(await topic.bounds())
-        if isinstance(begin, Gap):
-            await self._fail(replay, begin)
-            return
-        await topic.seek(begin)
-        while True:
-            changed.clear()
-            match replay.step(_now(), self._end):
-                case Step.OVER:
-                    return
-                case Step.READ:
-                    read = await topic.read()
-                    self.records += len(read.records)
-                    self.bytes += sum(len(raw.value) for raw in read.records)
-                    gap = replay.take(read)
-                case Step.APPEND:
-                    async with self._turn:
-                        gap = await self._append(replay)
-                case Step.REST:
-                    gap = None
-                    await _changed(changed)
-            if replay.left_behind:
-                slow, replay.left_behind = replay.left_behind, []
-                self.left_behind += len(slow)
-                self._fanout.leave_behind(slow)
-            await self._let_in(replay)
-            if gap is not None:
-                await self._fail(replay, gap)
-                return
-
-    async def _append(self, replay: Replay[R]) -> Gap | None:
-        """Append what is read and wanted, for a slice; then give the loop as long."""
-        begun = _now()
-        while True:
-            appended = replay.append()
-            if isinstance(appended, Gap):
-                return appended
-            now = _now()
-            if now - begun > SLICE_SECONDS or replay.step(now, self._end) is not Step.APPEND:
-                break
-        self._fanout.wake(replay)
-        await asyncio.sleep(_now() - begun)
-        return None
-
-    async def _let_in(self, replay: Replay[R]) -> None:
-        """Answer those whose place was reached, a few in a turn of the loop."""
-        answered = 0
-        for seat, answer in list(self._waiting[replay].items()):
-            if answer.done() or not (replay.has_reached(seat) or seat not in replay.seats):
-                continue
-            answer.set_result(replay.place(seat) if seat in replay.seats else None)
-            answered += 1
-            if answered % _AT_ONCE == 0:
-                await asyncio.sleep(0)
-
-    async def _fail(self, replay: Replay[R], gap: Gap) -> None:
-        """End a replay that cannot go on, and tell its readers."""
-        replay.gap = gap
-        _logger.warning("replay.gap", reason=gap.reason, readers=len(replay.readers))
-        for answer in self._waiting[replay].values():
-            if not answer.done():
-                answer.set_result(gap)
-        self._fanout.redirect(replay.end(), gap.reason)
-
-
-async def _changed(changed: asyncio.Event) -> None:
-    """Wait until a reader has moved, or for a moment."""
-    try:
-        async with asyncio.timeout(_LOOK_SECONDS):
-            await changed.wait()
-    except TimeoutError:
-        return
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

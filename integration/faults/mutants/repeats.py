@@ -4,15 +4,21 @@ import sys
 from collections.abc import Sequence
 
 from edge.__main__ import main
-from edge.feed.repeats import Repeats
-from streams.contract import Offset, Publication
+from edge.feed.repeats import NO_TIME, Repeats
+from streams.contract import Millis, Offset, Publication
 
 
-def _all(_self: Repeats, _offset: Offset, publications: Sequence[Publication]) -> list[int]:
+# With all that the product's has, so that the type checker tells when that changes.
+def _all(
+    self: Repeats,  # noqa: ARG001
+    offset: Offset,  # noqa: ARG001
+    publications: Sequence[Publication],
+    timestamp: Millis = NO_TIME,  # noqa: ARG001
+) -> list[int]:
     return list(range(len(publications)))
 
 
-Repeats.first_seen = _all  # type: ignore[assignment, method-assign]  # a mutant
+Repeats.first_seen = _all  # type: ignore[method-assign]  # a mutant
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -12,8 +12,9 @@ from edge.fanout.member import Member
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Cursor, before
-from edge.feed.replay import Replay, Seat
+from edge.feed.replay import Replay
 from edge.feed.replaying import Bound, Place
+from edge.feed.seats import Seat
 from edge.wire.handshake import Rejected
 from edge.wire.websocket_encodings import CURSOR
 from streams.contract import Offset

@@ -2,9 +2,11 @@
 
 import pytest
 
+from edge.fanout.sources import meets
 from edge.feed.log import Appended, Log
 from edge.feed.position import Gap, Position, before
-from edge.feed.replay import HELD_SECONDS, LINGER_SECONDS, LONGEST_SECONDS, Replay, Seat, Step, meets
+from edge.feed.replay import HELD_SECONDS, LINGER_SECONDS, LONGEST_SECONDS, Replay
+from edge.feed.seats import Seat, Step
 from edge.feed.start import Bounds
 from edge.feed.topic import Raw, Read
 from streams.contract import Millis, Offset

@@ -11,10 +11,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from edge.fanout.sources import meets
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Gap, Position, Resume
 from edge.feed.reads import Reading
-from edge.feed.replay import LINGER_SECONDS, LONGEST_SECONDS, Replay, Seat, Step, meets
+from edge.feed.replay import LINGER_SECONDS, LONGEST_SECONDS, Replay
+from edge.feed.seats import Seat, Step
 from edge.feed.start import Bounds
 from edge.feed.topic import Raw, Read
 from edge.wire.websocket_encodings import CURSOR

@@ -145,7 +145,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have everything that takes seconds take moments."""
     monkeypatch.setattr("edge.feed.replay.LINGER_SECONDS", 0.05)
     monkeypatch.setattr("edge.feed.replay.HELD_SECONDS", 0.1)
-    monkeypatch.setattr("edge.feed.replaying._LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("edge.feed.replay_run._LOOK_SECONDS", 0.01)
 
 
 @pytest.mark.usefixtures("soon")
