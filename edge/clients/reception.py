@@ -44,7 +44,7 @@ _CROWDED: Final = Rejected(
     is_closed=True,
     why="address",
 )
-_STOPPING: Final = Rejected(503, STOPPING, _RETRY_SECONDS, why="stopping")
+_STOPPING: Final = Rejected(503, STOPPING, _RETRY_SECONDS, is_closed=True, why="stopping")
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
@@ -113,12 +113,15 @@ class Connection:
 
         It is for the handler's end, as :meth:`take_over` is.
         """
-        if self.is_lost or self._entrance.has_refused:
+        if self.is_lost:
             return False
         http = self._request.protocol
         assert isinstance(http, Http)  # noqa: S101 - the listener makes no others
         # It frees the slot when the connection is lost.
         http.hand_over(self._entrance)
+        if self._entrance.has_refused:
+            # That was answered, and is the last word.
+            return False
         self.transport.write(last)
         self.transport.close()
         return True

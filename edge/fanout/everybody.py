@@ -97,34 +97,35 @@ class Everybody:
         member.gap = gap
         session = member.session
         seen = session.position
-        session.skip_to(gap.position)
+        member.skip(gap.position)
         greet(session, self._log, self._heartbeat, gap=gap.reason, seen=seen)
         if not session.encoding.has_cursor:
             self._end_at(member, self._gap_pace.next(), End.INTERRUPTED)
         return True
 
-    def move_to_head(self, member: Member, reason: Reason) -> bool:
-        """Move a client of a replay to the log's head, behind a gap; tell whether it was moved.
+    def goes_to_head(self, member: Member) -> bool:
+        """Tell whether a client of a replay that cannot go on is still to be moved.
 
-        It is not where it has ended, or was or is told of a gap of the feed that has come meanwhile.
+        It is not where it has ended, goes on in the log already, or was or is told of a gap of the feed that has come
+        meanwhile.
         """
-        is_told = member.gap is not self.gap or member.session.replay is None
-        if member.is_over or is_told or not self.can_tell():
-            return False
+        return not member.is_over and member.gap is self.gap and member.session.replay is not None
+
+    def move_to_head(self, member: Member, reason: Reason) -> None:
+        """Move a client of a replay to the log's head, behind a gap."""
         session = member.session
         seen = session.position
-        session.skip_to(self._log.head)
+        member.skip(self._log.head)
         greet(session, self._log, self._heartbeat, gap=reason, seen=seen)
         if not session.encoding.has_cursor:
             self._end_at(member, self._loop.time(), End.INTERRUPTED)
-        return True
 
     def work(self) -> bool:
         """Deal with the next few; tell whether there were any."""
         if self._to_end:
             for member in _some(self._to_end):
                 self._end_at(member, self._end_pace.next(), self._end)
-        elif self._to_redirect:
+        elif self._to_redirect and self.can_tell():
             for member, reason in _some(self._to_redirect):
                 self._redirect(member, reason)
         elif self._before_gap and self.can_tell():

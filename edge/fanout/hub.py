@@ -221,20 +221,22 @@ class Hub:
     def _go_on(self, member: Member) -> None:
         """Have a client go on behind the newest gap, unless it does already."""
         if self._everybody.move(member):
-            if member in self._cohorts.paused:
-                self._cohorts.pause(member)
-            else:
-                self._cohorts.place(member, Kind.NEWCOMERS, self._loop.time())
+            self._begin_anew(member)
 
     def _redirect(self, member: Member, reason: Reason) -> None:
-        is_paused = member in self._cohorts.paused
-        if not member.is_over:
-            self._cohorts.remove(member)
-        if self._everybody.move_to_head(member, reason):
-            if is_paused:
-                self._cohorts.pause(member)
-            else:
-                self._cohorts.place(member, Kind.NEWCOMERS, self._loop.time())
+        if not self._everybody.goes_to_head(member):
+            # Wherever it is, it stays.
+            return
+        self._cohorts.remove(member)
+        self._everybody.move_to_head(member, reason)
+        self._begin_anew(member)
+
+    def _begin_anew(self, member: Member) -> None:
+        # One that fell behind and is still to be closed is not among the paused any more, and takes nothing either.
+        if member.link.unsent_since is not None:
+            self._cohorts.pause(member)
+        else:
+            self._cohorts.place(member, Kind.NEWCOMERS, self._loop.time())
 
     def _end_at(self, member: Member, when: float, end: End) -> None:
         if not member.is_over:

@@ -67,7 +67,20 @@ class Keeper(Protocol):
 class Member:
     """A session and its link, as the hub keeps them."""
 
-    __slots__ = ("_hub", "_owed", "end", "ends_at", "entry", "gap", "is_over", "key", "link", "pinged", "session")
+    __slots__ = (
+        "_goes_first",
+        "_hub",
+        "_owed",
+        "end",
+        "ends_at",
+        "entry",
+        "gap",
+        "is_over",
+        "key",
+        "link",
+        "pinged",
+        "session",
+    )
 
     def __init__(self, hub: Keeper, session: Session, link: Link, gap: Gap | None, now: float) -> None:
         self._hub = hub
@@ -87,6 +100,8 @@ class Member:
         self.entry: Entry | None = None
         # Messages to this client alone that wait; most clients never have any.
         self._owed: tuple[bytes, ...] = ()
+        # Whether they go before the greeting that it is still to be sent.
+        self._goes_first = False
 
     @property
     def told_at(self) -> float:
@@ -122,9 +137,15 @@ class Member:
 
     def tell_owed(self) -> None:
         """Send what waits, in one write, if it need not wait any more."""
-        if self._owed and self.session.is_greeted and self.link.unsent_since is None and not self.is_over:
-            data, self._owed = b"".join(self._owed), ()
+        can_be_told = self.session.is_greeted or self._goes_first
+        if self._owed and can_be_told and self.link.unsent_since is None and not self.is_over:
+            data, self._owed, self._goes_first = b"".join(self._owed), (), False
             self.link.write(data)
+
+    def skip(self, position: Position) -> None:
+        """Have it go on alone at ``position``, behind a gap; what waits is of before that, and is sent before it."""
+        self._goes_first = self._goes_first or (bool(self._owed) and self.session.is_greeted)
+        self.session.skip_to(position)
 
     def pause_writing(self) -> None:
         """Hear that the transport holds bytes that it could not send."""

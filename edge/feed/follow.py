@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from edge.feed.arrivals import Arrivals
 from edge.feed.health import Health
 from edge.feed.log import Log
 from edge.feed.position import Gap, Reason
@@ -69,7 +70,7 @@ class Source:
         self._connections = 0
         self._end = Shared(lambda: self._ask(lambda topic: topic.end()))
         self._confirmed_end = Shared(lambda: self._ask(lambda topic: topic.confirmed_end()), apart=_CONFIRM_SECONDS)
-        self._advanced = asyncio.Event()
+        self._arrivals = Arrivals()
         self.records = self.repeats = self.undecodable = 0
         """How many records were read, how many posts were repeats, how many records were no records."""
 
@@ -129,7 +130,7 @@ class Source:
     async def reached(self, offset: Offset) -> None:
         """Wait until every record before ``offset`` has been read."""
         while self._log.next_offset is None or self._log.next_offset < offset:
-            await self._advanced.wait()
+            await self._arrivals.at(offset)
 
     async def _ask(self, question: Callable[[Topic], Awaitable[Offset | None]]) -> Offset | None:
         try:
@@ -223,10 +224,10 @@ class Source:
 
     def _advance(self, end: Offset, read_at: float | None = None) -> None:
         self._hub.publish(read_at)
-        # Wakes all who wait now; who waits from now on waits for the next records.
-        self._advanced.set()
-        self._advanced.clear()
-        if self._gap is not None or self._log.next_offset is None:
+        if self._log.next_offset is None:
+            return
+        self._arrivals.note(self._log.next_offset)
+        if self._gap is not None:
             return
         lag = max(0, end - self._log.next_offset)
         if not lag:

@@ -79,10 +79,12 @@ class Run(Generic[R]):
         self._waiting: dict[Seat, asyncio.Future[Position | Gap | None]] = {}
 
     async def answer(self, seat: Seat) -> Position | Gap | None:
-        """Wait until a seat's place was reached; None when the replay is over before."""
+        """Wait until a seat's place was reached; None, or the gap, when the replay is over before."""
         self._waiting[seat] = asyncio.get_running_loop().create_future()
         try:
-            return await self._waiting[seat]
+            found = await self._waiting[seat]
+            # The replay may have gone on, or ended, between the answer and this turn of the loop.
+            return self._replay.gap if isinstance(found, int) and seat not in self._replay.seats else found
         finally:
             del self._waiting[seat]
 

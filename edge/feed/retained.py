@@ -183,12 +183,19 @@ class Retained:
         return record.position(wanted - record.shown_before)
 
     def cursor_at(self, position: Position) -> Cursor:
-        """Return the cursor of a position that was given out and is not before the tail."""
+        """Return the cursor of a position that was given out and is not before the tail.
+
+        It is that of the tail where the record is kept no more: nothing is shown between the two.
+        """
         known = next((one for one in (self.head, self._before, self.tail) if one.position == position), None)
         if known is not None:
             return known
         offset, index = place_of(position)
-        return Cursor(position, self.records[self._number(offset)].stamp if index else NO_STAMP)
+        number = self._number(offset)
+        if number < 0:
+            # In a record that is forgotten and showed nothing, behind the last of these that did.
+            return self.tail
+        return Cursor(position, self.records[number].stamp if index else NO_STAMP)
 
     def find(self, cursor: Cursor) -> Position | Gap:
         """Return the position of a cursor whose record was read, or why what follows it cannot be replayed whole."""

@@ -134,7 +134,7 @@ class Reader:
                 self._take(piece)
                 if self._left:
                     break
-                self._end_frame(events)
+                self._end_frame(events, now)
                 continue
             head = self._head(data, at)
             if head is None:
@@ -153,7 +153,7 @@ class Reader:
                 self._left = length
                 at = begin
                 if not length:
-                    self._end_frame(events)
+                    self._end_frame(events, now)
         return at
 
     def _head(self, data: bytes, at: int) -> tuple[int, int] | None:
@@ -220,7 +220,7 @@ class Reader:
         if not self._is_large:
             self._message += plain
 
-    def _end_frame(self, events: list[Event]) -> None:
+    def _end_frame(self, events: list[Event], now: float) -> None:
         if not self._is_last:
             return
         assert self._message is not None  # noqa: S101 - as above
@@ -229,6 +229,9 @@ class Reader:
         self._message, self._partial, self._mask = None, b"", b""
         if self._opcode & _RSV1 and not self._is_large:
             message = self._inflated(message)
+            # A few bytes may inflate to many, which cost as much as if they had come as they are.
+            if self._allowance.receive(len(message), now) < len(message):
+                raise Broken(BYTES)
             partial = rest_of_text(message) if is_text else b""
         if partial:
             raise no_utf8()

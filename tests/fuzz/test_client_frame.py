@@ -37,7 +37,7 @@ class Bench:
 
     async def feed(self, data: bytes) -> None:
         """Send bytes after a handshake, and see what comes back, who is left, and who got the next post."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             reader, writer = await asyncio.open_connection("127.0.0.1", self._edge.port)
             try:
                 handshake = Handshake()

@@ -52,7 +52,7 @@ async def channel() -> AsyncIterator[Bench]:
     bench = Bench()
     try:
         yield bench
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not bench.channel.frames.empty():
                 await asyncio.sleep(0)
     finally:

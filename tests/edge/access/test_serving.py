@@ -21,7 +21,7 @@ async def test_afterwards_nobody_listens_and_no_connection_is_left() -> None:
     """Not even one that idles between two requests."""
     through = gate()
     async with (
-        asyncio.timeout(5),
+        asyncio.timeout(60),
         serving(application(), through, host="127.0.0.1", port=0, keepalive_seconds=60, unsent_bytes=1) as listener,
     ):
         [(host, port)] = listener.addresses

@@ -5,6 +5,7 @@ import gc
 import json
 import socket
 import struct
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 
@@ -24,7 +25,7 @@ from edge.wire.websocket import Reader
 from streams.contract import Offset
 from tests.edge.kit.edge import MAX_MESSAGE_BYTES, Edge, posts, serving
 from tests.edge.kit.listening import RULES, gate
-from tests.edge.kit.records import publication, standing
+from tests.edge.kit.records import publication, record, standing
 from tests.edge.kit.refused import refusal
 from tests.strict import Handshake
 
@@ -300,6 +301,28 @@ async def test_of_a_client_that_is_refused_on_its_websocket_nothing_is_kept() ->
                 await asyncio.sleep(0)
             assert len(edge.hub) == 1
         assert edge.around.refusals == {("websocket", "full"): 3}
+
+
+async def test_a_client_that_broke_a_limit_while_it_waited_is_answered_once() -> None:
+    """It has its 431: nothing follows, also where it would be refused on its WebSocket."""
+    async with serving() as edge:
+        edge.feed.pending.append(record(1))
+        reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+        offer = b"Sec-WebSocket-Protocol: postcast.v1\r\n\r\n"
+        writer.write(Handshake().request.replace(b"\r\n\r\n", b"\r\n" + offer))
+        await edge.feed.asked.wait()
+        writer.write(b"GET / HTTP/1.1\r\nX: " + bytes(RULES.head_bytes))
+        answer = await reader.readuntil(b"\r\n\r\n")
+        edge.reception.is_stopping = True
+        edge.feed.catch_up()
+        # It is cut after a second, with bytes unread.
+        with suppress(ConnectionResetError):
+            answer += await reader.read()
+        writer.close()
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert answer.startswith(b"HTTP/1.1 431 ")
+        while edge.gate.census.connections:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_handshake_that_cannot_be_understood_is_refused_by_http() -> None:

@@ -103,3 +103,22 @@ def test_a_client_that_the_log_has_moved_past_cannot_choose() -> None:
     scene.turns.rest()
     scene.log.begin(Offset(9), Offset(9))
     assert (scene.select(EVEN), scene.session.selection) == (None, ODD)
+
+
+def test_an_answer_that_waits_is_of_before_a_gap_that_comes_meanwhile() -> None:
+    """Else its cursor would lead a client back that has gone on behind the gap."""
+    scene = Scene(room=1)
+    scene.turns.rest()
+    assert scene.select(EVEN) is not None
+    for offset in (10, 20):
+        scene.log.skip_to(Offset(offset))
+        scene.hub.interrupt("interrupted")
+        scene.turns.rest()
+        # This one waits as well.
+        assert scene.member.tell(CURSOR.notice(acked(offset, "c")))
+    scene.line.drain(room=1)
+    scene.line.drain()
+    scene.publish(20, 21)
+    assert scene.got == [1, 3, "filtered", "acked", "acked", "welcome", 20]
+    assert scene.member.tell(CURSOR.notice(acked(1, "c")))
+    assert scene.got[-1] == "acked"

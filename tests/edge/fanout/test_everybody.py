@@ -44,7 +44,8 @@ class Bench:
 
     def redirect(self, member: Member, reason: Reason) -> None:
         """Move it, as the hub does."""
-        if self.everybody.move_to_head(member, reason):
+        if self.everybody.goes_to_head(member):
+            self.everybody.move_to_head(member, reason)
             self.gone_on.append(member)
 
     def end_at(self, _: Member, when: float, end: End) -> None:

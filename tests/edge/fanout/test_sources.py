@@ -146,3 +146,80 @@ def test_a_gap_of_the_feed_is_told_before_that_of_a_replay() -> None:
     turns.rest()
     said = messages(b"".join(line.written))
     assert [message["payload"].get("reason") for message in said if message["action"] == "welcome"] == ["interrupted"]
+
+
+def test_a_client_that_goes_on_in_the_log_stays_there_though_its_replay_has_failed() -> None:
+    """It has drained between the failure and its turn to be told."""
+    turns, log = Turns(), log_of(*map(record, range(10, 14)), first=10)
+    hub, replay = hub_of(log, turns), replay_of(0, 12)
+    other, late = Line(turns, room=0), Line(turns, room=0)
+    for line in (other, late):
+        join_replay(hub, replay, line, 1)
+    turns.rest()
+    # Work is due in the next turn from here on.
+    other.drain()
+    hub.redirect(replay.end(), "expired")
+    late.drain()
+    turns.rest()
+    log.append(Offset(14), record(14))
+    hub.publish()
+    turns.rest()
+    assert late.got == other.got == list(range(2, 15))
+
+
+def test_a_client_that_takes_nothing_is_sent_nothing_though_its_replay_and_the_feed_fail_at_once() -> None:
+    """A line notices when it is written to while it holds something."""
+    turns, log = Turns(), log_of(*map(record, range(10, 14)), first=10)
+    hub, replay = hub_of(log, turns), replay_of(0, 5)
+    other, held = Line(turns, room=0), Line(turns, room=0)
+    for line in (other, held):
+        join_replay(hub, replay, line, 1)
+    turns.rest()
+    other.drain()
+    hub.redirect(replay.end(), "expired")
+    log.begin(Offset(50), Offset(50))
+    hub.interrupt("interrupted")
+    turns.rest()
+    log.append(Offset(50), record(50))
+    hub.publish()
+    turns.rest()
+    held.drain()
+    turns.rest()
+    assert held.got == [2, 3, 4, 50]
+
+
+def test_who_cannot_be_told_yet_that_its_replay_has_failed_is_told_later() -> None:
+    """There is no cursor to go on from before the log shows something."""
+    turns, log = Turns(), log_of(*map(record, range(10, 14)), first=10)
+    hub, replay, line = hub_of(log, turns), replay_of(0, 5), Line(turns)
+    log.begin(Offset(49), Offset(50))
+    hub.interrupt("interrupted")
+    join_replay(hub, replay, line, 1)
+    turns.rest()
+    hub.redirect(replay.end(), "expired")
+    turns.rest()
+    log.append(Offset(49), record(49))
+    hub.publish()
+    turns.rest()
+    log.append(Offset(50), record(50))
+    hub.publish()
+    turns.rest()
+    assert line.got == [2, 3, 4, 50]
+
+
+def test_clients_that_were_left_behind_are_sent_nothing_while_they_take_nothing_though_the_feed_fails() -> None:
+    """They are still to be closed when the feed is interrupted, one after the other."""
+    turns, log = Turns(), log_of(*map(record, range(10, 14)), first=10)
+    hub, replay = hub_of(log, turns), replay_of(0, 5)
+    other, *held = (Line(turns, room=0) for _ in range(9))
+    join_replay(hub, replay, other, 1)
+    members = [join_replay(hub, replay, line, 1) for line in held]
+    turns.rest()
+    # Work is due in the next turn from here on.
+    other.drain()
+    hub.leave_behind(members)
+    replay.end()
+    log.begin(Offset(50), Offset(50))
+    hub.interrupt("interrupted")
+    turns.rest()
+    assert [(line.got, line.ends) for line in held] == [([2, 3, 4], [End.FELL_BEHIND])] * 8

@@ -203,7 +203,7 @@ def test_a_page_of_some_authors_has_their_posts_alone_and_ends_where_all_pages_d
     leaf = chosen(log, cursor(19, 1, values[19]), Extent(1 << 20, 10), 0)
     assert (ids(leaf), leaf.end, leaf.is_full) == ([21, 24], cursor(24, 1, values[24]), False)
     leaf = chosen(log, cursor(4, 1, values[4]), Extent(1, 10), 0)
-    assert (ids(leaf), leaf.end, leaf.is_full) == ([6], cursor(8, 1, values[8]), True)
+    assert (ids(leaf), leaf.end, leaf.is_full) == ([6], cursor(6, 1, values[6]), True)
 
 
 def test_a_page_without_a_post_ends_after_some_records_and_moves_on() -> None:

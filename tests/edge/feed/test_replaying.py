@@ -11,9 +11,11 @@ from edge.clients.joining import JoinRequest, Terms, resumed
 from edge.fanout.ending import End
 from edge.fanout.member import Member
 from edge.feed.log import Log
-from edge.feed.position import Cursor, Gap, Resume
+from edge.feed.position import Cursor, Gap, Position, Reason, Resume
 from edge.feed.repeats import DAY
+from edge.feed.replay import Replay
 from edge.feed.replaying import Limits, Place, Replays
+from edge.feed.seats import Seat
 from edge.feed.topic import Read, Unreachable
 from edge.wire.websocket_encodings import CURSOR
 from streams.contract import Offset
@@ -305,6 +307,34 @@ async def anext_of(rig: Rig, number: int) -> object:
     """Wait for a place."""
     async with rig.replays.at(rig.cursor(number), "b") as place:
         return place
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("reason", ["interrupted", None])
+async def test_nobody_is_let_into_a_replay_that_has_ended_since_its_place_was_found(
+    monkeypatch: pytest.MonkeyPatch, reason: Reason | None
+) -> None:
+    """Whether the feed was interrupted, or the replay has come upon a gap: nobody would send it anything."""
+    places: list[Position | Gap] = []
+    find = Replay.place
+
+    def place(replay: Replay[Member], seat: Seat) -> Position | Gap:
+        places.append(find(replay, seat))
+        return places[-1]
+
+    async with running(Rig()) as rig:
+        monkeypatch.setattr(Replay, "place", place)
+        if reason is None:
+            # Right behind the cursor is a hole.
+            rig.topic.values[101] = None
+            assert await anext_of(rig, 100) == Gap("interrupted")
+        else:
+            coming = asyncio.create_task(anext_of(rig, 100))
+            while not places:
+                await asyncio.sleep(0)
+            rig.replays.interrupt(reason)
+            assert await coming is None
+        assert isinstance(places[0], int)
 
 
 @pytest.mark.usefixtures("soon")

@@ -95,6 +95,14 @@ def test_cursors_are_found_and_told_apart() -> None:
     assert kept.cursor_at(at(7, 2)) == Cursor(at(7, 2), (7).to_bytes(8))
 
 
+def test_a_place_in_a_forgotten_record_that_showed_nothing_has_the_cursor_of_the_tail() -> None:
+    """No post is between the two, so that nothing is missing and nothing comes twice."""
+    kept, _ = retained([(1, {0}), (1, set()), (1, set()), (1, set()), (1, {0}), (1, {0})])
+    kept.forget(at(8, 1))
+    assert (kept.tail.position, kept.locate(at(6, 1))) == (at(5, 1), (0, 0))
+    assert kept.cursor_at(at(6, 1)) == kept.tail == Cursor(at(5, 1), (5).to_bytes(8))
+
+
 def test_what_was_only_read_is_before_the_tail() -> None:
     """The head is behind all of it, the tail behind what had new posts."""
     kept = Retained(Offset(9))

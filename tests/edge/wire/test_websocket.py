@@ -275,6 +275,19 @@ def test_a_large_message_is_compressed_as_well_as_inflated() -> None:
     assert read(large, is_deflated=True, skips_large=True) == [TooBig(is_text=True)]
 
 
+@pytest.mark.parametrize(("size", "most"), [(65536, 9), (4 * 65536, 2)])
+def test_what_a_message_inflates_to_counts_as_bytes(size: int, most: int) -> None:
+    """Else a client could have some hundred bytes inflated to a hundred times 256 KiB in one turn of the loop."""
+    sent = frame(WHOLE, compressed(b"x" * size))
+    traffic = replace(TRAFFIC, bytes=1 << 16)
+    *messages, last = read(sent * 20, is_deflated=True, skips_large=True, traffic=traffic)
+    assert (len(messages), last) == (most, BYTES)
+    reader = Reader(traffic, is_deflated=True, skips_large=True)
+    for second in range(20):
+        (event,) = reader.feed(sent, NOW + 5 * second)
+        assert not isinstance(event, Violation)
+
+
 def test_what_is_skipped_is_read_by_the_rules() -> None:
     """It is UTF-8 where it is text."""
     assert code_of(read(masked(Opcode.TEXT, b"x" * 70_000 + b"\xff"), skips_large=True)[-1]) == 1007
