@@ -7,6 +7,7 @@ Laws:
 * A reader that selects is never given messages of a stream, which refer to messages that it does not see: what it gets
   was encoded post by post, once for all selections.
 * A read of what is selected ends when it is late, with or without messages, and has then passed a post or a block.
+* Where such a read ends that has messages, and does not come to the end of what there is, is right behind the last one.
 
 This module knows no clock: whether it is late is told.
 """
@@ -90,15 +91,17 @@ def join_selected(
             record, post = kept.post(found)
             piece = encodings.lone(record, reading.encoding, post)
             if pieces and len(piece) > room:
-                return Chunk(_joined(pieces), record.position(post), len(pieces))
+                return Chunk(_joined(pieces), position, len(pieces))
             pieces.append(piece)
-            room -= len(piece)
+            room, position = room - len(piece), record.position(post + 1)
             if room <= 0 or is_late():
-                return Chunk(_joined(pieces), record.position(post + 1), len(pieces))
+                return Chunk(_joined(pieces), position, len(pieces))
         number = end
         if number < last and is_late():
-            record, post = kept.post(number)
-            return Chunk(_joined(pieces), record.position(post), len(pieces))
+            if not pieces:
+                record, post = kept.post(number)
+                position = record.position(post)
+            return Chunk(_joined(pieces), position, len(pieces))
     end_position = kept.head.position if until is None else max(position, kept.position_at(until))
     return Chunk(_joined(pieces), end_position, len(pieces))
 

@@ -58,17 +58,20 @@ def page(
     ``slice_`` is called at the beginning of each slice, and returns what tells whether it has lasted long enough.
     """
     pieces: list[bytes] = []
-    end, room, posts = start, extent.bytes, 0
+    end = behind_last = start
+    room, posts = extent.bytes, 0
     offset, _ = place_of(start.position)
     until = extent.end_of_block(offset)
     last = Offset(until + (_MOST_BLOCKS - 1) * extent.records)
     while isinstance(found := log.resume(end), Resume):
         chunk = log.read(found.position, reading, max(1, min(room, _SLICE_BYTES)), slice_(), until)
         if pieces and chunk.posts and len(chunk.data) > room:
-            return Leaf(start, end, pieces, posts, is_full=True)
+            # Not where the last slice ended: how far that looked in vain depends on the clock.
+            return Leaf(start, behind_last, pieces, posts, is_full=True)
         end = log.cursor_at(chunk.position)
         if chunk.posts:
             pieces.append(chunk.data)
+            behind_last = end
             room, posts = room - len(chunk.data), posts + chunk.posts
         elif chunk.position >= log.position_at(until):
             is_read = log.next_offset is not None and log.next_offset >= until

@@ -1,6 +1,8 @@
 """Where pages begin and end."""
 
 import json
+from collections.abc import Generator
+from itertools import cycle
 
 import pytest
 from hypothesis import given
@@ -185,7 +187,11 @@ def pages(log: Log, start: Cursor, extent: Extent) -> list[Leaf]:
 
 def chosen(log: Log, start: Cursor, extent: Extent, *authors: int) -> Leaf:
     """Make the page of some authors' posts, in slices that are always late."""
-    slices = page(log, start, Reading(JSON, Selection(authors)), extent, lambda: lambda: True)
+    return slowly(page(log, start, Reading(JSON, Selection(authors)), extent, lambda: lambda: True))
+
+
+def slowly(slices: Generator[None, None, Leaf]) -> Leaf:
+    """Make a page, slice by slice."""
     while True:
         try:
             next(slices)
@@ -204,6 +210,30 @@ def test_a_page_of_some_authors_has_their_posts_alone_and_ends_where_all_pages_d
     assert (ids(leaf), leaf.end, leaf.is_full) == ([21, 24], cursor(24, 1, values[24]), False)
     leaf = chosen(log, cursor(4, 1, values[4]), Extent(1, 10), 0)
     assert (ids(leaf), leaf.end, leaf.is_full) == ([6], cursor(6, 1, values[6]), True)
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 9), max_size=4), min_size=1, max_size=30),
+    st.integers(1, 600),
+    st.integers(1, 7),
+    st.frozensets(st.integers(0, 2), min_size=1),
+    st.lists(st.booleans(), min_size=1, max_size=20),
+)
+def test_a_full_page_is_the_same_however_much_time_its_slices_had(
+    records: list[list[int]], size: int, hundred: int, authors: frozenset[int], late: list[bool]
+) -> None:
+    """Other edges make it too, and caches keep it for a year."""
+    made = [[publication(id_, author=id_ % 3) for id_ in dict.fromkeys(each)] for each in records]
+    log, is_late = log_of(*(record(*each) for each in made)), cycle(late)
+    for reading in (READING, Reading(JSON, Selection(tuple(sorted(authors))))):
+        start = tail(log)
+        while True:
+            leaf = slowly(page(log, start, reading, Extent(size, hundred), lambda: lambda: False))
+            if not leaf.is_full:
+                break
+            again = slowly(page(log, start, reading, Extent(size, hundred), lambda: lambda: next(is_late)))
+            assert (again.end, ids(again)) == (leaf.end, ids(leaf))
+            start = leaf.end
 
 
 def test_a_page_without_a_post_ends_after_some_records_and_moves_on() -> None:
