@@ -228,7 +228,7 @@ async def test_a_connection_ends_at_its_age_and_a_client_with_a_cursor_misses_no
         assert again.welcome["recovered"]
         assert one.ids + again.ids == shown
     # A client sees its close before the edge sees the connection's end.
-    edge.until(lambda: len(edge.events("session.closed")) == 31, "31 sessions ended")
+    edge.until(lambda: len(edge.events("session.closed")) == 31, "has ended 31 sessions")
     seconds = [event["seconds"] for event in edge.events("session.closed") if event["code"] == 1001]
     assert (len(seconds), min(seconds) > 0.85 * _AGE_SECONDS) == (31, True)
     assert max(seconds) - min(seconds) > 0.05 * _AGE_SECONDS
