@@ -6,6 +6,7 @@ Laws (:doc:`docs/protocol.md` and Durable Streams §5.6, §5.7, §8 and §10):
   because it was full, is not the newest, and was not asked for with a token.
 * ``Stream-Up-To-Date`` is said where the page ends at the feed's end, and only there.
 * An entity tag names all that the bytes of a page follow from.
+* ``Stream-Next-Offset`` of what can be read is not before the offset that was asked for.
 * A ``Stream-Cursor`` is greater than the one that it answers.
 """
 
@@ -73,7 +74,7 @@ def page_answer(request: PostsRequest, page: Page, moment: Moment, *, is_newest:
     """Answer with a page, or with 304 to a client that has it. The newest ends at the feed's end."""
     headers = {
         "Cache-Control": _cache_control(request, page, is_newest=is_newest),
-        "Stream-Next-Offset": str(page.end),
+        "Stream-Next-Offset": _next_offset(request, page.end),
     }
     if is_newest:
         headers["Stream-Up-To-Date"] = "true"
@@ -93,7 +94,7 @@ def end_answer(request: PostsRequest, end: Cursor, moment: Moment) -> Answer:
     """Answer that nothing follows ``end``, which is the feed's: to ``now``, or at the end of a long poll."""
     headers = {
         "Cache-Control": _unshared(request),
-        "Stream-Next-Offset": str(end),
+        "Stream-Next-Offset": _next_offset(request, end),
         "Stream-Up-To-Date": "true",
     }
     if not request.waits:
@@ -120,6 +121,16 @@ def stream_cursor(echo: int | None, moment: Moment) -> int:
     if echo is None or echo < interval:
         return interval
     return echo + 1 + int(moment.share * (_JITTER_SECONDS - 1)) // _INTERVAL_SECONDS
+
+
+def _next_offset(request: PostsRequest, end: Cursor) -> str:
+    """Return where to go on; never an offset before the one that was asked for.
+
+    An edge that knows no record before a place spells it otherwise than one that knows the record there (law of
+    :mod:`edge.feed.position`): where nothing follows, the client keeps the spelling that it has.
+    """
+    asked = request.offset
+    return str(asked if isinstance(asked, Cursor) and asked.position > end.position else end)
 
 
 def _cache_control(request: PostsRequest, page: Page, *, is_newest: bool) -> str:

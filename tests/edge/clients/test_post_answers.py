@@ -103,6 +103,16 @@ def test_the_end_of_the_feed_is_an_empty_array_or_no_content_after_a_long_poll()
     assert end_answer(replace(now, has_token=True), END, MOMENT).headers["Cache-Control"] == "private, no-store"
 
 
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_client_is_not_sent_back_behind_its_offset(waits: bool) -> None:
+    """The place behind a record has another spelling at an edge that has never read it."""
+    asked = PostsRequest(before(Offset(200)), waits=waits)
+    nothing = Page(END, END, b"[]", 0, is_full=False)
+    for answer in (page_answer(asked, nothing, MOMENT, is_newest=True), end_answer(asked, END, MOMENT)):
+        assert answer.headers["Stream-Next-Offset"] == str(before(Offset(200)))
+    assert end_answer(ASKED, END, MOMENT).headers["Stream-Next-Offset"] == str(END)
+
+
 def test_head_says_where_the_feed_ends_and_is_not_kept() -> None:
     """§5.5."""
     assert head_answer(END) == Answer(HTTPStatus.OK, {"Cache-Control": "no-store", "Stream-Next-Offset": str(END)})
