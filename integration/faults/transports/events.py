@@ -38,15 +38,19 @@ def told_of(event: Event) -> Told | None:
 class EventConnection:
     """One stream."""
 
-    def __init__(self, answer: aiohttp.ClientResponse, reader: EventReader) -> None:
+    def __init__(self, answer: aiohttp.ClientResponse, reader: EventReader, *, is_refusal: bool) -> None:
         self._answer = answer
         self._reader = reader
+        self._is_refusal = is_refusal
 
     async def told(self) -> AsyncIterator[Told]:
         """Yield what it is told; raises :class:`EOFError` at the stream's end."""
         async for data in self._answer.content.iter_any():
             for event in self._reader.feed(data):
-                if (told := told_of(event)) is not None:
+                told = told_of(event)
+                if told is not None and self._is_refusal:
+                    raise Breach("a stream with Content-Length")
+                if told is not None:
                     yield told
         raise EOFError
 
@@ -85,8 +89,8 @@ class Events(Transport):
                     answer = await session.get(
                         f"http://{edge}/events", params={**author_query(authors), **query}, headers=headers
                     )
-                check_head(answer.status, answer.headers)
-                yield EventConnection(answer, reader)
+                is_refusal = check_head(answer.status, answer.headers)
+                yield EventConnection(answer, reader, is_refusal=is_refusal)
         except FAILURES as failure:
             self._retry_ms = reader.retry
             raise Later(_RETRY_SECONDS if reader.retry is None else reader.retry / 1000) from failure
@@ -103,11 +107,12 @@ class Events(Transport):
         return {"cursor": cursor}, {}
 
 
-def check_head(status: int, headers: Mapping[str, str]) -> None:
-    """Raise :class:`Breach` when an answer's head is not that of a stream."""
+def check_head(status: int, headers: Mapping[str, str]) -> bool:
+    """Tell whether it is the head of a refusal, which has a length; raises :class:`Breach` when it is of no stream."""
     if status != HTTPStatus.OK:
         raise Breach(f"/events was refused with {status}")
     if headers.get("Content-Type") != "text/event-stream; charset=utf-8":
         raise Breach(f"a stream of the type {headers.get('Content-Type')}")
-    if framed := {"Content-Length", "Transfer-Encoding"} & headers.keys():
-        raise Breach(f"a stream with {', '.join(sorted(framed))}")
+    if "Transfer-Encoding" in headers:
+        raise Breach("a stream with Transfer-Encoding")
+    return "Content-Length" in headers
