@@ -181,7 +181,7 @@ async def test_readers_of_random_old_places_cost_kafka_a_bounded_number_of_recor
     ]
     print(f"{seconds:.1f} s: answers {dict(by_status)}, {replays:.0f} replays, {records:.0f} records, {read:.0f} bytes")
     assert by_status[200] > 0
-    assert by_status[503] > by_status[200]
+    assert by_status[503] > 0
     assert 1 <= replays <= seconds + 1
     # What repeats take, what is about the place, and 256 KiB ahead, in records of some 90 bytes.
     assert records / replays <= REACH + 32 + 2 * AHEAD_RECORDS
