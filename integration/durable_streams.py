@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from integration import npm
 from integration.clients import PATIENCE_SECONDS
 
 CLIENT: Final = "@durable-streams/client@0.2.7"
@@ -40,20 +41,5 @@ class Follower:
 @asynccontextmanager
 async def following(folder: Path, url: str, offset: str = "-1") -> AsyncIterator[Follower]:
     """Follow the feed at a URL; ``folder`` holds the client."""
-    node = await asyncio.create_subprocess_exec(
-        "node",
-        str(_SCRIPT),
-        str(folder),
-        url,
-        offset,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=1 << 24,
-    )
-    assert node.stdin is not None
-    assert node.stdout is not None
-    try:
-        yield Follower(node.stdout)
-    finally:
-        node.stdin.close()
-        await node.wait()
+    async with npm.running(_SCRIPT, folder, url, offset) as node:
+        yield Follower(node.said)

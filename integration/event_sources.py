@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from integration import browser, firefox
+from integration import browser, firefox, npm
 
 EVENTSOURCE: Final = "eventsource@5.1.5"
 """What must be installed by :mod:`integration.npm` for Node."""
@@ -104,31 +104,9 @@ async def opened(kind: str, folder: Path, origin: str) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def _in_node(folder: Path, url: str) -> AsyncIterator[Source]:
-    process = await asyncio.create_subprocess_exec(
-        "node",
-        str(_SCRIPT),
-        str(folder),
-        url,
-        *_TYPES,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    heard: list[list[str]] = []
-    stdout = process.stdout
+    async with npm.listening(_SCRIPT, folder, url, *_TYPES) as heard:
 
-    async def collect() -> None:
-        while line := await stdout.readline():
-            heard.append(json.loads(line))
+        async def read() -> list[list[str]]:
+            return heard
 
-    async def read() -> list[list[str]]:
-        return heard
-
-    collecting = asyncio.create_task(collect())
-    try:
         yield Source(read)
-    finally:
-        process.stdin.close()
-        await process.wait()
-        await collecting

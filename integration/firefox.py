@@ -4,19 +4,18 @@ import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+from integration import npm
 from integration.conftest import lacking
 
 PUPPETEER: Final = "puppeteer-core@24.43.1"
 """What must be installed by :mod:`integration.npm`."""
 _SCRIPT: Final = Path(__file__).with_name("firefox.cjs")
 _ANSWER_SECONDS: Final = 60
-_LINE: Final = 1 << 24
-"""How long an answer may be."""
 
 
 class FirefoxError(Exception):
@@ -92,24 +91,13 @@ async def started(folder: Path) -> AsyncIterator[Firefox]:
     program = shutil.which("firefox-esr") or shutil.which("firefox")
     if program is None:
         lacking("there is no Firefox: install Debian's firefox-esr")
-    process = await asyncio.create_subprocess_exec(
-        "node",
-        str(_SCRIPT),
-        str(folder),
-        program,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=_LINE,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    browser = Firefox(process.stdout, process.stdin)
-    reading = asyncio.create_task(browser.read())
-    try:
-        await browser.answer()
-        yield browser
-    finally:
-        process.stdin.close()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), _ANSWER_SECONDS)
-        await reading
+    async with AsyncExitStack() as stack:
+        node = await stack.enter_async_context(npm.running(_SCRIPT, folder, program))
+        browser = Firefox(node.said, node.heard)
+        reading = asyncio.create_task(browser.read())
+        try:
+            await browser.answer()
+            yield browser
+        finally:
+            await stack.aclose()
+            await reading

@@ -1,13 +1,27 @@
-"""Node's packages for tests, installed by npm into a folder that ends with the test session."""
+"""Node for tests: npm installs packages into a folder that ends with the test session, and scripts use them."""
 
+import asyncio
+import json
 import shutil
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from integration.conftest import lacking
 
 _INSTALL_SECONDS: Final = 120
+_END_SECONDS: Final = 60
+_LINE_BYTES: Final = 1 << 24
+"""The longest line that a script may say: screenshots are lines."""
+
+
+class Script(NamedTuple):
+    """A script that runs: what it says, and what it hears."""
+
+    said: asyncio.StreamReader
+    heard: asyncio.StreamWriter
 
 
 def install(folder: Path, *packages: str) -> Path:
@@ -26,3 +40,47 @@ def install(folder: Path, *packages: str) -> Path:
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         lacking(f"npm cannot install {' '.join(packages)}")
     return folder
+
+
+@asynccontextmanager
+async def running(script: Path, folder: Path, *arguments: str) -> AsyncIterator[Script]:
+    """Run a script with the packages in a folder; it ends when it hears that there is no more to hear."""
+    process = await asyncio.create_subprocess_exec(
+        "node",
+        str(script),
+        str(folder),
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=_LINE_BYTES,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield Script(process.stdout, process.stdin)
+    finally:
+        process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), _END_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+@asynccontextmanager
+async def listening(script: Path, folder: Path, *arguments: str) -> AsyncIterator[list[Any]]:
+    """Run a script; yield the values that it says, one a line in JSON, in a list that grows."""
+    values: list[Any] = []
+
+    async def collect(lines: asyncio.StreamReader) -> None:
+        while line := await lines.readline():
+            values.append(json.loads(line))
+
+    async with AsyncExitStack() as stack:
+        node = await stack.enter_async_context(running(script, folder, *arguments))
+        collecting = asyncio.create_task(collect(node.said))
+        try:
+            yield values
+        finally:
+            await stack.aclose()
+            await collecting

@@ -166,24 +166,10 @@ def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @asynccontextmanager
 async def in_node(folder: Path, url: str) -> AsyncIterator[Reader]:
     """Connect with Node's ws."""
-    node = await asyncio.create_subprocess_exec(
-        "node",
-        str(_SCRIPT),
-        str(folder),
-        url,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=1 << 20,
-    )
-    assert node.stdin is not None
-    assert node.stdout is not None
-    try:
-        reader = NodeReader(node.stdout)
+    async with npm.running(_SCRIPT, folder, url) as node:
+        reader = NodeReader(node.said)
         assert await reader.next() == "permessage-deflate"
         yield reader
-    finally:
-        node.stdin.close()
-        await node.wait()
 
 
 KINDS: Final = ("websockets", "aiohttp", "chromium", "ws")

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from integration import browser, firefox
+from integration import browser, firefox, npm
 
 CLIENT: Final = Path(__file__).parents[1] / "edge/assets/client.js"
 KINDS: Final = ("node", "chromium", "firefox")
@@ -89,35 +89,12 @@ class Viewer:
 @asynccontextmanager
 async def in_node(folder: Path, url: str, options: dict[str, Any]) -> AsyncIterator[Viewer]:
     """Follow a feed in a process of Node's; ``folder`` is where :data:`WS` is installed."""
-    process = await asyncio.create_subprocess_exec(
-        "node",
-        str(_SCRIPT),
-        str(folder),
-        str(CLIENT),
-        url,
-        json.dumps(options),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    said: list[tuple[str, str]] = []
-    stdout = process.stdout
+    async with npm.listening(_SCRIPT, folder, str(CLIENT), url, json.dumps(options)) as said:
 
-    async def collect() -> None:
-        while line := await stdout.readline():
-            said.append(tuple(json.loads(line)))
+        async def read() -> list[tuple[str, str]]:
+            return [tuple(each) for each in said]
 
-    async def read() -> list[tuple[str, str]]:
-        return said
-
-    collecting = asyncio.create_task(collect())
-    try:
         yield Viewer(read)
-    finally:
-        process.stdin.close()
-        await process.wait()
-        await collecting
 
 
 async def in_page(page: Page, origin: str, url: str, options: dict[str, Any]) -> Viewer:
