@@ -22,9 +22,8 @@ READING = Reading(JSON)
 LARGE = Extent(1 << 20, 100)
 
 
-def whole(log: Log, start: Cursor, extent: Extent = LARGE) -> Leaf:
-    """Make a page without a pause."""
-    slices = page(log, start, READING, extent, lambda: never)
+def finished(slices: Generator[None, None, Leaf]) -> Leaf:
+    """Make a page, slice by slice; return it."""
     while True:
         try:
             next(slices)
@@ -32,6 +31,11 @@ def whole(log: Log, start: Cursor, extent: Extent = LARGE) -> Leaf:
             leaf = made.value
             assert isinstance(leaf, Leaf)
             return leaf
+
+
+def whole(log: Log, start: Cursor, extent: Extent = LARGE) -> Leaf:
+    """Make a page without a pause."""
+    return finished(page(log, start, READING, extent, lambda: never))
 
 
 def ids(leaf: Leaf) -> list[int]:
@@ -187,18 +191,7 @@ def pages(log: Log, start: Cursor, extent: Extent) -> list[Leaf]:
 
 def chosen(log: Log, start: Cursor, extent: Extent, *authors: int) -> Leaf:
     """Make the page of some authors' posts, in slices that are always late."""
-    return slowly(page(log, start, Reading(JSON, Selection(authors)), extent, lambda: lambda: True))
-
-
-def slowly(slices: Generator[None, None, Leaf]) -> Leaf:
-    """Make a page, slice by slice."""
-    while True:
-        try:
-            next(slices)
-        except StopIteration as made:
-            leaf = made.value
-            assert isinstance(leaf, Leaf)
-            return leaf
+    return finished(page(log, start, Reading(JSON, Selection(authors)), extent, lambda: lambda: True))
 
 
 def test_a_page_of_some_authors_has_their_posts_alone_and_ends_where_all_pages_do() -> None:
@@ -228,10 +221,10 @@ def test_a_full_page_is_the_same_however_much_time_its_slices_had(
     for reading in (READING, Reading(JSON, Selection(tuple(sorted(authors))))):
         start = tail(log)
         while True:
-            leaf = slowly(page(log, start, reading, Extent(size, hundred), lambda: lambda: False))
+            leaf = finished(page(log, start, reading, Extent(size, hundred), lambda: lambda: False))
             if not leaf.is_full:
                 break
-            again = slowly(page(log, start, reading, Extent(size, hundred), lambda: lambda: next(is_late)))
+            again = finished(page(log, start, reading, Extent(size, hundred), lambda: lambda: next(is_late)))
             assert (again.end, ids(again)) == (leaf.end, ids(leaf))
             start = leaf.end
 
