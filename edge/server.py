@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
-from typing import Final
 
 from aiohttp import web
 
@@ -14,7 +13,7 @@ from edge.access.http import without_server_header
 from edge.admin import Readiness
 from edge.clients.cross_origin import guard, telling
 from edge.clients.posts import Posts
-from edge.clients.reception import STOPPING, Reception
+from edge.clients.reception import SPREAD, STOPPING, Reception
 from edge.clients.websocket_requests import WebSocketRequests
 from edge.fanout.ending import End
 from edge.fanout.hub import Hub
@@ -23,9 +22,6 @@ from edge.page import File, Page
 from edge.status import SHOWN_SECONDS, Status
 from edge.wire.handshake import is_asked_for
 from streams.contract import Millis
-
-# The last to be told have the rest of the time for their answer.
-_SPREAD: Final = 0.8
 
 
 class Server:
@@ -81,7 +77,7 @@ class Server:
         One after the other: they come back, elsewhere, and would all come at once.
         """
         self._reception.is_stopping = True
-        self._hub.end_all(End.SHUTDOWN, _SPREAD * seconds)
+        self._hub.end_all(End.SHUTDOWN, SPREAD * seconds)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await asyncio.gather(self._hub.deserted.wait(), self._posts.drain(seconds))

@@ -19,7 +19,7 @@ from edge.clients.post_reading import Poll, PostReading
 from edge.clients.post_requests import PostsRequest, posts_request
 from edge.clients.post_sending import Sending
 from edge.clients.post_waiters import Waiters
-from edge.clients.reception import STOPPING, Connection, Reception
+from edge.clients.reception import SPREAD, STOPPED, Connection, Reception
 from edge.clients.refusals import refusal
 from edge.feed.log import Log
 from edge.feed.paging import Extent
@@ -28,9 +28,6 @@ from edge.wire.handshake import Rejected, Why
 PATH: Final = "/posts"
 _METHODS: Final = ("GET", "HEAD")
 _READ_ONLY: Final = Rejected(405, "Posts come from the queue: here they are only read.")
-_STOPPING: Final = Rejected(503, STOPPING, 1.0, is_closed=True, why="stopping")
-# Of the time for a drain: those that wait are answered one after the other, since they come back.
-_SPREAD: Final = 0.8
 
 
 class Posts:
@@ -73,7 +70,7 @@ class Posts:
         """Answer all that wait, one after the other; return when nobody is answered any more, or after that time."""
         for poll in self._polls:
             poll.is_over = True
-        self._waiters.release(_SPREAD * seconds)
+        self._waiters.release(SPREAD * seconds)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._deserted.wait()
@@ -85,7 +82,7 @@ class Posts:
         if isinstance(connection, Rejected):
             return self._refuse(connection)
         if self._reception.is_stopping:
-            return self._refuse(_STOPPING)
+            return self._refuse(STOPPED)
         poll = Poll(connection.block)
         self._polls.add(poll)
         self._deserted.clear()

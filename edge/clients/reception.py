@@ -26,6 +26,8 @@ from edge.feed.selection import Selection
 from edge.wire.handshake import Rejected
 
 STOPPING: Final = "The server is shutting down."
+SPREAD: Final = 0.8
+"""In this part of a drain clients are told, one after the other; the last have the rest of it for their answer."""
 
 # Another edge may have room at once; here there is some when somebody leaves.
 _RETRY_SECONDS: Final = 1.0
@@ -44,7 +46,8 @@ _CROWDED: Final = Rejected(
     is_closed=True,
     why="address",
 )
-_STOPPING: Final = Rejected(503, STOPPING, _RETRY_SECONDS, is_closed=True, why="stopping")
+STOPPED: Final = Rejected(503, STOPPING, _RETRY_SECONDS, is_closed=True, why="stopping")
+"""For clients that come while the edge stops."""
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
@@ -193,7 +196,7 @@ class Reception:
         asked = replace(asked, selection=selection)
         session = await self._placement.session(asked, connection.block)
         if self.is_stopping:
-            return self._in_turn(_STOPPING)
+            return self._in_turn(STOPPED)
         if session is None:
             sentence = f"The feed cannot be followed now. {self.feed.trouble or 'Try again.'}"
             return self._in_turn(Rejected(503, sentence, _RETRY_SECONDS, why="feed"))
