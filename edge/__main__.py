@@ -8,9 +8,10 @@ from typing import Final
 
 import structlog
 
+from edge import logs
 from edge.app import CannotListen, run
 from edge.settings import Settings, load
-from edge.telemetry import TurnTimes, configure_logging
+from edge.telemetry import TurnTimes
 from edge.turns import new_event_loop
 from runtime import command
 from runtime.output import Output
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     output = Output(sys.stdout.fileno())
     try:
         settings = load()
-        configure_logging(settings.log_level or "info", settings.log_format, output)
+        logs.configure(settings.log_level or "info", settings.log_format, output)
         structlog.get_logger("edge").info("process.started", **command.release())
         for sentence in unread_variables(Settings):
             structlog.get_logger("edge").warning("settings.unread", why=sentence)

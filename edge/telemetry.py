@@ -1,14 +1,10 @@
-"""Configures the edge's log, and exports its metrics.
+"""Exports the edge's metrics: they are read from the parts at each scrape, and counting costs an increment."""
 
-Logs are events with fields, as lines for people at a terminal and as JSON elsewhere; libraries log through the same
-output. Metrics are read from the parts at each scrape: counting costs an increment.
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Protocol, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Info, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import Metric
 
 from edge import __version__
 from edge.access.entrance import Gate
@@ -18,25 +14,10 @@ from edge.feed.log import Log
 from edge.feed.position import Reason
 from edge.feed.replaying import Bound
 from edge.histogram import Histogram
-from runtime.logs import Format, Level, Stream, configure_directly
-
-# Loggers of libraries for events that the edge logs itself, once each:
-_LEVELS: Final[dict[str, Level]] = {
-    # each attempt to reach a broker that is away
-    "aiokafka": "critical",
-    # each client that offers an unknown subprotocol
-    "aiohttp.websocket": "error",
-}
-
-L = TypeVar("L", bound=str)
+from edge.metric_families import counter, counters, gauge, gauges, histogram, single
 
 # 20 ms is the most that it should ever be.
 _TURN_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-
-
-def configure_logging(level: Level, form: Format, output: Stream | None = None) -> None:
-    """Write everything that is logged to ``output``, or to standard output."""
-    configure_directly(level, form, levels=_LEVELS, stream=output)
 
 
 class FeedState(Protocol):
@@ -143,8 +124,8 @@ class TurnTimes:
 
     def metrics(self) -> Iterable[Metric]:
         """Return both as Prometheus metrics."""
-        yield _histogram("turn_seconds", "How long a turn of the event loop was.", self._seconds)
-        yield _histogram("turn_cpu_seconds", "CPU time of a turn of the event loop.", self._cpu_seconds)
+        yield histogram("turn_seconds", "How long a turn of the event loop was.", self._seconds)
+        yield histogram("turn_cpu_seconds", "CPU time of a turn of the event loop.", self._cpu_seconds)
 
 
 class Metrics:
@@ -189,123 +170,92 @@ class Metrics:
         yield from self._feed()
         yield from _replays(self._replays)
         dropped = self._output.dropped
-        yield _counter("log_lines_dropped", "Lines of the log that nobody has read in time.", dropped)
+        yield counter("log_lines_dropped", "Lines of the log that nobody has read in time.", dropped)
         yield from self._turns.metrics()
 
     def _clients(self) -> Iterable[Metric]:
         hub = self._hub
         connections: dict[str, float] = {transport: self._around.open[transport] for transport in TRANSPORTS}
-        yield _gauges("connections", "Open connections of clients, by transport.", "transport", connections)
-        yield _gauge("lagging", "Clients that have not been sent all that there is.", hub.lagging)
-        yield _counter("posts_sent", "Posts sent, each to each client.", hub.delivery.posts)
-        yield _counter("bytes_sent", "Bytes of posts and greetings sent.", hub.delivery.bytes)
-        yield _counter("heartbeats", "Heartbeats sent.", hub.heartbeats.sent)
+        yield gauges("connections", "Open connections of clients, by transport.", "transport", connections)
+        yield gauge("lagging", "Clients that have not been sent all that there is.", hub.lagging)
+        yield counter("posts_sent", "Posts sent, each to each client.", hub.delivery.posts)
+        yield counter("bytes_sent", "Bytes of posts and greetings sent.", hub.delivery.bytes)
+        yield counter("heartbeats", "Heartbeats sent.", hub.heartbeats.sent)
         about = "From the read of a record to the last client at the head having been written it."
-        yield _histogram("fanout_seconds", about, hub.delays.seconds)
+        yield histogram("fanout_seconds", about, hub.delays.seconds)
         yield from self._filters()
         waits = hub.waits()
         depths = {kind.value: wait.clients for kind, wait in waits.items()}
-        yield _gauges("agenda_clients", "Clients that wait for their turn, by kind.", "kind", depths)
+        yield gauges("agenda_clients", "Clients that wait for their turn, by kind.", "kind", depths)
         ages = {kind.value: wait.oldest for kind, wait in waits.items()}
-        yield _gauges("agenda_oldest_seconds", "For how long the first of them has waited.", "kind", ages)
+        yield gauges("agenda_oldest_seconds", "For how long the first of them has waited.", "kind", ages)
         tally = self._around.tally
-        yield _counters("requests", "Messages from clients with cursors.", ["action"], _single(tally.requests))
-        yield _counters("errors", "Requests that were not done.", ["code"], _single(tally.errors))
+        yield counters("requests", "Messages from clients with cursors.", ["action"], single(tally.requests))
+        yield counters("errors", "Requests that were not done.", ["code"], single(tally.errors))
         about = "Connections that ended, by who closed and the close code."
-        yield _counters("closes", about, ["by", "code"], self._around.closes.items())
+        yield counters("closes", about, ["by", "code"], self._around.closes.items())
 
     def _filters(self) -> Iterable[Metric]:
         filters, rest = self._hub.filters, self._hub.rest
-        yield _gauge("filters", "Different filters that clients have.", len(filters))
-        yield _gauge("filter_entries", "Authors of all filters, as far as they are in the index.", filters.entries)
-        yield _counter("filter_records", "Records that were looked up in the index of filters.", rest.matched)
+        yield gauge("filters", "Different filters that clients have.", len(filters))
+        yield gauge("filter_entries", "Authors of all filters, as far as they are in the index.", filters.entries)
+        yield counter("filter_records", "Records that were looked up in the index of filters.", rest.matched)
         about = "Groups of clients with one filter for which the index had posts of a record."
-        yield _counter("filter_matches", about, rest.woken)
+        yield counter("filter_matches", about, rest.woken)
 
     def _connections(self) -> Iterable[Metric]:
         census, limited = self._gate.census, self._gate.limited
-        yield _gauge("sockets", "Connections of all kinds.", census.connections)
-        yield _gauge("sockets_limit", "How many connections there may be.", census.total)
+        yield gauge("sockets", "Connections of all kinds.", census.connections)
+        yield gauge("sockets_limit", "How many connections there may be.", census.total)
         about = "Connections refused or ended by a limit."
-        yield _counters("limited", about, ["limit"], _single(limited))
+        yield counters("limited", about, ["limit"], single(limited))
         about = "Connections to ADMIN_PORT refused or ended by a limit."
-        yield _counters("admin_limited", about, ["limit"], _single(self._admin.limited))
-        yield _counters("http_answers", "HTTP answers.", ["status"], _single(self._gate.answers.counts))
+        yield counters("admin_limited", about, ["limit"], single(self._admin.limited))
+        yield counters("http_answers", "HTTP answers.", ["status"], single(self._gate.answers.counts))
         around = self._around
         about = "Clients refused, by HTTP or by a close, and why."
-        yield _counters("refusals", about, ["by", "why"], around.refusals.items())
+        yield counters("refusals", about, ["by", "why"], around.refusals.items())
         about = "Clients that came with a cursor, by what became of it."
-        yield _counters("resumes", about, ["outcome"], _single(around.resumes))
-        yield _counter("takeovers", "Connections taken over for a WebSocket or events.", self._gate.takeovers)
+        yield counters("resumes", about, ["outcome"], single(around.resumes))
+        yield counter("takeovers", "Connections taken over for a WebSocket or events.", self._gate.takeovers)
         about = "From a client's request to its answer and what was ready for it."
-        yield _histogram("join_seconds", about, self._gate.join_seconds)
+        yield histogram("join_seconds", about, self._gate.join_seconds)
 
     def _pages(self) -> Iterable[Metric]:
         pages = self._posts.figures
-        yield _counters("page_answers", "Answers to requests for pages.", ["status"], _single(pages.answers))
-        yield _gauge("page_polls", "Long polls that wait for a post.", pages.waiting)
-        yield _counter("page_bytes_sent", "Bytes of pages that clients have taken.", pages.bytes_sent)
-        yield _counter("page_stalled", "Clients that were cut since they took nothing of a page.", pages.stalled)
-        yield _counter("pages_made", "Pages made, each for all who ask for it at the same time.", pages.made)
-        yield _gauge("pages_bytes", "Size of the pages that are being sent.", pages.bytes)
+        yield counters("page_answers", "Answers to requests for pages.", ["status"], single(pages.answers))
+        yield gauge("page_polls", "Long polls that wait for a post.", pages.waiting)
+        yield counter("page_bytes_sent", "Bytes of pages that clients have taken.", pages.bytes_sent)
+        yield counter("page_stalled", "Clients that were cut since they took nothing of a page.", pages.stalled)
+        yield counter("pages_made", "Pages made, each for all who ask for it at the same time.", pages.made)
+        yield gauge("pages_bytes", "Size of the pages that are being sent.", pages.bytes)
 
     def _feed(self) -> Iterable[Metric]:
         log, source = self._log, self._source
-        yield _counter("records", "Records of the feed read.", source.records)
-        yield _counter("repeats", "Posts of the feed that repeat one.", source.repeats)
-        yield _counter("undecodable", "Records of the feed that could not be read.", source.undecodable)
-        yield _counters(
-            "gaps", "Gaps in the feed, by the reason that clients are told.", ["reason"], _single(source.gaps)
+        yield counter("records", "Records of the feed read.", source.records)
+        yield counter("repeats", "Posts of the feed that repeat one.", source.repeats)
+        yield counter("undecodable", "Records of the feed that could not be read.", source.undecodable)
+        yield counters(
+            "gaps", "Gaps in the feed, by the reason that clients are told.", ["reason"], single(source.gaps)
         )
-        yield _counter("reconnects", "Connections to Kafka after the first.", source.reconnects)
-        yield _gauge("feed_offset", "Offset of the next record to be read.", log.next_offset or 0)
-        yield _gauge("feed_lag_records", "Records of the feed that are not read yet.", source.lag)
-        yield _gauge("feed_lag_seconds", "For how long the feed was not read to its end.", source.lag_seconds)
-        yield _gauge("feed_followed", "1 while the feed is followed.", source.trouble is None)
-        yield _gauge("log_bytes", "Size of the log.", log.size)
-        yield _gauge("log_posts", "Posts in the log.", log.posts)
-        yield _counter("encodings_made", "Encodings made of records.", log.encodings.made)
-        yield _counter("encodings_evicted", "Encodings let go to make room.", log.encodings.evicted)
+        yield counter("reconnects", "Connections to Kafka after the first.", source.reconnects)
+        yield gauge("feed_offset", "Offset of the next record to be read.", log.next_offset or 0)
+        yield gauge("feed_lag_records", "Records of the feed that are not read yet.", source.lag)
+        yield gauge("feed_lag_seconds", "For how long the feed was not read to its end.", source.lag_seconds)
+        yield gauge("feed_followed", "1 while the feed is followed.", source.trouble is None)
+        yield gauge("log_bytes", "Size of the log.", log.size)
+        yield gauge("log_posts", "Posts in the log.", log.posts)
+        yield counter("encodings_made", "Encodings made of records.", log.encodings.made)
+        yield counter("encodings_evicted", "Encodings let go to make room.", log.encodings.evicted)
 
 
 def _replays(replays: ReplayState) -> Iterable[Metric]:
-    yield _gauge("replays", "Replays that run.", len(replays))
-    yield _gauge("replay_readers", "Clients that read a replay, or wait for their place in one.", replays.readers)
-    yield _gauge("replay_log_bytes", "What records in replays cost in memory.", replays.size)
-    yield _counter("replays_begun", "Replays begun.", replays.begun)
-    yield _counter("replay_records", "Records of the feed read for replays.", replays.records)
-    yield _counter("replay_bytes", "Bytes of the values of these records.", replays.bytes)
-    yield _counter("replay_left_behind", "Clients of replays that others did not wait for.", replays.left_behind)
+    yield gauge("replays", "Replays that run.", len(replays))
+    yield gauge("replay_readers", "Clients that read a replay, or wait for their place in one.", replays.readers)
+    yield gauge("replay_log_bytes", "What records in replays cost in memory.", replays.size)
+    yield counter("replays_begun", "Replays begun.", replays.begun)
+    yield counter("replay_records", "Records of the feed read for replays.", replays.records)
+    yield counter("replay_bytes", "Bytes of the values of these records.", replays.bytes)
+    yield counter("replay_left_behind", "Clients of replays that others did not wait for.", replays.left_behind)
     about = "Cursors refused for now, by the bound on replays that was reached."
-    yield _counters("replays_refused", about, ["bound"], _single(replays.refused))
-
-
-def _gauge(name: str, about: str, value: float) -> Metric:
-    return GaugeMetricFamily(f"postcast_edge_{name}", about, value)
-
-
-def _gauges(name: str, about: str, label: str, values: Mapping[str, float]) -> Metric:
-    family = GaugeMetricFamily(f"postcast_edge_{name}", about, labels=[label])
-    for each, value in values.items():
-        family.add_metric([each], value)
-    return family
-
-
-def _counter(name: str, about: str, value: float) -> Metric:
-    return CounterMetricFamily(f"postcast_edge_{name}", about, value)
-
-
-def _counters(name: str, about: str, labels: Sequence[str], counts: Iterable[tuple[tuple[str, ...], int]]) -> Metric:
-    family = CounterMetricFamily(f"postcast_edge_{name}", about, labels=labels)
-    for values, count in sorted(counts):
-        family.add_metric(values, count)
-    return family
-
-
-def _single(counts: Mapping[L, int]) -> Iterable[tuple[tuple[L], int]]:
-    return (((label,), count) for label, count in counts.items())
-
-
-def _histogram(name: str, about: str, histogram: Histogram) -> Metric:
-    buckets, total = histogram.buckets, histogram.sum
-    return HistogramMetricFamily(f"postcast_edge_{name}", about, buckets=buckets, sum_value=total)
+    yield counters("replays_refused", about, ["bound"], single(replays.refused))

@@ -1,14 +1,8 @@
-"""Logs and metrics."""
+"""Metrics."""
 
-import io
-import json
-import logging
 from collections import Counter
-from collections.abc import Iterator
 from typing import ClassVar
 
-import pytest
-import structlog
 from prometheus_client import generate_latest
 
 import streams
@@ -19,7 +13,7 @@ from edge.clients.link import Surroundings
 from edge.clients.page_figures import PageFigures
 from edge.feed.position import Position, Reason
 from edge.feed.reads import Reading
-from edge.telemetry import Metrics, TurnTimes, configure_logging
+from edge.telemetry import Metrics, TurnTimes
 from edge.wire.closing import By
 from edge.wire.handshake import Why
 from edge.wire.websocket_encodings import CURSOR
@@ -171,36 +165,3 @@ def test_every_part_is_measured() -> None:
         "postcast_edge_turn_cpu_seconds_sum 0.02025",
         f'postcast_build_info{{version="{streams.__version__}"}} 1.0',
     ]
-
-
-@pytest.fixture
-def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """Log to standard output that is no terminal, and put the root logger back afterwards."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    levels = {name: logging.getLogger(name).level for name in ("aiokafka", "aiohttp.websocket")}
-    stream = io.StringIO()
-    monkeypatch.setattr("sys.stdout", stream)
-    configure_logging("info", "auto")
-    yield stream
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name, before in levels.items():
-        logging.getLogger(name).setLevel(before)
-    structlog.reset_defaults()
-
-
-def test_ours_and_the_libraries_lines_are_alike(output: io.StringIO) -> None:
-    """JSON where nobody sits before it, one object a line; what we say ourselves is not said twice."""
-    structlog.get_logger("edge.test").info("session.opened", peer="p")
-    logging.getLogger("aiohttp.server").error("Unhandled %s", "exception")
-    logging.getLogger("aiokafka.client").error("Unable to connect")
-    ours, theirs = (json.loads(line) for line in output.getvalue().splitlines())
-    assert {key: ours[key] for key in ("event", "peer", "level", "logger")} == {
-        "event": "session.opened",
-        "peer": "p",
-        "level": "info",
-        "logger": "edge.test",
-    }
-    assert (theirs["event"], theirs["level"], theirs["logger"]) == ("Unhandled exception", "error", "aiohttp.server")
-    assert set(theirs) == {"event", "level", "logger", "timestamp"}
