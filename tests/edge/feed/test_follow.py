@@ -92,7 +92,7 @@ class MemoryTopic:
     async def read(self) -> Read:
         """Return some records, as soon as there are some, or nothing once."""
         async with self.changed:
-            end = self.begin + len(self.values)
+            end = self._end_in_range()
             if self.next < end:
                 begin, self.next = self.next, min(self.next + self.at_once, end)
                 found = [(Offset(at), self.values[at - self.begin]) for at in range(begin, self.next)]
@@ -100,9 +100,14 @@ class MemoryTopic:
                 return Read(records, Offset(self.next), Offset(end), self.count)
             await self.changed.wait()
             self._check()
-            if not self.begin <= self.next <= self.begin + len(self.values):
-                raise Unreachable("out of range")
-            return Read([], Offset(self.next), Offset(self.begin + len(self.values)), self.count)
+            return Read([], Offset(self.next), Offset(self._end_in_range()), self.count)
+
+    def _end_in_range(self) -> int:
+        """Return the topic's end, unless what is read next is not between its ends."""
+        end = self.begin + len(self.values)
+        if not self.begin <= self.next <= end:
+            raise Unreachable("out of range")
+        return end
 
     def _check(self) -> None:
         if self.is_away:
