@@ -12,6 +12,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from edge.clients.codes import REFUSALS
 from edge.clients.event_stream import LEAST_RETRY_SECONDS, EventStream
 from edge.clients.joining import request_for
 from edge.clients.link import Surroundings
@@ -30,7 +31,6 @@ _HEADERS: Final = {
 }
 _RETRY_SPREAD_SECONDS: Final = 2.0
 """Within which time clients come back, unless they are told better: those of an edge that is killed come together."""
-_LATER: Final = 4001
 
 
 class EventRequests:
@@ -82,7 +82,7 @@ class EventRequests:
         self._around.refusals["http" if rejected.retry_after is None else "events", rejected.why] += 1
         if rejected.retry_after is None:
             return refusal(rejected)
-        told = retry(rejected.retry_after) + EVENTS.notice(end(_LATER, rejected.sentence, ""))
+        told = retry(rejected.retry_after) + EVENTS.notice(end(REFUSALS[rejected.status], rejected.sentence, ""))
         response = web.Response(body=told, headers=_HEADERS)
         response.force_close()
         return response

@@ -62,7 +62,13 @@ class FeedEnd(Protocol):
 class OldRecords(Protocol):
     """Replays of what the log has no more; see :class:`edge.feed.replaying.Replays`."""
 
-    def at(self, cursor: Cursor, address: str) -> AbstractAsyncContextManager[Place[Any] | Gap | Bound | None]:
+    def is_at_hand(self, cursor: Cursor, *, or_earliest: bool = False) -> bool:
+        """Tell whether a replay runs that has, or soon will have, what follows a cursor."""
+        ...
+
+    def at(
+        self, cursor: Cursor, address: str, *, or_earliest: bool = False
+    ) -> AbstractAsyncContextManager[Place[Any] | Gap | Bound | None]:
         """Find what follows a cursor for a client of this address, and keep the place meanwhile."""
         ...
 

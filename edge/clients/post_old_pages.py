@@ -9,16 +9,15 @@ by page goes on in the one that it has begun.
 import asyncio
 import random
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from edge.clients.placement import refused
+from edge.clients.placement import OldRecords, refused
 from edge.clients.post_answers import Page
 from edge.clients.post_pages import Pages
 from edge.feed.paging import Extent
 from edge.feed.position import Cursor, Gap, place_of
 from edge.feed.reads import Reading
-from edge.feed.replaying import Bound, Place
+from edge.feed.replaying import Place
 from edge.wire.handshake import Rejected
 from streams.contract import Offset
 
@@ -26,20 +25,6 @@ APART_SECONDS: Final = 1.0
 _STEP_RECORDS: Final = 10
 _MOST_BLOCKS: Final = 10
 _SENTENCE: Final = "Old posts are read for others just now. Try again."
-
-
-class OldRecords(Protocol):
-    """Replays of what the log has no more; see :class:`edge.feed.replaying.Replays`."""
-
-    def is_at_hand(self, cursor: Cursor, *, or_earliest: bool = False) -> bool:
-        """Tell whether a replay runs that has, or soon will have, what follows a cursor."""
-        ...
-
-    def at(
-        self, cursor: Cursor, address: str, *, or_earliest: bool = False
-    ) -> AbstractAsyncContextManager[Place[Any] | Gap | Bound | None]:
-        """Find what follows a cursor for a client of this address, and keep the place meanwhile."""
-        ...
 
 
 class OldPages:

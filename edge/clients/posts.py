@@ -12,8 +12,9 @@ from typing import Final
 from aiohttp import web
 
 from edge.clients.page_figures import PageFigures
+from edge.clients.placement import OldRecords
 from edge.clients.post_answers import NO_STORE, Answer
-from edge.clients.post_old_pages import OldPages, OldRecords
+from edge.clients.post_old_pages import OldPages
 from edge.clients.post_pages import Pages
 from edge.clients.post_reading import Poll, PostReading
 from edge.clients.post_requests import PostsRequest, posts_request
