@@ -11,6 +11,7 @@ from edge.feed.position import Position
 from edge.feed.reads import Chunk, Reading
 from edge.feed.replay import Replay
 from edge.feed.selection import Selection
+from edge.positions.device import Device
 from edge.wire.encoding import Encoding
 
 
@@ -73,10 +74,10 @@ class Session:
     """A client that is sent what follows ``position``, in ``encoding``, after ``greeting`` (whole messages).
 
     ``selection`` says what of it; None is everything. ``id`` identifies it in the log; for ``target`` see
-    :class:`Progress`.
+    :class:`Progress`. ``device`` says where what it acknowledges is stored, if it is.
     """
 
-    __slots__ = ("_sent_elsewhere", "_told_alone_at", "encoding", "id", "progress", "selection")
+    __slots__ = ("_sent_elsewhere", "_told_alone_at", "device", "encoding", "id", "progress", "selection")
 
     def __init__(
         self,
@@ -87,6 +88,7 @@ class Session:
         *,
         id: str = "",  # noqa: A002 - what it is called everywhere
         target: Position | None = None,
+        device: Device | None = None,
     ) -> None:
         self.progress = Progress(position, greeting, target)
         """How far it is; clients that go on together share one."""
@@ -94,6 +96,7 @@ class Session:
         self.selection = selection
         """Which posts it sees; None for all."""
         self.id = id
+        self.device = device
         # What it was sent with other progress, less what this one had counted before the client shared it.
         self._sent_elsewhere = 0
         # When it was last sent something that others were not sent with it.
