@@ -18,6 +18,7 @@ import structlog
 from edge.access.entrance import Gate
 from edge.access.limits import Slot
 from edge.access.returns import Returns
+from edge.access.sign_in import NobodySignsIn, SignIn
 from edge.clients.codes import CLOSES, CUTS
 from edge.clients.conversation import Positions, Tally
 from edge.fanout.ending import End
@@ -59,8 +60,13 @@ class Surroundings:
     """The filters of all clients."""
     tally: Tally = field(default_factory=Tally)
     """What clients have asked for."""
+<<<<<<< HEAD
     positions: Positions | None = None
     """Where what devices acknowledge is stored, if it is."""
+=======
+    sign_in: SignIn = field(default_factory=NobodySignsIn)
+    """Whose a token is."""
+>>>>>>> main
 
 
 class TransportLink(asyncio.Protocol, ABC):
