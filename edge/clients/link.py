@@ -60,13 +60,10 @@ class Surroundings:
     """The filters of all clients."""
     tally: Tally = field(default_factory=Tally)
     """What clients have asked for."""
-<<<<<<< HEAD
     positions: Positions | None = None
     """Where what devices acknowledge is stored, if it is."""
-=======
     sign_in: SignIn = field(default_factory=NobodySignsIn)
     """Whose a token is."""
->>>>>>> main
 
 
 class TransportLink(asyncio.Protocol, ABC):

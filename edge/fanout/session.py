@@ -75,17 +75,13 @@ class Session:
     """A client that is sent what follows ``position``, in ``encoding``, after ``greeting`` (whole messages).
 
     ``selection`` says what of it; None is everything. ``id`` identifies it in the log; for ``target`` see
-<<<<<<< HEAD
-    :class:`Progress`. ``device`` says where what it acknowledges is stored, if it is.
-    """
-
-    __slots__ = ("_sent_elsewhere", "_told_alone_at", "device", "encoding", "id", "progress", "selection")
-=======
     :class:`Progress`. ``grant`` is what its token allows, ``asked`` its own filter: of that it sees what is allowed.
+    ``device`` says where what it acknowledges is stored, if it is.
     """
 
-    __slots__ = ("_sent_elsewhere", "_told_alone_at", "asked", "encoding", "grant", "id", "progress", "selection")
->>>>>>> main
+    __slots__ = (
+        "_sent_elsewhere", "_told_alone_at", "asked", "device", "encoding", "grant", "id", "progress", "selection",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -96,12 +92,9 @@ class Session:
         *,
         id: str = "",  # noqa: A002 - what it is called everywhere
         target: Position | None = None,
-<<<<<<< HEAD
-        device: Device | None = None,
-=======
         grant: Grant | None = None,
         asked: Selection | None = None,
->>>>>>> main
+        device: Device | None = None,
     ) -> None:
         self.progress = Progress(position, greeting, target)
         """How far it is; clients that go on together share one."""

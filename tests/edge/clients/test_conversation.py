@@ -15,6 +15,7 @@ from edge.positions.device import Device
 from edge.wire.allowance import Violation
 from edge.wire.encoding import Notice
 from edge.wire.events import Message, TooBig
+from edge.wire.messages import acked
 from edge.wire.requests import MAX_AUTHORS
 from edge.wire.websocket_encodings import CURSOR
 from streams.contract import Offset
@@ -350,3 +351,12 @@ def test_so_many_answers_are_owed_at_most() -> None:
     assert bench.store is not None
     bench.store.store()
     assert _given(bench.hears()) == [("acked", MOST)]
+
+
+def test_what_waits_for_another_than_the_store_makes_nobody_hurry() -> None:
+    """Such as a token, where nothing stores positions."""
+    bench = Bench()
+    later = bench.conversation._later(1)  # noqa: SLF001 - no request is answered later there, so far
+    assert bench.says_all(_filter(2, 7)) == []
+    later.give(acked(1, str(SENT)))
+    assert _given(bench.hears()) == [("acked", 1), ("filtered", 2)]
