@@ -20,7 +20,7 @@ _ENDS = {1007, 4500}
 async def say(bench: Bench, said: list[bytes]) -> None:
     """Say it on one connection, and see that nothing but that is answered."""
     frames = await bench.feed(b"".join(masked(Opcode.TEXT, text) for text in said), "/?history=0")
-    told = [json.loads(frame.data) for frame in frames if frame.opcode is Opcode.TEXT]
+    told = [json.loads(bytes(frame.data)) for frame in frames if frame.opcode is Opcode.TEXT]
     assert told.pop(0)["action"] == "welcome"
     closed = [Close.parse(frame.data).code for frame in frames if frame.opcode is Opcode.CLOSE]
     assert closed == [] or (len(closed) == 1 and closed[0] in _ENDS)
