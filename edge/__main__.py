@@ -9,7 +9,9 @@ from typing import Final
 import structlog
 
 from edge import logs
-from edge.app import CannotListen, run
+from edge.app import run
+from edge.feed.kafka import kafka_feed
+from edge.ports import CannotListen
 from edge.settings import Settings, load
 from edge.telemetry import TurnTimes
 from edge.turns import new_event_loop
@@ -34,8 +36,9 @@ def main(arguments: Sequence[str] = ()) -> int:
         for sentence in unread_variables(Settings):
             structlog.get_logger("edge").warning("settings.unread", why=sentence)
         turns = TurnTimes()
+        feed = kafka_feed(settings.kafka_client("postcast-edge"), settings.feed_topic)
         with asyncio.Runner(loop_factory=partial(new_event_loop, turns.note)) as runner:
-            runner.run(run(settings, turns, output))
+            runner.run(run(settings, feed, turns, output))
     except (BadSettings, CannotListen) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a sentence for whoever started it
         return 1

@@ -10,18 +10,26 @@ from typing import Any, Final, Protocol
 from integration import browser, firefox, npm
 
 CLIENT: Final = Path(__file__).parents[1] / "edge/assets/client.js"
-KINDS: Final = ("node", "chromium", "firefox")
+KINDS: Final = ("node", "node-22", "chromium", "firefox")
 WS: Final = "ws@8.23.0"
 _SCRIPT: Final = Path(__file__).with_name("follow.mjs")
 _PATIENCE_SECONDS: Final = 90.0
 _FOLLOW: Final = """
 import("/client.js").then(({ connect }) => {
   globalThis.said = [];
-  globalThis.feed = connect(URL_, OPTIONS);
+  const { tokenUrl, ...asked } = OPTIONS;
+  const fetched = async () => {
+    const answer = await fetch(tokenUrl);
+    if (!answer.ok) throw new Error(`no token: ${answer.status}`);
+    return answer.text();
+  };
+  globalThis.feed = connect(URL_, tokenUrl ? { ...asked, token: fetched } : asked);
   const listen = (type, value) => feed.addEventListener(type, ({ detail }) => said.push([type, value(detail)]));
   listen("post", ({ post }) => String(post.id));
   listen("gap", ({ gap }) => gap.reason);
   listen("state", ({ state, code }) => `${state} ${code ?? ""}`);
+  feed.addEventListener("state", () => feed.session && said.push(["session", feed.session]));
+  listen("error", String);
 })
 """
 
@@ -64,6 +72,16 @@ class Viewer:
         return [value for type_, value in self.said if type_ == "gap"]
 
     @property
+    def sessions(self) -> list[str]:
+        """The names of its connections, in the order in which they began."""
+        return list(dict.fromkeys(value for type_, value in self.said if type_ == "session"))
+
+    @property
+    def errors(self) -> list[str]:
+        """What the token function has thrown."""
+        return [value for type_, value in self.said if type_ == "error"]
+
+    @property
     def state(self) -> str:
         """The state that was entered last."""
         return next((value.split()[0] for type_, value in reversed(self.said) if type_ == "state"), "connecting")
@@ -87,9 +105,9 @@ class Viewer:
 
 
 @asynccontextmanager
-async def in_node(folder: Path, url: str, options: dict[str, Any]) -> AsyncIterator[Viewer]:
-    """Follow a feed in a process of Node's; ``folder`` is where :data:`WS` is installed."""
-    async with npm.listening(_SCRIPT, folder, str(CLIENT), url, json.dumps(options)) as said:
+async def in_node(folder: Path, url: str, options: dict[str, Any], node: Path | str = "node") -> AsyncIterator[Viewer]:
+    """Follow a feed in a process of Node's; ``folder`` is where :data:`WS` is installed, for a Node without its own."""
+    async with npm.listening(_SCRIPT, folder, str(CLIENT), url, json.dumps(options), node=node) as said:
 
         async def read() -> list[tuple[str, str]]:
             return [tuple(each) for each in said]
@@ -130,6 +148,8 @@ async def viewing(kind: str, folder: Path, origin: str, url: str, options: dict[
     async with AsyncExitStack() as stack:
         if kind == "node":
             yield await stack.enter_async_context(in_node(folder, url, options))
+        elif kind == "node-22":
+            yield await stack.enter_async_context(in_node(folder, url, options, npm.node_22(folder)))
         else:
             new_page = await stack.enter_async_context(windows(kind, folder))
             yield await in_page(await new_page(), origin, url, options)

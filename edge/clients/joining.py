@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from edge.access.grant import Grant
 from edge.fanout.greetings import greet
 from edge.fanout.session import Session
 from edge.feed.log import Log
@@ -56,7 +57,11 @@ class JoinRequest:
     cursor: Cursor | Gap | None = None
     """Where it was; a :class:`Gap` when what it sent is no cursor."""
     selection: Selection | None = None
-    """Whose posts it sees; None for everybody's."""
+    """Whose posts it sees; None for everybody's. It is what it asks for until the reception has seen to it."""
+    asked: Selection | None = None
+    """Whose posts it has asked for, once the reception has seen to it: where a token restricts, it sees less."""
+    grant: Grant | None = None
+    """What its token allows; None without a token."""
 
 
 def join_request(
@@ -141,7 +146,14 @@ def _session(
     gap: Gap | None = None,
     source: Log | None = None,
 ) -> Session:
-    session = Session(position, request.encoding, selection=request.selection, id=terms.session)
+    session = Session(
+        position,
+        request.encoding,
+        selection=request.selection,
+        id=terms.session,
+        grant=request.grant,
+        asked=request.asked,
+    )
     seen = request.cursor.position if isinstance(request.cursor, Cursor) else None
     greet(session, log, terms.heartbeat, gap=None if gap is None else gap.reason, seen=seen, source=source)
     return session

@@ -7,10 +7,12 @@ get is in the log, for everybody once. Times are in seconds of any clock that ne
 import math
 from typing import Any
 
+from edge.access.grant import Grant
 from edge.feed.position import Position
 from edge.feed.reads import Chunk, Reading
 from edge.feed.replay import Replay
 from edge.feed.selection import Selection
+from edge.positions.device import Device
 from edge.wire.encoding import Encoding
 
 
@@ -73,10 +75,13 @@ class Session:
     """A client that is sent what follows ``position``, in ``encoding``, after ``greeting`` (whole messages).
 
     ``selection`` says what of it; None is everything. ``id`` identifies it in the log; for ``target`` see
-    :class:`Progress`.
+    :class:`Progress`. ``grant`` is what its token allows, ``asked`` its own filter: of that it sees what is allowed.
+    ``device`` says where what it acknowledges is stored, if it is.
     """
 
-    __slots__ = ("_sent_elsewhere", "_told_alone_at", "encoding", "id", "progress", "selection")
+    __slots__ = (
+        "_sent_elsewhere", "_told_alone_at", "asked", "device", "encoding", "grant", "id", "progress", "selection",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -87,13 +92,21 @@ class Session:
         *,
         id: str = "",  # noqa: A002 - what it is called everywhere
         target: Position | None = None,
+        grant: Grant | None = None,
+        asked: Selection | None = None,
+        device: Device | None = None,
     ) -> None:
         self.progress = Progress(position, greeting, target)
         """How far it is; clients that go on together share one."""
         self.encoding = encoding
         self.selection = selection
         """Which posts it sees; None for all."""
+        self.asked = asked
+        """Which it has asked for; None for all. Where a token restricts, it sees what is in both."""
+        self.grant = grant
+        """What its newest token allows; None when nobody has signed in."""
         self.id = id
+        self.device = device
         # What it was sent with other progress, less what this one had counted before the client shared it.
         self._sent_elsewhere = 0
         # When it was last sent something that others were not sent with it.

@@ -10,6 +10,7 @@ This leans on aiokafka's internals, as :mod:`edge.feed.metadata` does: on the cl
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -18,7 +19,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from edge.feed.confirmation import confirmed_end
 from edge.feed.metadata import ask_for_tracked_topics_only, refused_reads, track
 from edge.feed.start import Bounds
-from edge.feed.topic import Raw, Read, Unreachable, Unreadable
+from edge.feed.topic import Feed, Raw, Read, Unreachable, Unreadable
 from runtime.kafka import obstacle
 from streams.contract import Millis, Offset
 
@@ -137,6 +138,11 @@ class KafkaTopic:
             self._answered, self._answered_at = answered, now
         elif now - self._answered_at > _SILENCE_SECONDS:
             raise TimeoutError("no answer to a read")
+
+
+def kafka_feed(client: Mapping[str, Any], topic: str) -> Feed:
+    """Say how a topic is opened; ``client`` are the arguments of any of aiokafka's clients."""
+    return Feed(topic=partial(kafka_topic, client, topic), replay=partial(kafka_replay, client, topic))
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """What following the feed needs of Kafka, and of those that the feed is read for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 from edge.feed.position import Reason
@@ -66,6 +67,13 @@ class Topic(Protocol):
     async def read(self) -> Read:
         """Return a few records, or none when there was none for a while."""
         ...
+
+
+class Feed(NamedTuple):
+    """Where the feed comes from: how it is opened to be followed, and to be read once more by a replay."""
+
+    topic: Callable[[], AbstractAsyncContextManager[Topic]]
+    replay: Callable[[], AbstractAsyncContextManager[Topic]]
 
 
 class Readers(Protocol):

@@ -1,11 +1,9 @@
-"""What the composition decides itself: how it is told to stop, how patient it is, and what parts that end are to it."""
+"""What the composition decides itself: how patient it is, and what parts that end are to it."""
 
 import math
 import os
-import signal
 import subprocess
 import sys
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -14,35 +12,6 @@ from edge.app import _patience
 from edge.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
-DRAINING = """
-import asyncio
-from edge.app import _told_to_stop
-
-async def main():
-    stopped = _told_to_stop(asyncio.get_running_loop())
-    print("running", flush=True)
-    await stopped.wait()
-    print("stopping", flush=True)
-    await asyncio.sleep(60)
-
-asyncio.run(main())
-"""
-
-
-@pytest.mark.parametrize(("first", "second"), list(product(SIGNALS, SIGNALS)))
-def test_a_second_signal_ends_at_once(first: signal.Signals, second: signal.Signals) -> None:
-    """The first begins a drain, which takes as long as it may."""
-    with subprocess.Popen([sys.executable, "-c", DRAINING], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "running\n"
-            process.send_signal(first)
-            assert process.stdout.readline() == "stopping\n"
-            process.send_signal(second)
-            assert process.wait(10) == -second
-        finally:
-            process.kill()
 
 
 @pytest.mark.parametrize(("told", "age"), [(0, math.inf), (3600, 3600)])

@@ -1,0 +1,31 @@
+"""Says whose a token is: the port through which everything about tokens is asked, and an edge without any keys."""
+
+from typing import Final, Protocol
+
+from edge.access.grant import Grant, TokenRefused
+
+_UNCONFIGURED: Final = TokenRefused("Nobody can sign in here: come without a token.", "unconfigured")
+
+
+class SignIn(Protocol):
+    """Tells tokens that are good from others."""
+
+    def known(self, token: str) -> Grant | TokenRefused | None:
+        """Say what a token allows, or why it is refused; None when its key has to be fetched first."""
+        ...
+
+    async def grant(self, token: str) -> Grant | TokenRefused:
+        """Say it once the key is there, or is not to be had."""
+        ...
+
+
+class NobodySignsIn:
+    """Refuses all tokens: there is no key to verify one with."""
+
+    def known(self, token: str) -> Grant | TokenRefused:  # noqa: ARG002 - whatever it says
+        """Refuse it."""
+        return _UNCONFIGURED
+
+    async def grant(self, token: str) -> Grant | TokenRefused:
+        """Refuse it."""
+        return self.known(token)
