@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.fanout.deadlines import GRAIN_SECONDS, Deadlines, Due, Entry, Pace, Patience, deadline, due
+from edge.fanout.expiry import Expiry
 
 PATIENCE = Patience(ping=20, dead=60, stalled=600)
 
@@ -31,6 +32,7 @@ class Client:
     pinged: float = 0.0
     told_at: float = math.inf
     ends_at: float = math.inf
+    expiry: Expiry | None = None
     entry: Entry | None = None
 
 

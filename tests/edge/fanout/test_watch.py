@@ -4,6 +4,7 @@ from collections import deque
 
 import pytest
 
+from edge.access.grant import Grant
 from edge.fanout.deadlines import Patience
 from edge.fanout.ending import End
 from edge.fanout.member import Member
@@ -29,6 +30,10 @@ class Keeper:
     def select(self, member: Member, selection: Selection | None) -> str | None:
         """Do nothing."""
 
+    def renew(self, member: Member, grant: Grant, selection: Selection | None) -> bool:  # noqa: ARG002
+        """Do nothing."""
+        return False
+
     def cursor_of(self, member: Member) -> str | None:
         """Know of none."""
 
@@ -43,6 +48,7 @@ class Bench:
             PATIENCE,
             self.turns,
             beat=self.beat,
+            warn=self.warn,
             end=self.end,
             cut=lambda member, end: self.said.append((member, end)),
         )
@@ -52,8 +58,15 @@ class Bench:
         member.session.note_told(self.turns.now)
         self.said.append((member, "beat"))
 
+    def warn(self, member: Member) -> None:
+        """Note it, as the hub does."""
+        assert member.expiry is not None
+        member.expiry.warns_at = float("inf")
+        self.said.append((member, "warn"))
+
     def end(self, member: Member, end: End) -> None:
         """Note it, as the hub does."""
+        member.expiry = None
         member.ends_at = float("inf")
         self.said.append((member, f"end {end.name}"))
 
