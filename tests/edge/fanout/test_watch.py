@@ -7,6 +7,7 @@ import pytest
 from edge.access.grant import Grant
 from edge.fanout.deadlines import Patience
 from edge.fanout.ending import End
+from edge.fanout.expiry import Expiry
 from edge.fanout.member import Member
 from edge.fanout.session import Session
 from edge.fanout.watch import Watch
@@ -155,3 +156,21 @@ def test_a_client_with_cursors_is_told_something_every_25_seconds() -> None:
     assert (list(bench.said), line.pings) == ([(member, "beat")], 1)
     bench.turns.sleep(25.1)
     assert list(bench.said) == [(member, "beat"), (member, End.DEAD)]
+
+
+def test_a_client_is_told_once_that_its_token_expires_and_ended_with_it() -> None:
+    """At its times, whatever else is due; then it is watched on, since it is still to be closed."""
+    bench = Bench()
+    member, _ = bench.member()
+    member.expiry = Expiry(0, warns_at=bench.turns.now + 10, ends_at=bench.turns.now + 40)
+    bench.watch.see_to(member)
+    bench.turns.sleep(9.9)
+    assert list(bench.said) == []
+    bench.turns.sleep(0.2)
+    assert list(bench.said) == [(member, "warn")]
+    bench.turns.sleep(29.8)
+    assert list(bench.said) == [(member, "warn")]
+    bench.turns.sleep(0.2)
+    assert list(bench.said) == [(member, "warn"), (member, "end EXPIRED")]
+    bench.turns.sleep(20)
+    assert list(bench.said)[2:] == [(member, End.DEAD)]
