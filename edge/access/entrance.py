@@ -17,6 +17,7 @@ from aiohttp import web
 
 from edge.access.addresses import Address, Header, Network, block_of, client_of, hops_of, is_trusted, parse_address
 from edge.access.answers import Answers
+from edge.access.cycles import let_go
 from edge.access.limits import Admission, Census, Slot
 from edge.access.origins import EVERYBODY, UNREAD, Origins
 from edge.histogram import Histogram
@@ -170,6 +171,7 @@ class Entrance(asyncio.Protocol):
         if self._lost is not None:
             self._lost()
         self._inner.connection_lost(exc)
+        let_go(self._transport)
 
     def _receive_request(self, data: bytes) -> None:
         earlier = self._heads.ended
