@@ -28,8 +28,8 @@ NoteTurn = Callable[[float, float], None]
 Tidy = Callable[[float], None]
 """Is called at the end of each turn with the CPU time that it has taken so far, and is a part of it."""
 
-MAX_READY: Final = 16
-"""The most expensive one is a handshake, 0.4 ms: 16 make 7 ms a turn (docs/decisions/0012-short-turns.md)."""
+MAX_READY: Final = 8
+"""The most expensive one is a join, 0.6 ms and up to 1.4 ms where others use the caches: 8 make 11 ms a turn."""
 
 
 class BoundedSelector(selectors.EpollSelector):
