@@ -19,8 +19,9 @@ from edge.access.entrance import Gate
 from edge.access.limits import Slot
 from edge.access.returns import Returns
 from edge.access.sign_in import NobodySignsIn, SignIn
+from edge.clients.acknowledging import Positions
 from edge.clients.codes import CLOSES, CUTS
-from edge.clients.conversation import Positions, Tally
+from edge.clients.conversation import Tally
 from edge.fanout.ending import End
 from edge.fanout.hub import Hub
 from edge.fanout.link import Client
