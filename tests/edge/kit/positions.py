@@ -52,6 +52,7 @@ class MemoryStore:
 
     async def _let_in(self) -> None:
         self.asked.set()
+        await asyncio.sleep(0)
         await self.gate.wait()
         if self.away is not None:
             raise Away(self.away)
