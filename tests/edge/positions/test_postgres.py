@@ -1,4 +1,4 @@
-"""A database that cannot be had is said so, without its password; ``integration/test_acknowledged.py`` has a real one."""
+"""A database that cannot be had is said so, without its password; integration/test_acknowledged.py has a real one."""
 
 import socket
 
