@@ -11,7 +11,7 @@ from typing import Protocol
 from edge.clients.owed import Answer, Later
 from edge.fanout.session import Session
 from edge.feed.position import Cursor, parse
-from edge.positions.device import Device
+from edge.positions.device import Device, Key
 from edge.positions.pending import Stored
 from edge.wire.messages import acked
 from edge.wire.requests import Id, Refused
@@ -38,6 +38,10 @@ class Positions(Protocol):
 
     def leave(self, device: Device) -> None:
         """Hear that a session has ended: it is told nothing more, and its position is stored at once."""
+        ...
+
+    async def find(self, key: Key) -> str:
+        """Return the position at which a device goes on, empty where it has none; raises Away."""
         ...
 
 
@@ -76,6 +80,11 @@ class Acknowledging:
             self._acks.popleft()
         self._acks.append((self._number, later(id)))
         return None
+
+    def leave(self) -> None:
+        """Hear that the session has ended."""
+        if self._positions is not None and self._session.device is not None:
+            self._positions.leave(self._session.device)
 
     def _stored(self, number: int, position: str) -> None:
         acks = self._acks

@@ -103,6 +103,10 @@ class Conversation:
         """Return the answers that are known by now, and were not given; a :class:`Violation` is the end."""
         return () if self._owed is None else self._said(self._owed.due(), now)
 
+    def leave(self) -> None:
+        """Hear that the session has ended: nobody gets what is still owed."""
+        self._acknowledging.leave()
+
     def _read(self, said: Message | TooBig) -> tuple[str | None, Request | Refused]:
         if isinstance(said, TooBig):
             return None, Refused(UNSET, "too_big", "the message has too many bytes")

@@ -17,6 +17,7 @@ from edge.access.addresses import Address, block_of
 from edge.access.entrance import Entrance
 from edge.access.http import Http
 from edge.access.limits import Admission, Slot
+from edge.clients.devices import Devices
 from edge.clients.joining import JoinRequest
 from edge.clients.link import Surroundings
 from edge.clients.placement import FeedEnd, OldRecords, Placement
@@ -161,6 +162,7 @@ class Reception:
         self.selections = around.selections
         self.gate = around.gate
         self._returns = around.returns
+        self._devices = Devices(around.positions, seconds=join_seconds)
         self._placement = Placement(log, feed, old, seconds=join_seconds, heartbeat=heartbeat, resumes=around.resumes)
         self.is_stopping = False
         """Whether the edge shuts down: another one takes who comes now."""
@@ -194,7 +196,10 @@ class Reception:
         if isinstance(selection, Rejected):
             return self._in_turn(selection)
         asked = replace(asked, selection=selection)
-        session = await self._placement.session(asked, connection.block)
+        placed = await self._devices.placed(asked)
+        if isinstance(placed, Rejected):
+            return placed if placed.retry_after is None else self._in_turn(placed)
+        session = await self._placement.session(placed, connection.block)
         if self.is_stopping:
             return self._in_turn(STOPPED)
         if session is None:

@@ -107,3 +107,11 @@ def test_what_was_put_off_is_not_kept() -> None:
     *others, last = bench.answers()
     assert all(isinstance(answer, Refused) for answer in others)
     assert last == acked("last", SENT)
+
+
+def test_a_session_that_ends_leaves_its_store() -> None:
+    """Where it has one, and a device."""
+    positions = HeldPositions()
+    for bench in (Bench(None), Bench(positions, None), Bench(positions)):
+        bench.acknowledging.leave()
+    assert positions.left == [PHONE]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from edge.positions.device import Device
+from edge.positions.device import Device, Key
 from edge.positions.pending import Stored
 
 
@@ -13,6 +13,7 @@ class HeldPositions:
         self.is_away = self.is_full = False
         self.waiting: list[tuple[str, str, int, Stored]] = []
         self.hurried_devices: set[Device] = set()
+        self.left: list[Device] = []
         self.hurried: list[Callable[[], None]] = []
 
     def acknowledge(self, device: Device, position: str, number: int, stored: Stored) -> bool:
@@ -27,8 +28,12 @@ class HeldPositions:
         self.hurried.append(put_off)
 
     def leave(self, device: Device) -> None:
-        """Never hear of an end here."""
-        raise AssertionError(device)
+        """Keep it in mind."""
+        self.left.append(device)
+
+    async def find(self, key: Key) -> str:
+        """Never look here."""
+        raise AssertionError(key)
 
     def store(self, *, but: int = 0) -> None:
         """Store all but the newest, so many of them."""
