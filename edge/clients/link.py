@@ -21,6 +21,7 @@ from edge.access.returns import Returns
 from edge.access.sign_in import NobodySignsIn, SignIn
 from edge.clients.codes import CLOSES, CUTS
 from edge.clients.conversation import Positions, Tally
+from edge.clients.key_waits import KeyWaits
 from edge.fanout.ending import End
 from edge.fanout.hub import Hub
 from edge.fanout.link import Client
@@ -64,6 +65,8 @@ class Surroundings:
     """Where what devices acknowledge is stored, if it is."""
     sign_in: SignIn = field(default_factory=NobodySignsIn)
     """Whose a token is."""
+    key_waits: KeyWaits = field(default_factory=KeyWaits)
+    """Where that has to be waited for, on connections that are open."""
 
 
 class TransportLink(asyncio.Protocol, ABC):

@@ -7,10 +7,11 @@ Law: a close is the last frame that is written; after it bytes are read and drop
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import ClassVar, Final
 
+from edge.access.grant import Grant, TokenRefused
 from edge.access.limits import Slot
 from edge.clients.conversation import Conversation
 from edge.clients.link import CLOSE_SECONDS, Surroundings, TransportLink
@@ -67,9 +68,19 @@ class WebSocket(TransportLink):
         if self._conversation is None:
             around = self._around
             self._conversation = Conversation(
-                session, client, around.tally, around.selections, ready=self._answer_owed, positions=around.positions
+                session,
+                client,
+                around.tally,
+                around.selections,
+                ready=self._answer_owed,
+                sign_in=around.sign_in,
+                ask=self._ask,
+                positions=around.positions,
             )
         self._tell(client, session, self._conversation.answer(said, now))
+
+    def _ask(self, token: str, told: Callable[[Grant | TokenRefused], None]) -> None:
+        self._around.key_waits.ask(self._around.sign_in, token, told)
 
     def _answer_owed(self) -> None:
         """Give the answers that were not known when they were asked for; nobody gets them once the session ends."""
