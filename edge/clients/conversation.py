@@ -13,10 +13,8 @@ from typing import Final, Protocol
 
 from msgspec import UNSET
 
-from edge.access.grant import Grant, TokenRefused
-from edge.access.sign_in import SignIn
 from edge.clients.owed import MOST, Answer, Due, Later, Owed
-from edge.clients.renewing import anonymous, renewed
+from edge.clients.renewing import Bearers, Renewing
 from edge.clients.seldom import Seldom
 from edge.clients.view import view
 from edge.fanout.link import Client
@@ -38,13 +36,6 @@ FILTERS: Final = 4
 """How many times a client may choose another filter in ``FILTERS_SECONDS``."""
 FILTERS_SECONDS: Final = 0.5
 """A filter of 3,000 authors takes some 0.5 ms to read: so what 16 clients send at once takes no turn too long."""
-TOKENS: Final = 2
-"""How many times a client may bring another token in ``TOKENS_SECONDS``: verifying one takes up to 0.5 ms."""
-TOKENS_SECONDS: Final = 1.0
-
-Ask = Callable[[str, Callable[[Grant | TokenRefused], None]], None]
-"""Asks whose a token is, and tells that later."""
-
 NONSENSE: Final = Violation("errors", Disconnect(4500, f"more than {ERRORS} errors in a minute"))
 
 
@@ -76,14 +67,13 @@ class Positions(Protocol):
 class Conversation:
     """What a client has said so far, as far as that matters.
 
-    ``ready`` is called when an answer is known that was not: see :meth:`answers`. ``sign_in`` says whose a token is, and
-    ``ask`` asks it where that has to be waited for. Where there are ``positions``, what the client acknowledges is
-    stored there.
+    ``ready`` is called when an answer is known that was not: see :meth:`answers`. ``bearers`` says whose tokens are.
+    Where there are ``positions``, what the client acknowledges is stored there.
     """
 
     __slots__ = (
-        "_ask", "_client", "_errors", "_filters", "_owed", "_positions", "_ready", "_selections", "_session", "_sign_in",
-        "_tally", "_tokens",
+        "_bearers", "_client", "_errors", "_filters", "_owed", "_positions", "_ready", "_renewing", "_selections",
+        "_session", "_tally",
     )  # fmt: skip
 
     def __init__(
@@ -94,8 +84,7 @@ class Conversation:
         selections: Selections,
         *,
         ready: Callable[[], None],
-        sign_in: SignIn,
-        ask: Ask,
+        bearers: Bearers,
         positions: Positions | None = None,
     ) -> None:
         self._session = session
@@ -103,13 +92,12 @@ class Conversation:
         self._tally = tally
         self._selections = selections
         self._ready = ready
-        self._sign_in = sign_in
-        self._ask = ask
+        self._bearers = bearers
         self._positions = positions
         self._owed: Owed | None = None
         # Most clients need none of these.
         self._filters: Seldom | None = None
-        self._tokens: Seldom | None = None
+        self._renewing: Renewing | None = None
         self._errors: Seldom | None = None
 
     def answer(self, said: Message | TooBig, now: float) -> Sequence[Notice] | Violation:
@@ -164,7 +152,7 @@ class Conversation:
             owed.add(partial(self._filtered, request, request.payload.authors or [], now))
             return
         if isinstance(request, Request) and isinstance(request.payload, Token):
-            answer = self._renewing(request.id, request.payload.token, now)
+            answer = self._renewed(request.id, request.payload.token, now)
         else:
             answer = self._done(request, now)
         if answer is not None:
@@ -193,7 +181,7 @@ class Conversation:
             case Filter(authors):
                 return self._filtered(request, authors or [], now)
             case Token(token):
-                answer = self._renewing(request.id, token, now)
+                answer = self._renewed(request.id, token, now)
                 return answer() if callable(answer) else answer
 
     def _acked(self, request: Request, token: str) -> Answer | None:
@@ -231,21 +219,11 @@ class Conversation:
         self._session.asked = found.asked
         return filtered(request.id, 0 if found.asked is None else len(found.asked), cursor)
 
-    def _renewing(self, id: Id, token: str, now: float) -> Answer | Callable[[], Answer] | None:  # noqa: A002
+    def _renewed(self, id: Id, token: str, now: float) -> Answer | Callable[[], Answer] | None:  # noqa: A002
         """Find out what another token allows, and return what goes on with it; None when that is not known yet."""
-        refused = anonymous(self._session, id)
-        if refused is not None:
-            return refused
-        self._tokens = self._tokens or Seldom(TOKENS, TOKENS_SECONDS)
-        if not self._tokens.allows(now):
-            return Refused(id, "busy", "the token was changed too often; ask again in a second")
-        go_on = partial(renewed, self._session, self._client, self._selections, id)
-        found = self._sign_in.known(token)
-        if found is not None:
-            return partial(go_on, found)
-        later = self._later(id)
-        self._ask(token, lambda told: later.give(partial(go_on, told)))
-        return None
+        if self._renewing is None:
+            self._renewing = Renewing(self._session, self._client, self._selections, self._bearers)
+        return self._renewing.begin(id, token, now, self._later)
 
     def _is_one_too_many(self, now: float) -> bool:
         self._errors = self._errors or Seldom(ERRORS, _MINUTE)

@@ -1,7 +1,8 @@
-"""Waits for the keys of tokens that connected clients bring, and tells whose each is then."""
+"""Says whose the tokens are that connected clients bring; where a key has to be fetched first, it says so later."""
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -10,29 +11,36 @@ from edge.access.sign_in import SignIn
 
 _logger = structlog.get_logger("edge.server")
 
-_FAILED = TokenRefused("Whose the token is cannot be told now. Try again.", "key", retry_after=1.0)
+FAILED: Final = TokenRefused("Whose the token is cannot be told now. Try again.", "key", retry_after=1.0)
 
 
 class KeyWaits:
-    """The waits of all clients; one that leaves is told, too, and knows what to do."""
+    """Asks ``sign_in``, in a task for each token that has to be waited for.
 
-    def __init__(self) -> None:
+    The client of one may have left when it is told; it knows what to do.
+    """
+
+    def __init__(self, sign_in: SignIn) -> None:
+        self._sign_in = sign_in
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def ask(self, sign_in: SignIn, token: str, told: Callable[[Grant | TokenRefused], None]) -> None:
-        """Have ``told`` called once, later, with what a token allows."""
-        task = asyncio.get_running_loop().create_task(_ask(sign_in, token, told))
+    def known(self, token: str) -> Grant | TokenRefused | None:
+        """Say what a token allows, or why it is refused; None when its key has to be fetched first."""
+        return self._sign_in.known(token)
+
+    def ask(self, token: str, told: Callable[[Grant | TokenRefused], None]) -> None:
+        """Have this called once, later, when the key is there or is not to be had."""
+        task = asyncio.get_running_loop().create_task(self._ask(token, told))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-
-async def _ask(sign_in: SignIn, token: str, told: Callable[[Grant | TokenRefused], None]) -> None:
-    try:
-        found = await sign_in.grant(token)
-    except Exception:
-        _logger.exception("sign_in.failed")
-        found = _FAILED
-    told(found)
+    async def _ask(self, token: str, told: Callable[[Grant | TokenRefused], None]) -> None:
+        try:
+            found = await self._sign_in.grant(token)
+        except Exception:
+            _logger.exception("sign_in.failed")
+            found = FAILED
+        told(found)

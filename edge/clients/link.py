@@ -65,8 +65,12 @@ class Surroundings:
     """Where what devices acknowledge is stored, if it is."""
     sign_in: SignIn = field(default_factory=NobodySignsIn)
     """Whose a token is."""
-    key_waits: KeyWaits = field(default_factory=KeyWaits)
-    """Where that has to be waited for, on connections that are open."""
+    bearers: KeyWaits = field(init=False)
+    """Says it of tokens that connected clients bring."""
+
+    def __post_init__(self) -> None:
+        """Have both ask the same."""
+        object.__setattr__(self, "bearers", KeyWaits(self.sign_in))
 
 
 class TransportLink(asyncio.Protocol, ABC):

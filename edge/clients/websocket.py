@@ -7,11 +7,10 @@ Law: a close is the last frame that is written; after it bytes are read and drop
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import ClassVar, Final
 
-from edge.access.grant import Grant, TokenRefused
 from edge.access.limits import Slot
 from edge.clients.conversation import Conversation
 from edge.clients.link import CLOSE_SECONDS, Surroundings, TransportLink
@@ -73,14 +72,10 @@ class WebSocket(TransportLink):
                 around.tally,
                 around.selections,
                 ready=self._answer_owed,
-                sign_in=around.sign_in,
-                ask=self._ask,
+                bearers=around.bearers,
                 positions=around.positions,
             )
         self._tell(client, session, self._conversation.answer(said, now))
-
-    def _ask(self, token: str, told: Callable[[Grant | TokenRefused], None]) -> None:
-        self._around.key_waits.ask(self._around.sign_in, token, told)
 
     def _answer_owed(self) -> None:
         """Give the answers that were not known when they were asked for; nobody gets them once the session ends."""
