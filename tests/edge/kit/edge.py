@@ -130,7 +130,7 @@ class Edge:
         self.hub = Hub(self.log, write_bytes=1 << 16, write_each=write_each, patience=patience, loop=self.loop)
         self.around = Surroundings(self.hub, self.gate, Returns(join_rate), selections=Selections(max_authors))
         self.closes = self.around.closes
-        self.waiters = Waiters(self.log, self.loop)
+        self.waiters = Waiters(self.log, self.loop, self.hub.filters)
         self.feed = MemoryFeed(self.log, Audience(self.hub, self.waiters))
         self.old = Gone()
         self.reception = Reception(
