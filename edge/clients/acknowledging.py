@@ -75,7 +75,7 @@ class Acknowledging:
         self._number += 1
         if self._acks is None:
             self._acks = deque()
-        while self._acks and self._acks[0][1].due is not None:
+        while self._acks and self._acks[0][1].given is not None:
             # It was put off.
             self._acks.popleft()
         self._acks.append((self._number, later(id)))

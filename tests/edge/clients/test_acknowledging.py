@@ -36,7 +36,7 @@ class Bench:
 
     def answers(self) -> list[Answer | None]:
         """Return what was answered later."""
-        return [None if later.due is None else later.due.answer for later in self.owed]
+        return [None if later.given is None else later.given.due().answer for later in self.owed]
 
 
 def _code(answer: Answer | None) -> str:
