@@ -27,13 +27,14 @@ from edge.feed.replaying import Limits, Replays
 from edge.feed.selection import Selections
 from edge.feed.topic import Feed
 from edge.gates import gates
+from edge.measured import LogOutput
 from edge.page import live_page
 from edge.ports import serving_port
 from edge.server import Server
 from edge.settings import Settings
 from edge.signals import told_to_stop
 from edge.status import Facts, Status
-from edge.telemetry import LogOutput, Metrics, TurnTimes
+from edge.telemetry import Metrics, TurnTimes
 
 _logger = structlog.get_logger("edge.app")
 

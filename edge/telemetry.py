@@ -1,7 +1,7 @@
 """Exports the edge's metrics: they are read from the parts at each scrape, and counting costs an increment."""
 
-from collections.abc import Iterable, Mapping
-from typing import Final, Protocol
+from collections.abc import Iterable
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Info, ProcessCollector
 from prometheus_client.core import Metric
@@ -9,103 +9,13 @@ from prometheus_client.core import Metric
 from edge import __version__
 from edge.access.entrance import Gate
 from edge.clients.link import TRANSPORTS, Surroundings
-from edge.clients.page_figures import PageFigures
 from edge.feed.log import Log
-from edge.feed.position import Reason
-from edge.feed.replaying import Bound
 from edge.histogram import Histogram
+from edge.measured import FeedState, HasFigures, LogOutput, ReplayState
 from edge.metric_families import counter, counters, gauge, gauges, histogram, single
 
 # 20 ms is the most that it should ever be.
 _TURN_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-
-
-class FeedState(Protocol):
-    """What the metrics read of the source."""
-
-    records: int
-    repeats: int
-    undecodable: int
-
-    @property
-    def lag(self) -> int:
-        """How many records of the feed were not read yet when it was last read."""
-        ...
-
-    @property
-    def trouble(self) -> str | None:
-        """Why the feed is not followed to its end; None when it is."""
-        ...
-
-    @property
-    def gaps(self) -> Mapping[Reason, int]:
-        """Gaps in the feed, by reason."""
-        ...
-
-    @property
-    def reconnects(self) -> int:
-        """How often Kafka was connected to again."""
-        ...
-
-    @property
-    def lag_seconds(self) -> float:
-        """For how long the feed has not been read to its end."""
-        ...
-
-
-class ReplayState(Protocol):
-    """What the metrics read of replays."""
-
-    begun: int
-
-    def __len__(self) -> int:
-        """Say how many run."""
-        ...
-
-    @property
-    def records(self) -> int:
-        """How many records they have read."""
-        ...
-
-    @property
-    def bytes(self) -> int:
-        """How many bytes these have."""
-        ...
-
-    @property
-    def left_behind(self) -> int:
-        """How many readers others did not wait for."""
-        ...
-
-    @property
-    def refused(self) -> Mapping[Bound, int]:
-        """Cursors that were refused, by the bound."""
-        ...
-
-    @property
-    def readers(self) -> int:
-        """How many read one."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """What their records cost in memory, in bytes."""
-        ...
-
-
-class HasFigures(Protocol):
-    """What the metrics read of ``/posts``."""
-
-    @property
-    def figures(self) -> PageFigures:
-        """What has become of requests until now."""
-        ...
-
-
-class LogOutput(Protocol):
-    """What the metrics read of the log's output."""
-
-    dropped: int
 
 
 class TurnTimes:

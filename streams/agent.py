@@ -19,6 +19,7 @@ from mode import Service
 from streams.clock import EventClock
 from streams.contract import DeadLetter, Millis, Partition
 from streams.group import Group
+from streams.hindrances import Hindrances
 from streams.intake import FlowState, Intake
 from streams.logs import Logs
 from streams.positions import Positions
@@ -84,10 +85,7 @@ class Flow(Service):
         """What is held, behind and lagging."""
         # Counts assignments: what began under another number is not ours any more.
         self._assignment = 0
-        self._rebalance = OpenWork(read)
-        self._rebalance.open().waits("kafka", "waiting for partitions of posts.created")
-        self._unanswered = OpenWork(read)
-        self._refused = OpenWork(read)
+        self._hindrances = Hindrances(read)
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -185,23 +183,17 @@ class Flow(Service):
         """Say where each partition stands whose leader tells its end; asks through the consumer's thread."""
         places = await self.standing.places()
         if places or not list(self._positions):
-            self._unanswered.close()
+            self._hindrances.answered()
         else:
-            why = "no broker of Kafka that leads the assigned partitions of posts.created answers"
-            self._unanswered.open().waits("leader", why)
-        if self._group.refused:
-            self._refused.open().waits(
-                "permission", "Kafka does not allow this worker to read posts.created: grant it the right"
-            )
-        else:
-            self._refused.close()
+            self._hindrances.unanswered()
+        self._hindrances.note_right(is_refused=self._group.refused)
         return places
 
     # -- what is ours ------------------------------------------------------------------------------
 
     async def on_revoked(self) -> None:
         """Drop what is held; the batch in work is released first if it can be done soon."""
-        self._rebalance.open().waits("kafka", "a rebalance: waiting for partitions")
+        self._hindrances.rebalance("waiting for partitions")
         self._windows.clear()
         self._intake.begin()
         self._checkpoint("partitions.revoked")
@@ -217,8 +209,7 @@ class Flow(Service):
                 offsets = await self._group.begin()
             except (KafkaError, TimeoutError) as error:
                 # Faust would end the worker for it.
-                why = f"a rebalance: Kafka does not say where to begin: {type(error).__name__}"
-                self._rebalance.open().waits("kafka", why)
+                self._hindrances.rebalance(f"Kafka does not say where to begin: {type(error).__name__}")
                 await self.sleep(delay)
             else:
                 break
@@ -230,7 +221,7 @@ class Flow(Service):
         self._releases.begin(offsets)
         self._windows.assign(offsets, self._clock.now())
         log.info("partitions.assigned", partitions=sorted(offsets))
-        self._rebalance.close()
+        self._hindrances.assigned()
 
     async def on_stop(self) -> None:
         """Release the batch in work if it can be done soon. What is not closed is read again."""
@@ -247,7 +238,7 @@ class Flow(Service):
     def _forget(self) -> None:
         self._assignment += 1
         self._windows.clear()
-        self._unanswered.close()
+        self._hindrances.answered()
         self._positions.begin({})
         self._releases.begin({})
         self._logs.begin()

@@ -1,25 +1,30 @@
 """Answers what one client says: each request once, in the order of the requests.
 
 Laws: a request that is not done is answered with an error, and the session goes on; a client that makes more than
-``ERRORS`` in a minute makes no sense, and its session ends. What is not done has changed nothing. Time is told, in
-seconds of any clock that never runs backwards; this module sends nothing.
+``ERRORS`` in a minute makes no sense, and its session ends. What is not done has changed nothing. An answer that is not
+known at once is waited for (:mod:`edge.clients.owed`): meanwhile acknowledgements are taken, and what changes the
+stream waits. Time is told, in seconds of any clock that never runs backwards; this module sends nothing.
 """
 
 from collections import Counter, deque
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Final, Protocol
 
 from msgspec import UNSET
 
+from edge.clients.owed import MOST, Answer, Due, Later, Owed
 from edge.fanout.link import Client
 from edge.fanout.session import Session
 from edge.feed.position import Cursor, parse
 from edge.feed.selection import Selections, seen, selection_of
+from edge.positions.device import Device
 from edge.wire.allowance import Violation
 from edge.wire.closing import Disconnect
 from edge.wire.encoding import Notice
 from edge.wire.events import Message, TooBig
 from edge.wire.messages import acked, error, filtered
-from edge.wire.requests import Ack, Code, Filter, Refused, Request, request_of
+from edge.wire.requests import Ack, Code, Filter, Id, Refused, Request, request_of
 
 ERRORS: Final = 10
 """How many errors a client may make in a minute."""
@@ -40,28 +45,77 @@ class Tally:
         self.errors: Counter[Code] = Counter()
 
 
+class Positions(Protocol):
+    """Where the positions that devices acknowledge are stored."""
+
+    @property
+    def is_away(self) -> bool:
+        """Whether nothing can be stored now: what is acknowledged waits."""
+        ...
+
+    def acknowledge(self, device: Device, position: str, stored: Callable[[str], None]) -> None:
+        """Store a position, a cursor's token; say later what is stored then: that, or one that is further on."""
+        ...
+
+    def hurry(self, put_off: Callable[[], None]) -> None:
+        """Store what was acknowledged at once, since somebody waits for that; call this if that fails."""
+        ...
+
+
 class Conversation:
-    """What a client has said so far, as far as that matters."""
+    """What a client has said so far, as far as that matters.
 
-    __slots__ = ("_client", "_errors", "_filters", "_selections", "_session", "_tally")
+    ``ready`` is called when an answer is known that was not: see :meth:`answers`. Where there are ``positions``, what
+    the client acknowledges is stored there.
+    """
 
-    def __init__(self, session: Session, client: Client, tally: Tally, selections: Selections) -> None:
+    __slots__ = ("_client", "_errors", "_filters", "_owed", "_positions", "_ready", "_selections", "_session", "_tally")
+
+    def __init__(
+        self,
+        session: Session,
+        client: Client,
+        tally: Tally,
+        selections: Selections,
+        *,
+        ready: Callable[[], None],
+        positions: Positions | None = None,
+    ) -> None:
         self._session = session
         self._client = client
         self._tally = tally
         self._selections = selections
+        self._ready = ready
+        self._positions = positions
+        self._owed: Owed | None = None
         self._filters: deque[float] | None = None
         self._errors: deque[float] | None = None
 
-    def answer(self, said: Message | TooBig, now: float) -> Notice | Violation:
-        """Do what is asked for, and say so or why not; a :class:`Violation` is the end."""
-        action, done = self._read(said)
+    def answer(self, said: Message | TooBig, now: float) -> Sequence[Notice] | Violation:
+        """Do what is asked for, or have it wait; return :meth:`answers`."""
+        action, request = self._read(said)
         self._tally.requests[action or "other"] += 1
-        answer = self._done(done, now) if isinstance(done, Request) else done
-        if isinstance(answer, Notice):
-            return answer
-        self._tally.errors[answer.code] += 1
-        return NONSENSE if self._is_one_too_many(now) else error(answer)
+        is_ack = isinstance(request, Request) and isinstance(request.payload, Ack)
+        due: list[Due] = []
+        owed = self._owed
+        if owed is not None and (len(owed) >= MOST or (owed.holds_work and not is_ack)):
+            # One more may not wait: so none does.
+            owed.put_off()
+            due += owed.due()
+        if owed is None or not len(owed):
+            answer = self._done(request, now)
+            if answer is not None:
+                due.append(Due(answer))
+        else:
+            self._done_behind(owed, request, now)
+            if not is_ack:
+                self._hurry(owed)
+            due += owed.due()
+        return self._said(due, now)
+
+    def answers(self, now: float) -> Sequence[Notice] | Violation:
+        """Return the answers that are known by now, and were not given; a :class:`Violation` is the end."""
+        return () if self._owed is None else self._said(self._owed.due(), now)
 
     def _read(self, said: Message | TooBig) -> tuple[str | None, Request | Refused]:
         if isinstance(said, TooBig):
@@ -70,24 +124,74 @@ class Conversation:
             return None, Refused(UNSET, "bad_message", "a request is text")
         return request_of(said.data)
 
-    def _done(self, request: Request, now: float) -> Notice | Refused:
-        """Do a request."""
+    def _said(self, due: Iterable[Due], now: float) -> Sequence[Notice] | Violation:
+        """Return the messages for answers whose turn has come, unless they are one error too many."""
+        notices: list[Notice] = []
+        for answer, is_put_off in due:
+            if isinstance(answer, Notice):
+                notices.append(answer)
+                continue
+            self._tally.errors[answer.code] += 1
+            if not is_put_off and self._is_one_too_many(now):
+                return NONSENSE
+            notices.append(error(answer))
+        return notices
+
+    def _done_behind(self, owed: Owed, request: Request | Refused, now: float) -> None:
+        """Do a request while others wait for their answers; one that changes the stream waits itself."""
+        if isinstance(request, Request) and isinstance(request.payload, Filter):
+            owed.add(partial(self._filtered, request, request.payload.authors or [], now))
+            return
+        answer = self._done(request, now)
+        if answer is not None:
+            owed.add(answer)
+
+    def _hurry(self, owed: Owed) -> None:
+        """See to it that what is owed does not keep others waiting."""
+        if self._positions is None:
+            return
+        if self._positions.is_away:
+            owed.put_off()
+        else:
+            self._positions.hurry(partial(self._put_off, owed))
+
+    def _put_off(self, owed: Owed) -> None:
+        owed.put_off()
+        self._ready()
+
+    def _done(self, request: Request | Refused, now: float) -> Answer | None:
+        """Do a request; return its answer, None for one that is owed."""
+        if isinstance(request, Refused):
+            return request
         match request.payload:
             case Ack(cursor):
                 return self._acked(request, cursor)
             case Filter(authors):
                 return self._filtered(request, authors or [], now)
 
-    def _acked(self, request: Request, token: str) -> Notice | Refused:
+    def _acked(self, request: Request, token: str) -> Answer | None:
         cursor = parse(token)
         if not isinstance(cursor, Cursor):
             return Refused(request.id, "bad_cursor", "the cursor is none")
         if cursor.position > self._session.position:
             return Refused(request.id, "bad_cursor", "the cursor is beyond what this session was sent")
-        # Nothing stores it: it is known to the client alone, and safe there.
-        return acked(request.id, token)
+        device = self._session.device
+        if self._positions is None:
+            # Nothing stores it: it is known to the client alone, and safe there.
+            return acked(request.id, token)
+        if device is None:
+            return Refused(request.id, "no_device", "a position is stored for a device: connect with ?device=NAME")
+        later = self._later(request.id)
+        self._positions.acknowledge(device, token, lambda stored: later.give(acked(later.id, stored)))
+        return None
 
-    def _filtered(self, request: Request, authors: list[int], now: float) -> Notice | Refused:
+    def _later(self, id: Id) -> Later:  # noqa: A002 - as it is called in the message
+        """Owe an answer that is not known yet."""
+        if self._owed is None:
+            self._owed = Owed(self._ready)
+        return self._owed.later(id)
+
+    def _filtered(self, request: Request, authors: list[int], now: float) -> Answer:
         if self._filters is None:
             self._filters = deque(maxlen=FILTERS)
         if len(self._filters) == FILTERS and now - self._filters[0] < FILTERS_SECONDS:

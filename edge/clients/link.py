@@ -20,7 +20,7 @@ from edge.access.limits import Slot
 from edge.access.returns import Returns
 from edge.access.sign_in import NobodySignsIn, SignIn
 from edge.clients.codes import CLOSES, CUTS
-from edge.clients.conversation import Tally
+from edge.clients.conversation import Positions, Tally
 from edge.fanout.ending import End
 from edge.fanout.hub import Hub
 from edge.fanout.link import Client
@@ -60,6 +60,8 @@ class Surroundings:
     """The filters of all clients."""
     tally: Tally = field(default_factory=Tally)
     """What clients have asked for."""
+    positions: Positions | None = None
+    """Where what devices acknowledge is stored, if it is."""
     sign_in: SignIn = field(default_factory=NobodySignsIn)
     """Whose a token is."""
 

@@ -7,15 +7,18 @@ Law: a close is the last frame that is written; after it bytes are read and drop
 """
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import ClassVar, Final
 
 from edge.access.limits import Slot
 from edge.clients.conversation import Conversation
 from edge.clients.link import CLOSE_SECONDS, Surroundings, TransportLink
+from edge.fanout.link import Client
 from edge.fanout.session import Session
 from edge.wire.allowance import EARLY, MESSAGES, Violation
 from edge.wire.closing import NO_CODE, Disconnect, answer_to, with_return
+from edge.wire.encoding import Notice
 from edge.wire.events import Close, Message, Ping, TooBig
 from edge.wire.frames import PING, close_frame, pong_frame
 from edge.wire.websocket import Reader
@@ -62,11 +65,22 @@ class WebSocket(TransportLink):
         if client is None or session is None or not session.encoding.has_cursor:
             return
         if self._conversation is None:
-            self._conversation = Conversation(session, client, self._around.tally, self._around.selections)
-        answer = self._conversation.answer(said, now)
-        if isinstance(answer, Violation):
-            self._fail(answer)
-        elif not client.tell(session.encoding.notice(answer)):
+            around = self._around
+            self._conversation = Conversation(
+                session, client, around.tally, around.selections, ready=self._answer_owed, positions=around.positions
+            )
+        self._tell(client, session, self._conversation.answer(said, now))
+
+    def _answer_owed(self) -> None:
+        """Give the answers that were not known when they were asked for; nobody gets them once the session ends."""
+        client, session, conversation = self._client, self._session, self._conversation
+        if client is not None and session is not None and conversation is not None and not self._has_closed:
+            self._tell(client, session, conversation.answers(self._loop.time()))
+
+    def _tell(self, client: Client, session: Session, answers: Sequence[Notice] | Violation) -> None:
+        if isinstance(answers, Violation):
+            self._fail(answers)
+        elif answers and not client.tell(b"".join(map(session.encoding.notice, answers))):
             self._fail(_UNREAD)
 
     def data_received(self, data: bytes) -> None:

@@ -16,30 +16,20 @@ This module sends nothing, and knows neither links nor time.
 from array import array
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from heapq import heapify, heappop, heappush
-from itertools import chain, count
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+from itertools import chain
+from typing import Any, Final, Generic, NamedTuple
 
 from edge.fanout.agenda import Agenda, Kind
 from edge.fanout.filters import Filters
+from edge.fanout.paused import C, Paused
 from edge.fanout.resting import Posts, Rest
-from edge.fanout.session import Progress, Session
+from edge.fanout.session import Progress
 from edge.feed.position import Position
 from edge.feed.reads import Reading
 from edge.feed.replay import Replay
 
 MAX_SIZE: Final = 64
 """How many clients a cohort has at most: serving them takes 0.5 ms for one post, and 2.5 ms for 64 KiB."""
-
-
-class Placed(Protocol):
-    """A client, which is placed by its session; ``key`` tells it from all others that are placed."""
-
-    session: Session
-    key: int
-
-
-C = TypeVar("C", bound=Placed)
 
 
 class Where(NamedTuple):
@@ -110,10 +100,7 @@ class Cohorts(Generic[C]):
         self._parked: dict[Replay[Any], list[Cohort[C]]] = {}
         # The newest cohort that waits at each place.
         self._waiting: dict[Where, Cohort[C]] = {}
-        self._paused: set[C] = set()
-        # Paused clients by where they were then; an entry is void when its client was resumed or has moved since.
-        self._paused_at: list[tuple[Position, int, C]] = []
-        self._entries = count()
+        self._paused: Paused[C] = Paused()
 
     @property
     def head(self) -> Position:
@@ -123,21 +110,20 @@ class Cohorts(Generic[C]):
     @property
     def paused(self) -> AbstractSet[C]:
         """Clients that are sent nothing for now."""
-        return self._paused
+        return self._paused.clients
 
     @property
     def waiting(self) -> int:
         """How many have not been sent all that there is."""
         agenda = self.agenda
-        paused = {entry[2] for entry in self._paused_at if entry[0] < self.head and self._is_paused_at(entry)}
-        behind = sum(client.session.replay is not None for client in self._paused)
-        parked = chain.from_iterable(self._parked.values())
-        return len(paused) + behind + sum(map(len, chain(agenda.head, agenda.newcomers, agenda.laggards, parked)))
+        groups = chain(agenda.head, agenda.newcomers, agenda.laggards, chain.from_iterable(self._parked.values()))
+        return self._paused.waiting(self.head) + sum(map(len, groups))
 
     def begin(self, head: Position) -> None:
         """Forget everybody but the paused, and where these were; the head is here from now on."""
-        for places in (self._parked, self._waiting, self._paused_at):
-            places.clear()
+        self._parked.clear()
+        self._waiting.clear()
+        self._paused.forget_places()
         self.agenda.clear_groups()
         self.rest.begin(head)
 
@@ -226,26 +212,10 @@ class Cohorts(Generic[C]):
         """Keep a client apart until it is placed again, or, if it is paused already, where it is now."""
         self.remove(client)
         self._paused.add(client)
-        if client.session.replay is not None:
-            # A replay says by itself who was left behind in it.
-            return
-        heappush(self._paused_at, (client.session.position, next(self._entries), client))
-        if len(self._paused_at) > 2 * len(self._paused) + self._max_size:
-            self._paused_at = list({entry[2]: entry for entry in self._paused_at if self._is_paused_at(entry)}.values())
-            heapify(self._paused_at)
 
     def fallen_behind(self, tail: Position, limit: int) -> list[C]:
         """Name some that are paused before the tail, each once; nobody else is looked at."""
-        fallen: dict[C, None] = {}
-        while len(fallen) < limit and self._paused_at and self._paused_at[0][0] < tail:
-            entry = heappop(self._paused_at)
-            if self._is_paused_at(entry):
-                fallen[entry[2]] = None
-        return list(fallen)
-
-    def _is_paused_at(self, entry: tuple[Position, int, C]) -> bool:
-        position, _, client = entry
-        return client in self._paused and client.session.position == position
+        return self._paused.before(tail, limit)
 
     def remove(self, client: C) -> None:
         """Forget a client, wherever it is."""

@@ -12,6 +12,7 @@ from edge.feed.position import Position
 from edge.feed.reads import Chunk, Reading
 from edge.feed.replay import Replay
 from edge.feed.selection import Selection
+from edge.positions.device import Device
 from edge.wire.encoding import Encoding
 
 
@@ -75,9 +76,12 @@ class Session:
 
     ``selection`` says what of it; None is everything. ``id`` identifies it in the log; for ``target`` see
     :class:`Progress`. ``grant`` is what its token allows, ``asked`` its own filter: of that it sees what is allowed.
+    ``device`` says where what it acknowledges is stored, if it is.
     """
 
-    __slots__ = ("_sent_elsewhere", "_told_alone_at", "asked", "encoding", "grant", "id", "progress", "selection")
+    __slots__ = (
+        "_sent_elsewhere", "_told_alone_at", "asked", "device", "encoding", "grant", "id", "progress", "selection",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -90,6 +94,7 @@ class Session:
         target: Position | None = None,
         grant: Grant | None = None,
         asked: Selection | None = None,
+        device: Device | None = None,
     ) -> None:
         self.progress = Progress(position, greeting, target)
         """How far it is; clients that go on together share one."""
@@ -101,6 +106,7 @@ class Session:
         self.grant = grant
         """What its newest token allows; None when nobody has signed in."""
         self.id = id
+        self.device = device
         # What it was sent with other progress, less what this one had counted before the client shared it.
         self._sent_elsewhere = 0
         # When it was last sent something that others were not sent with it.

@@ -8,18 +8,18 @@ missing among those that are read are a gap, too, and the log goes on behind the
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, closing, suppress
 from typing import Final
 
 import structlog
 
 from edge.feed.arrivals import Arrivals
+from edge.feed.ends import Ends
 from edge.feed.health import Health
 from edge.feed.log import Log
 from edge.feed.position import Gap, Reason
 from edge.feed.quiet import Quiet
-from edge.feed.shared import Shared
 from edge.feed.start import Bounds, continues, start
 from edge.feed.topic import Raw, Readers, Topic, Unreachable
 from streams.contract import Offset
@@ -31,8 +31,6 @@ _TOPIC_SECONDS: Final = 0.5
 # Between attempts to reach Kafka: at once after a hiccup, no burden while it is down.
 _SHORTEST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
-# Between two confirmations of the feed's end.
-_CONFIRM_SECONDS: Final = 1.0
 
 
 class Source:
@@ -61,15 +59,13 @@ class Source:
         self._history = history
         self._reach = reach
         self._health = Health(patience)
-        self._topic: Topic | None = None
         self._partitions = 1
         self._gap: Reason | None = None
         self._pause = _SHORTEST_PAUSE
         self.gaps: Counter[Reason] = Counter()
         """Gaps in the feed, by the reason that clients are told."""
         self._connections = 0
-        self._end = Shared(lambda: self._ask(lambda topic: topic.end()))
-        self._confirmed_end = Shared(lambda: self._ask(lambda topic: topic.confirmed_end()), apart=_CONFIRM_SECONDS)
+        self._ends = Ends()
         self._arrivals = Arrivals()
         self.records = self.repeats = self.undecodable = 0
         """How many records were read, how many posts were repeats, how many records were no records."""
@@ -107,36 +103,25 @@ class Source:
                 async with self._connect() as topic:
                     self._connections += 1
                     await self._wait_for(topic)
-                    self._topic = topic
-                    await self._follow(topic)
+                    with self._ends.of(topic):
+                        await self._follow(topic)
             except Unreachable as error:
                 self._say(error.sentence, error=str(error))
-            finally:
-                self._topic = None
             await asyncio.sleep(self._pause)
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
     async def end(self) -> Offset | None:
         """Ask Kafka for the offset of the feed's next record, as of this call or later; None when it cannot say."""
-        return await self._end.answer()
+        return await self._ends.end()
 
     async def confirmed_end(self) -> Offset | None:
-        """Ask the same of a majority of the feed's replicas; None also when they do not agree.
-
-        One confirmation is for all who wait for it, and there is at most one a second: anybody can make up a cursor.
-        """
-        return await self._confirmed_end.answer()
+        """Ask the same of a majority of the feed's replicas; None also when they do not agree."""
+        return await self._ends.confirmed_end()
 
     async def reached(self, offset: Offset) -> None:
         """Wait until every record before ``offset`` has been read."""
         while self._log.next_offset is None or self._log.next_offset < offset:
             await self._arrivals.at(offset)
-
-    async def _ask(self, question: Callable[[Topic], Awaitable[Offset | None]]) -> Offset | None:
-        try:
-            return None if self._topic is None else await question(self._topic)
-        except Unreachable:
-            return None
 
     async def _wait_for(self, topic: Topic) -> None:
         """Wait until there is one partition: the order in which everybody sees posts is part of the promise."""

@@ -19,22 +19,18 @@ This module knows neither clients nor Kafka, no transport, and no time.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
 
 from edge.feed.encodings import Encodings, divided
-from edge.feed.joins import Back, back_selected, join, join_selected, never
+from edge.feed.joins import Back, never
 from edge.feed.lead import Lead
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, first_behind, stamp_of
-from edge.feed.postings import Postings
-from edge.feed.reads import Chunk, Reading, Reads, Wanted
+from edge.feed.reads import Chunk, Reading, Wanted
 from edge.feed.record import Record, decoded
+from edge.feed.renderings import Renderings
 from edge.feed.repeats import DAY, NO_TIME, Repeats
 from edge.feed.retained import Retained, Shown
 from edge.feed.selection import Authors, Selection
 from streams.contract import Millis, Offset
-
-# This part of the room is for joined reads: all that are remembered, unless posts or writes are large for the log.
-_READS_PART: Final = 1 / 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +49,10 @@ class Log:
     """
 
     def __init__(self, *, limit: int, reach: int, age: Millis = DAY) -> None:
-        # Readers that select are many, and would displace what all others share.
-        self._reads, self._selected = (Reads(room=int(limit * _READS_PART / 2)) for _ in range(2))
-        self._limit = limit - 2 * int(limit * _READS_PART / 2)
+        self._made = Renderings(limit)
         self._reach, self._age = reach, age
         self._repeats = Repeats(reach, age)
         self._kept = Retained(Offset(0))
-        self._room = self._limit
-        self.encodings = Encodings(room=self._limit)
-        self._postings = Postings(room=self._limit)
         self._newest: tuple[Offset, bytes] | None = None
         self._lead = Lead(Offset(0), Offset(0))
         self.next_offset: Offset | None = None
@@ -70,8 +61,12 @@ class Log:
     @property
     def size(self) -> int:
         """What the log costs in memory, in bytes: records, encodings, joined reads and the table of repeats."""
-        reads = self._reads.size + self._selected.size
-        return self._kept.size + self.encodings.size + self._postings.size + reads + self._repeats.size
+        return self._kept.size + self._made.size + self._repeats.size
+
+    @property
+    def encodings(self) -> Encodings:
+        """What encodings have made of its records."""
+        return self._made.encodings
 
     @property
     def posts(self) -> int:
@@ -85,7 +80,7 @@ class Log:
 
     def room(self, more: int) -> int:
         """Return how many bytes kept records may take once so many more were appended."""
-        return divided(self._limit, self._repeats.size).records - more
+        return divided(self._made.rest, self._repeats.size).records - more
 
     def shown(self) -> Iterator[Shown]:
         """Yield what the records show, the newest first; nothing may be appended meanwhile."""
@@ -124,10 +119,7 @@ class Log:
         """
         self._repeats = Repeats(self._reach, self._age)
         self._kept = Retained(offer_from)
-        self._forget_reads()
-        self._room = self._limit
-        self.encodings.clear(room=self._limit)
-        self._postings.clear(room=self._limit)
+        self._made.clear()
         self._lead = Lead(offer_from, offer_from if earliest is None else earliest)
         self._newest = None
         self.next_offset = read_from
@@ -178,12 +170,10 @@ class Log:
         self._kept.append(
             Record(offset, stamp, self.head, publications, fresh, shown_before=before_it, window=record.window)
         )
-        self._forget_reads()
-        room = divided(self._limit, self._repeats.size)
+        self._made.forget_reads()
+        room = divided(self._made.rest, self._repeats.size)
         self._kept.trim(room.records)
-        self._room = room.all - self._kept.size
-        self._postings.fit(self._room, first=self._kept.shown - self._kept.posts)
-        self.encodings.fit(self._room - self._postings.size)
+        self._made.fit(self._kept, room.all - self._kept.size)
         return Appended(len(fresh), repeats, error)
 
     def read(
@@ -199,18 +189,7 @@ class Log:
         Records from ``until`` on are left out. ``position`` is not before :attr:`tail`. No bytes are returned where no
         post follows that is selected; nor where it ``is_late`` before one was found, and then the read ends there.
         """
-        wanted = Wanted(position, reading, limit, until)
-        selection = reading.selection
-        reads = self._reads if selection is None else self._selected
-        chunk = reads.get(wanted)
-        if chunk is None:
-            if selection is None:
-                chunk = join(self._kept, self.encodings, wanted)
-            else:
-                chunk = join_selected(self._kept, self._postings, self.encodings, wanted, is_late)
-                self.encodings.fit(self._room - self._postings.size)
-            reads.keep(wanted, chunk)
-        return chunk
+        return self._made.read(self._kept, Wanted(position, reading, limit, until), is_late)
 
     def back(self, position: Position, posts: int) -> Position:
         """Return the position before the last so many posts that were shown before ``position``; at most the tail."""
@@ -218,9 +197,7 @@ class Log:
 
     def look_back(self, start: Back, selection: Selection, is_late: Callable[[], bool] = never) -> Back:
         """Do the same for posts that are selected, until it is late: what is missing then is to be looked for again."""
-        found = back_selected(self._kept, self._postings, start, selection, is_late)
-        self.encodings.fit(self._room - self._postings.size)
-        return found
+        return self._made.look_back(self._kept, start, selection, is_late)
 
     def authors_after(self, position: Position) -> Authors | None:
         """Return the authors of the posts of the next record that shows any; None when no post follows."""
@@ -257,8 +234,4 @@ class Log:
 
     def _begin_to_show(self) -> None:
         self._kept.start(head=self._lead.passed, tail=self._lead.passed_new)
-        self._forget_reads()
-
-    def _forget_reads(self) -> None:
-        self._reads.clear()
-        self._selected.clear()
+        self._made.forget_reads()

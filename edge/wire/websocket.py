@@ -31,26 +31,7 @@ from edge.wire.events import (
     rest_of_text,
     unmasked,
 )
-
-_FIN: Final = 0x80
-_RSV1: Final = 0x40
-_RSV: Final = 0x70
-_OPCODE: Final = 0x0F
-_CONTINUATION: Final = 0x0
-_TEXT: Final = 0x1
-_BINARY: Final = 0x2
-_CLOSE: Final = 0x8
-_PING: Final = 0x9
-_PONG: Final = 0xA
-_OPCODES: Final = frozenset((_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG))
-
-_MASKED: Final = 0x80
-_LENGTH: Final = 0x7F
-_SHORT: Final = 125
-_LENGTH_16: Final = 126
-_MEDIUM: Final = 0xFFFF
-_LONG: Final = (1 << 63) - 1
-_HEAD_BYTES: Final = 2
+from edge.wire.frame_heads import CLOSE, FIN, OPCODE, PING, PONG, RSV1, TEXT, head_of
 
 SKIPPED: Final = 4
 """How many times as long as the limit a message may be that is read and not kept."""
@@ -136,16 +117,16 @@ class Reader:
                     break
                 self._end_frame(events, now)
                 continue
-            head = self._head(data, at)
+            head = head_of(data, at, is_deflated=self._is_deflated, is_message_open=self._message is not None)
             if head is None:
                 break
             begin, length = head
-            if data[at] & _OPCODE >= _CLOSE:
+            if data[at] & OPCODE >= CLOSE:
                 if end - begin < length:
                     break
                 payload = unmasked(data[begin : begin + length], data[begin - MASK_BYTES : begin])
-                self._count(data[at] & _OPCODE, length, now)
-                self._control(data[at] & _OPCODE, payload, events)
+                self._count(data[at] & OPCODE, length, now)
+                self._control(data[at] & OPCODE, payload, events)
                 at = begin + length
             else:
                 self._begin_frame(data[at], length, now)
@@ -156,53 +137,16 @@ class Reader:
                     self._end_frame(events, now)
         return at
 
-    def _head(self, data: bytes, at: int) -> tuple[int, int] | None:
-        """Return where the frame's payload begins, and its length; None when the head is incomplete."""
-        if len(data) - at < _HEAD_BYTES:
-            return None
-        first, second = data[at], data[at + 1]
-        length = second & _LENGTH
-        self._check(first, second)
-        size = 0 if length <= _SHORT else 2 if length == _LENGTH_16 else 8
-        begin = at + _HEAD_BYTES + size + MASK_BYTES
-        if size:
-            if len(data) < begin - MASK_BYTES:
-                return None
-            length = int.from_bytes(data[at + _HEAD_BYTES : at + _HEAD_BYTES + size])
-            if length <= (_SHORT if size == 2 else _MEDIUM):  # noqa: PLR2004 - the length in 16 bits
-                raise broken("a length in more bytes than it takes")
-            if length > _LONG:
-                raise broken("a length of more than 63 bits")
-        return None if len(data) < begin else (begin, length)
-
-    def _check(self, first: int, second: int) -> None:
-        opcode = first & _OPCODE
-        if opcode not in _OPCODES:
-            raise broken("an opcode that is reserved")
-        # RFC 7692 §6: of a message's frames only the first one says whether it is compressed.
-        allowed = _RSV1 if self._is_deflated and opcode in (_TEXT, _BINARY) else 0
-        if first & _RSV & ~allowed:
-            raise broken("a reserved bit that was not agreed on")
-        if not second & _MASKED:
-            raise broken("a frame that is not masked")
-        if opcode >= _CLOSE:
-            if not first & _FIN:
-                raise broken("a control frame in fragments")
-            if second & _LENGTH > _SHORT:
-                raise broken("a control frame of more than 125 bytes")
-        elif (opcode == _CONTINUATION) != (self._message is not None):
-            raise broken("a message must end before the next one begins")
-
     def _count(self, opcode: int, length: int, now: float) -> None:
         violation = self._allowance.frame(opcode, length, now)
         if violation is not None:
             raise Broken(violation)
 
     def _begin_frame(self, first: int, length: int, now: float) -> None:
-        self._count(first & _OPCODE, length, now)
-        self._is_last = bool(first & _FIN)
+        self._count(first & OPCODE, length, now)
+        self._is_last = bool(first & FIN)
         if self._message is None:
-            self._opcode = first & (_OPCODE | _RSV1)
+            self._opcode = first & (OPCODE | RSV1)
             self._message = bytearray()
             self._is_large = False
 
@@ -212,7 +156,7 @@ class Reader:
         plain = unmasked(piece, self._mask)
         turn = len(piece) % MASK_BYTES
         self._mask = self._mask[turn:] + self._mask[:turn]
-        if self._opcode == _TEXT:
+        if self._opcode == TEXT:
             self._partial = rest_of_text(self._partial + plain)
         if not self._is_large and len(self._message) + len(plain) > self._limit:
             self._is_large = True
@@ -225,9 +169,9 @@ class Reader:
             return
         assert self._message is not None  # noqa: S101 - as above
         message, partial = bytes(self._message), self._partial
-        is_text = self._opcode & _OPCODE == _TEXT
+        is_text = self._opcode & OPCODE == TEXT
         self._message, self._partial, self._mask = None, b"", b""
-        if self._opcode & _RSV1 and not self._is_large:
+        if self._opcode & RSV1 and not self._is_large:
             message = self._inflated(message)
             # A few bytes may inflate to many, which cost as much as if they had come as they are.
             if self._allowance.receive(len(message), now) < len(message):
@@ -247,9 +191,9 @@ class Reader:
             raise broken("the message cannot be inflated") from None
 
     def _control(self, opcode: int, payload: bytes, events: list[Event]) -> None:
-        if opcode == _PING:
+        if opcode == PING:
             events.append(Ping(payload))
-        elif opcode == _PONG:
+        elif opcode == PONG:
             events.append(Pong(payload))
         else:
             events.append(close_of(payload))

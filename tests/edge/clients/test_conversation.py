@@ -1,16 +1,21 @@
 """What a client says, and what it is answered."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from edge.clients.conversation import ERRORS, FILTERS, FILTERS_SECONDS, NONSENSE, Conversation, Tally
+from edge.clients.owed import MOST
 from edge.fanout.session import Session
 from edge.feed.position import before
 from edge.feed.selection import Selection, Selections
+from edge.positions.device import Device
 from edge.wire.allowance import Violation
+from edge.wire.encoding import Notice
 from edge.wire.events import Message, TooBig
+from edge.wire.messages import acked
 from edge.wire.requests import MAX_AUTHORS
 from edge.wire.websocket_encodings import CURSOR
 from streams.contract import Offset
@@ -19,16 +24,56 @@ from tests.edge.kit.records import at, cursor, record
 SENT = cursor(3, 1, record(1))
 
 
+PHONE = "phone"
+
+
+def _message(**members: Any) -> Message:
+    return Message(json.dumps(members).encode(), is_text=True)
+
+
+def _decoded(answer: Notice) -> Any:
+    message = json.loads(answer.text)
+    assert (message["action"], answer.cursor) == (answer.action, message.get("cursor", ""))
+    return message
+
+
+class Store:
+    """Stores positions when it is told to."""
+
+    def __init__(self) -> None:
+        self.is_away = False
+        self.waiting: list[tuple[str, str, Callable[[str], None]]] = []
+        self.hurried: list[Callable[[], None]] = []
+
+    def acknowledge(self, device: Device, position: str, stored: Callable[[str], None]) -> None:
+        """Keep it in mind."""
+        self.waiting.append((device.name, position, stored))
+
+    def hurry(self, put_off: Callable[[], None]) -> None:
+        """Keep it in mind."""
+        self.hurried.append(put_off)
+
+    def store(self) -> None:
+        """Store all."""
+        newest = max(position for _, position, _ in self.waiting)
+        for _, _, stored in self.waiting:
+            stored(newest)
+
+
 class Bench:
     """A client that was sent everything up to the first post of record 3."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, stores: bool = False, device: Device | None = None) -> None:
         self.now = 1000.0
         self.tally = Tally()
         self.selections = Selections(limit=MAX_AUTHORS)
-        self.session = Session(at(3, 1), CURSOR)
+        self.session = Session(at(3, 1), CURSOR, device=device)
         self.can_select = True
-        self.conversation = Conversation(self.session, self, self.tally, self.selections)
+        self.store = Store() if stores else None
+        self.ready = 0
+        self.conversation = Conversation(
+            self.session, self, self.tally, self.selections, ready=self.note_ready, positions=self.store
+        )
 
     def select(self, selection: Selection | None) -> str | None:
         """Select, or not."""
@@ -52,16 +97,29 @@ class Bench:
 
     def says(self, said: Message | TooBig) -> Any:
         """Return the answer, decoded, or what ends the session."""
-        answer = self.conversation.answer(said, self.now)
-        if isinstance(answer, Violation):
-            return answer
-        message = json.loads(answer.text)
-        assert (message["action"], answer.cursor) == (answer.action, message.get("cursor", ""))
-        return message
+        answers = self.hears(said)
+        if isinstance(answers, Violation):
+            return answers
+        [answer] = answers
+        return answer
+
+    def note_ready(self) -> None:
+        """Count how often answers were said to be ready."""
+        self.ready += 1
+
+    def hears(self, said: Message | TooBig | None = None) -> Any:
+        """Return the answers that are known, decoded, or what ends the session."""
+        conversation = self.conversation
+        answers = conversation.answers(self.now) if said is None else conversation.answer(said, self.now)
+        return answers if isinstance(answers, Violation) else [_decoded(answer) for answer in answers]
+
+    def says_all(self, *requests: dict[str, Any]) -> Any:
+        """Return all answers to requests that come one after the other."""
+        return [answer for request in requests for answer in self.hears(_message(**request))]
 
     def asks(self, **members: Any) -> Any:
         """Return the answer to a request."""
-        return self.says(Message(json.dumps(members).encode(), is_text=True))
+        return self.says(_message(**members))
 
 
 @pytest.mark.parametrize("seen", [SENT, cursor(3, 1, b"another"), before(Offset(3)), before(Offset(0))])
@@ -188,3 +246,117 @@ def test_filters_are_bounded_in_time() -> None:
     assert answers[-1]["payload"]["code"] == "busy"
     bench.now += FILTERS_SECONDS
     assert bench.asks(action="filter", payload={"authors": None})["action"] == "filtered"
+
+
+def _ack(number: int, seen: object = SENT) -> dict[str, Any]:
+    return {"action": "ack", "id": number, "payload": {"cursor": str(seen)}}
+
+
+def _filter(number: int, *authors: int) -> dict[str, Any]:
+    return {"action": "filter", "id": number, "payload": {"authors": authors}}
+
+
+def _given(answers: Any) -> list[tuple[str, int]]:
+    return [(answer["payload"].get("code", answer["action"]), answer["id"]) for answer in answers]
+
+
+def _signed_in() -> Bench:
+    return Bench(stores=True, device=Device("alice", PHONE))
+
+
+def test_what_is_acknowledged_is_answered_when_it_is_stored() -> None:
+    """With what is stored then; it may be further on."""
+    bench = _signed_in()
+    assert bench.says_all(_ack(1, before(Offset(2))), _ack(2)) == []
+    assert bench.store is not None
+    assert [waiting[:2] for waiting in bench.store.waiting] == [(PHONE, str(before(Offset(2)))), (PHONE, str(SENT))]
+    bench.store.store()
+    assert bench.ready == 2
+    assert bench.hears() == [{"action": "acked", "id": number, "payload": {"position": str(SENT)}} for number in (1, 2)]
+    assert bench.hears() == []
+
+
+def test_a_position_is_stored_for_a_device_alone() -> None:
+    """A client that cannot have one stored is told; the session goes on."""
+    bench = Bench(stores=True)
+    assert _given(bench.says_all(_ack(1))) == [("no_device", 1)]
+    assert (bench.store is not None and bench.store.waiting) == []
+    assert bench.tally.errors == {"no_device": 1}
+
+
+def test_what_cannot_be_acknowledged_is_refused_at_once() -> None:
+    bench = _signed_in()
+    assert _given(bench.says_all(_ack(1, before(Offset(4))))) == [("bad_cursor", 1)]
+
+
+def test_a_filter_waits_for_what_is_stored_and_is_chosen_then() -> None:
+    """The answers keep the order of the requests, and ``filtered`` stands where it takes effect."""
+    bench = _signed_in()
+    assert bench.store is not None
+    assert bench.says_all(_ack(1), _filter(2, 7), _ack(3)) == []
+    assert (bench.session.selection, len(bench.store.hurried)) == (None, 1)
+    bench.store.store()
+    assert _given(bench.hears()) == [("acked", 1), ("filtered", 2), ("acked", 3)]
+    assert bench.session.selection is not None
+
+
+def test_errors_keep_the_order_too() -> None:
+    bench = _signed_in()
+    assert bench.store is not None
+    assert bench.says_all(_ack(1), {"action": "dance", "id": 2}, _ack(3, before(Offset(4))), _ack(4)) == []
+    assert len(bench.store.hurried) == 1
+    bench.store.store()
+    assert _given(bench.hears()) == [("acked", 1), ("unknown_action", 2), ("bad_cursor", 3), ("acked", 4)]
+
+
+def test_a_store_that_is_away_keeps_no_filter_waiting() -> None:
+    """Acknowledgements are put off, which is no error of the client's; they stay with the store."""
+    bench = _signed_in()
+    assert bench.store is not None
+    bench.store.is_away = True
+    for number in range(0, 4 * ERRORS, 2):
+        assert bench.says_all(_ack(number)) == []
+        bench.now += FILTERS_SECONDS
+        assert _given(bench.says_all(_filter(number + 1, number))) == [("busy", number), ("filtered", number + 1)]
+    assert (bench.store.hurried, len(bench.store.waiting)) == ([], 2 * ERRORS)
+    assert bench.tally.errors == {"busy": 2 * ERRORS}
+    bench.store.store()
+    assert bench.hears() == []
+
+
+def test_a_store_that_fails_lets_the_filter_through() -> None:
+    """It was asked to hurry."""
+    bench = _signed_in()
+    assert bench.store is not None
+    assert bench.says_all(_ack(1), _filter(2, 7)) == []
+    bench.store.hurried[0]()
+    assert bench.ready == 1
+    assert _given(bench.hears()) == [("busy", 1), ("filtered", 2)]
+    bench.store.store()
+    assert (bench.ready, bench.hears()) == (1, [])
+
+
+def test_one_filter_waits_at_most() -> None:
+    """Law 16: each may have 3,000 authors. The second one is not kept waiting, and neither is what was before it."""
+    bench = _signed_in()
+    bench.says_all(_ack(1), _filter(2, 7))
+    assert _given(bench.says_all(_filter(3, 8))) == [("busy", 1), ("filtered", 2), ("filtered", 3)]
+
+
+def test_so_many_answers_are_owed_at_most() -> None:
+    """Law 16: then all that wait are put off, and the next one waits again."""
+    bench = _signed_in()
+    assert bench.says_all(*map(_ack, range(MOST))) == []
+    assert _given(bench.says_all(_ack(MOST))) == [("busy", number) for number in range(MOST)]
+    assert bench.store is not None
+    bench.store.store()
+    assert _given(bench.hears()) == [("acked", MOST)]
+
+
+def test_what_waits_for_another_than_the_store_makes_nobody_hurry() -> None:
+    """Such as a token, where nothing stores positions."""
+    bench = Bench()
+    later = bench.conversation._later(1)  # noqa: SLF001 - no request is answered later there, so far
+    assert bench.says_all(_filter(2, 7)) == []
+    later.give(acked(1, str(SENT)))
+    assert _given(bench.hears()) == [("acked", 1), ("filtered", 2)]

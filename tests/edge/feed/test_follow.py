@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from edge.fanout.session import Session
-from edge.feed import follow, health, quiet
+from edge.feed import ends, follow, health, quiet
 from edge.feed.follow import Source
 from edge.feed.log import Log
 from edge.feed.position import Position
@@ -523,7 +523,7 @@ async def test_a_feed_that_is_quiet_is_read_from_who_leads_it(monkeypatch: pytes
     """A leader that is cut off from the others is silent, and looks well; who is just quiet is read on from."""
     monkeypatch.setattr(quiet, "SECONDS", 0)
     monkeypatch.setattr(quiet, "_READ_SECONDS", 0)
-    monkeypatch.setattr(follow, "_CONFIRM_SECONDS", 0)
+    monkeypatch.setattr(ends, "_CONFIRM_SECONDS", 0)
     monkeypatch.setattr(follow, "_SHORTEST_PAUSE", 0)
     topic = MemoryTopic(record(1))
     async with following(Rig(topic)) as rig:
@@ -547,7 +547,7 @@ async def test_a_feed_that_is_quiet_is_read_from_who_leads_it(monkeypatch: pytes
 
 async def test_nobody_confirms_anything_while_the_brokers_disagree_or_are_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor before Kafka was reached."""
-    monkeypatch.setattr(follow, "_CONFIRM_SECONDS", 0)
+    monkeypatch.setattr(ends, "_CONFIRM_SECONDS", 0)
     topic = MemoryTopic(record(1))
     topic.is_away = True
     async with following(Rig(topic)) as rig:
@@ -561,7 +561,7 @@ async def test_nobody_confirms_anything_while_the_brokers_disagree_or_are_away(m
 
 async def test_one_confirmation_at_a_time_is_for_all_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Anybody can make up a cursor."""
-    monkeypatch.setattr(follow, "_CONFIRM_SECONDS", 3600.0)
+    monkeypatch.setattr(ends, "_CONFIRM_SECONDS", 3600.0)
     topic = MemoryTopic(record(1))
     async with following(Rig(topic)) as rig:
         await until(lambda: rig.source.trouble is None)

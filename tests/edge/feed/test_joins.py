@@ -29,7 +29,7 @@ def feed_of(feed: list[list[int | None]], text: str = "") -> tuple[Log, list[int
         number += len(some)
     log = log_of(*values)
     # So small that there are several.
-    log._postings = Postings(1 << 16, block=4)  # noqa: SLF001 - what a real block needs is thousands of posts
+    log._made._postings = Postings(1 << 16, block=4)  # noqa: SLF001 - what a real block needs is thousands of posts
     return log, authors
 
 

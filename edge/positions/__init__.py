@@ -1,0 +1,1 @@
+"""The positions that devices have acknowledged, kept so that they resume there without a cursor."""
