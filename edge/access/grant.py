@@ -4,12 +4,15 @@ A token that is there and not good is refused; it is never taken for none. This 
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from edge.feed.selection import Selection
 
 Fault = Literal["unconfigured", "unreadable", "key", "signature", "expired", "early", "audience", "issuer", "claims"]
 """Why a token is refused, as the metrics have it; ``unconfigured`` where nobody can sign in."""
+
+LEEWAY_SECONDS: Final = 30.0
+"""By how much the clocks of who issues tokens and of an edge may differ: for so long a token is good beyond its times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,7 @@ class Grant:
     claim: Selection | None
     """Whose posts they may see: everybody's when it is None, nobody's when it is empty."""
     expires_at: float | None
-    """Until when, in seconds since 1970 in UTC; None without an end."""
+    """Until when, in seconds since 1970 in UTC, as the token says; None without an end. See LEEWAY_SECONDS."""
 
 
 @dataclass(frozen=True, slots=True)
