@@ -2,12 +2,15 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import NamedTuple
 
 import structlog
+from aiohttp import web
 
 from edge import __version__, garbage_collection
+from edge.access.listener import Listener
 from edge.access.returns import Returns
 from edge.admin import Admin
 from edge.clients.event_requests import EventRequests
@@ -39,13 +42,32 @@ from edge.telemetry import Metrics, TurnTimes
 _logger = structlog.get_logger("edge.app")
 
 
-async def run(settings: Settings, feed: Feed, turns: TurnTimes, output: LogOutput) -> None:
-    """Serve ``feed`` until SIGTERM or SIGINT; raises :class:`edge.ports.CannotListen`.
+class Serving(NamedTuple):
+    """An edge that serves: where it listens, and what is done once a part of it has ended by itself."""
 
-    ``turns`` are those of the running loop, ``output`` is where the log goes.
+    listener: Listener
+    fault: asyncio.Task[BaseException | None]
+
+
+async def run(settings: Settings, feed: Feed, turns: TurnTimes, output: LogOutput) -> None:
+    """Serve ``feed`` until SIGTERM or SIGINT; the arguments and errors are those of :func:`edge_serving`."""
+    stopped = told_to_stop(asyncio.get_running_loop())
+    async with edge_serving(settings, feed, turns, output) as edge:
+        stopping = asyncio.create_task(stopped.wait())
+        await asyncio.wait([stopping, edge.fault], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+
+
+@asynccontextmanager
+async def edge_serving(
+    settings: Settings, feed: Feed, turns: TurnTimes, output: LogOutput, others: Iterable[web.RouteDef] = ()
+) -> AsyncIterator[Serving]:
+    """Serve ``feed`` meanwhile; at the end tell all clients to go, and wait until they have gone.
+
+    ``turns`` are those of the running loop, ``output`` is where the log goes, and ``others`` are more routes of the
+    clients' port. Raises :class:`edge.ports.CannotListen`, and :class:`RuntimeError` when a part has ended by itself.
     """
     loop = asyncio.get_running_loop()
-    stopped = told_to_stop(loop)
     log = Log(limit=settings.log_bytes, reach=settings.dedup_records, age=settings.dedup_ms)
     hub = Hub(log, write_bytes=settings.write_bytes, write_each=write_each, patience=_patience(settings), loop=loop)
     waiters = Waiters(log, loop)
@@ -106,14 +128,12 @@ async def run(settings: Settings, feed: Feed, turns: TurnTimes, output: LogOutpu
         # What is entered first ends last: operators are answered to the end.
         if settings.admin_port:
             await stack.enter_async_context(serving_port("ADMIN", admin.application(), admin_gate, settings))
-        application = server.application(() if settings.admin_port else admin.routes())
+        application = server.application((*others, *(() if settings.admin_port else admin.routes())))
         listener = await stack.enter_async_context(serving_port("EDGE", application, gate, settings))
         # aiohttp ends only its own connections; the hub's were handed over.
         stack.push_async_callback(_cut_all, hub)
         fault = await stack.enter_async_context(_running(source.run(), replays.run()))
-        stopping = asyncio.create_task(stopped.wait())
-        await asyncio.wait([stopping, fault], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
+        yield Serving(listener, fault)
         _logger.info("edge.stopping", clients=len(hub))
         if settings.reuse_port:
             # Other edges listen there, too, and take in the clients that come now.

@@ -40,6 +40,7 @@ feed.addEventListener("gap", ({ detail: { gap } }) => console.log(gap.reason));
 feed.addEventListener("state", ({ detail }) => console.log(detail.state, detail.code, detail.reason, detail.until));
 // @ts-expect-error: there is no such event
 feed.addEventListener("posts", () => {});
+const session: string | null = feed.session;
 feed.reconnect();
 feed.close();
 
@@ -56,4 +57,4 @@ connect("/", { retries: 3 });
 // @ts-expect-error: what it is must be looked at
 parse("{}").id;
 
-export { items };
+export { items, session };

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import platform
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -15,6 +16,9 @@ _INSTALL_SECONDS: Final = 120
 _END_SECONDS: Final = 60
 _LINE_BYTES: Final = 1 << 24
 """The longest line that a script may say: screenshots are lines."""
+_PROCESSOR: Final = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+NODE_22: Final = f"node-linux-{_PROCESSOR}@22.23.5"
+"""A Node that has a WebSocket of its own, as a package; the machine's may be older."""
 
 
 class Script(NamedTuple):
@@ -42,11 +46,16 @@ def install(folder: Path, *packages: str) -> Path:
     return folder
 
 
+def node_22(folder: Path) -> Path:
+    """Return the program that :data:`NODE_22` has in a folder."""
+    return folder / "node_modules" / NODE_22.partition("@")[0] / "bin/node"
+
+
 @asynccontextmanager
-async def running(script: Path, folder: Path, *arguments: str) -> AsyncIterator[Script]:
+async def running(script: Path, folder: Path, *arguments: str, node: Path | str = "node") -> AsyncIterator[Script]:
     """Run a script with the packages in a folder; it ends when it hears that there is no more to hear."""
     process = await asyncio.create_subprocess_exec(
-        "node",
+        str(node),
         str(script),
         str(folder),
         *arguments,
@@ -68,7 +77,7 @@ async def running(script: Path, folder: Path, *arguments: str) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def listening(script: Path, folder: Path, *arguments: str) -> AsyncIterator[list[Any]]:
+async def listening(script: Path, folder: Path, *arguments: str, node: Path | str = "node") -> AsyncIterator[list[Any]]:
     """Run a script; yield the values that it says, one a line in JSON, in a list that grows."""
     values: list[Any] = []
 
@@ -77,8 +86,8 @@ async def listening(script: Path, folder: Path, *arguments: str) -> AsyncIterato
             values.append(json.loads(line))
 
     async with AsyncExitStack() as stack:
-        node = await stack.enter_async_context(running(script, folder, *arguments))
-        collecting = asyncio.create_task(collect(node.said))
+        program = await stack.enter_async_context(running(script, folder, *arguments, node=node))
+        collecting = asyncio.create_task(collect(program.said))
         try:
             yield values
         finally:

@@ -23,7 +23,7 @@ _ids = count(LARGE - 3)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return npm.install(tmp_path_factory.mktemp("npm"), viewers.WS, firefox.PUPPETEER)
+    return npm.install(tmp_path_factory.mktemp("npm"), viewers.WS, npm.NODE_22, firefox.PUPPETEER)
 
 
 @pytest.fixture

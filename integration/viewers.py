@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from integration import browser, firefox, npm
 
 CLIENT: Final = Path(__file__).parents[1] / "edge/assets/client.js"
-KINDS: Final = ("node", "chromium", "firefox")
+KINDS: Final = ("node", "node-22", "chromium", "firefox")
 WS: Final = "ws@8.23.0"
 _SCRIPT: Final = Path(__file__).with_name("follow.mjs")
 _PATIENCE_SECONDS: Final = 90.0
@@ -87,9 +87,9 @@ class Viewer:
 
 
 @asynccontextmanager
-async def in_node(folder: Path, url: str, options: dict[str, Any]) -> AsyncIterator[Viewer]:
-    """Follow a feed in a process of Node's; ``folder`` is where :data:`WS` is installed."""
-    async with npm.listening(_SCRIPT, folder, str(CLIENT), url, json.dumps(options)) as said:
+async def in_node(folder: Path, url: str, options: dict[str, Any], node: Path | str = "node") -> AsyncIterator[Viewer]:
+    """Follow a feed in a process of Node's; ``folder`` is where :data:`WS` is installed, for a Node without its own."""
+    async with npm.listening(_SCRIPT, folder, str(CLIENT), url, json.dumps(options), node=node) as said:
 
         async def read() -> list[tuple[str, str]]:
             return [tuple(each) for each in said]
@@ -130,6 +130,8 @@ async def viewing(kind: str, folder: Path, origin: str, url: str, options: dict[
     async with AsyncExitStack() as stack:
         if kind == "node":
             yield await stack.enter_async_context(in_node(folder, url, options))
+        elif kind == "node-22":
+            yield await stack.enter_async_context(in_node(folder, url, options, npm.node_22(folder)))
         else:
             new_page = await stack.enter_async_context(windows(kind, folder))
             yield await in_page(await new_page(), origin, url, options)

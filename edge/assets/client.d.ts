@@ -50,6 +50,8 @@ export interface StateDetail {
   until?: number;
   /** Whether the edge has asked for this wait. */
   isAsked?: boolean;
+  /** When it is live: the connection's name in the edge's log; undefined while it polls. */
+  session?: string;
 }
 
 /** Where a cursor is kept from one visit to the next. */
@@ -92,6 +94,8 @@ export interface FeedEvents<P = Post> {
 
 export interface Feed<P = Post> extends EventTarget, AsyncIterable<Item<P>> {
   readonly state: State;
+  /** The newest connection's name in the edge's log: quote it to the operator. Null before there is one, and while it polls. */
+  readonly session: string | null;
   /** The position behind the last item that was handled. */
   readonly cursor: string | null;
   /** Connect now, without waiting. */

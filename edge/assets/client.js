@@ -24,6 +24,12 @@ const SAVE_MS = 1000;
 const MOST_ERRORS = 5;
 // After so many failures in a row an edge's shorter waits are not obeyed any more.
 const MOST_ASKED = 5;
+// So many tokens in a row may be refused where there is a function that returns another one: the clock that tells it
+// when a token expires may be late by some seconds.
+const MOST_REFUSED = 5;
+// What the edge is too busy for is asked for again after 3 to 6 s; so is a token that could not be had. An edge says a
+// minute before that a token expires.
+const AGAIN_MS = 6000;
 // What the statuses of HTTP that do not ask to come back are as close codes.
 const FINAL_STATUSES = { 400: 4500, 401: 4501, 403: 4503, 414: 4500 };
 
@@ -84,7 +90,9 @@ class Link {
   #heardAt = 0;
   #patience = 0;
   #requests = 0;
+  #asked = {};
   #errors = 0;
+  #refused = 0;
 
   constructor(url, options, cursor, sink) {
     this.#url = url;
@@ -240,11 +248,11 @@ class Link {
     }
   }
 
-  #receive({ action, payload, cursor, window }) {
+  #receive({ action, id, payload, cursor, window }) {
     this.#heardAt = Date.now();
     if (action === "welcome") {
       const item = payload.recovered ? undefined : { gap: gapOf(payload), cursor: payload.cursor };
-      this.#welcomed();
+      this.#welcomed(payload.session);
       clearTimeout(this.#timer);
       this.#watch(2500 * (payload.heartbeat ?? 0));
       this.#take({ item, cursor: payload.cursor });
@@ -256,8 +264,22 @@ class Link {
     } else if (action === "expiring") {
       this.#renew(this.#socket);
     } else if (action === "error") {
-      this.#errors += 1;
+      this.#failed(id, payload.code);
     }
+  }
+
+  #failed(id, code) {
+    if (code !== "busy") {
+      this.#errors += 1;
+      return;
+    }
+    const [action, asked] = Object.entries(this.#asked).find(([, each]) => each.id === id) ?? [];
+    if (asked) this.#again(this.#socket, () => asked.id === this.#asked[action].id && this.#request(action, asked.payload));
+  }
+
+  /** Do it a little later, on the same connection. */
+  #again(socket, act) {
+    setTimeout(() => socket === this.#socket && act(), AGAIN_MS * (0.5 + 0.5 * Math.random()));
   }
 
   async #renew(socket) {
@@ -268,17 +290,20 @@ class Link {
       if (token && socket === this.#socket) this.#request("token", { token });
     } catch (error) {
       this.#sink.fail(error);
+      this.#again(socket, () => this.#renew(socket));
     }
   }
 
   #request(action, payload) {
-    this.#socket?.send(JSON.stringify({ action, id: ++this.#requests, payload }));
+    const id = (this.#requests += 1);
+    this.#asked[action] = { id, payload };
+    this.#socket?.send(JSON.stringify({ action, id, payload }));
   }
 
-  #welcomed() {
+  #welcomed(session) {
     this.#isWelcomed = true;
-    this.#failures = 0;
-    if (this.#state.state !== "live") this.#enter({ state: "live" });
+    this.#failures = this.#refused = 0;
+    if (this.#state.state !== "live") this.#enter({ state: "live", session });
   }
 
   #take(entry) {
@@ -304,8 +329,8 @@ class Link {
     const { transports, token } = this.#options;
     const wasWelcomed = this.#isWelcomed;
     this.leave();
-    const hasRunOut = code === 4501 && wasWelcomed && typeof token === "function";
-    if (isFinal(code) && !hasRunOut) {
+    const isRefused = code === 4501 && typeof token === "function";
+    if (isRefused ? (this.#refused += 1) > MOST_REFUSED : isFinal(code)) {
       this.#enter({ state: "closed", code, reason });
       return;
     }
@@ -339,6 +364,7 @@ class Feed extends EventTarget {
   #device;
   #source = null;
   #details = { state: "connecting" };
+  #session = null;
   #cursor = null;
   #saved = null;
   #saver;
@@ -372,6 +398,11 @@ class Feed extends EventTarget {
   /** "connecting", "live", "waiting" or "closed". */
   get state() {
     return this.#details.state;
+  }
+
+  /** The name of the newest connection in the edge's log: for support. Null before a welcome, and while it polls. */
+  get session() {
+    return this.#session;
   }
 
   /** The position behind the last item that was handled; null before there is one. */
@@ -518,6 +549,7 @@ class Feed extends EventTarget {
   #enter(details) {
     if (this.state === "closed") return;
     this.#details = details;
+    if (details.state === "live") this.#session = details.session ?? null;
     if (details.state === "closed") {
       this.#save();
       this.#life.abort();

@@ -375,6 +375,23 @@ test("a clock that is set neither kills nor keeps a connection for long", async 
   Date.now = now;
 });
 
+test("the session's name is the newest welcome's, and stays when it is over", async () => {
+  const { feed, said } = await live({}, { session: "s1" });
+  assert.deepEqual([feed.session, said.of("state").at(-1)], ["s1", { state: "live", session: "s1" }]);
+  world.socket.end(1001);
+  assert.equal(feed.session, "s1");
+  await world.pass(1);
+  world.socket.say(welcome("c0", { session: "s2" }));
+  assert.equal(feed.session, "s2");
+  world.socket.end(1001);
+  await world.pass(1);
+  world.socket.end(1006);
+  await world.settled();
+  world.request.answer(200, { "Stream-Next-Offset": "c0", "Stream-Up-To-Date": "true" }, []);
+  await world.settled();
+  assert.deepEqual([feed.state, feed.session], ["live", null]);
+});
+
 // --- Tokens ---
 
 test("a token is asked for at each connect, and goes by the subprotocol", async () => {
@@ -421,13 +438,78 @@ test("a token that is a string cannot be renewed", async () => {
   assert.deepEqual(world.socket.sent, []);
 });
 
-test("4501 after a welcome asks a token function for another; before one it is final", async () => {
-  const { feed, said } = await live({ token: () => "t" });
-  world.socket.end(4501);
+test("a refused token is asked for anew, five times in a row; then 4501 is final", async () => {
+  let count = 0;
+  const { feed, said } = await live({ token: () => `t${(count += 1)}` });
+  // A welcome begins the count anew: the token ran out.
+  world.socket.end(4501, "it has run out");
+  for (let refused = 1; refused <= 5; refused += 1) {
+    assert.equal(feed.state, "waiting");
+    await world.pass(32);
+    assert.deepEqual(world.socket.protocols, ["postcast.v1", `postcast.token.t${refused + 1}`]);
+    world.socket.end(4501, "refused");
+  }
+  assert.deepEqual(said.of("state").at(-1), { state: "closed", code: 4501, reason: "refused" });
+});
+
+test("4501 is final where no function can return another token", async () => {
+  for (const options of [{}, { token: "t" }]) {
+    const { said } = await live(options);
+    world.socket.end(4501, "refused");
+    assert.deepEqual(said.of("state").at(-1), { state: "closed", code: 4501, reason: "refused" });
+  }
+});
+
+test("a token that is refused while it polls is asked for anew, too", async () => {
+  let count = 0;
+  const feed = connect(URL_, { transports: ["long-polling"], token: () => `t${(count += 1)}` });
+  await world.settled();
+  world.request.answer(401, {}, "no\n");
+  await world.settled();
   assert.equal(feed.state, "waiting");
   await world.pass(1);
-  world.socket.end(4501, "refused");
-  assert.deepEqual(said.of("state").at(-1), { state: "closed", code: 4501, reason: "refused" });
+  assert.equal(world.request.headers.Authorization, "Bearer t2");
+});
+
+test("at expiring a token that cannot be had is asked for again, on the same connection", async () => {
+  const answers = ["t1", new Error("offline"), "t2", new Error("offline")];
+  const { said } = await live({
+    token: async () => {
+      const answer = answers.shift();
+      if (answer instanceof Error) throw answer;
+      return answer;
+    },
+  });
+  const { socket } = world;
+  socket.say({ action: "expiring", payload: {} });
+  await world.settled();
+  assert.deepEqual([said.of("error").map(({ message }) => message), socket.sent], [["offline"], []]);
+  await world.pass(6);
+  assert.deepEqual(socket.sent, [{ action: "token", id: 1, payload: { token: "t2" } }]);
+  socket.say({ action: "expiring", payload: {} });
+  await world.settled();
+  socket.end(1001);
+  await world.pass(60);
+  assert.deepEqual(world.sockets.flatMap(({ sent }) => sent), socket.sent);
+});
+
+test("what the edge was too busy for is asked for again, unless something newer was", async () => {
+  await live({ device: "phone" });
+  const { socket } = world;
+  const busy = (id) => socket.say({ action: "error", id, payload: { code: "busy", message: "later" } });
+  socket.say(created(1));
+  await world.pass(1);
+  for (let id = 1; id <= 8; id += 1) {
+    busy(id);
+    await world.pass(6);
+  }
+  assert.deepEqual(socket.sent.at(-1), { action: "ack", id: 9, payload: { cursor: "c1" } });
+  busy(9);
+  socket.say(created(2));
+  await world.pass(1);
+  socket.say({ action: "acked", id: 10, payload: { position: "c2" } });
+  await world.pass(60);
+  assert.deepEqual(socket.sent.at(-1), { action: "ack", id: 10, payload: { cursor: "c2" } });
 });
 
 test("a token function that fails is said, and asked again after a wait", async () => {

@@ -93,6 +93,21 @@ async def test_a_preflight_is_answered_for_a_day(path: str) -> None:
         assert status == (204 if path == "/client.js" else 403)
 
 
+@pytest.mark.parametrize("path", PATHS)
+async def test_no_answer_sets_a_cookie_and_none_changes_an_answer(path: str) -> None:
+    """What a browser adds to a request by itself tells the edge nothing, so a foreign page gains nothing by it."""
+    varying = {"Date", "ETag"} if path == "/metrics" else {"Date"}
+
+    def same(headers: CIMultiDictProxy[str]) -> dict[str, str]:
+        return {name: value for name, value in headers.items() if name not in varying}
+
+    async with serving() as edge:
+        status, _, bare = await ask(edge, "GET", path, {})
+        answered, _, told = await ask(edge, "GET", path, {"Cookie": "session=1; access_token_cookie=2"})
+        assert (answered, same(told).keys()) == (status, same(bare).keys())
+        assert "Set-Cookie" not in told
+
+
 @pytest.mark.parametrize("path", ["/client.js", "/client-tabs.js", "/client.d.ts"])
 async def test_the_client_library_is_for_all_origins(path: str) -> None:
     """Whatever they may read; a page that may read nothing can load it all the same."""

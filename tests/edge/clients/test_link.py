@@ -78,6 +78,20 @@ async def test_connections_are_counted_while_they_are_open(transport: str) -> No
 
 
 @pytest.mark.parametrize("transport", REQUESTS)
+async def test_a_session_is_logged_when_it_opens_and_when_it_closes(transport: str) -> None:
+    """By the name that its welcome has, with whose it is and what ended it."""
+    with structlog.testing.capture_logs() as logged:
+        async with serving() as edge:
+            async with connected(edge, transport) as (link, _):
+                link.close(End.SHUTDOWN)
+            await edge.hub.deserted.wait()
+    opened, closed = (each for each in logged if each["event"].startswith("session."))
+    assert (opened["event"], opened["peer"]) == ("session.opened", "127.0.0.1")
+    assert (closed["event"], closed["session"], closed["peer"]) == ("session.closed", opened["session"], "127.0.0.1")
+    assert (closed["code"], closed["reason"]) == (1001, "the server is shutting down; connect again")
+
+
+@pytest.mark.parametrize("transport", REQUESTS)
 async def test_a_session_that_cannot_begin_is_logged_and_cut(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is nobody left to answer: its head is written already."""
     with structlog.testing.capture_logs() as logged:
