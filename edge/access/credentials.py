@@ -1,8 +1,8 @@
 """How a client says who it is: which token of a request counts.
 
-``Authorization: Bearer …``, the subprotocol ``postcast.token.…`` beside ``postcast.v1``, and, only where that is allowed,
-``?token=…``: the first of these that is there counts alone, be it good or not. Elsewhere a URL is no place for a token:
-URLs are logged, and shown. This module knows nothing of tokens but where they are.
+``Authorization: Bearer …``, the subprotocol ``postcast.token.…`` beside ``postcast.v1``, and, only where that is
+allowed, ``?token=…``: the first of these that is there counts alone, be it good or not. Elsewhere a URL is no place for
+a token: URLs are logged, and shown. This module knows nothing of tokens but where they are.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,9 @@ from edge.wire.handshake import SUBPROTOCOL, TOKEN_PROTOCOL, Headers, Rejected, 
 
 _SCHEME: Final = "bearer"
 _SEVERAL: Final = Rejected(400, "Come with one token: there are several in one place.", why="token")
-_ALONE: Final = Rejected(400, f"A token in a subprotocol comes beside {SUBPROTOCOL}, which is then agreed to.", why="token")
+_ALONE: Final = Rejected(
+    400, f"A token in a subprotocol comes beside {SUBPROTOCOL}, which is then agreed to.", why="token"
+)
 
 
 class Query(Protocol):

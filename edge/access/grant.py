@@ -12,7 +12,7 @@ Fault = Literal["unconfigured", "unreadable", "key", "signature", "expired", "ea
 """Why a token is refused, as the metrics have it; ``unconfigured`` where nobody can sign in."""
 
 LEEWAY_SECONDS: Final = 30.0
-"""By how much the clocks of who issues tokens and of an edge may differ: for so long a token is good beyond its times."""
+"""By how much the issuer's clock and an edge's may differ: for so long a token is good before and after its times."""
 
 
 @dataclass(frozen=True, slots=True)

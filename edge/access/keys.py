@@ -92,7 +92,9 @@ def _secret_of(secret: str) -> Key:
         material = get_algorithm_by_name("HS256").prepare_key(secret)
     except InvalidKeyError:
         # Everybody may know a public key, and could sign with it.
-        raise BadKey("a secret looks like a public key or a certificate, which belongs into JWT_PUBLIC_KEY_FILE") from None
+        raise BadKey(
+            "a secret looks like a public key or a certificate, which belongs into JWT_PUBLIC_KEY_FILE"
+        ) from None
     return Key("HS256", material)
 
 

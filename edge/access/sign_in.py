@@ -19,6 +19,10 @@ class Demands(NamedTuple):
     """Whether a token may stand in a URL."""
 
 
+ANYBODY: Final = Demands()
+"""Who comes without a token is welcome."""
+
+
 class SignIn(Protocol):
     """Tells tokens that are good from others."""
 
