@@ -1,24 +1,17 @@
 """The JavaScript client in Node, Chromium and Firefox: nothing lost, twice or out of order, whatever edges do."""
 
 import asyncio
-from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import msgspec
 import pytest
 
 from integration import clients, firefox, npm, topics, viewers
 from integration.conftest import Install
+from integration.fed import Feed
 from integration.ports import free_port
 from integration.relay import relaying
 from integration.system import Process, System
-from streams.contract import FeedRecord, Publication, encode_feed
-
-LARGE: Final = 2**53
-"""Beyond it JavaScript cannot count."""
-
-_ids = count(LARGE - 3)
 
 
 @pytest.fixture(scope="module")
@@ -34,31 +27,6 @@ def system(install: Install) -> System:
     for edge in [system.edge(), system.edge()]:
         edge.until_ready()
     return system
-
-
-class Feed:
-    """What was shown on the feed."""
-
-    def __init__(self, system: System) -> None:
-        self._system = system
-        self.ids: list[int] = []
-
-    async def show(self, number: int) -> None:
-        """Show so many posts, in as many records."""
-        new = [next(_ids) for _ in range(number)]
-        self.ids += new
-        records = [
-            FeedRecord(window=0, publications=[Publication("created", id_, msgspec.Raw(b'{"id":%d}' % id_))])
-            for id_ in new
-        ]
-        await topics.write(
-            self._system.environment["KAFKA_URL"], self._system.feed, [encode_feed(record) for record in records]
-        )
-
-    async def until_shown(self, viewer: viewers.Viewer) -> None:
-        """Wait until a viewer was shown all of them, and nothing else."""
-        await viewer.until(lambda: len(viewer.ids) >= len(self.ids), f"{len(self.ids)} posts")
-        assert viewer.ids == self.ids
 
 
 async def _in_thread(call: Any) -> None:

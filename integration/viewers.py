@@ -17,11 +17,19 @@ _PATIENCE_SECONDS: Final = 90.0
 _FOLLOW: Final = """
 import("/client.js").then(({ connect }) => {
   globalThis.said = [];
-  globalThis.feed = connect(URL_, OPTIONS);
+  const { tokenUrl, ...asked } = OPTIONS;
+  const fetched = async () => {
+    const answer = await fetch(tokenUrl);
+    if (!answer.ok) throw new Error(`no token: ${answer.status}`);
+    return answer.text();
+  };
+  globalThis.feed = connect(URL_, tokenUrl ? { ...asked, token: fetched } : asked);
   const listen = (type, value) => feed.addEventListener(type, ({ detail }) => said.push([type, value(detail)]));
   listen("post", ({ post }) => String(post.id));
   listen("gap", ({ gap }) => gap.reason);
   listen("state", ({ state, code }) => `${state} ${code ?? ""}`);
+  feed.addEventListener("state", () => feed.session && said.push(["session", feed.session]));
+  listen("error", String);
 })
 """
 
@@ -62,6 +70,16 @@ class Viewer:
     def gaps(self) -> list[str]:
         """Why posts may be missing."""
         return [value for type_, value in self.said if type_ == "gap"]
+
+    @property
+    def sessions(self) -> list[str]:
+        """The names of its connections, in the order in which they began."""
+        return list(dict.fromkeys(value for type_, value in self.said if type_ == "session"))
+
+    @property
+    def errors(self) -> list[str]:
+        """What the token function has thrown."""
+        return [value for type_, value in self.said if type_ == "error"]
 
     @property
     def state(self) -> str:

@@ -13,8 +13,8 @@ from asyncpg import InternalClientError, PostgresError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from runtime.database import NoConnection, close, create_engine, first_line, transaction
 from streams.contract import PostId
-from streams.database import NoConnection, close, create_engine, first_line, read_only
 from streams.enrichment import BadRow, Found
 from streams.lookup_sql import WrongStatement, check_shape, found_rows
 from streams.lookup_tables import PostsTables
@@ -114,7 +114,7 @@ class Lookup:
     async def check(self) -> None:
         """Ask the statement with no ids; raises Unavailable, TimedOut or Unusable."""
         try:
-            async with read_only(self._engine, statement_seconds=self._seconds) as connection:
+            async with transaction(self._engine, statement_seconds=self._seconds) as connection:
                 await self._statement.check(connection)
         except NoConnection as error:
             if error.is_final:
@@ -135,7 +135,7 @@ class Lookup:
     async def posts(self, ids: Sequence[PostId]) -> dict[PostId, Found]:
         """Return the posts that exist; raises Unavailable, TimedOut or Unreadable."""
         try:
-            async with read_only(self._engine, statement_seconds=self._seconds) as connection:
+            async with transaction(self._engine, statement_seconds=self._seconds) as connection:
                 return await self._statement.ask(connection, ids)
         except NoConnection as error:
             raise Unavailable(str(error)) from error

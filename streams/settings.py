@@ -6,11 +6,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from runtime.database_url import Database
+from runtime.database_url import parse as parse_database_url
 from runtime.kafka import TopicName
 from runtime.settings import BadSettings, ProcessSettings, S, read
 from streams.amqp_urls import amqp_urls
-from streams.database_url import Database
-from streams.database_url import parse as parse_database_url
 from streams.lookup_sql import WrongStatement, translate
 
 

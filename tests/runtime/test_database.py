@@ -3,9 +3,9 @@
 import asyncpg
 import pytest
 
-from streams.database import Connector, NoConnection, first_line
-from streams.database_tls import WrongFile
-from streams.database_url import parse
+from runtime.database import Connector, NoConnection, first_line
+from runtime.database_tls import WrongFile
+from runtime.database_url import parse
 
 
 class Hosts:

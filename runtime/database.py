@@ -1,6 +1,6 @@
-"""Connections to the database: one host after the other, each with a limit of its own.
+"""Connections to a PostgreSQL database: one host after the other, each with a limit of its own.
 
-Whatever goes wrong here is not the fault of the ids that are asked for: it is :class:`NoConnection`.
+Whatever goes wrong here is not the fault of what is asked: it is :class:`NoConnection`.
 """
 
 import asyncio
@@ -17,12 +17,12 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from streams.database_tls import WrongFile, tls_context
-from streams.database_url import Database
-from streams.database_words import VERIFYING
+from runtime.database_tls import WrongFile, tls_context
+from runtime.database_url import Database
+from runtime.database_words import VERIFYING
 
 _FINAL: Final = frozenset({"22023", "42704", "55P02"})
-"""SQLSTATEs at connecting that last until DATABASE_URL is changed: invalid_parameter_value, undefined_object (a
+"""SQLSTATEs at connecting that last until the URL is changed: invalid_parameter_value, undefined_object (a
 setting that the server does not know), cant_change_runtime_param."""
 
 
@@ -36,7 +36,7 @@ Attempt = Callable[[str | None, int | None, str], Awaitable[asyncpg.Connection]]
 
 
 class NoConnection(Exception):
-    """No host gives a connection; ``is_final`` when none will before DATABASE_URL is changed."""
+    """No host gives a connection; ``is_final`` when none will before the URL is changed."""
 
     def __init__(self, sentence: str, *, is_final: bool) -> None:
         super().__init__(sentence)
@@ -108,8 +108,8 @@ def _is_final(error: Exception) -> bool:
     return isinstance(error, WrongFile | asyncpg.ClientConfigurationError)
 
 
-def create_engine(database: Database, *, answer_seconds: float) -> AsyncEngine:
-    """Return a pool of one connection, whose transactions are read-only; nothing is connected yet.
+def create_engine(database: Database, *, answer_seconds: float, is_read_only: bool = True) -> AsyncEngine:
+    """Return a pool of one connection, whose transactions are read-only unless told; nothing is connected yet.
 
     JSON comes as its text. No statement is cached, and none has a name: behind PgBouncer in transaction mode a name
     stays in a connection of the server that another transaction is given, even another worker's.
@@ -132,7 +132,7 @@ def create_engine(database: Database, *, answer_seconds: float) -> AsyncEngine:
         pool_size=1,
         max_overflow=0,
         json_deserializer=str,
-        execution_options={"postgresql_readonly": True},
+        execution_options={"postgresql_readonly": is_read_only},
     )
     event.listen(engine.sync_engine, "connect", _mark_fresh)
     event.listen(engine.sync_engine, "checkout", _ask_idle)
@@ -164,11 +164,11 @@ def _leave_silent(context: ExceptionContext) -> None:
 
 
 @contextlib.asynccontextmanager
-async def read_only(engine: AsyncEngine, *, statement_seconds: float) -> AsyncIterator[AsyncConnection]:
-    """Begin a read-only transaction in which a statement may take ``statement_seconds``; raises NoConnection.
+async def transaction(engine: AsyncEngine, *, statement_seconds: float) -> AsyncIterator[AsyncConnection]:
+    """Begin a transaction in which a statement may take ``statement_seconds``; raises NoConnection.
 
-    Both are said inside the transaction. As settings of the session they would reach the wrong sessions behind
-    PgBouncer in transaction mode, or none.
+    It is rolled back unless it is committed. The limit, and that it is read-only, are said inside the transaction. As
+    settings of the session they would reach the wrong sessions behind PgBouncer in transaction mode, or none.
     """
     async with contextlib.AsyncExitStack() as begun:
         try:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from streams.database_url import Database, parse
-from streams.database_words import WrongUrl
+from runtime.database_url import Database, parse
+from runtime.database_words import WrongUrl
 
 ENCODING = (
     "a character of the user or the password is not percent-encoded: / is %2F, ? is %3F, # is %23, @ is %40, % is %25"

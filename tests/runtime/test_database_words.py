@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.database_words import WrongUrl, check, is_server_setting
+from runtime.database_words import WrongUrl, check, is_server_setting
 
 
 @pytest.mark.parametrize(

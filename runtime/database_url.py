@@ -1,4 +1,4 @@
-"""DATABASE_URL: a ``postgres://`` URL as libpq reads it, taken apart once.
+"""A database's URL: ``postgres://`` as libpq reads it, taken apart once.
 
 Laws:
 
@@ -6,7 +6,7 @@ Laws:
   be a part of a password that was not percent-encoded.
 * Where libpq and Go's drivers differ from each other, a URL that works with either works here.
 
-This module opens no file and no connection; :mod:`streams.database_words` knows the parameters.
+This module opens no file and no connection; :mod:`runtime.database_words` knows the parameters.
 """
 
 import ipaddress
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn
 from urllib.parse import unquote
 
-from streams.database_words import TLS_WORDS, VERIFYING, WrongUrl, check, is_server_setting
+from runtime.database_words import TLS_WORDS, VERIFYING, WrongUrl, check, is_server_setting
 
 _URL: Final = re.compile(r"(?:postgres|postgresql)://([^/?]*)(?:/([^?]*))?(?:\?(.*))?", re.DOTALL)
 _FORM: Final = "must look like postgres://user:password@host:port/database"

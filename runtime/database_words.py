@@ -1,4 +1,4 @@
-"""The parameters of DATABASE_URL.
+"""The parameters of a database's URL.
 
 Laws:
 
@@ -44,7 +44,7 @@ _IGNORED: Final = frozenset({
     "channel_binding", "gssencmode", "sslcertmode", "gssdelegation",
     # asyncpg speaks UTF-8, sends the server's name, does not compress, and chooses the protocol's version.
     "client_encoding", "sslsni", "sslcompression", "min_protocol_version", "max_protocol_version",
-    # A connection that was forgotten is found by a question with a limit of its own (streams.database).
+    # A connection that was forgotten is found by a question with a limit of its own (runtime.database).
     "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval", "tcp_user_timeout",
     # How Go's drivers prepare statements and keep their pools.
     "binary_parameters", "disable_prepared_binary_result", "default_query_exec_mode", "statement_cache_capacity",
@@ -79,7 +79,7 @@ _REFUSED: Final[Mapping[str, str]] = {
 
 
 class WrongUrl(ValueError):
-    """The URL cannot work; the message completes "DATABASE_URL is wrong: …" and shows no value of it."""
+    """The URL cannot work; the message completes "DATABASE_URL is wrong: …" or the like and shows no value of it."""
 
 
 def check(word: str, value: str) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from streams.database_tls import WrongFile, tls_context
-from streams.database_url import parse
+from runtime.database_tls import WrongFile, tls_context
+from runtime.database_url import parse
 
 
 @pytest.fixture(scope="module")

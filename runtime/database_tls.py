@@ -7,15 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from streams.database_url import Database
-from streams.database_words import VERIFYING
+from runtime.database_url import Database
+from runtime.database_words import VERIFYING
 
 _PROTOCOL: Final = "postgresql"
 """PostgreSQL's name in TLS's list of protocols (ALPN); its version 17 asks for it with ``sslnegotiation=direct``."""
 
 
 class WrongFile(Exception):
-    """A file that DATABASE_URL names cannot be used."""
+    """A file that the URL names cannot be used."""
 
 
 def tls_context(database: Database) -> ssl.SSLContext:
