@@ -241,21 +241,23 @@ async def test_a_filter_only_narrows_what_a_token_allows(token: str, query: str,
 
 async def test_a_plain_client_may_have_a_token_too() -> None:
     """A token says what is seen, and not the form."""
-    async with serving(sign_in=MemorySignIn({"good": granted("1", 7)})) as edge:
-        async with edge.connect(headers=list(BEARER.items())) as client:
-            edge.feed.publish(*ours(9, 7))
-            assert json.loads(await client.recv()) == {"action": "created", "payload": {"id": 2}}
+    async with (
+        serving(sign_in=MemorySignIn({"good": granted("1", 7)})) as edge,
+        edge.connect(headers=list(BEARER.items())) as client,
+    ):
+        edge.feed.publish(*ours(9, 7))
+        assert json.loads(await client.recv()) == {"action": "created", "payload": {"id": 2}}
 
 
 async def test_a_filter_by_message_narrows_what_a_token_allows() -> None:
     """And everything is all that is allowed."""
-    async with serving(sign_in=MemorySignIn({"good": granted("1", 7, 9)}), patience=BEATING) as edge:
-        async with edge.connect("?author=7", "postcast.v1", headers=list(BEARER.items())) as client:
-            for authors, expected in (([9, 5], [2]), ([], [1, 2]), ([5], [])):
-                await client.send(json.dumps({"action": "filter", "payload": {"authors": authors}}))
-                while json.loads(await client.recv())["action"] != "filtered":
-                    pass
-                edge.feed.publish(
-                    *(publication(each.id + 10 * len(authors), author=each.author) for each in ours(7, 9, 5))
-                )
-                assert [number % 10 for number in await shown(edge, client)] == expected
+    async with (
+        serving(sign_in=MemorySignIn({"good": granted("1", 7, 9)}), patience=BEATING) as edge,
+        edge.connect("?author=7", "postcast.v1", headers=list(BEARER.items())) as client,
+    ):
+        for round_, (authors, expected) in enumerate((([9, 5], [2]), ([], [1, 2]), ([5], []))):
+            await client.send(json.dumps({"action": "filter", "payload": {"authors": authors}}))
+            while json.loads(await client.recv())["action"] != "filtered":
+                pass
+            edge.feed.publish(*(publication(each.id + 10 * round_, author=each.author) for each in ours(7, 9, 5)))
+            assert [number % 10 for number in await shown(edge, client)] == expected
