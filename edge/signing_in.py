@@ -15,7 +15,7 @@ def sign_in_of(settings: TokenSettings) -> SignIn:
     """Make what says whose tokens are."""
     if not settings.has_keys:
         return NobodySignsIn()
-    keys = settings.secret_keys
+    keys = [*settings.secret_keys, *settings.public_keys]
     if short := short_secrets(keys):
         why = f"of JWT_SECRET_KEY's secrets {short} have less than {LONG} bytes: who has one token can guess them"
         _logger.warning("sign_in.weak", why=why)

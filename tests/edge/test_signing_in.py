@@ -1,8 +1,11 @@
 """What signs clients in, of the settings."""
 
 import secrets
+from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
@@ -33,6 +36,19 @@ async def test_a_token_is_verified_as_the_settings_say() -> None:
     assert await sign_in.grant(signed({"sub": "7", "aud": "us", "iss": "we"})) == Grant("7", None, None)
     refused = [await sign_in.grant(signed({"sub": "7", **claims})) for claims in ({"aud": "us"}, {"iss": "we"})]
     assert [each.why for each in refused if isinstance(each, TokenRefused)] == ["issuer", "audience"]
+
+
+def test_secrets_and_a_public_key_stand_side_by_side(tmp_path: Path) -> None:
+    """While a service goes from the one to the other."""
+    key = Ed25519PrivateKey.generate()
+    path = tmp_path / "key.pem"
+    path.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    sign_in = sign_in_of(told(jwt_secret_key=SecretStr(SECRET), jwt_public_key_file=str(path)))
+    assert (
+        sign_in.known(signed({"sub": "7"}))
+        == sign_in.known(signed({"sub": "7"}, key, "EdDSA"))
+        == Grant("7", None, None)
+    )
 
 
 def test_a_short_secret_is_warned_of_and_not_shown() -> None:

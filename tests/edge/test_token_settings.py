@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from pydantic import SecretStr, ValidationError
 
 from edge.token_settings import TokenSettings
@@ -54,3 +56,25 @@ def test_a_token_is_demanded_only_where_one_can_be_had() -> None:
     """Else nobody could come in, and no client would say why."""
     with pytest.raises(ValidationError, match="AUTH_REQUIRED needs keys"):
         told(auth_required=True)
+
+
+def test_a_public_key_is_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    path.write_bytes(
+        Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    settings = told(jwt_public_key_file=str(path), auth_required=True)
+    assert [key.algorithm for key in settings.public_keys] == ["EdDSA"]
+    assert settings.has_keys
+
+
+def test_a_file_without_a_public_key_is_a_sentence(tmp_path: Path) -> None:
+    """A private key in it is one that should not be there."""
+    path = tmp_path / "key.pem"
+    with pytest.raises(ValidationError, match="JWT_PUBLIC_KEY_FILE is wrong: the file cannot be read: No such file"):
+        told(jwt_public_key_file=str(path))
+    private = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(private)
+    with pytest.raises(ValidationError, match="JWT_PUBLIC_KEY_FILE is wrong: it is no public key") as raised:
+        told(jwt_public_key_file=str(path))
+    assert private.decode().splitlines()[1] not in str(raised.value)
