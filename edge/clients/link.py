@@ -15,6 +15,7 @@ from typing import ClassVar, Final
 
 import structlog
 
+from edge.access.cycles import let_go
 from edge.access.entrance import Gate
 from edge.access.limits import Slot
 from edge.access.returns import Returns
@@ -195,8 +196,7 @@ class TransportLink(asyncio.Protocol, ABC):
         if client is not None:
             client.leave()
             self._note(self._disconnect or _GONE)
-        # Its own method, which it keeps until Python 3.12 lets go of it in close().
-        self._transport._read_ready_cb = None  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
+        let_go(self._transport)
 
     def _write_held(self) -> None:
         """Write what was held back while the transport held bytes."""
