@@ -22,6 +22,7 @@ from edge.access.returns import Returns
 from edge.access.sign_in import ANYBODY, Demands, NobodySignsIn, Outcome, SignIn
 from edge.clients.codes import CLOSES, CUTS
 from edge.clients.conversation import Positions, Tally
+from edge.clients.key_waits import KeyWaits
 from edge.fanout.ending import End
 from edge.fanout.hub import Hub
 from edge.fanout.link import Client
@@ -69,6 +70,12 @@ class Surroundings:
     """Whether clients have to bring one, and how they may."""
     sign_ins: Counter[Outcome] = field(default_factory=Counter)
     """Clients that have brought a token, or should have, by what became of it."""
+    bearers: KeyWaits = field(init=False)
+    """Says it of tokens that connected clients bring."""
+
+    def __post_init__(self) -> None:
+        """Have both ask the same."""
+        object.__setattr__(self, "bearers", KeyWaits(self.sign_in))
 
 
 class TransportLink(asyncio.Protocol, ABC):
