@@ -13,7 +13,7 @@ from edge.wire.handshake import Rejected
 
 _RETRY_SECONDS: Final = 2.0
 """As often as a database that is away is tried."""
-_NOBODY: Final = Rejected(401, "A device's position is kept for who has signed in: bring a token.", why="token")
+_NOBODY: Final = Rejected(401, "A device's position is kept for who has signed in: bring a token.", why="anonymous")
 _UNSTORABLE: Final = Rejected(400, "The token's subject is too long, or holds what cannot be stored, for a position.")
 _AWAY: Final = Rejected(503, "Stored positions cannot be read now. Try again.", _RETRY_SECONDS, why="positions")
 

@@ -76,7 +76,11 @@ async def test_a_device_that_needs_its_position_is_told_when_to_come_back() -> N
 
 @pytest.mark.parametrize(
     ("grant", "status", "why"),
-    [(None, 401, "token"), (Grant("x" * 256, None, None), 400, "request"), (Grant("a\0", None, None), 400, "request")],
+    [
+        (None, 401, "anonymous"),
+        (Grant("x" * 256, None, None), 400, "request"),
+        (Grant("a\0", None, None), 400, "request"),
+    ],
 )
 async def test_a_position_is_kept_for_who_has_signed_in(grant: Grant | None, status: int, why: str) -> None:
     """With a subject that can be stored; what is wrong with it comes from no database."""
