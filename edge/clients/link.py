@@ -22,6 +22,7 @@ from edge.access.returns import Returns
 from edge.access.sign_in import NobodySignsIn, SignIn
 from edge.clients.codes import CLOSES, CUTS
 from edge.clients.conversation import Positions, Tally
+from edge.clients.key_waits import KeyWaits
 from edge.fanout.ending import End
 from edge.fanout.hub import Hub
 from edge.fanout.link import Client
@@ -65,6 +66,12 @@ class Surroundings:
     """Where what devices acknowledge is stored, if it is."""
     sign_in: SignIn = field(default_factory=NobodySignsIn)
     """Whose a token is."""
+    bearers: KeyWaits = field(init=False)
+    """Says it of tokens that connected clients bring."""
+
+    def __post_init__(self) -> None:
+        """Have both ask the same."""
+        object.__setattr__(self, "bearers", KeyWaits(self.sign_in))
 
 
 class TransportLink(asyncio.Protocol, ABC):
