@@ -6,7 +6,6 @@ from edge.feed.joins import never
 from edge.feed.selection import Selection
 from tests.edge.kit.lines import Turns
 
-
 MOST = 1000
 
 
