@@ -6,6 +6,7 @@ with another token. So it sees each post once that both allow at the post's plac
 """
 
 import json
+import math
 from collections import deque
 from typing import Any
 
@@ -46,6 +47,8 @@ actions = st.one_of(
     st.tuples(st.just("returns"), st.tuples(claims, lives)),
     st.tuples(st.sampled_from(["holds", "fetches"]), st.none()),
     st.tuples(st.just("goes_round"), st.integers(1, 5)),
+    st.tuples(st.just("passes"), st.sampled_from([0.6, 20, 36])),
+    st.tuples(st.just("runs_out"), st.none()),
     st.tuples(st.just("sleeps"), st.sampled_from([0.6, 3, 20, 36, 100])),
 )
 
@@ -95,6 +98,7 @@ class Client:
         )
         self.line, self.read, self.requests, self.places = Line(self.turns), 0, deque[tuple[str, Any]](), deque[int]()
         self.tokens_taken, self.tokens_told = 1, 0
+        self.is_over = False
         self.conversation = Conversation(
             self.session, self, Tally(), self.selections, ready=self.ready, bearers=self.desk
         )
@@ -137,7 +141,7 @@ class Client:
 
     def asks(self, action: str, value: Any, payload: dict[str, Any]) -> None:
         """Say something; see to the answers that come at once."""
-        if self.member.is_over:
+        if self.line.ends:
             return
         self.requests.append((action, value))
         said = Message(json.dumps({"action": action, "payload": payload}).encode(), is_text=True)
@@ -182,16 +186,13 @@ class Client:
         assert self.line.ends[1:] in ([], ["aborted"])
         assert set(self.line.ends[:1]) <= {End.EXPIRED}
 
-    def is_ended_in_time(self) -> None:
-        """See that no session outlives its token, once the loop has had its turns."""
+    @property
+    def left(self) -> float:
+        """For how many seconds its session may go on."""
         grant = self.session.grant
         assert grant is not None
-        if grant.expires_at is None:
-            assert not self.line.ends
-            return
-        left = grant.expires_at + LEEWAY_SECONDS - (UTC + self.turns.now - 1000)
-        assert left > 0 or self.member.is_over or left > -2 * GRAIN_SECONDS
-        assert left <= 0 or not self.line.ends
+        end = math.inf if grant.expires_at is None else grant.expires_at + LEEWAY_SECONDS
+        return end - (UTC + self.turns.now - 1000)
 
 
 class World:
@@ -252,14 +253,27 @@ class World:
             line.drain()
 
     def goes_round(self, times: int) -> None:
-        """Have the loop turn."""
+        """Have the loop turn; in one turn an end is noticed."""
         for _ in range(times):
+            self.client.is_over = self.client.is_over or self.client.left < -GRAIN_SECONDS
             self.turns.turn()
 
+    def runs_out(self, _: None) -> None:
+        """Have the client's token run out, which is noticed, and nothing done about it yet."""
+        if math.isfinite(self.client.left):
+            self.passes(self.client.left + 2 * GRAIN_SECONDS)
+            self.goes_round(1)
+
+    def passes(self, seconds: float) -> None:
+        """Have time pass while the loop is busy elsewhere."""
+        self.turns.now += seconds
+
     def sleeps(self, seconds: float) -> None:
-        """Have time pass."""
+        """Have time pass; a session goes on as long as its token is good, and no longer."""
         self.turns.sleep(seconds)
-        self.client.is_ended_in_time()
+        if self.client.left < -2 * GRAIN_SECONDS:
+            assert self.client.line.ends
+        assert self.client.left <= 0 or not self.client.line.ends
 
     def returns(self, token: tuple[tuple[int, ...] | None, float | None]) -> None:
         """Have the client come back."""
@@ -276,13 +290,13 @@ class World:
 
 
 @settings(max_examples=300, deadline=None)
-@given(steps=st.lists(actions, max_size=40))
+@given(steps=st.lists(actions, min_size=10, max_size=40))
 def test_what_is_seen_is_what_is_allowed_where_it_stands(steps: list[tuple[str, Any]]) -> None:
     """Each post once, in order, and after its end a session is sent nothing."""
     world = World()
     for action, value in steps:
         client = world.client
-        line, was_over, written = client.line, client.member.is_over, len(client.line.written)
+        line, was_over, written = client.line, client.is_over, len(client.line.written)
         getattr(world, action)(value)
         assert not was_over or len(line.written) == written
         if client.line.ends:
