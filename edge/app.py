@@ -36,6 +36,7 @@ from edge.ports import serving_port
 from edge.server import Server
 from edge.settings import Settings
 from edge.signals import told_to_stop
+from edge.signing_in import demands_of, sign_in_of
 from edge.status import Facts, Status
 from edge.telemetry import Metrics, TurnTimes
 
@@ -70,7 +71,7 @@ async def edge_serving(
     loop = asyncio.get_running_loop()
     log = Log(limit=settings.log_bytes, reach=settings.dedup_records, age=settings.dedup_ms)
     hub = Hub(log, write_bytes=settings.write_bytes, write_each=write_each, patience=_patience(settings), loop=loop)
-    waiters = Waiters(log, loop, hub.filters)
+    waiters = Waiters(log, loop, hub.filters, max_authors=settings.max_authors_total)
     replays = Replays(
         feed.replay,
         log,
@@ -89,7 +90,14 @@ async def edge_serving(
         patience=settings.unready_seconds,
     )
     gate, admin_gate = gates(settings)
-    around = Surroundings(hub, gate, Returns(settings.join_rate), selections=Selections(settings.max_authors_total))
+    around = Surroundings(
+        hub,
+        gate,
+        Returns(settings.join_rate),
+        selections=Selections(settings.max_authors_total),
+        sign_in=sign_in_of(settings),
+        demands=demands_of(settings),
+    )
     reception = Reception(
         log=log,
         feed=source,

@@ -6,25 +6,27 @@ known at once is waited for (:mod:`edge.clients.owed`): meanwhile acknowledgemen
 stream waits. Time is told, in seconds of any clock that never runs backwards; this module sends nothing.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from msgspec import UNSET
 
+from edge.clients.acknowledging import Acknowledging, Positions
 from edge.clients.owed import MOST, Answer, Due, Later, Owed
+from edge.clients.renewing import Bearers, Renewing
+from edge.clients.seldom import Seldom
+from edge.clients.view import view
 from edge.fanout.link import Client
 from edge.fanout.session import Session
-from edge.feed.position import Cursor, parse
-from edge.feed.selection import Selections, seen, selection_of
-from edge.positions.device import Device
+from edge.feed.selection import Selections, selection_of
 from edge.wire.allowance import Violation
 from edge.wire.closing import Disconnect
 from edge.wire.encoding import Notice
 from edge.wire.events import Message, TooBig
-from edge.wire.messages import acked, error, filtered
-from edge.wire.requests import Ack, Code, Filter, Id, Refused, Request, request_of
+from edge.wire.messages import error, filtered
+from edge.wire.requests import Ack, Code, Filter, Id, Refused, Request, Token, request_of
 
 ERRORS: Final = 10
 """How many errors a client may make in a minute."""
@@ -33,7 +35,6 @@ FILTERS: Final = 4
 """How many times a client may choose another filter in ``FILTERS_SECONDS``."""
 FILTERS_SECONDS: Final = 0.5
 """A filter of 3,000 authors takes some 0.5 ms to read: so what 16 clients send at once takes no turn too long."""
-
 NONSENSE: Final = Violation("errors", Disconnect(4500, f"more than {ERRORS} errors in a minute"))
 
 
@@ -45,31 +46,17 @@ class Tally:
         self.errors: Counter[Code] = Counter()
 
 
-class Positions(Protocol):
-    """Where the positions that devices acknowledge are stored."""
-
-    @property
-    def is_away(self) -> bool:
-        """Whether nothing can be stored now: what is acknowledged waits."""
-        ...
-
-    def acknowledge(self, device: Device, position: str, stored: Callable[[str], None]) -> None:
-        """Store a position, a cursor's token; say later what is stored then: that, or one that is further on."""
-        ...
-
-    def hurry(self, put_off: Callable[[], None]) -> None:
-        """Store what was acknowledged at once, since somebody waits for that; call this if that fails."""
-        ...
-
-
 class Conversation:
     """What a client has said so far, as far as that matters.
 
-    ``ready`` is called when an answer is known that was not: see :meth:`answers`. Where there are ``positions``, what
-    the client acknowledges is stored there.
+    ``ready`` is called when an answer is known that was not: see :meth:`answers`. ``bearers`` says whose tokens are.
+    Where there are ``positions``, what the client acknowledges is stored there.
     """
 
-    __slots__ = ("_client", "_errors", "_filters", "_owed", "_positions", "_ready", "_selections", "_session", "_tally")
+    __slots__ = (
+        "_acknowledging", "_bearers", "_client", "_errors", "_filters", "_owed", "_positions", "_ready", "_renewing",
+        "_selections", "_session", "_tally",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -79,6 +66,7 @@ class Conversation:
         selections: Selections,
         *,
         ready: Callable[[], None],
+        bearers: Bearers,
         positions: Positions | None = None,
     ) -> None:
         self._session = session
@@ -86,10 +74,14 @@ class Conversation:
         self._tally = tally
         self._selections = selections
         self._ready = ready
+        self._bearers = bearers
         self._positions = positions
         self._owed: Owed | None = None
-        self._filters: deque[float] | None = None
-        self._errors: deque[float] | None = None
+        self._acknowledging = Acknowledging(session, positions)
+        # Most clients need none of these.
+        self._filters: Seldom | None = None
+        self._renewing: Renewing | None = None
+        self._errors: Seldom | None = None
 
     def answer(self, said: Message | TooBig, now: float) -> Sequence[Notice] | Violation:
         """Do what is asked for, or have it wait; return :meth:`answers`."""
@@ -117,6 +109,10 @@ class Conversation:
         """Return the answers that are known by now, and were not given; a :class:`Violation` is the end."""
         return () if self._owed is None else self._said(self._owed.due(), now)
 
+    def leave(self) -> None:
+        """Hear that the session has ended: nobody gets what is still owed."""
+        self._acknowledging.leave()
+
     def _read(self, said: Message | TooBig) -> tuple[str | None, Request | Refused]:
         if isinstance(said, TooBig):
             return None, Refused(UNSET, "too_big", "the message has too many bytes")
@@ -142,18 +138,22 @@ class Conversation:
         if isinstance(request, Request) and isinstance(request.payload, Filter):
             owed.add(partial(self._filtered, request, request.payload.authors or [], now))
             return
-        answer = self._done(request, now)
+        if isinstance(request, Request) and isinstance(request.payload, Token):
+            answer = self._renewed(request.id, request.payload.token, now)
+        else:
+            answer = self._done(request, now)
         if answer is not None:
             owed.add(answer)
 
     def _hurry(self, owed: Owed) -> None:
         """See to it that what is owed does not keep others waiting."""
-        if self._positions is None:
+        device = self._session.device
+        if self._positions is None or device is None:
             return
         if self._positions.is_away:
             owed.put_off()
         else:
-            self._positions.hurry(partial(self._put_off, owed))
+            self._positions.hurry(device, partial(self._put_off, owed))
 
     def _put_off(self, owed: Owed) -> None:
         owed.put_off()
@@ -165,25 +165,12 @@ class Conversation:
             return request
         match request.payload:
             case Ack(cursor):
-                return self._acked(request, cursor)
+                return self._acknowledging.answer(request.id, cursor, self._later)
             case Filter(authors):
                 return self._filtered(request, authors or [], now)
-
-    def _acked(self, request: Request, token: str) -> Answer | None:
-        cursor = parse(token)
-        if not isinstance(cursor, Cursor):
-            return Refused(request.id, "bad_cursor", "the cursor is none")
-        if cursor.position > self._session.position:
-            return Refused(request.id, "bad_cursor", "the cursor is beyond what this session was sent")
-        device = self._session.device
-        if self._positions is None:
-            # Nothing stores it: it is known to the client alone, and safe there.
-            return acked(request.id, token)
-        if device is None:
-            return Refused(request.id, "no_device", "a position is stored for a device: connect with ?device=NAME")
-        later = self._later(request.id)
-        self._positions.acknowledge(device, token, lambda stored: later.give(acked(later.id, stored)))
-        return None
+            case Token(token):
+                answer = self._renewed(request.id, token, now)
+                return answer() if callable(answer) else answer
 
     def _later(self, id: Id) -> Later:  # noqa: A002 - as it is called in the message
         """Owe an answer that is not known yet."""
@@ -192,24 +179,24 @@ class Conversation:
         return self._owed.later(id)
 
     def _filtered(self, request: Request, authors: list[int], now: float) -> Answer:
-        if self._filters is None:
-            self._filters = deque(maxlen=FILTERS)
-        if len(self._filters) == FILTERS and now - self._filters[0] < FILTERS_SECONDS:
+        self._filters = self._filters or Seldom(FILTERS, FILTERS_SECONDS)
+        if not self._filters.allows(now):
             return Refused(request.id, "busy", "the filter was changed too often; ask again in a second")
-        self._filters.append(now)
-        selection = selection_of(authors)
-        if selection is not None and (selection := self._selections.the(selection)) is None:
+        found = view(self._selections, self._session.grant, selection_of(authors))
+        if found is None:
             return Refused(request.id, "busy", "the server has as many authors in filters as it takes")
-        cursor = self._client.select(seen(None, selection))
+        cursor = self._client.select(found.selection)
         if cursor is None:
             return Refused(request.id, "busy", "the connection takes nothing now; ask again in a second")
-        return filtered(request.id, 0 if selection is None else len(selection), cursor)
+        self._session.asked = found.asked
+        return filtered(request.id, 0 if found.asked is None else len(found.asked), cursor)
+
+    def _renewed(self, id: Id, token: str, now: float) -> Answer | Callable[[], Answer] | None:  # noqa: A002
+        """Find out what another token allows, and return what goes on with it; None when that is not known yet."""
+        if self._renewing is None:
+            self._renewing = Renewing(self._session, self._client, self._selections, self._bearers)
+        return self._renewing.begin(id, token, now, self._later)
 
     def _is_one_too_many(self, now: float) -> bool:
-        if self._errors is None:
-            # Most clients make none.
-            self._errors = deque(maxlen=ERRORS)
-        errors = self._errors
-        is_full = len(errors) == ERRORS and now - errors[0] < _MINUTE
-        errors.append(now)
-        return is_full
+        self._errors = self._errors or Seldom(ERRORS, _MINUTE)
+        return not self._errors.allows(now)

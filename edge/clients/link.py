@@ -19,9 +19,11 @@ from edge.access.cycles import let_go
 from edge.access.entrance import Gate
 from edge.access.limits import Slot
 from edge.access.returns import Returns
-from edge.access.sign_in import NobodySignsIn, SignIn
+from edge.access.sign_in import ANYBODY, Demands, NobodySignsIn, Outcome, SignIn
+from edge.clients.acknowledging import Positions
 from edge.clients.codes import CLOSES, CUTS
-from edge.clients.conversation import Positions, Tally
+from edge.clients.conversation import Tally
+from edge.clients.key_waits import KeyWaits
 from edge.fanout.ending import End
 from edge.fanout.hub import Hub
 from edge.fanout.link import Client
@@ -65,6 +67,16 @@ class Surroundings:
     """Where what devices acknowledge is stored, if it is."""
     sign_in: SignIn = field(default_factory=NobodySignsIn)
     """Whose a token is."""
+    demands: Demands = ANYBODY
+    """Whether clients have to bring one, and how they may."""
+    sign_ins: Counter[Outcome] = field(default_factory=Counter)
+    """Clients that have brought a token, or should have, by what became of it."""
+    bearers: KeyWaits = field(init=False)
+    """Says it of tokens that connected clients bring."""
+
+    def __post_init__(self) -> None:
+        """Have both ask the same."""
+        object.__setattr__(self, "bearers", KeyWaits(self.sign_in))
 
 
 class TransportLink(asyncio.Protocol, ABC):

@@ -10,11 +10,10 @@ from typing import Final
 from edge.clients.joining import BAD_AUTHORS, Query
 from edge.feed.position import NO_STAMP, Cursor, Gap, parse
 from edge.feed.selection import BadAuthors, Selection, parse_authors, selection_of
-from edge.wire.handshake import Headers, Rejected, tokens
+from edge.wire.handshake import TOKEN_PROTOCOL, Headers, Rejected, tokens
 
 # Enough for intervals of 20 s until the end of all calendars.
 _ECHO_DIGITS: Final = 15
-_TOKEN_PROTOCOL: Final = "postcast.token."  # noqa: S105 - it stands before a token
 
 
 @unique
@@ -54,10 +53,9 @@ def posts_request(query: Query, headers: Headers) -> PostsRequest | Rejected:
     except BadAuthors:
         return Rejected(400, BAD_AUTHORS)
     live, offset, echo = query.get("live"), query.get("offset"), query.get("cursor")
-    if live not in (None, "long-poll"):
-        return Rejected(400, "Of the live modes there is long-poll.")
-    if offset is None and live is not None:
-        return Rejected(400, "A long poll needs an offset: a Stream-Next-Offset, or now.")
+    fault = _fault_in(query)
+    if fault is not None:
+        return Rejected(400, fault)
     place = _place(offset)
     if place is None:
         return Rejected(400, "The offset is a Stream-Next-Offset as it was given, or -1, or now.")
@@ -71,6 +69,19 @@ def posts_request(query: Query, headers: Headers) -> PostsRequest | Rejected:
         selection=selection,
         has_token=_has_token(query, headers),
     )
+
+
+def _fault_in(query: Query) -> str | None:
+    """Return why a request cannot be served whatever its offset is."""
+    live = query.get("live")
+    if live not in (None, "long-poll"):
+        return "Of the live modes there is long-poll."
+    if query.get("offset") is None and live is not None:
+        return "A long poll needs an offset: a Stream-Next-Offset, or now."
+    if query.get("device") is not None:
+        # Nothing is acknowledged here: that its position were known would be a promise that nobody keeps.
+        return "A device has no place here: ask for an offset, and keep the newest."
+    return None
 
 
 def _place(offset: str | None) -> Cursor | Sentinel | None:
@@ -89,5 +100,5 @@ def _has_token(query: Query, headers: Headers) -> bool:
     return (
         bool(headers.getall("Authorization", []))
         or query.get("token") is not None
-        or any(each.startswith(_TOKEN_PROTOCOL) for each in tokens(headers, "Sec-WebSocket-Protocol"))
+        or any(each.startswith(TOKEN_PROTOCOL) for each in tokens(headers, "Sec-WebSocket-Protocol"))
     )

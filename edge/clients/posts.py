@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +12,7 @@ from typing import Final
 
 from aiohttp import web
 
+from edge.access.grant import Grant
 from edge.clients.page_figures import PageFigures
 from edge.clients.placement import OldRecords
 from edge.clients.post_answers import NO_STORE, Answer
@@ -22,6 +24,7 @@ from edge.clients.post_sending import Sending
 from edge.clients.post_waiters import Waiters
 from edge.clients.reception import SPREAD, STOPPED, Connection, Reception
 from edge.clients.refusals import refusal
+from edge.fanout.expiry import end_of
 from edge.feed.log import Log
 from edge.feed.paging import Extent
 from edge.wire.handshake import Rejected, Why
@@ -96,10 +99,13 @@ class Posts:
                 self._deserted.set()
 
     async def _respond(self, request: web.Request, connection: Connection, poll: Poll) -> web.StreamResponse:
-        if request.method == "HEAD":
+        grant = await self._reception.grant(request)
+        if isinstance(grant, Rejected):
+            found: Answer | Rejected = grant
+        elif request.method == "HEAD":
             found = await self._reading.head()
         else:
-            found = await self._read(posts_request(request.query, request.headers), poll)
+            found = await self._read(posts_request(request.query, request.headers), grant, poll)
         if connection.is_lost:
             return web.Response()  # Nobody gets this.
         if isinstance(found, Rejected):
@@ -115,13 +121,14 @@ class Posts:
         self._refusals["http", rejected.why] += 1
         return _refusal(rejected)
 
-    async def _read(self, asked: PostsRequest | Rejected, poll: Poll) -> Answer | Rejected:
+    async def _read(self, asked: PostsRequest | Rejected, grant: Grant | None, poll: Poll) -> Answer | Rejected:
         if isinstance(asked, Rejected):
             return asked
-        selection = self._reception.selection(asked.selection)
-        if isinstance(selection, Rejected):
-            return selection
-        return await self._reading.answer(replace(asked, selection=selection), poll)
+        seen = self._reception.view(grant, asked.selection)
+        if isinstance(seen, Rejected):
+            return seen
+        poll.ends_at = end_of(grant, now=asyncio.get_running_loop().time(), utc=time.time())
+        return await self._reading.answer(replace(asked, selection=seen.selection), poll)
 
 
 def posts_of(

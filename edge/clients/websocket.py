@@ -67,7 +67,13 @@ class WebSocket(TransportLink):
         if self._conversation is None:
             around = self._around
             self._conversation = Conversation(
-                session, client, around.tally, around.selections, ready=self._answer_owed, positions=around.positions
+                session,
+                client,
+                around.tally,
+                around.selections,
+                ready=self._answer_owed,
+                bearers=around.bearers,
+                positions=around.positions,
             )
         self._tell(client, session, self._conversation.answer(said, now))
 
@@ -106,6 +112,8 @@ class WebSocket(TransportLink):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client."""
         self._has_failed = True
+        if self._conversation is not None:
+            self._conversation.leave()
         super().connection_lost(exc)
 
     def _write_held(self) -> None:

@@ -1,7 +1,6 @@
 """What a client says, and what it is answered."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,15 +11,16 @@ from edge.clients.owed import MOST
 from edge.fanout.session import Session
 from edge.feed.position import before
 from edge.feed.selection import Selection, Selections
-from edge.positions.device import Device
+from edge.positions.device import Device, Key
 from edge.wire.allowance import Violation
 from edge.wire.encoding import Notice
 from edge.wire.events import Message, TooBig
-from edge.wire.messages import acked
 from edge.wire.requests import MAX_AUTHORS
 from edge.wire.websocket_encodings import CURSOR
 from streams.contract import Offset
+from tests.edge.kit.acknowledged import HeldPositions
 from tests.edge.kit.records import at, cursor, record
+from tests.edge.kit.sign_in import Desk, granted
 
 SENT = cursor(3, 1, record(1))
 
@@ -38,42 +38,26 @@ def _decoded(answer: Notice) -> Any:
     return message
 
 
-class Store:
-    """Stores positions when it is told to."""
-
-    def __init__(self) -> None:
-        self.is_away = False
-        self.waiting: list[tuple[str, str, Callable[[str], None]]] = []
-        self.hurried: list[Callable[[], None]] = []
-
-    def acknowledge(self, device: Device, position: str, stored: Callable[[str], None]) -> None:
-        """Keep it in mind."""
-        self.waiting.append((device.name, position, stored))
-
-    def hurry(self, put_off: Callable[[], None]) -> None:
-        """Keep it in mind."""
-        self.hurried.append(put_off)
-
-    def store(self) -> None:
-        """Store all."""
-        newest = max(position for _, position, _ in self.waiting)
-        for _, _, stored in self.waiting:
-            stored(newest)
-
-
 class Bench:
     """A client that was sent everything up to the first post of record 3."""
 
-    def __init__(self, *, stores: bool = False, device: Device | None = None) -> None:
+    def __init__(self, *, stores: bool = False, device: Device | None = None, grant: Grant | None = None) -> None:
         self.now = 1000.0
         self.tally = Tally()
         self.selections = Selections(limit=MAX_AUTHORS)
-        self.session = Session(at(3, 1), CURSOR, device=device)
+        self.session = Session(at(3, 1), CURSOR, device=device, grant=grant)
         self.can_select = True
-        self.store = Store() if stores else None
+        self.store = HeldPositions() if stores else None
         self.ready = 0
+        self.bearers = Desk({"mine": granted("7", expires_at=1704067200)})
         self.conversation = Conversation(
-            self.session, self, self.tally, self.selections, ready=self.note_ready, positions=self.store
+            self.session,
+            self,
+            self.tally,
+            self.selections,
+            ready=self.note_ready,
+            bearers=self.bearers,
+            positions=self.store,
         )
 
     def select(self, selection: Selection | None) -> str | None:
@@ -269,7 +253,7 @@ def _given(answers: Any) -> list[tuple[str, int]]:
 
 
 def _signed_in() -> Bench:
-    return Bench(stores=True, device=Device("alice", PHONE))
+    return Bench(stores=True, device=Device(Key("alice", PHONE)))
 
 
 def test_what_is_acknowledged_is_answered_when_it_is_stored() -> None:
@@ -282,19 +266,6 @@ def test_what_is_acknowledged_is_answered_when_it_is_stored() -> None:
     assert bench.ready == 2
     assert bench.hears() == [{"action": "acked", "id": number, "payload": {"position": str(SENT)}} for number in (1, 2)]
     assert bench.hears() == []
-
-
-def test_a_position_is_stored_for_a_device_alone() -> None:
-    """A client that cannot have one stored is told; the session goes on."""
-    bench = Bench(stores=True)
-    assert _given(bench.says_all(_ack(1))) == [("no_device", 1)]
-    assert (bench.store is not None and bench.store.waiting) == []
-    assert bench.tally.errors == {"no_device": 1}
-
-
-def test_what_cannot_be_acknowledged_is_refused_at_once() -> None:
-    bench = _signed_in()
-    assert _given(bench.says_all(_ack(1, before(Offset(4))))) == [("bad_cursor", 1)]
 
 
 def test_a_filter_waits_for_what_is_stored_and_is_chosen_then() -> None:
@@ -361,10 +332,58 @@ def test_so_many_answers_are_owed_at_most() -> None:
     assert _given(bench.hears()) == [("acked", MOST)]
 
 
-def test_what_waits_for_another_than_the_store_makes_nobody_hurry() -> None:
-    """Such as a token, where nothing stores positions."""
-    bench = Bench()
-    later = bench.conversation._later(1)  # noqa: SLF001 - no request is answered later there, so far
-    assert bench.says_all(_filter(2, 7)) == []
-    later.give(acked(1, str(SENT)))
-    assert _given(bench.hears()) == [("acked", 1), ("filtered", 2)]
+PHONE_OF_7 = Device(Key("7", PHONE))
+FILTER = {"action": "filter", "payload": {"authors": [7]}}
+TOKEN = {"action": "token", "id": "t", "payload": {"token": "mine"}}
+AUTHORIZED = {"action": "authorized", "id": "t", "payload": {"expires_at": "2024-01-01T00:00:00Z"}}
+
+
+def test_a_session_goes_on_with_another_token() -> None:
+    bench = Bench(grant=granted("7"))
+    assert bench.says_all(TOKEN) == [AUTHORIZED]
+    assert (bench.session.grant, bench.tally.requests) == (granted("7", expires_at=1704067200), {"token": 1})
+
+
+@pytest.mark.parametrize("payload", [{}, {"token": None}, {"token": ["mine"]}])
+def test_what_is_no_token_is_refused_as_one(payload: object) -> None:
+    bench = Bench(grant=granted("7"))
+    assert bench.asks(action="token", payload=payload)["payload"]["code"] == "token_refused"
+    assert bench.session.grant == granted("7")
+
+
+def test_a_token_waits_for_its_key_and_what_comes_behind_it_for_the_token() -> None:
+    """Answers keep the order of the requests; acknowledgements are taken meanwhile."""
+    bench = Bench(grant=granted("7"))
+    bench.bearers.unknown.add("mine")
+    assert bench.says_all(TOKEN, {"action": "ack", "payload": {"cursor": str(SENT)}}, FILTER) == []
+    assert (bench.session.grant, bench.session.selection) == (granted("7"), None)
+    bench.bearers.fetch()
+    assert (bench.ready, bench.session.grant) == (1, granted("7"))
+    assert [answer["action"] for answer in bench.hears()] == ["authorized", "acked", "filtered"]
+    assert bench.session.grant == granted("7", expires_at=1704067200)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_token_goes_on_in_its_turn(is_known: bool) -> None:
+    """Not before what was asked for before it is answered, although its key was there first."""
+    bench = Bench(stores=True, device=PHONE_OF_7, grant=granted("7"))
+    assert bench.store is not None
+    if not is_known:
+        bench.bearers.unknown.add("mine")
+    assert bench.says_all({"action": "ack", "payload": {"cursor": str(SENT)}}, TOKEN) == []
+    bench.bearers.fetch()
+    assert bench.hears() == []
+    assert bench.session.grant == granted("7")
+    bench.store.store()
+    assert [answer["action"] for answer in bench.hears()] == ["acked", "authorized"]
+    assert bench.session.grant == granted("7", expires_at=1704067200)
+
+
+def test_a_token_that_was_put_off_changes_nothing_when_its_key_comes() -> None:
+    """The client was told to ask again."""
+    bench = Bench(grant=granted("7"))
+    bench.bearers.unknown.add("mine")
+    answers = bench.says_all(TOKEN, FILTER, FILTER)
+    assert [answer["payload"].get("code", answer["action"]) for answer in answers] == ["busy", "filtered", "filtered"]
+    bench.bearers.fetch()
+    assert (bench.hears(), bench.session.grant) == ([], granted("7"))
