@@ -65,8 +65,7 @@ async def closing(client: ClientConnection) -> tuple[list[Any], int, str]:
         while True:
             messages.append(await received(client))
     except ConnectionClosed as closed:
-        assert closed.rcvd is not None
-        return messages, closed.rcvd.code, closed.rcvd.reason
+        return (messages, 1006, "") if closed.rcvd is None else (messages, closed.rcvd.code, closed.rcvd.reason)
 
 
 def by(author: int, number: int) -> Publication:
