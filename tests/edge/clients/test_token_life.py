@@ -11,7 +11,7 @@ import aiohttp
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from edge.access.bearers import Bearers
+from edge.access.bearers import Bearers, Given
 from edge.access.grant import LEEWAY_SECONDS
 from edge.access.keys import Keys, secrets_of
 from edge.access.tokens import Rules
@@ -30,7 +30,7 @@ SOON = 2 - LEEWAY_SECONDS
 
 def by_secret() -> Bearers:
     """Sign in whoever has a token of the tests' own."""
-    return Bearers(Keys(secrets_of(SECRET)), Rules())
+    return Bearers(Given(Keys(secrets_of(SECRET))), Rules())
 
 
 def token(seconds: float, *authors: int, subject: str = "7") -> str:
