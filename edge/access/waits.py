@@ -1,8 +1,7 @@
 """What has waited too long, where all may wait for the same time: one timer for all of them.
 
-A timer of the loop for each would be kept after it was cancelled, until more than half of all are: then the loop goes
-through all of them in one turn, which takes 20 ms for 10,000 connections. And those that were due together would all be
-called in one turn.
+With a timer of the loop for each, those that are due together would all be called in one turn: 10,000 connections that
+came together and asked for nothing.
 """
 
 from collections import OrderedDict

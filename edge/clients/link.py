@@ -20,8 +20,9 @@ from edge.access.entrance import Gate
 from edge.access.limits import Slot
 from edge.access.returns import Returns
 from edge.access.sign_in import ANYBODY, Demands, NobodySignsIn, Outcome, SignIn
+from edge.clients.acknowledging import Positions
 from edge.clients.codes import CLOSES, CUTS
-from edge.clients.conversation import Positions, Tally
+from edge.clients.conversation import Tally
 from edge.clients.key_waits import KeyWaits
 from edge.fanout.ending import End
 from edge.fanout.hub import Hub
@@ -70,6 +71,8 @@ class Surroundings:
     """Whether clients have to bring one, and how they may."""
     sign_ins: Counter[Outcome] = field(default_factory=Counter)
     """Clients that have brought a token, or should have, by what became of it."""
+    key_fetches: Counter[str] = field(default_factory=Counter)
+    """How often an issuer was asked for its keys, by what became of it."""
     bearers: KeyWaits = field(init=False)
     """Says it of tokens that connected clients bring."""
 
