@@ -37,7 +37,7 @@ from edge.ports import serving_port
 from edge.server import Server
 from edge.settings import Settings
 from edge.signals import told_to_stop
-from edge.signing_in import demands_of, sign_in_of
+from edge.signing_in import demands_of, signing_in_of
 from edge.status import Facts, Status
 from edge.telemetry import Metrics, TurnTimes
 
@@ -92,14 +92,16 @@ async def edge_serving(
     )
     gate, admin_gate = gates(settings)
     keeper = keeper_of(settings)
+    signing_in = signing_in_of(settings)
     around = Surroundings(
         hub,
         gate,
         Returns(settings.join_rate),
         selections=Selections(settings.max_authors_total),
-        sign_in=sign_in_of(settings),
+        sign_in=signing_in.sign_in,
         demands=demands_of(settings),
         positions=keeper,
+        key_fetches=signing_in.key_fetches,
     )
     reception = Reception(
         log=log,
@@ -153,8 +155,8 @@ async def edge_serving(
         listener = await stack.enter_async_context(serving_port("EDGE", application, gate, settings))
         # aiohttp ends only its own connections; the hub's were handed over.
         stack.push_async_callback(_cut_all, hub)
-        stores = () if keeper is None else (keeper.run(),)
-        fault = await stack.enter_async_context(_running(source.run(), replays.run(), *stores))
+        parts = [*signing_in.parts(), *(() if keeper is None else (keeper.run(),))]
+        fault = await stack.enter_async_context(_running(source.run(), replays.run(), *parts))
         yield Serving(listener, fault)
         _logger.info("edge.stopping", clients=len(hub))
         if settings.reuse_port:
