@@ -46,6 +46,12 @@ class Waits:
         """Have it not called, if it still waits."""
         self._due.pop(call, None)
 
+    def finish(self) -> None:
+        """Call all that still wait."""
+        while self._due:
+            call, _ = self._due.popitem(last=False)
+            call()
+
     def _look(self, loop: Timers) -> None:
         now, calls = loop.time(), list[Callable[[], object]]()
         while self._due and len(calls) < AT_ONCE:
