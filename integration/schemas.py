@@ -26,9 +26,11 @@ SENT: Final[dict[str, type[Struct]]] = {
     "welcome": forms.Welcome,
     "caught_up": forms.CaughtUp,
     "heartbeat": forms.Heartbeat,
+    "expiring": forms.Expiring,
     "end": forms.End,
     "acked": forms.Acked,
     "filtered": forms.Filtered,
+    "authorized": forms.Authorized,
     "error": forms.Error,
 }
 """What an edge sends, by the name of its schema."""
@@ -50,8 +52,8 @@ ANSWERS: Final = {"ack": "acked", "filter": "filtered"}
 
 ALL: Final = {**SENT, **ASKED}
 
-_V1: Final = ("created.v1", "welcome", "caught_up", "heartbeat")
-_EVENTS: Final = ("created.event", "welcome", "caught_up", "heartbeat", "end")
+_V1: Final = ("created.v1", "welcome", "caught_up", "heartbeat", "expiring")
+_EVENTS: Final = ("created.event", "welcome", "caught_up", "heartbeat", "expiring", "end")
 
 _ABOUT: Final = """\
 Posts, live: over a WebSocket, as Server-Sent Events, and in pages. docs/protocol.md is the norm; this document says of

@@ -13,9 +13,11 @@ from edge.feed.position import Reason
 from edge.wire.forms import Form
 from edge.wire.messages import (
     acked,
+    authorized,
     caught_up,
     end,
     error,
+    expiring,
     filtered,
     heartbeat,
     message,
@@ -69,6 +71,9 @@ def made() -> list[bytes]:
                 (25, 0, "expired", 12),
             ]
         ),
+        welcome(TOKEN, session="7", heartbeat=25, expires_at=1704067200),
+        expiring(1704067200, TOKEN),
+        *(authorized(id_, end_) for id_ in (UNSET, 7) for end_ in (None, 1704067200)),
         caught_up(TOKEN),
         heartbeat(TOKEN, 1704067200),
         end(1001, "the server shuts down", TOKEN),

@@ -4,12 +4,15 @@ A token that is there and not good is refused; it is never taken for none. This 
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from edge.feed.selection import Selection
 
 Fault = Literal["unconfigured", "unreadable", "key", "signature", "expired", "early", "audience", "issuer", "claims"]
 """Why a token is refused, as the metrics have it; ``unconfigured`` where nobody can sign in."""
+
+LEEWAY_SECONDS: Final = 30.0
+"""How long a token is taken after it has expired: its issuer's clock and ours may differ by so much."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class EventStream(TransportLink):
     __slots__ = ("_ignored",)
 
     spoken: ClassVar = "events"
+    returns_always: ClassVar = True
 
     def open(self, head: bytes, session: Session) -> None:
         """Write the answer's head and begin. Raises nothing: there is nobody left to answer."""

@@ -76,6 +76,8 @@ class TransportLink(asyncio.Protocol, ABC):
 
     spoken: ClassVar[str]
     """The transport's name, one of :data:`TRANSPORTS`."""
+    returns_always: ClassVar = False
+    """Whether clients connect again by themselves whatever they are told: then they are told when."""
 
     def __init__(self, around: Surroundings, transport: asyncio.Transport, *, peer: str, slot: Slot) -> None:
         self._around = around
@@ -152,8 +154,9 @@ class TransportLink(asyncio.Protocol, ABC):
     def close(self, end: End) -> None:
         """Say why after what was begun, and wait for the client's close; once is enough."""
         if not self._has_closed:
-            # Many are told the same at once.
-            turn = self._around.returns.turn(self._loop.time())
+            # Many are told the same at once. One whose token has run out is not to come back with it.
+            comes_back = end is not End.EXPIRED or self.returns_always
+            turn = self._around.returns.turn(self._loop.time()) if comes_back else None
             self._close(CLOSES[end], self._farewell(CLOSES[end], turn))
 
     def abort(self, end: End) -> None:

@@ -1,4 +1,4 @@
-"""When a client needs attention: a ping, a heartbeat, the end of its session, or the end of its connection.
+"""When a client needs attention: a ping, a heartbeat, its token's end or its session's, or the end of its connection.
 
 Laws:
 
@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from enum import Enum, auto, unique
 from heapq import heappop, heappush
 from typing import Final, Generic, Protocol, TypeVar
+
+from edge.fanout.expiry import Expiry
 
 GRAIN_SECONDS: Final = 0.05
 """How much later than its deadline a client may be looked at: a twentieth of the shortest of them."""
@@ -83,6 +85,8 @@ class Watched(Protocol):
 
     ends_at: float
     """When its session is to be ended; infinite when that is not to be, or it has ended."""
+    expiry: Expiry | None
+    """When its token warns and ends; None for most clients."""
     entry: "Entry | None"
     """Where it is watched; it is for :class:`Deadlines` alone."""
 
@@ -99,8 +103,12 @@ class Due(Enum):
     PING = auto()
     HEARTBEAT = auto()
     """It has been sent no message for long."""
+    EXPIRING = auto()
+    """It is to be told that its token expires."""
     END = auto()
     """Its session is to be ended."""
+    EXPIRED = auto()
+    """Its session is to be ended, and it is to be sent nothing more: its token has run out."""
     DEAD = auto()
     """Its connection is to be cut: it is silent, or has not answered a close in time."""
     STALLED = auto()
@@ -118,12 +126,16 @@ def due(client: Watched, now: float, patience: Patience) -> Due | None:
         return Due.DEAD if now >= link.close_by else None
     elif now >= link.heard + patience.dead:
         return Due.DEAD
+    if client.expiry is not None and now >= client.expiry.ends_at:
+        return Due.EXPIRED
     if now >= client.ends_at:
         return Due.END
     return None if link.unsent_since is not None else _message_due(client, now, patience)
 
 
 def _message_due(client: Watched, now: float, patience: Patience) -> Due | None:
+    if client.expiry is not None and now >= client.expiry.warns_at:
+        return Due.EXPIRING
     if now >= client.told_at + patience.heartbeat:
         return Due.HEARTBEAT
     return Due.PING if now >= max(client.link.heard, client.pinged) + patience.ping else None
@@ -142,6 +154,10 @@ def deadline(client: Watched, patience: Patience) -> float:
             link.heard + patience.dead,
             client.told_at + patience.heartbeat,
         )
+        if client.expiry is not None:
+            first = min(first, client.expiry.warns_at)
+    if client.expiry is not None:
+        first = min(first, client.expiry.ends_at)
     return min(first, client.ends_at)
 
 

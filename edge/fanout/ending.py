@@ -19,3 +19,5 @@ class End(Enum):
     """The client gave no sign of life for too long."""
     AGED = auto()
     """The connection is as old as one may be: another edge may have more room."""
+    EXPIRED = auto()
+    """The client's token has run out."""

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
+from edge.fanout.agenda import Kind
+from edge.fanout.cohorts import Cohorts
 from edge.fanout.deadlines import Pace
 from edge.fanout.ending import End
 from edge.fanout.greetings import greet
@@ -28,26 +30,23 @@ T = TypeVar("T")
 class Everybody:
     """Clients that are still to go on behind the newest gap, or to be told when they are ended.
 
-    ``go_on`` has a client go on behind the newest gap, ``redirect`` at the log's head, since its replay cannot go on;
-    ``end_at`` has it ended at a time, for a reason. ``heartbeat`` is what clients are told about heartbeats, in
+    ``end_at`` has a client ended at a time, for a reason. ``heartbeat`` is what clients are told about heartbeats, in
     seconds.
     """
 
     def __init__(
         self,
         log: Log,
+        cohorts: Cohorts[Member],
         loop: Loop,
         *,
         heartbeat: float,
-        go_on: Callable[[Member], None],
-        redirect: Callable[[Member, Reason], None],
         end_at: Callable[[Member, float, End], None],
     ) -> None:
         self._log = log
+        self._cohorts = cohorts
         self._heartbeat = heartbeat
         self._loop = loop
-        self._go_on = go_on
-        self._redirect = redirect
         self._end_at = end_at
         self.gap: Gap | None = None
         """The newest gap."""
@@ -103,23 +102,6 @@ class Everybody:
             self._end_at(member, self._gap_pace.next(), End.INTERRUPTED)
         return True
 
-    def goes_to_head(self, member: Member) -> bool:
-        """Tell whether a client of a replay that cannot go on is still to be moved.
-
-        It is not where it has ended, goes on in the log already, or was or is told of a gap of the feed that has come
-        meanwhile.
-        """
-        return not member.is_over and member.gap is self.gap and member.session.replay is not None
-
-    def move_to_head(self, member: Member, reason: Reason) -> None:
-        """Move a client of a replay to the log's head, behind a gap."""
-        session = member.session
-        seen = session.position
-        member.skip(self._log.head)
-        greet(session, self._log, self._heartbeat, gap=reason, seen=seen)
-        if not session.encoding.has_cursor:
-            self._end_at(member, self._loop.time(), End.INTERRUPTED)
-
     def work(self) -> bool:
         """Deal with the next few; tell whether there were any."""
         if self._to_end:
@@ -130,10 +112,35 @@ class Everybody:
                 self._redirect(member, reason)
         elif self._before_gap and self.can_tell():
             for member in _some(self._before_gap):
-                self._go_on(member)
+                if self.move(member):
+                    self._begin_anew(member)
         else:
             return False
         return True
+
+    def _redirect(self, member: Member, reason: Reason) -> None:
+        """Have a client of a replay that cannot go on go on at the log's head, behind a gap.
+
+        Wherever it is, it stays where it has ended, goes on in the log already, or was or is told of a gap of the feed
+        that has come meanwhile.
+        """
+        session = member.session
+        if member.is_over or member.gap is not self.gap or session.replay is None:
+            return
+        self._cohorts.remove(member)
+        seen = session.position
+        member.skip(self._log.head)
+        greet(session, self._log, self._heartbeat, gap=reason, seen=seen)
+        if not session.encoding.has_cursor:
+            self._end_at(member, self._loop.time(), End.INTERRUPTED)
+        self._begin_anew(member)
+
+    def _begin_anew(self, member: Member) -> None:
+        # One that fell behind and is still to be closed is not among the paused any more, and takes nothing either.
+        if member.link.unsent_since is not None:
+            self._cohorts.pause(member)
+        else:
+            self._cohorts.place(member, Kind.NEWCOMERS, self._loop.time())
 
 
 def _some(members: deque[T]) -> list[T]:

@@ -37,6 +37,7 @@ def greet(
         behind=behind,
         gap=gap,
         lost=_lost(position, gap, seen),
+        expires_at=None if session.grant is None else session.grant.expires_at,
     )
     session.skip_to(position, encoding.notice(told), log.head if behind else None)
 

@@ -2,35 +2,38 @@
 
 Laws: fan-out never awaits, and nobody has a queue, a task or a timer of its own. Who is served together the cohorts say
 (:mod:`edge.fanout.cohorts`), whose turn it is the agenda (:mod:`edge.fanout.agenda`), when the loop has its turn the
-rounds (:mod:`edge.fanout.rounds`), and when a client needs attention the deadlines (:mod:`edge.fanout.deadlines`). A
-client is sent at most ``write_bytes`` at a time, in one write, and nothing while its transport holds unsent bytes. What
-concerns all clients at once, such as a gap or the edge's end, is done for ``AT_ONCE`` of them at a time.
+rounds (:mod:`edge.fanout.rounds`), when a client needs attention the deadlines (:mod:`edge.fanout.deadlines`), what
+becomes of its token the tokens (:mod:`edge.fanout.tokens`), and how its session ends the endings
+(:mod:`edge.fanout.endings`). A client is sent at most ``write_bytes`` at a time, in one write, and nothing while its
+transport holds unsent bytes. What concerns all clients at once, such as a gap or the edge's end, is done for a few of
+them at a time.
 """
 
 import asyncio
-import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from itertools import islice
 
+from edge.access.grant import Grant
 from edge.fanout.agenda import Kind, Wait
 from edge.fanout.behind import Behind
 from edge.fanout.choosing import choose
-from edge.fanout.cohorts import MAX_SIZE, Cohort, Cohorts
+from edge.fanout.cohorts import MAX_SIZE, Cohorts
 from edge.fanout.deadlines import Patience
 from edge.fanout.delivery import Delivery
 from edge.fanout.ending import End
-from edge.fanout.everybody import AT_ONCE, Everybody
+from edge.fanout.endings import Endings
+from edge.fanout.everybody import Everybody
 from edge.fanout.head import Head
 from edge.fanout.heartbeats import Heartbeats
 from edge.fanout.link import Link, WriteEach
 from edge.fanout.loop import Loop
 from edge.fanout.member import Member
 from edge.fanout.rounds import Rounds
+from edge.fanout.serving import Serving
 from edge.fanout.session import Session
-from edge.fanout.sources import enter, leave, log_of, settle
-from edge.fanout.watch import Watch
+from edge.fanout.sources import enter, settle
+from edge.fanout.tokens import Tokens
 from edge.feed.log import Log
 from edge.feed.position import Reason
 from edge.feed.replay import Replay
@@ -63,23 +66,32 @@ class Hub:
         self._members: set[Member] = set()
         self._cohorts: Cohorts[Member] = Cohorts(log.head, cohort_size)
         self._agenda = self._cohorts.agenda
-        self._head = Head(log, self._cohorts, loop, serve=self._serve)
-        self._watch = Watch(patience, loop, beat=self._beat, end=self._end, cut=self._cut)
-        self._everybody = Everybody(
-            log,
+        self.delivery = Delivery(log, write_each, write_bytes=write_bytes, clock=loop.time)
+        serve = Serving(log, self._cohorts, self.delivery, loop, drop=self._fall_behind).serve
+        self._head = Head(log, self._cohorts, loop, serve=serve)
+        self._tokens = Tokens(loop, clock, cursor_of=self.cursor_of, select=self.select)
+        self._endings = Endings(
+            self._members,
+            self._cohorts,
+            patience,
             loop,
-            heartbeat=patience.heartbeat,
-            go_on=self._go_on,
-            redirect=self._redirect,
-            end_at=self._end_at,
+            soon=self._soon,
+            beat=self._beat,
+            warn=self._tokens.warn,
         )
+        self._everybody = Everybody(log, self._cohorts, loop, heartbeat=patience.heartbeat, end_at=self._endings.end_at)
         behind = Behind(
-            log, self._cohorts, self._everybody, loop, serve=self._serve, close=self._close, drop=self._fall_behind
+            log,
+            self._cohorts,
+            self._everybody,
+            loop,
+            serve=serve,
+            close=self._endings.close,
+            drop=self._fall_behind,
         )
         self._rounds = Rounds(loop, head=self._head.work, behind=behind.work)
         self.delays, self.filters, self.rest = self._head.delays, self._cohorts.filters, self._cohorts.rest
         self.heartbeats = Heartbeats(log, clock)
-        self.delivery = Delivery(log, write_each, write_bytes=write_bytes, clock=loop.time)
         self.deserted = asyncio.Event()  # set while there is no client
         self.deserted.set()
 
@@ -100,11 +112,12 @@ class Hub:
         now = self._loop.time()
         member = Member(self, session, link, self._everybody.gap, now)
         member.end_at(now + self._patience.lifetime(self._share()), End.AGED)
+        self._tokens.begin(member)
         link.attach(member)
         self._members.add(member)
         enter(member)
         self.deserted.clear()
-        self._watch.see_to(member)
+        self._endings.see_to(member)
         self._cohorts.filters.enter(session.selection)
         self._head.advance()
         if link.unsent_since is None:
@@ -118,7 +131,7 @@ class Hub:
     def leave(self, member: Member) -> None:
         """Forget a client whose connection is lost."""
         self.stop(member)
-        self._watch.forget(member)
+        self._endings.forget(member)
         self._members.discard(member)
         self._cohorts.filters.leave(member.session.selection)
         self._rounds.soon()
@@ -127,13 +140,11 @@ class Hub:
 
     def stop(self, member: Member) -> None:
         """Send a client nothing more: its session is over."""
-        member.is_over = True
-        self._cohorts.remove(member)
-        leave(member)
+        self._endings.stop(member)
 
     def expect_close(self, member: Member) -> None:
         """Cut a client's connection when its time for a close is over."""
-        self._see_to(member)
+        self._endings.see_to(member)
 
     def cursor_of(self, member: Member) -> str | None:
         """Return the cursor behind all that a client was sent; None if the log or a gap has moved past it."""
@@ -141,23 +152,29 @@ class Hub:
 
     def select(self, member: Member, selection: Selection | None) -> str | None:
         """Have a client see other posts behind what it was sent; return that place's cursor, or None if it cannot."""
-        cursor = self.cursor_of(member)
+        cursor = None if member.is_over else self.cursor_of(member)
         if cursor is None or not choose(self._cohorts, member, selection, self._loop.time()):
             return None
         self._rounds.soon()
         return cursor
+
+    def renew(self, member: Member, grant: Grant, selection: Selection | None) -> bool:
+        """Have a client go on with another token, and see what is selected; tell whether that could be done."""
+        is_renewed = self._tokens.renew(member, grant, selection)
+        self._endings.see_to(member)
+        return is_renewed
 
     def pause(self, member: Member) -> None:
         """Send a client nothing until :meth:`resume`."""
         if not member.is_over:
             self._cohorts.pause(member)
             # It may stall before anything else is due.
-            self._see_to(member)
+            self._endings.see_to(member)
 
     def resume(self, member: Member) -> None:
         """Go on with a client whose unsent bytes are gone."""
         member.session.note_told(self._loop.time())
-        self._see_to(member)
+        self._endings.see_to(member)
         member.tell_owed()
         if member not in self._cohorts.paused or member.link.unsent_since is not None:
             return
@@ -213,79 +230,19 @@ class Hub:
         self._rounds.now()
 
     def cut_some(self) -> None:
-        """Close and cut ``AT_ONCE`` of the connections that are left; they are gone in a turn of the loop."""
-        for member in list(islice(self._members, AT_ONCE)):
-            self._close(member)
-            self._cut(member, End.SHUTDOWN)
-
-    def _go_on(self, member: Member) -> None:
-        """Have a client go on behind the newest gap, unless it does already."""
-        if self._everybody.move(member):
-            self._begin_anew(member)
-
-    def _redirect(self, member: Member, reason: Reason) -> None:
-        if not self._everybody.goes_to_head(member):
-            # Wherever it is, it stays.
-            return
-        self._cohorts.remove(member)
-        self._everybody.move_to_head(member, reason)
-        self._begin_anew(member)
-
-    def _begin_anew(self, member: Member) -> None:
-        # One that fell behind and is still to be closed is not among the paused any more, and takes nothing either.
-        if member.link.unsent_since is not None:
-            self._cohorts.pause(member)
-        else:
-            self._cohorts.place(member, Kind.NEWCOMERS, self._loop.time())
-
-    def _end_at(self, member: Member, when: float, end: End) -> None:
-        if not member.is_over:
-            member.end_at(when, end)
-            self._see_to(member)
-
-    def _see_to(self, member: Member) -> None:
-        if member in self._members:
-            self._watch.see_to(member)
+        """Close and cut some of the connections that are left; they are gone in a turn of the loop."""
+        self._endings.cut_some()
 
     def _beat(self, member: Member) -> None:
-        """Send a client a heartbeat, unless it is still to go on behind a gap."""
-        if member.gap is self._everybody.gap:
+        """Send a client a heartbeat, unless it is still to go on behind a gap, or is still to be closed."""
+        if member.gap is self._everybody.gap and not member.is_over:
             self.heartbeats.send(member)
         member.session.note_told(self._loop.time())
 
-    def _end(self, member: Member, end: End) -> None:
-        """Have a client's connection closed in its turn."""
-        member.ends_at, member.end = math.inf, end
-        self._agenda.closings.add(member, self._loop.time())
+    def _soon(self) -> None:
         self._rounds.soon()
-
-    def _close(self, member: Member) -> None:
-        if not member.is_over:
-            self.stop(member)
-            member.link.close(member.end)
-
-    def _cut(self, member: Member, end: End) -> None:
-        self.stop(member)
-        self._watch.forget(member)
-        member.link.abort(end)
-
-    def _serve(self, cohort: Cohort[Member]) -> None:
-        if cohort.position < log_of(cohort, self._log).tail:
-            for member in list(cohort.clients.values()):
-                self._fall_behind(member)
-            return
-        greeted = list(cohort.clients.values()) if cohort.greeting else ()
-        self.delivery.send(cohort)
-        for member in greeted:
-            member.tell_owed()
-        replay = cohort.replay
-        settle(cohort, cohort.clients.values(), self._log)
-        self._cohorts.put_back(cohort, self._loop.time())
-        if replay is not None:
-            replay.moved()
 
     def _fall_behind(self, member: Member) -> None:
         """End a client that the log has moved past, unless it goes on behind a gap that is still to be told to it."""
         if member.gap is self._everybody.gap:
-            self._cohorts.remove(member)
-            self._end(member, End.FELL_BEHIND)
+            self._endings.fall_behind(member)

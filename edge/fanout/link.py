@@ -11,6 +11,7 @@ A session ends in one of these ways, each of which is said once and by one side:
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from edge.access.grant import Grant
 from edge.fanout.ending import End
 from edge.feed.selection import Selection
 
@@ -30,6 +31,13 @@ class Client(Protocol):
         """Have this client see other posts behind what it was sent; return the cursor of that place.
 
         Return None when that cannot be done now, and is not.
+        """
+        ...
+
+    def renew(self, grant: Grant, selection: Selection | None) -> bool:
+        """Go on with another token, by which this client sees these posts behind what it was sent.
+
+        Return False when that cannot be done now, and is not.
         """
         ...
 

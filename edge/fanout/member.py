@@ -4,8 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from edge.access.grant import Grant
 from edge.fanout.deadlines import Entry
 from edge.fanout.ending import End
+from edge.fanout.expiry import Expiry
 from edge.fanout.link import Link
 from edge.fanout.session import Session
 from edge.feed.log import Log
@@ -37,6 +39,10 @@ class Keeper(Protocol):
 
     def select(self, member: "Member", selection: Selection | None) -> str | None:
         """Have it see other posts."""
+        ...
+
+    def renew(self, member: "Member", grant: Grant, selection: Selection | None) -> bool:
+        """Have it go on with another token."""
         ...
 
     def pause(self, member: "Member") -> None:
@@ -74,6 +80,7 @@ class Member:
         "end",
         "ends_at",
         "entry",
+        "expiry",
         "gap",
         "is_over",
         "key",
@@ -97,6 +104,7 @@ class Member:
         """Why, where that is not infinite."""
         self.is_over = False
         """Whether the session has ended: nothing more is sent."""
+        self.expiry: Expiry | None = None
         self.entry: Entry | None = None
         # Messages to this client alone that wait; most clients never have any.
         self._owed: tuple[bytes, ...] = ()
@@ -122,6 +130,10 @@ class Member:
     def select(self, selection: Selection | None) -> str | None:
         """Have this client see other posts behind what it was sent; see :class:`edge.fanout.link.Client`."""
         return self._hub.select(self, selection)
+
+    def renew(self, grant: Grant, selection: Selection | None) -> bool:
+        """Go on with another token; see :class:`edge.fanout.link.Client`."""
+        return self._hub.renew(self, grant, selection)
 
     def tell(self, data: bytes) -> bool:
         """Send whole messages to this client alone, behind what it was sent; False when too many wait for that.

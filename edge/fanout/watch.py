@@ -16,9 +16,9 @@ _AT_ONCE: Final = 64
 
 
 class Watch:
-    """The deadlines of all clients; ``beat``, ``end`` and ``cut`` are told of those for whom it is time.
+    """The deadlines of all clients; ``beat``, ``warn``, ``end`` and ``cut`` are told of those for whom it is time.
 
-    After ``beat`` the client's ``told_at`` is the present.
+    After ``beat`` the client's ``told_at`` is the present; after ``warn`` its token warns later, or not again.
     """
 
     def __init__(
@@ -27,12 +27,14 @@ class Watch:
         loop: Loop,
         *,
         beat: Callable[[Member], None],
+        warn: Callable[[Member], None],
         end: Callable[[Member, End], None],
         cut: Callable[[Member, End], None],
     ) -> None:
         self._patience = patience
         self._loop = loop
         self._beat = beat
+        self._warn = warn
         self._end = end
         self._cut = cut
         self._deadlines: Deadlines[Member] = Deadlines()
@@ -69,6 +71,10 @@ class Watch:
                     continue
                 case Due.END:
                     self._end(member, member.end)
+                case Due.EXPIRED:
+                    self._end(member, End.EXPIRED)
+                case Due.EXPIRING:
+                    self._warn(member)
                 case Due.HEARTBEAT:
                     self._beat(member)
                 case Due.PING:

@@ -60,6 +60,11 @@ class Lost(Struct, frozen=True):
     records: Annotated[Count, Meta(description="Records of the feed.")]
 
 
+ExpiresAt = Annotated[
+    str, Meta(description="When the client's token expires, RFC 3339 in UTC.", examples=["2024-01-01T01:00:00Z"])
+]
+
+
 class Standing(Struct, frozen=True, omit_defaults=True):
     """Where a client stands, and why not where it wanted to be."""
 
@@ -75,6 +80,7 @@ class Standing(Struct, frozen=True, omit_defaults=True):
         Annotated[Why, Meta(description="Why something is missing; it is there when recovered is false.")] | UnsetType
     ) = UNSET
     lost: Lost | UnsetType = UNSET
+    expires_at: Annotated[ExpiresAt, Meta(description="It is there when the token expires.")] | UnsetType = UNSET
 
 
 class Welcome(Struct, frozen=True, tag_field="action", tag="welcome"):
@@ -105,6 +111,18 @@ class Heartbeat(Struct, frozen=True, tag_field="action", tag="heartbeat"):
 
     payload: Beat
     cursor: Cursor
+
+
+class Expiry(Struct, frozen=True):
+    """The end of the client's token."""
+
+    expires_at: ExpiresAt
+
+
+class Expiring(Struct, frozen=True, tag_field="action", tag="expiring"):
+    """The client's token expires soon; once a token."""
+
+    payload: Expiry
 
 
 class Ending(Struct, frozen=True):
@@ -147,6 +165,19 @@ class Filtered(Struct, frozen=True, kw_only=True, tag_field="action", tag="filte
     cursor: Cursor
 
 
+class Renewal(Struct, frozen=True, omit_defaults=True):
+    """The token that the session goes on with."""
+
+    expires_at: Annotated[ExpiresAt, Meta(description="It is there when the token expires.")] | UnsetType = UNSET
+
+
+class Authorized(Struct, frozen=True, kw_only=True, tag_field="action", tag="authorized"):
+    """The answer to ``token``: what follows it is what the new token allows."""
+
+    id: Id = UNSET
+    payload: Renewal
+
+
 class Reason(Struct, frozen=True):
     """Why a request is not done."""
 
@@ -161,5 +192,5 @@ class Error(Struct, frozen=True, kw_only=True, tag_field="action", tag="error"):
     payload: Reason
 
 
-Form = Welcome | CaughtUp | Heartbeat | End | Acked | Filtered | Error
+Form = Welcome | CaughtUp | Heartbeat | Expiring | End | Acked | Filtered | Authorized | Error
 """What is made a notice of."""

@@ -12,6 +12,7 @@ from edge.wire.requests import Id, Refused
 from streams.contract import Publication
 
 _encode: Final = msgspec.json.Encoder().encode
+_LAST_SECOND: Final = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
 _ACTIONS: Final = {form: str(form.__struct_config__.tag) for form in get_args(forms.Form)}
 
 
@@ -43,11 +44,13 @@ def welcome(
     behind: int = 0,
     gap: forms.Why | None = None,
     lost: int | None = None,
+    expires_at: float | None = None,
 ) -> Notice:
     """Make the message that says where a client stands, and why not where it wanted to be.
 
     ``session`` identifies the session in the log; ``heartbeat`` is in seconds. ``behind`` is how many records of the
     feed there are between the cursor and the feed's end, ``lost`` how many are missing before it, if that is known.
+    ``expires_at`` is when the client's token does, in seconds since 1970 in UTC; None if it does not.
     """
     standing = forms.Standing(
         recovered=gap is None,
@@ -57,6 +60,7 @@ def welcome(
         behind=behind,
         reason=UNSET if gap is None else gap,
         lost=UNSET if lost is None else forms.Lost(lost),
+        expires_at=UNSET if expires_at is None else _time(expires_at),
     )
     return _noticed(forms.Welcome(standing), cursor)
 
@@ -68,8 +72,17 @@ def caught_up(cursor: str) -> Notice:
 
 def heartbeat(cursor: str, second: int) -> Notice:
     """Make the message for a client that was sent none for a while; ``second`` is since 1970 in UTC."""
-    time = f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return _noticed(forms.Heartbeat(forms.Beat(time), cursor), cursor)
+    return _noticed(forms.Heartbeat(forms.Beat(_time(second)), cursor), cursor)
+
+
+def expiring(expires_at: float, cursor: str) -> Notice:
+    """Make the message that a client's token expires at that time, in seconds since 1970 in UTC."""
+    return _noticed(forms.Expiring(forms.Expiry(_time(expires_at))), cursor)
+
+
+def authorized(id: Id, expires_at: float | None) -> Notice:  # noqa: A002 - as it is called in the message
+    """Make the answer to a client that goes on with another token, which expires then, or never."""
+    return _noticed(forms.Authorized(id=id, payload=forms.Renewal(UNSET if expires_at is None else _time(expires_at))))
 
 
 def acked(id: Id, position: str) -> Notice:  # noqa: A002 - as it is called in the message
@@ -85,6 +98,11 @@ def filtered(id: Id, authors: int, cursor: str) -> Notice:  # noqa: A002
 def error(refused: Refused) -> Notice:
     """Make the answer to a request that is not done."""
     return _noticed(forms.Error(id=refused.id, payload=forms.Reason(refused.code, refused.sentence)))
+
+
+def _time(seconds: float) -> str:
+    """Write a time since 1970 in UTC as RFC 3339 does, in whole seconds; its years end with 9999."""
+    return f"{datetime.fromtimestamp(min(int(seconds), _LAST_SECOND), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _noticed(said: forms.Form, cursor: str = "") -> Notice:

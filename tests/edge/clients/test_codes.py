@@ -15,13 +15,14 @@ def test_every_reason_to_end_has_a_code_of_the_servers(end: End) -> None:
     assert all(len(disconnect.reason.encode()) <= 123 for disconnect in told)
 
 
-def test_a_client_comes_back_after_every_end() -> None:
-    """1001 and 4000 to 4499; of a cut it sees 1006."""
+def test_a_client_comes_back_after_every_end_but_that_of_its_token() -> None:
+    """1001 and 4000 to 4499; of a cut it sees 1006. With the token that has run out it would be refused."""
     assert {end.name: disconnect.code for end, disconnect in CLOSES.items()} == {
         "SHUTDOWN": 1001,
         "INTERRUPTED": 1001,
         "AGED": 1001,
         "FELL_BEHIND": 4008,
+        "EXPIRED": 4501,
     }
     assert {disconnect.code for disconnect in CUTS.values()} == {1006}
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from edge.access.grant import Grant
 from edge.clients.conversation import ERRORS, FILTERS, FILTERS_SECONDS, NONSENSE, Conversation, Tally
 from edge.clients.owed import MOST
 from edge.fanout.session import Session
@@ -81,6 +82,13 @@ class Bench:
             return None
         self.session.selection = selection
         return str(SENT)
+
+    def renew(self, grant: Grant, selection: Selection | None) -> bool:
+        """Go on with it, or not."""
+        if not self.can_select:
+            return False
+        self.session.grant, self.session.selection = grant, selection
+        return True
 
     def cursor(self) -> str | None:
         """Say where it is."""

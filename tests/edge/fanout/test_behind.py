@@ -25,10 +25,9 @@ class Scene:
         self.done: list[str] = []
         everybody = Everybody(
             self.log,
+            self.cohorts,
             self.turns,
             heartbeat=25,
-            go_on=lambda _: None,
-            redirect=lambda *_: None,
             end_at=lambda *_: self.done.append("ended"),
         )
         self.everybody = everybody

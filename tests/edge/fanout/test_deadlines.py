@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.fanout.deadlines import GRAIN_SECONDS, Deadlines, Due, Entry, Pace, Patience, deadline, due
+from edge.fanout.expiry import Expiry
 
 PATIENCE = Patience(ping=20, dead=60, stalled=600)
 
@@ -31,6 +32,7 @@ class Client:
     pinged: float = 0.0
     told_at: float = math.inf
     ends_at: float = math.inf
+    expiry: Expiry | None = None
     entry: Entry | None = None
 
 
@@ -61,6 +63,13 @@ class Client:
         (100, Client(Connection(close_by=101)), None),
         (101, Client(Connection(close_by=101)), Due.DEAD),
         (601, Client(Connection(unsent_since=1, close_by=5)), Due.STALLED),
+        (4.9, Client(expiry=Expiry(0, warns_at=5, ends_at=9)), None),
+        (5, Client(expiry=Expiry(0, warns_at=5, ends_at=9), told_at=-99), Due.EXPIRING),
+        (5, Client(Connection(unsent_since=1), expiry=Expiry(0, warns_at=5, ends_at=9)), None),
+        (9, Client(Connection(unsent_since=1), expiry=Expiry(0, warns_at=5, ends_at=9)), Due.EXPIRED),
+        (9, Client(expiry=Expiry(0, warns_at=5, ends_at=9), ends_at=8), Due.EXPIRED),
+        (9, Client(Connection(close_by=10), expiry=Expiry(0, warns_at=5, ends_at=9)), None),
+        (60, Client(expiry=Expiry(0, warns_at=5, ends_at=9)), Due.DEAD),
     ],
 )
 def test_what_is_due(now: float, client: Client, expected: Due | None) -> None:
@@ -74,7 +83,10 @@ never = st.just(math.inf)
 connections = st.builds(Connection, instants, st.none() | instants, st.none() | instants)
 
 
-@given(st.builds(Client, connections, instants, instants | never, instants | never), instants)
+expiries = st.builds(lambda warns, ends: Expiry(0, warns_at=warns, ends_at=ends), instants | never, instants)
+
+
+@given(st.builds(Client, connections, instants, instants | never, instants | never, st.none() | expiries), instants)
 def test_nothing_is_due_before_the_deadline_and_something_is_then(client: Client, now: float) -> None:
     """So that a look is never for nothing, unless something has moved the deadline since."""
     assert (due(client, now, PATIENCE) is None) is (now < deadline(client, PATIENCE))

@@ -2,11 +2,11 @@
 
 import pytest
 
+from edge.fanout.cohorts import Cohort, Cohorts
 from edge.fanout.ending import End
 from edge.fanout.everybody import AT_ONCE, Everybody
 from edge.fanout.member import Member
 from edge.fanout.session import Session
-from edge.feed.position import Reason
 from edge.wire.encoding import Encoding
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import Offset
@@ -21,11 +21,9 @@ class Bench:
     def __init__(self, clients: int = 0, encoding: Encoding = PLAIN) -> None:
         self.turns = Turns()
         self.log = log_of(record(1))
-        self.gone_on: list[Member] = []
+        self.cohorts: Cohorts[Member] = Cohorts(self.log.head)
         self.ends: list[tuple[float, End]] = []
-        self.everybody = Everybody(
-            self.log, self.turns, heartbeat=25, go_on=self.go_on, redirect=self.redirect, end_at=self.end_at
-        )
+        self.everybody = Everybody(self.log, self.cohorts, self.turns, heartbeat=25, end_at=self.end_at)
         self.members = [
             Member(
                 Keeper(),
@@ -37,16 +35,10 @@ class Bench:
             for number in range(clients)
         ]
 
-    def go_on(self, member: Member) -> None:
-        """Move it, as the hub does."""
-        if self.everybody.move(member):
-            self.gone_on.append(member)
-
-    def redirect(self, member: Member, reason: Reason) -> None:
-        """Move it, as the hub does."""
-        if self.everybody.goes_to_head(member):
-            self.everybody.move_to_head(member, reason)
-            self.gone_on.append(member)
+    @property
+    def gone_on(self) -> list[Member]:
+        """Those that were moved behind the newest gap, and go on there."""
+        return [member for member in self.members if isinstance(member.session.progress, Cohort)]
 
     def end_at(self, _: Member, when: float, end: End) -> None:
         """Note it."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from edge.access.grant import Grant
 from edge.fanout.greetings import greet
 from edge.fanout.session import Session
 from edge.feed.log import Log
@@ -74,3 +75,17 @@ def test_a_position_that_the_log_has_forgotten_is_told_the_oldest_cursor() -> No
     """The client is ended in its turn; see :mod:`edge.fanout.hub`."""
     log = log_of(*(record(post) for post in range(20)), limit=4000)
     assert told(log, at(0, 1))[0]["cursor"] == str(log.cursor_at(log.tail))
+
+
+def test_a_welcome_says_when_the_token_expires() -> None:
+    """And nothing of it where there is no token, or one without an end."""
+    log = log_of(record(1))
+    for grant, told in (
+        (None, {}),
+        (Grant("7", None, None), {}),
+        (Grant("7", None, 1704067200.9), {"expires_at": "2024-01-01T00:00:00Z"}),
+    ):
+        session = Session(log.tail, CURSOR, id="5e", grant=grant)
+        greet(session, log, 25)
+        payload = messages(session.progress.greeting)[0]["payload"]
+        assert {name: payload[name] for name in ("expires_at",) if name in payload} == told

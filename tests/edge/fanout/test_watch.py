@@ -4,8 +4,10 @@ from collections import deque
 
 import pytest
 
+from edge.access.grant import Grant
 from edge.fanout.deadlines import Patience
 from edge.fanout.ending import End
+from edge.fanout.expiry import Expiry
 from edge.fanout.member import Member
 from edge.fanout.session import Session
 from edge.fanout.watch import Watch
@@ -29,6 +31,10 @@ class Keeper:
     def select(self, member: Member, selection: Selection | None) -> str | None:
         """Do nothing."""
 
+    def renew(self, member: Member, grant: Grant, selection: Selection | None) -> bool:  # noqa: ARG002
+        """Do nothing."""
+        return False
+
     def cursor_of(self, member: Member) -> str | None:
         """Know of none."""
 
@@ -43,6 +49,7 @@ class Bench:
             PATIENCE,
             self.turns,
             beat=self.beat,
+            warn=self.warn,
             end=self.end,
             cut=lambda member, end: self.said.append((member, end)),
         )
@@ -52,8 +59,15 @@ class Bench:
         member.session.note_told(self.turns.now)
         self.said.append((member, "beat"))
 
+    def warn(self, member: Member) -> None:
+        """Note it, as the hub does."""
+        assert member.expiry is not None
+        member.expiry.warns_at = float("inf")
+        self.said.append((member, "warn"))
+
     def end(self, member: Member, end: End) -> None:
         """Note it, as the hub does."""
+        member.expiry = None
         member.ends_at = float("inf")
         self.said.append((member, f"end {end.name}"))
 
@@ -142,3 +156,21 @@ def test_a_client_with_cursors_is_told_something_every_25_seconds() -> None:
     assert (list(bench.said), line.pings) == ([(member, "beat")], 1)
     bench.turns.sleep(25.1)
     assert list(bench.said) == [(member, "beat"), (member, End.DEAD)]
+
+
+def test_a_client_is_told_once_that_its_token_expires_and_ended_with_it() -> None:
+    """At its times, whatever else is due; then it is watched on, since it is still to be closed."""
+    bench = Bench()
+    member, _ = bench.member()
+    member.expiry = Expiry(0, warns_at=bench.turns.now + 10, ends_at=bench.turns.now + 40)
+    bench.watch.see_to(member)
+    bench.turns.sleep(9.9)
+    assert list(bench.said) == []
+    bench.turns.sleep(0.2)
+    assert list(bench.said) == [(member, "warn")]
+    bench.turns.sleep(29.8)
+    assert list(bench.said) == [(member, "warn")]
+    bench.turns.sleep(0.2)
+    assert list(bench.said) == [(member, "warn"), (member, "end EXPIRED")]
+    bench.turns.sleep(20)
+    assert list(bench.said)[2:] == [(member, End.DEAD)]

@@ -6,7 +6,18 @@ import pytest
 from msgspec import UNSET
 
 from edge.wire.forms import Why
-from edge.wire.messages import acked, caught_up, error, filtered, heartbeat, message, welcome, with_cursor
+from edge.wire.messages import (
+    acked,
+    authorized,
+    caught_up,
+    error,
+    expiring,
+    filtered,
+    heartbeat,
+    message,
+    welcome,
+    with_cursor,
+)
 from edge.wire.requests import Id, Refused
 from streams.contract import decode_feed
 from tests.edge.kit.records import GOLDEN, publication
@@ -61,6 +72,8 @@ def test_answers_have_the_id_of_the_request(id_: Id, told: dict[str, object]) ->
     for answer, action, payload in (
         (acked(id_, "c"), "acked", {"position": "c"}),
         (error(Refused(id_, "busy", "later")), "error", {"code": "busy", "message": "later"}),
+        (authorized(id_, None), "authorized", {}),
+        (authorized(id_, 1704067200.0), "authorized", {"expires_at": "2024-01-01T00:00:00Z"}),
     ):
         assert (answer.action, answer.cursor) == (action, "")
         assert json.loads(answer.text) == {"action": action, **told, "payload": payload}
@@ -79,3 +92,25 @@ def test_filtered_has_its_place_in_the_feed(id: Id, known: dict[str, object]) ->
     notice = filtered(id, 2, "c")
     assert json.loads(notice.text) == {"action": "filtered", **known, "payload": {"authors": 2}, "cursor": "c"}
     assert (notice.action, notice.cursor) == ("filtered", "c")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "time"),
+    [
+        (1704067200, "2024-01-01T00:00:00Z"),
+        (1704067200.999, "2024-01-01T00:00:00Z"),
+        (0, "1970-01-01T00:00:00Z"),
+        # Milliseconds taken for seconds: there is no way to write years of five digits.
+        (1704067200000, "9999-12-31T23:59:59Z"),
+    ],
+)
+def test_a_token_expires_at_a_time_that_can_be_read(seconds: float, time: str) -> None:
+    """Where it stands goes with the notice, and not into the message: a client keeps no cursor of it."""
+    assert expiring(seconds, "c") == (
+        "expiring",
+        b'{"action":"expiring","payload":{"expires_at":"%b"}}' % time.encode(),
+        "c",
+    )
+    assert (
+        json.loads(welcome("c", session="5e", heartbeat=25, expires_at=seconds).text)["payload"]["expires_at"] == time
+    )

@@ -1,0 +1,557 @@
+"""A client of Postcast's feed: it resumes at its newest cursor, and waits before it comes back (docs/python.md).
+
+    async with connect("https://posts.example/", history=20) as feed:
+        async for item in feed:
+            print(item.payload["description"] if isinstance(item, Post) else f"posts may be missing: {item.reason}")
+
+It follows docs/protocol.md, by the rules of ``assets/client.js``. It imports aiohttp and the standard library alone, so
+that it can be copied into any project: that is why it is longer than a module of ours may be.
+"""
+
+import asyncio
+import inspect
+import json
+import logging
+import os
+import random
+import re
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol, Self, TypeVar
+from urllib.parse import SplitResult, urlencode, urlsplit
+
+import aiohttp
+
+# Seconds between attempts: doubled up to a minute, and drawn at random from the upper half, so that the clients of an
+# edge that restarts do not all come back at the same moment.
+_LONGEST_SECONDS: Final = 60.0
+# A wait that an edge asks for is obeyed up to a day, and after so many failures in a row only if it is the longer one.
+_LONGEST_ASKED_SECONDS: Final = 86_400.0
+_MOST_ASKED: Final = 5
+# An edge answers within JOIN_SECONDS (5); one that has not welcomed us after so long is not going to.
+_WELCOME_SECONDS: Final = 20.0
+# An answer to a long poll takes 27.5 s at most, unless LONG_POLL_SECONDS says otherwise.
+_POLL_SECONDS: Final = 75.0
+# A client that polls because it has to looks so often whether a WebSocket can be had.
+_POLLING_SECONDS: Final = 600.0
+# After so many heartbeats without a word a connection is given up.
+_PATIENCE: Final = 2.5
+# How many items may wait to be asked for. Beyond it nothing is read, so that the edge waits, or ends the connection.
+_WAITING_ITEMS: Final = 1000
+_SAVE_SECONDS: Final = 1.0
+# An edge ends a session of more than ten errors a minute for good. After so many it is told no more what was handled.
+_MOST_ERRORS: Final = 5
+_CLOSE_SECONDS: Final = 1.0
+# Far above any post: Kafka takes records of 1 MiB unless it is told otherwise.
+_MESSAGE_BYTES: Final = 1 << 26
+# These stand for a close without a code, and for a connection that ended without a close (RFC 6455, section 7.1.5).
+_NO_CODE: Final = 1005
+_CUT: Final = 1006
+_UNAUTHORIZED: Final = 4501
+# What the statuses of HTTP that do not ask to come back are as close codes.
+_FINAL_STATUSES: Final = {400: 4500, 401: _UNAUTHORIZED, 403: 4503, 414: 4500}
+
+_log: Final = logging.getLogger("postcast.client")
+_T = TypeVar("_T")
+
+State = Literal["connecting", "live", "waiting", "closed"]
+Transport = Literal["websocket", "long-polling"]
+Token = str | Callable[[], str | Awaitable[str | None] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A post. ``cursor`` is the position behind it; ``window`` the start of its window, in ms since 1970 (UTC)."""
+
+    payload: dict[str, Any]
+    cursor: str
+    window: int | None = None
+
+    @property
+    def id(self) -> int:
+        """The post's id. Raises :class:`KeyError` where an installation's own lookup gives its payloads none."""
+        id_: int = self.payload["id"]
+        return id_
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Posts may be missing here: the protocol's reason, and how many records of the feed, where that is known."""
+
+    reason: str
+    cursor: str
+    lost: int | None = None
+
+
+class Refused(Exception):
+    """The edge asks not to come back: a close code of docs/protocol.md, and its reason."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"the feed was closed with {code}: {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class Unauthorized(Refused):
+    """The token is refused, or has run out. A token function may raise it, too, to end the feed."""
+
+    def __init__(self, code: int = _UNAUTHORIZED, reason: str = "there is no token") -> None:
+        super().__init__(code, reason)
+
+
+class Store(Protocol):
+    """Keeps the cursor from one run to the next. Both methods may be coroutines."""
+
+    def get(self) -> str | Awaitable[str | None] | None:
+        """Return the cursor that was set last, None if there is none."""
+        ...
+
+    def set(self, cursor: str, /) -> Awaitable[None] | None:
+        """Keep a cursor."""
+        ...
+
+
+class FileStore:
+    """Keeps the cursor in a file, which is replaced as a whole: a crash leaves the old cursor or the new one."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._newest = ""
+        self._writing = threading.Lock()
+
+    def get(self) -> str | None:
+        """Read it; None if there is no file yet. Raises :class:`OSError`."""
+        try:
+            return self._path.read_text("ascii", errors="replace").strip() or None
+        except FileNotFoundError:
+            return None
+
+    async def set(self, cursor: str, /) -> None:
+        """Write it in a thread, since a disk may take its time. Raises :class:`OSError`."""
+        self._newest = cursor
+        await asyncio.to_thread(self._write)
+
+    def _write(self) -> None:
+        # Of two threads, one of them of a cancelled set, each writes what is the newest by then.
+        with self._writing:
+            file, name = tempfile.mkstemp(prefix=f"{self._path.name}.", dir=self._path.parent)
+            try:
+                with os.fdopen(file, "w") as writer:
+                    writer.write(f"{self._newest}\n")
+                    writer.flush()
+                    os.fsync(file)
+                Path(name).replace(self._path)
+            except BaseException:
+                Path(name).unlink()
+                raise
+
+
+def is_final(code: int) -> bool:
+    """Tell whether a close code asks a client not to come back (docs/protocol.md, "Close codes")."""
+    return code in {1002, 1008, 1009} or 4500 <= code <= 4999  # noqa: PLR2004 - the protocol's
+
+
+def pause(failures: int, asked: float | None, chance: float) -> float:
+    """Return the seconds to wait, after so many failures in a row before this one.
+
+    ``asked`` is what the edge has asked for; ``chance``, from 0 to 1, is where between half and the whole of our own
+    wait it lies.
+    """
+    ours = min(_LONGEST_SECONDS, 2.0 ** min(failures, 10)) * (0.5 + 0.5 * chance)
+    theirs = ours if asked is None else min(asked, _LONGEST_ASKED_SECONDS)
+    return theirs if failures < _MOST_ASKED else max(ours, theirs)
+
+
+class _Ended(Exception):
+    """What an attempt or a connection ended with, and whether another transport may do better."""
+
+    def __init__(self, code: int, reason: str, retry_after: str | None = None, *, others: bool = True) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+        asked = re.search(r"\bretry_after=(\d+(?:\.\d*)?)$", reason) if retry_after is None else None
+        seconds = asked[1] if asked else retry_after or ""
+        self.asked = float(seconds) if re.fullmatch(r"\d+(\.\d*)?", seconds, re.ASCII) else None
+        self.allows_others = others and code == _CUT and self.asked is None
+
+
+@dataclass(slots=True)
+class _Entry:
+    """An item that waits or is in hand, and the position that is reached when it is handled."""
+
+    item: Post | Gap
+    cursor: str
+
+
+class Feed:
+    """Items in order, by ``async for`` inside ``async with``; for one task.
+
+    It follows the feed of the edge at ``url`` (``https:``, ``wss:``, ``http:`` or ``ws:``), and begins behind
+    ``cursor``; else behind the one in ``store``; else where the edge knows that ``device`` was; else with the last
+    ``history`` posts. ``author`` is whose posts to show, None for everybody's. ``token`` is a token, or a function that
+    returns one, asked at each connect and when the token expires. ``session`` is for one's own TLS, proxy or headers,
+    and stays open. Raises :class:`ValueError` for what can never be, and :class:`Refused` while it is iterated.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        cursor: str | None = None,
+        history: int = 0,
+        author: int | str | Iterable[int | str] | None = None,
+        token: Token | None = None,
+        device: str | None = None,
+        store: Store | None = None,
+        transports: Sequence[Transport] = ("websocket", "long-polling"),
+        session: aiohttp.ClientSession | None = None,
+    ) -> None:
+        self._url = urlsplit(url)
+        if self._url.scheme not in {"http", "https", "ws", "wss"} or not self._url.hostname or self._url.port == 0:
+            raise ValueError("the URL is not one of http, https, ws or wss with a host")
+        if history < 0 or not transports:
+            raise ValueError("history is negative, or there is no transport")
+        authors = [author] if isinstance(author, int | str) else author if author is None else list(author)
+        if authors == []:
+            raise ValueError("author is empty, which would show all posts: leave it out for that")
+        self._filter = {} if authors is None else {"author": ",".join(map(str, authors))}
+        self._history = history
+        self._token = token
+        self._device = device
+        self._store = store
+        self._transports = transports
+        self._session: Any = session
+        self._own_session: aiohttp.ClientSession | None = None
+        self._state: State = "connecting"
+        self._running: asyncio.Task[None] | None = None
+        # The newest position that was received, the one that was handled, and those that were kept and acknowledged.
+        self._newest = self._cursor = self._saved = cursor
+        self._acked: str | None = None
+        self._save_at: float | None = None
+        self._items: deque[_Entry] = deque()
+        self._in_hand: _Entry | None = None
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+        # What follows is the connection's that there is.
+        self._socket: Any = None
+        self._is_welcomed = False
+        self._heartbeat = 0.0
+        self._requests = 0
+        self._errors = 0
+        self._renewing: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> State:
+        """What it does: ``waiting`` is between two attempts."""
+        return self._state
+
+    @property
+    def cursor(self) -> str | None:
+        """The position behind the last item that was handled; None before there is one."""
+        return self._cursor
+
+    async def __aenter__(self) -> Self:
+        if self._cursor is None and self._store is not None:
+            self._newest = self._cursor = self._saved = await _result(self._store.get())
+        if self._session is None:
+            self._session = self._own_session = aiohttp.ClientSession()
+        self._running = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End for good. What was not asked for is dropped, and comes again when you resume with :attr:`cursor`."""
+        self._items.clear()
+        self._in_hand = None
+        try:
+            await self._save()
+        finally:
+            if self._running is not None:
+                self._running.cancel()
+                await asyncio.wait([self._running])
+            if self._own_session is not None:
+                await self._own_session.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Post | Gap:
+        if self._running is None:
+            raise RuntimeError("iterate over a feed inside of async with")
+        self.handled()
+        while not self._items:
+            if self._running.done():
+                if not self._running.cancelled():
+                    self._running.result()
+                raise StopAsyncIteration
+            self._changed.clear()
+            try:
+                async with asyncio.timeout_at(self._save_at):
+                    await self._changed.wait()
+            except TimeoutError:
+                await self._save()
+        if self._save_at is not None and self._save_at <= _now():
+            await self._save()
+        self._in_hand = self._items.popleft()
+        self._room.set()
+        return self._in_hand.item
+
+    def handled(self) -> None:
+        """Count the item in hand as handled. Asking for the next one does so, too; leaving the loop does not."""
+        entry, self._in_hand = self._in_hand, None
+        if entry is not None:
+            self._cursor = entry.cursor
+            self._save_soon()
+
+    def _save_soon(self) -> None:
+        if self._save_at is None and (self._store is not None or self._device is not None):
+            self._save_at = _now() + _SAVE_SECONDS
+            self._changed.set()
+
+    async def _save(self) -> None:
+        self._save_at = None
+        cursor = self._cursor
+        if self._store is not None and cursor is not None and cursor != self._saved:
+            try:
+                await _result(self._store.set(cursor))
+                self._saved = cursor
+            except Exception as error:  # noqa: BLE001 - whatever the caller's store fails with, the feed goes on
+                _log.warning("the cursor could not be kept: %r", error)
+        if self._device is not None and cursor is not None and cursor != self._acked and self._errors < _MOST_ERRORS:
+            self._acked = cursor
+            await self._request("ack", {"cursor": cursor})
+
+    async def _run(self) -> None:
+        """Make one connection after the other, until the edge says that it is of no use."""
+        failures = transport = 0
+        try:
+            while True:
+                self._is_welcomed = False
+                self._enter("connecting")
+                try:
+                    await self._attempt(transport)
+                    end = None
+                except _Ended as ended:
+                    end = ended
+                failures = 0 if self._is_welcomed else failures
+                if end is None:
+                    transport = 0
+                elif end.allows_others and not self._is_welcomed and transport + 1 < len(self._transports):
+                    transport += 1
+                else:
+                    self._refuse_final(end)
+                    transport = 0
+                    seconds = pause(failures, end.asked, random.random())  # noqa: S311 - no secret
+                    failures += 1
+                    _log.warning("%s (%d); connecting again in %.1f s", end.reason, end.code, seconds)
+                    self._enter("waiting")
+                    await asyncio.sleep(seconds)
+        finally:
+            self._enter("closed")
+
+    def _refuse_final(self, end: _Ended) -> None:
+        has_run_out = end.code == _UNAUTHORIZED and self._is_welcomed and callable(self._token)
+        if is_final(end.code) and not has_run_out:
+            raise (Unauthorized if end.code == _UNAUTHORIZED else Refused)(end.code, end.reason)
+
+    def _enter(self, state: State) -> None:
+        self._state = state
+        self._changed.set()
+        _log.info("%s: %s", state, self._url._replace(netloc=self._url.netloc.rpartition("@")[2], query="").geturl())
+
+    async def _attempt(self, transport: int) -> None:
+        """Connect and take what comes; return when another transport is to be tried, else raise :class:`_Ended`."""
+        token = await self._ask()
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        try:
+            async with asyncio.timeout(_WELCOME_SECONDS) as limit:
+                if self._transports[transport] == "websocket":
+                    await self._follow(headers, limit)
+                else:
+                    await self._poll(headers, limit, ends_at=_now() + _POLLING_SECONDS if transport else None)
+        except TimeoutError:
+            raise _Ended(_CUT, "nothing was heard of the edge") from None
+        except aiohttp.ClientConnectorError as error:
+            # Nobody is there: another transport would find nobody either.
+            raise _Ended(_CUT, str(error), others=False) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise _Ended(_CUT, str(error) or type(error).__name__) from error
+
+    async def _ask(self) -> str | None:
+        """Return the token, None for none. Raises :class:`Unauthorized` if the token function does."""
+        try:
+            token = await _result(self._token() if callable(self._token) else self._token)
+        except Unauthorized:
+            raise
+        except Exception as error:
+            _log.warning("the token function has failed: %r", error)
+            raise _Ended(_CUT, "there is no token", others=False) from error
+        if token and not re.fullmatch("[!-~]+", token):
+            raise ValueError("the token cannot stand in a header")
+        return token or None
+
+    async def _follow(self, headers: dict[str, str], limit: asyncio.Timeout) -> None:
+        query: dict[str, Any] = {**self._filter} if self._device is None else {**self._filter, "device": self._device}
+        # One of the two, always: it says that we understand more than posts, should a proxy drop the subprotocol.
+        query |= {"history": self._history} if self._newest is None else {"cursor": self._newest}
+        try:
+            socket = await self._session.ws_connect(
+                _address(self._url, {"http": "ws", "https": "wss"}, self._url.path, query),
+                protocols=("postcast.v1",),
+                headers=headers,
+                max_msg_size=_MESSAGE_BYTES,
+                timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_SECONDS),
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            retry_after = (error.headers or {}).get("Retry-After")  # type: ignore[call-overload] # the {} is of Never
+            raise _Ended(_CUT, f"no WebSocket, but the HTTP status {error.status}", retry_after) from error
+        self._errors, self._acked = 0, None
+        try:
+            while True:
+                message = await socket.receive()
+                if message.type is aiohttp.WSMsgType.CLOSE:
+                    raise _Ended(message.data or _NO_CODE, message.extra or "")
+                if message.type is not aiohttp.WSMsgType.TEXT:
+                    raise _Ended(_CUT, "the connection was lost")
+                welcome_by = limit.when()
+                # It is we who are waited for when there is no room.
+                limit.reschedule(None)
+                await self._receive(_parsed(message.data, dict), socket)
+                if not self._is_welcomed:
+                    limit.reschedule(welcome_by)
+                elif self._heartbeat:
+                    limit.reschedule(_now() + _PATIENCE * self._heartbeat)
+        finally:
+            self._socket = None
+            if self._renewing is not None:
+                self._renewing.cancel()
+            await socket.close()
+
+    async def _poll(self, headers: dict[str, str], limit: asyncio.Timeout, *, ends_at: float | None) -> None:
+        live: dict[str, str] = {}
+        path = self._url.path.rpartition("/")[0] + "/posts"
+        while ends_at is None or _now() < ends_at:
+            asked_at = _now()
+            limit.reschedule(asked_at + (_POLL_SECONDS if live else _WELCOME_SECONDS))
+            query = {**self._filter, "offset": self._newest or "now", **live}
+            url = _address(self._url, {"ws": "http", "wss": "https"}, path, query)
+            async with self._session.get(url, headers=headers, timeout=aiohttp.ClientTimeout()) as response:
+                text = await response.text(errors="replace")
+            limit.reschedule(None)
+            offset = response.headers.get("Stream-Next-Offset")
+            if offset is None or response.status not in {200, 204, 410}:
+                code = _FINAL_STATUSES.get(response.status, _CUT)
+                reason = f"/posts was answered with {response.status}" if code == _CUT else text.strip()
+                raise _Ended(code, reason, response.headers.get("Retry-After"))
+            messages = _parsed(text, list) if response.status == 200 else []  # noqa: PLR2004 - HTTP's
+            gap = _gap(_parsed(text, dict), offset) if response.status == 410 else None  # noqa: PLR2004 - HTTP's
+            self._welcomed()
+            for message in messages:
+                await self._receive(message)
+            await self._take(offset, gap)
+            if live and not messages:
+                # Something in between that does not wait must not make us ask without end.
+                await asyncio.sleep(asked_at + 1.0 - _now())
+            echo = response.headers.get("Stream-Cursor")
+            live = {} if echo is None else {"cursor": echo}
+            live = {"live": "long-poll", **live} if response.headers.get("Stream-Up-To-Date") == "true" else {}
+
+    async def _receive(self, message: Any, socket: Any = None) -> None:
+        try:
+            action, payload, cursor = message["action"], message.get("payload"), message.get("cursor")
+            item: Post | Gap | None = None
+            if action == "welcome":
+                cursor = payload["cursor"]
+                self._socket, self._heartbeat = socket, float(payload.get("heartbeat", 0))
+                self._welcomed()
+                item = None if payload["recovered"] else _gap(payload, cursor)
+            elif action == "created":
+                item = Post(payload, cursor, message.get("window"))
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
+            raise _unreadable() from error
+        if item is not None or isinstance(cursor, str):
+            # Whatever it is that we do not know: with a cursor it says where we stand.
+            await self._take(cursor, item)
+        elif action == "expiring" and callable(self._token):
+            self._renewing = asyncio.create_task(self._renew())
+        elif action == "error":
+            self._errors += 1
+
+    def _welcomed(self) -> None:
+        self._is_welcomed = True
+        if self._state != "live":
+            self._enter("live")
+            # What was acknowledged on another connection may not have arrived.
+            self._save_soon()
+
+    async def _take(self, cursor: str, item: Post | Gap | None = None) -> None:
+        self._newest = cursor
+        last = self._items[-1] if self._items else self._in_hand
+        if item is not None:
+            self._items.append(_Entry(item, cursor))
+            self._changed.set()
+        elif last is not None:
+            last.cursor = cursor
+        else:
+            self._cursor = cursor
+            self._save_soon()
+        while len(self._items) >= _WAITING_ITEMS:
+            self._room.clear()
+            await self._room.wait()
+
+    async def _renew(self) -> None:
+        with suppress(_Ended):
+            if token := await self._ask():
+                await self._request("token", {"token": token})
+
+    async def _request(self, action: str, payload: dict[str, str]) -> None:
+        if self._socket is not None:
+            self._requests += 1
+            with suppress(ConnectionError):
+                await self._socket.send_str(json.dumps({"action": action, "id": self._requests, "payload": payload}))
+
+
+connect: Final = Feed
+"""Follow a feed, inside of ``async with``."""
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def _result(value: _T | Awaitable[_T]) -> _T:
+    return await value if inspect.isawaitable(value) else value
+
+
+def _address(url: SplitResult, schemes: Mapping[str, str], path: str, query: Mapping[str, Any]) -> str:
+    both = "&".join(filter(None, [url.query, urlencode(query, safe=",")]))
+    return url._replace(scheme=schemes.get(url.scheme, url.scheme), path=path or "/", query=both, fragment="").geturl()
+
+
+def _unreadable() -> _Ended:
+    # What follows it would move the cursor past it.
+    return _Ended(_CUT, "a message could not be read")
+
+
+def _parsed(text: str, form: type[dict[str, Any]] | type[list[Any]]) -> Any:
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable() from error
+    if not isinstance(parsed, form):
+        raise _unreadable()
+    return parsed
+
+
+def _gap(payload: Any, cursor: str) -> Gap:
+    try:
+        return Gap(payload["reason"], cursor, payload.get("lost", {}).get("records"))
+    except (TypeError, KeyError, AttributeError) as error:
+        raise _unreadable() from error

@@ -1,0 +1,67 @@
+"""``python -m edge.mock``: serve the edge on a feed of its own making, or say what a correct client has shown."""
+
+import asyncio
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from edge import logs
+from edge.mock.app import run
+from edge.mock.arguments import Arguments, parse
+from edge.mock.posts import author_of
+from edge.mock.scenarios import steps
+from edge.mock.transcript import fault, transcript
+from edge.ports import CannotListen
+from edge.telemetry import TurnTimes
+from edge.turns import new_event_loop
+from runtime.output import Output
+
+_LAST_LINES_SECONDS: Final = 1.0
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Run a mock; return the exit code: 1 with a sentence for what is wrong, 0 when told to stop."""
+    told = parse(arguments)
+    if told.prints:
+        sys.stdout.writelines(f"{line}\n" for line in _expected(told))
+        return 0
+    if told.check is not None:
+        return _check(told, told.check)
+    output = Output(sys.stderr.fileno())
+    try:
+        logs.configure("warning", "auto", output)
+        turns = TurnTimes()
+        with asyncio.Runner(loop_factory=partial(new_event_loop, turns.note)) as runner:
+            runner.run(run(told, turns, output))
+    except CannotListen as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a sentence for whoever started it
+        return 1
+    finally:
+        output.close(_LAST_LINES_SECONDS)
+    return 0
+
+
+def _expected(told: Arguments) -> Iterator[str]:
+    """Return what a correct client has shown that sees these authors."""
+    for line in transcript(steps(told.scenario, told.clock)):
+        kind, what = line.split()
+        if told.authors is None or kind == "gap" or author_of(told.seed, int(what)) in told.authors:
+            yield line
+
+
+def _check(told: Arguments, name: str) -> int:
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        print(f"{name} cannot be read: {error}", file=sys.stderr)  # noqa: T201 - as above
+        return 1
+    wrong = fault(list(_expected(told)), text.splitlines())
+    if wrong is not None:
+        print(wrong, file=sys.stderr)  # noqa: T201 - as above
+    return int(wrong is not None)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

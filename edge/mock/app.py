@@ -1,0 +1,120 @@
+"""The composition of a mock: the edge as it is, the feed in memory before it, and the links behind it."""
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from edge.app import edge_serving
+from edge.feed.position import before
+from edge.measured import LogOutput
+from edge.mock.arguments import Arguments
+from edge.mock.link import Link, linked
+from edge.mock.player import Player
+from edge.mock.scenarios import steps
+from edge.ports import CannotListen
+from edge.settings import Settings
+from edge.signals import told_to_stop
+from edge.telemetry import TurnTimes
+from streams.contract import Offset
+
+_ADDRESS: Final = "127.0.0.1"
+# A client waits so long for an answer while the feed cannot be asked, and so long for its turn to go at the end.
+_JOIN_SECONDS: Final = 0.5
+_DRAIN_SECONDS: Final = 2
+
+
+class MockSettings(Settings):
+    """The edge's settings, with nothing of the environment in them: a mock is the same everywhere."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings names it
+        init_settings: PydanticBaseSettingsSource,
+        *_: Any,
+        **__: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what the program says, and nothing else."""
+        return (init_settings,)
+
+
+def settings_of(told: Arguments) -> Settings:
+    """Return the settings of the edge behind the links."""
+    return MockSettings(
+        # It is never connected to.
+        kafka_url=f"kafka://{_ADDRESS}:9",
+        edge_host=_ADDRESS,
+        edge_port=0,
+        window_seconds=max(0.1, told.clock.window),
+        heartbeat_seconds=told.scenario.heartbeat_seconds,
+        join_seconds=_JOIN_SECONDS,
+        drain_seconds=_DRAIN_SECONDS,
+    )
+
+
+async def run(told: Arguments, turns: TurnTimes, output: LogOutput) -> None:
+    """Serve until SIGTERM or SIGINT; raises :class:`CannotListen`."""
+    stopped = told_to_stop(asyncio.get_running_loop())
+    async with AsyncExitStack() as stack:
+        try:
+            opening = linked(told.host, told.port, told.scenario.bytes_per_second)
+            link, port = await stack.enter_async_context(opening)
+        except OSError as error:
+            where = f"{told.host}, port {told.port}"
+            raise CannotListen(f"The mock cannot listen on {where}: {error.strerror}; --port names another.") from error
+        await _serve(told, turns, output, link=link, port=port, stopped=stopped)
+
+
+async def _serve(
+    told: Arguments, turns: TurnTimes, output: LogOutput, *, link: Link, port: int, stopped: asyncio.Event
+) -> None:
+    player = Player(seed=told.seed, window=told.clock.window, waits=told.clock.posts is not None)
+    playing = asyncio.create_task(player.play(steps(told.scenario, told.clock), link))
+    is_said = False
+    try:
+        while not stopped.is_set():
+            player.restart.clear()
+            async with edge_serving(settings_of(told), player.feed, turns, output) as edge:
+                link.port = edge.listener.addresses[0][1]
+                if not is_said:
+                    await player.followed()
+                    _say(told, port)
+                    is_said = True
+                await _first(stopped.wait(), player.restart.wait(), _failed(playing), _failed(edge.fault))
+            link.port = None
+    finally:
+        playing.cancel()
+        await asyncio.wait([playing])
+
+
+async def _first(*waiting: Coroutine[None, None, object]) -> None:
+    """Return once one of them has, or raise what it has raised."""
+    tasks = [asyncio.create_task(each) for each in waiting]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for each in done:
+            each.result()
+    finally:
+        for each in tasks:
+            each.cancel()
+
+
+async def _failed(part: asyncio.Task[object]) -> None:
+    """Wait for ever, unless a part fails: that the last post was written ends nothing."""
+    await asyncio.wait([part])
+    part.result()
+    await asyncio.get_running_loop().create_future()
+
+
+def _say(told: Arguments, port: int) -> None:
+    """Say where it listens, to who has started it."""
+    host = f"[{told.host}]" if ":" in told.host else told.host
+    url = f"http://{host}:{port}/"
+    scenario = told.scenario
+    ready = {"url": url, "port": port, "scenario": scenario.name, "start": str(before(Offset(0)))}
+    line = json.dumps(ready) if told.says_json else f"ready: {url} ({scenario.name}: {scenario.sentence})"
+    print(line, flush=True)  # noqa: T201 - its purpose

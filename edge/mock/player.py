@@ -1,0 +1,100 @@
+"""Carries out the steps of a scenario: writes records by the clock, and does what happens to the feed and the links."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from edge.feed.topic import Feed
+from edge.mock.link import Link
+from edge.mock.posts import millis, post_of
+from edge.mock.scenarios import Act, Step, Write
+from edge.mock.topic import MemoryReader, MemoryTopic
+from streams.contract import encode_feed, feed_records
+
+# How many records stay: enough for any cursor of a while ago, and some 20 MB.
+_KEEP_RECORDS: Final = 10_000
+_LOOK_SECONDS: Final = 0.01
+
+
+class Player:
+    """The feed of a mock: ``seed`` makes its posts, ``window`` is how long each is gathered, in seconds.
+
+    The clock ``waits`` for the first client, or begins at once.
+    """
+
+    def __init__(self, *, seed: int, window: float, waits: bool) -> None:
+        self._waits = waits
+        self._seed = seed
+        self._window = window
+        self._topic = MemoryTopic(keep=_KEEP_RECORDS)
+        self._reader: MemoryReader | None = None
+        self.feed = Feed(topic=self._follow, replay=self._topic.connect)
+        """Where the edge reads it."""
+        self.restart = asyncio.Event()
+        """Set when the edge is to be started anew."""
+
+    async def play(self, steps: Iterable[Step], link: Link) -> None:
+        """Carry out the steps: those that are due at once before the clock begins."""
+        loop = asyncio.get_running_loop()
+        begun: float | None = None
+        for step in steps:
+            if isinstance(step, Write):
+                if step.at and begun is None:
+                    if self._waits:
+                        await link.asked.wait()
+                    begun = loop.time()
+                if begun is not None:
+                    await asyncio.sleep(begun + step.at - loop.time())
+                self._write(step)
+            elif isinstance(step, Act):
+                await self._do(step, link)
+
+    async def followed(self) -> None:
+        """Wait until the edge has read all that was written."""
+        while self._reader is None or self._reader.next_offset != self._topic.end:  # noqa: ASYNC110 - see below
+            # Each connection of the edge has a reader of its own: no event would outlive them.
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    @asynccontextmanager
+    async def _follow(self) -> AsyncIterator[MemoryReader]:
+        async with self._topic.connect() as reader:
+            self._reader = reader
+            try:
+                yield reader
+            finally:
+                self._reader = None
+
+    def _write(self, step: Write) -> None:
+        begun = max(0.0, step.at - self._window)
+        publications = [post_of(self._seed, number, begun) for number in step.posts]
+        for record in feed_records(millis(begun), publications):
+            self._topic.write(encode_feed(record), millis(step.at))
+
+    async def _do(self, act: Act, link: Link) -> None:
+        topic = self._topic
+        match act:
+            case Act.CUT:
+                link.cut()
+            case Act.HALVE:
+                await self.followed()
+                link.halve()
+            case Act.FREEZE:
+                await self.followed()
+                link.freeze()
+            case Act.SKIP:
+                topic.skip()
+            case Act.STALL:
+                await self.followed()
+                topic.is_stalled = True
+            case Act.EXPIRE:
+                topic.remove_before(topic.end)
+                topic.is_stalled = False
+                topic.changed()
+                await self.followed()
+            case Act.LEAVE | Act.RETURN:
+                topic.is_away = act is Act.LEAVE
+                topic.changed()
+            case Act.RESTART:
+                await self.followed()
+                self.restart.set()

@@ -1,0 +1,57 @@
+"""What a mock is told on its command line."""
+
+import pytest
+
+from edge.mock.arguments import Arguments, parse
+from edge.mock.scenarios import SCENARIOS, Clock
+
+
+def test_without_arguments_nothing_goes_wrong_on_port_8080() -> None:
+    """For this machine alone, a post a second, without an end."""
+    assert parse([]) == Arguments(
+        host="127.0.0.1",
+        port=8080,
+        scenario=SCENARIOS["steady"],
+        clock=Clock(1, 1),
+        seed=1,
+        authors=None,
+        says_json=False,
+        prints=False,
+        check=None,
+    )
+
+
+def test_everything_can_be_told() -> None:
+    line = "--host :: --port 0 --scenario drops --rate 2.5 --window 0.2 --seed 7 --posts 9 --author 3 --author 4 --json"
+    told = parse([*line.split(), "--print", "--check", "-"])
+    assert told == Arguments("::", 0, SCENARIOS["drops"], Clock(2.5, 0.2, 9), 7, frozenset((3, 4)), True, True, "-")
+
+
+def test_the_help_names_every_scenario_with_its_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(["--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    for each in SCENARIOS.values():
+        assert f"{each.name:<12} {each.sentence}\n" in said
+
+
+WRONG = [
+    (["--scenario", "x"], "invalid choice"),
+    (["--port", "65536"], "--port"),
+    (["--port", "x"], "--port"),
+    (["--rate", "0"], "--rate"),
+    (["--rate", "inf"], "--rate"),
+    (["--window", "-1"], "--window"),
+    (["--posts", "0"], "--posts"),
+    (["--print"], "need --posts"),
+    (["--check", "-"], "need --posts"),
+]
+
+
+@pytest.mark.parametrize(("line", "said"), WRONG)
+def test_what_is_wrong_is_said(line: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(line)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err

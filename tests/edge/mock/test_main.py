@@ -1,0 +1,130 @@
+"""``python -m edge.mock`` as whoever starts it sees it."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.mock.__main__ import main
+
+ROOT = Path(__file__).parents[3]
+# None of the product's settings.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name in {"PATH", "PYTHONPATH", "VIRTUAL_ENV"}}
+
+
+@contextmanager
+def mock(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a mock, and end it."""
+    command = [sys.executable, "-m", "edge.mock", *arguments]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    """Return the next line that it has said."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, process.communicate()[1]
+    return line
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    """Ask for something."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serves_every_endpoint_without_settings_and_ends_when_told(number: signal.Signals) -> None:
+    """The line that says where is JSON where it is asked for; nothing else is on standard output, or on the other."""
+    with mock("--port", "0", "--json", "--seed", "3") as process:
+        ready: dict[str, Any] = json.loads(said(process))
+        port = ready["port"]
+        assert ready == {
+            "url": f"http://127.0.0.1:{port}/",
+            "port": port,
+            "scenario": "steady",
+            "start": "0" * 32,
+        }
+        for path in ("/", "/client.js", "/status.json", "/livez", "/readyz", "/metrics"):
+            assert get(port, path)[0] == 200
+        status, page = get(port, "/posts?offset=-1")
+        assert status == 200
+        assert [message["payload"]["id"] for message in json.loads(page)][:20] == list(range(1, 21))
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors) == (0, "", "")
+
+
+def test_says_where_it_is_in_words() -> None:
+    with mock("--port", "0", "--scenario", "drops") as process:
+        line = said(process)
+    assert line.startswith("ready: http://127.0.0.1:")
+    assert line.endswith("/ (drops: Every connection ends without a close.)\n")
+
+
+def test_says_that_its_port_is_taken() -> None:
+    """One sentence, exit code 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with mock("--port", str(port)) as process:
+            output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output) == (1, "")
+    assert errors.startswith(f"The mock cannot listen on 127.0.0.1, port {port}: ")
+    assert len(errors.splitlines()) == 1
+
+
+LINE = ("--scenario", "hole", "--posts", "12")
+
+
+def test_prints_what_a_correct_client_has_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of everybody, or of some authors: the gaps are said either way."""
+    assert main([*LINE, "--print"]) == 0
+    everything = capsys.readouterr().out.splitlines()
+    assert everything == [*(f"post {n}" for n in range(1, 30)), "gap interrupted", "post 31", "post 32", "post 33"]
+    assert main([*LINE, "--print", "--author", "1", "--author", "2"]) == 0
+    some = capsys.readouterr().out.splitlines()
+    assert "gap interrupted" in some
+    assert 1 < len(some) < len(everything)
+    assert set(some) < set(everything)
+
+
+def test_holds_what_a_client_has_shown_against_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Exit code 0 for one that is right, 1 and a sentence for one that is wrong."""
+    shown = tmp_path / "shown"
+    assert main([*LINE, "--print"]) == 0
+    right = capsys.readouterr().out
+    shown.write_text(right)
+    assert main([*LINE, "--check", str(shown)]) == 0
+    shown.write_text(right.replace("gap interrupted\n", ""))
+    assert main([*LINE, "--check", str(shown)]) == 1
+    assert capsys.readouterr() == ("", "line 30: gap interrupted is missing before post 31\n")
+    assert main([*LINE, "--check", str(tmp_path / "none")]) == 1
+    assert "none cannot be read: " in capsys.readouterr().err
+
+
+def test_reads_what_was_shown_from_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shown = tmp_path / "shown"
+    shown.write_text("post 1\npost 3\n")
+    with shown.open() as given:
+        monkeypatch.setattr("sys.stdin", given)
+        assert main([*LINE, "--check", "-"]) == 1
+    assert capsys.readouterr().err == "line 2: post 2 is missing before post 3\n"
