@@ -36,6 +36,7 @@ from edge.ports import serving_port
 from edge.server import Server
 from edge.settings import Settings
 from edge.signals import told_to_stop
+from edge.signing_in import demands_of, sign_in_of
 from edge.status import Facts, Status
 from edge.telemetry import Metrics, TurnTimes
 
@@ -89,7 +90,14 @@ async def edge_serving(
         patience=settings.unready_seconds,
     )
     gate, admin_gate = gates(settings)
-    around = Surroundings(hub, gate, Returns(settings.join_rate), selections=Selections(settings.max_authors_total))
+    around = Surroundings(
+        hub,
+        gate,
+        Returns(settings.join_rate),
+        selections=Selections(settings.max_authors_total),
+        sign_in=sign_in_of(settings),
+        demands=demands_of(settings),
+    )
     reception = Reception(
         log=log,
         feed=source,

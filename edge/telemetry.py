@@ -125,6 +125,8 @@ class Metrics:
         around = self._around
         about = "Clients refused, by HTTP or by a close, and why."
         yield counters("refusals", about, ["by", "why"], around.refusals.items())
+        about = "Clients that brought a token, or should have, by what became of it."
+        yield counters("sign_ins", about, ["outcome"], single(around.sign_ins))
         about = "Clients that came with a cursor, by what became of it."
         yield counters("resumes", about, ["outcome"], single(around.resumes))
         yield counter("takeovers", "Connections taken over for a WebSocket or events.", self._gate.takeovers)

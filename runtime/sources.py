@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 Variables = Mapping[str, str | None]
 """What is set, by name in lower case."""
 
-SECRETS: Final = frozenset({"AMQP_URL", "DATABASE_URL", "KAFKA_SASL_PASSWORD"})
+SECRETS: Final = frozenset({"AMQP_URL", "DATABASE_URL", "JWT_SECRET_KEY", "KAFKA_SASL_PASSWORD"})
 """The secret settings of both processes: a process does not know the other's."""
 
 ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -43,12 +43,14 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "KAFKA_USERNAME": ("KAFKA_SASL_USERNAME",),
     "KAFKA_SSL_CA_LOCATION": ("KAFKA_CA_FILE",),
     "KAFKA_SSL_CAFILE": ("KAFKA_CA_FILE",),
+    "JWT_SECRET": ("JWT_SECRET_KEY",),
+    "JWKS_URL": ("JWT_JWKS_URL",),
     "LOGLEVEL": ("LOG_LEVEL",),
 }
 """Names under which other programs expect what our settings are called."""
 
 OTHER_FILES: Final = frozenset(
-    {"KAFKA_CA_FILE", "KAFKA_CERT_FILE", "KAFKA_KEY_FILE", "NIX_SSL_CERT_FILE", "SSL_CERT_FILE"}
+    {"JWT_PUBLIC_KEY_FILE", "KAFKA_CA_FILE", "KAFKA_CERT_FILE", "KAFKA_KEY_FILE", "NIX_SSL_CERT_FILE", "SSL_CERT_FILE"}
 )
 """Settings that are paths themselves, and what OpenSSL reads, in some systems under a name of their own."""
 

@@ -12,7 +12,7 @@ Fault = Literal["unconfigured", "unreadable", "key", "signature", "expired", "ea
 """Why a token is refused, as the metrics have it; ``unconfigured`` where nobody can sign in."""
 
 LEEWAY_SECONDS: Final = 30.0
-"""How long a token is taken after it has expired: its issuer's clock and ours may differ by so much."""
+"""By how much the issuer's clock and an edge's may differ: for so long a token is good before and after its times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Grant:
     claim: Selection | None
     """Whose posts they may see: everybody's when it is None, nobody's when it is empty."""
     expires_at: float | None
-    """Until when, in seconds since 1970 in UTC; None without an end."""
+    """Until when, in seconds since 1970 in UTC, as the token says; None without an end. See LEEWAY_SECONDS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,26 @@
 """Says whose a token is: the port through which everything about tokens is asked, and an edge without any keys."""
 
-from typing import Final, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
-from edge.access.grant import Grant, TokenRefused
+from edge.access.grant import Fault, Grant, TokenRefused
 
 _UNCONFIGURED: Final = TokenRefused("Nobody can sign in here: come without a token.", "unconfigured")
+
+Outcome = Literal["granted", "anonymous"] | Fault
+"""What becomes of a client, as the metrics have it; ``anonymous``: it had no token where one is demanded."""
+
+
+class Demands(NamedTuple):
+    """What is asked of clients."""
+
+    required: bool = False
+    """Whether posts are shown only to who has a token."""
+    in_query: bool = False
+    """Whether a token may stand in a URL."""
+
+
+ANYBODY: Final = Demands()
+"""Who comes without a token is welcome."""
 
 
 class SignIn(Protocol):

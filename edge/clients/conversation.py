@@ -14,10 +14,11 @@ from typing import Final, Protocol
 from msgspec import UNSET
 
 from edge.clients.owed import MOST, Answer, Due, Later, Owed
+from edge.clients.view import view
 from edge.fanout.link import Client
 from edge.fanout.session import Session
 from edge.feed.position import Cursor, parse
-from edge.feed.selection import Selections, seen, selection_of
+from edge.feed.selection import Selections, selection_of
 from edge.positions.device import Device
 from edge.wire.allowance import Violation
 from edge.wire.closing import Disconnect
@@ -197,13 +198,14 @@ class Conversation:
         if len(self._filters) == FILTERS and now - self._filters[0] < FILTERS_SECONDS:
             return Refused(request.id, "busy", "the filter was changed too often; ask again in a second")
         self._filters.append(now)
-        selection = selection_of(authors)
-        if selection is not None and (selection := self._selections.the(selection)) is None:
+        found = view(self._selections, self._session.grant, selection_of(authors))
+        if found is None:
             return Refused(request.id, "busy", "the server has as many authors in filters as it takes")
-        cursor = self._client.select(seen(None, selection))
+        cursor = self._client.select(found.selection)
         if cursor is None:
             return Refused(request.id, "busy", "the connection takes nothing now; ask again in a second")
-        return filtered(request.id, 0 if selection is None else len(selection), cursor)
+        self._session.asked = found.asked
+        return filtered(request.id, 0 if found.asked is None else len(found.asked), cursor)
 
     def _is_one_too_many(self, now: float) -> bool:
         if self._errors is None:

@@ -56,7 +56,8 @@ class EventRequests:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Begin a client's stream, or answer why not."""
         if request.method == hdrs.METH_HEAD:
-            return _head()
+            grant = await self._reception.grant(request)
+            return self._refuse(grant) if isinstance(grant, Rejected) else _head()
         connection = self._reception.admit(request)
         if connection is None:
             return web.Response()  # It left at once: nobody gets this.
@@ -65,7 +66,7 @@ class EventRequests:
         asked = request_for(EVENTS, request.query, request.headers.get("Last-Event-ID"))
         if isinstance(asked, Rejected):
             return self._refuse(asked)
-        session = await self._reception.session(asked, connection)
+        session = await self._reception.session(asked, request, connection)
         if isinstance(session, Rejected):
             return self._refuse(session)
         # Nothing is awaited from here on.

@@ -16,11 +16,9 @@ from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, parse
 from edge.feed.selection import BadAuthors, Selection, parse_authors, selection_of
 from edge.wire.encoding import Encoding
-from edge.wire.handshake import Rejected
+from edge.wire.handshake import SUBPROTOCOL, Rejected
 from edge.wire.websocket_encodings import PLAIN, encoding_for
 from streams.contract import Offset
-
-SUBPROTOCOL: Final = "postcast.v1"
 
 BAD_AUTHORS: Final = "An author is the id of a user, such as 7; of several with commas between them."
 

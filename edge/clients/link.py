@@ -18,7 +18,7 @@ import structlog
 from edge.access.entrance import Gate
 from edge.access.limits import Slot
 from edge.access.returns import Returns
-from edge.access.sign_in import NobodySignsIn, SignIn
+from edge.access.sign_in import ANYBODY, Demands, NobodySignsIn, Outcome, SignIn
 from edge.clients.codes import CLOSES, CUTS
 from edge.clients.conversation import Positions, Tally
 from edge.fanout.ending import End
@@ -64,6 +64,10 @@ class Surroundings:
     """Where what devices acknowledge is stored, if it is."""
     sign_in: SignIn = field(default_factory=NobodySignsIn)
     """Whose a token is."""
+    demands: Demands = ANYBODY
+    """Whether clients have to bring one, and how they may."""
+    sign_ins: Counter[Outcome] = field(default_factory=Counter)
+    """Clients that have brought a token, or should have, by what became of it."""
 
 
 class TransportLink(asyncio.Protocol, ABC):

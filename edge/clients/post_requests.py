@@ -10,11 +10,10 @@ from typing import Final
 from edge.clients.joining import BAD_AUTHORS, Query
 from edge.feed.position import NO_STAMP, Cursor, Gap, parse
 from edge.feed.selection import BadAuthors, Selection, parse_authors, selection_of
-from edge.wire.handshake import Headers, Rejected, tokens
+from edge.wire.handshake import TOKEN_PROTOCOL, Headers, Rejected, tokens
 
 # Enough for intervals of 20 s until the end of all calendars.
 _ECHO_DIGITS: Final = 15
-_TOKEN_PROTOCOL: Final = "postcast.token."  # noqa: S105 - it stands before a token
 
 
 @unique
@@ -89,5 +88,5 @@ def _has_token(query: Query, headers: Headers) -> bool:
     return (
         bool(headers.getall("Authorization", []))
         or query.get("token") is not None
-        or any(each.startswith(_TOKEN_PROTOCOL) for each in tokens(headers, "Sec-WebSocket-Protocol"))
+        or any(each.startswith(TOKEN_PROTOCOL) for each in tokens(headers, "Sec-WebSocket-Protocol"))
     )

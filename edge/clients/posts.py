@@ -11,6 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
+from edge.access.grant import Grant
 from edge.clients.page_figures import PageFigures
 from edge.clients.placement import OldRecords
 from edge.clients.post_answers import NO_STORE, Answer
@@ -96,10 +97,13 @@ class Posts:
                 self._deserted.set()
 
     async def _respond(self, request: web.Request, connection: Connection, poll: Poll) -> web.StreamResponse:
-        if request.method == "HEAD":
+        grant = await self._reception.grant(request)
+        if isinstance(grant, Rejected):
+            found: Answer | Rejected = grant
+        elif request.method == "HEAD":
             found = await self._reading.head()
         else:
-            found = await self._read(posts_request(request.query, request.headers), poll)
+            found = await self._read(posts_request(request.query, request.headers), grant, poll)
         if connection.is_lost:
             return web.Response()  # Nobody gets this.
         if isinstance(found, Rejected):
@@ -115,13 +119,13 @@ class Posts:
         self._refusals["http", rejected.why] += 1
         return _refusal(rejected)
 
-    async def _read(self, asked: PostsRequest | Rejected, poll: Poll) -> Answer | Rejected:
+    async def _read(self, asked: PostsRequest | Rejected, grant: Grant | None, poll: Poll) -> Answer | Rejected:
         if isinstance(asked, Rejected):
             return asked
-        selection = self._reception.selection(asked.selection)
-        if isinstance(selection, Rejected):
-            return selection
-        return await self._reading.answer(replace(asked, selection=selection), poll)
+        seen = self._reception.view(grant, asked.selection)
+        if isinstance(seen, Rejected):
+            return seen
+        return await self._reading.answer(replace(asked, selection=seen.selection), poll)
 
 
 def posts_of(

@@ -3,6 +3,8 @@
 The module of a transport answers its requests in these steps: :meth:`Reception.admit`, :meth:`Reception.session`, and
 :meth:`Connection.take_over` where the connection does not stay aiohttp's. What is refused is a :class:`Rejected`; how a
 client is told is up to its transport.
+
+Law: no transport gets a session, or a selection, but for a client that was identified.
 """
 
 import asyncio
@@ -15,11 +17,14 @@ from aiohttp import web
 
 from edge.access.addresses import Address, block_of
 from edge.access.entrance import Entrance
+from edge.access.grant import Grant
 from edge.access.http import Http
 from edge.access.limits import Admission, Slot
+from edge.clients.identification import Identification
 from edge.clients.joining import JoinRequest
 from edge.clients.link import Surroundings
 from edge.clients.placement import FeedEnd, OldRecords, Placement
+from edge.clients.view import View, view
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.selection import Selection
@@ -161,6 +166,9 @@ class Reception:
         self.selections = around.selections
         self.gate = around.gate
         self._returns = around.returns
+        self._identification = Identification(
+            around.sign_in, around.demands, outcomes=around.sign_ins, selections=around.selections, full=_FILTERED
+        )
         self._placement = Placement(log, feed, old, seconds=join_seconds, heartbeat=heartbeat, resumes=around.resumes)
         self.is_stopping = False
         """Whether the edge shuts down: another one takes who comes now."""
@@ -178,22 +186,27 @@ class Reception:
             case Admission.CROWDED:
                 return _CROWDED
 
-    def selection(self, asked: Selection | None) -> Selection | Rejected | None:
-        """Return the one object for a filter, if there is room for it."""
-        if asked is None:
-            return None
-        known = self.selections.the(asked)
-        return _FILTERED if known is None else known
+    async def grant(self, request: web.Request) -> Grant | Rejected | None:
+        """Say what a client's token allows; None for one that has none, and needs none."""
+        grant = await self._identification.grant(request)
+        return self._in_turn(grant) if isinstance(grant, Rejected) and grant.retry_after is not None else grant
 
-    async def session(self, asked: JoinRequest, connection: Connection) -> Session | Rejected:
+    def view(self, grant: Grant | None, asked: Selection | None) -> View | Rejected:
+        """Say what a client sees that asks for something and may see what its token allows, if there is room for it."""
+        return view(self.selections, grant, asked) or _FILTERED
+
+    async def session(self, asked: JoinRequest, request: web.Request, connection: Connection) -> Session | Rejected:
         """Find a client's place in the feed. Nothing is awaited between the look at what was read and the return."""
         wait = self._returns.wait(asyncio.get_running_loop().time())
         if wait is not None:
             return Rejected(503, "More clients come than are taken in at a time.", wait, is_closed=True, why="rate")
-        selection = self.selection(asked.selection)
-        if isinstance(selection, Rejected):
-            return self._in_turn(selection)
-        asked = replace(asked, selection=selection)
+        grant = await self.grant(request)
+        if isinstance(grant, Rejected):
+            return grant
+        seen = self.view(grant, asked.selection)
+        if isinstance(seen, Rejected):
+            return self._in_turn(seen)
+        asked = replace(asked, grant=grant, asked=seen.asked, selection=seen.selection)
         session = await self._placement.session(asked, connection.block)
         if self.is_stopping:
             return self._in_turn(STOPPED)

@@ -15,6 +15,9 @@ _UPGRADE: Final = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSock
 def refusal(rejected: Rejected) -> web.Response:
     """Make the answer to a request that is refused."""
     headers = dict(_UPGRADE) if rejected.status == HTTPStatus.UPGRADE_REQUIRED else {}
+    if rejected.status == HTTPStatus.UNAUTHORIZED:
+        # RFC 6750 §3: to who comes without a token no error is told.
+        headers["WWW-Authenticate"] = "Bearer" if rejected.why == "anonymous" else 'Bearer error="invalid_token"'
     if rejected.retry_after is not None:
         # In whole seconds (RFC 9110 §10.2.3).
         headers["Retry-After"] = str(math.ceil(rejected.retry_after))

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from edge.clients import cross_origin
 from edge.clients.codes import REFUSALS
-from edge.clients.joining import SUBPROTOCOL, join_request
+from edge.clients.joining import join_request
 from edge.clients.link import Surroundings
 from edge.clients.reception import Connection, Reception, connection_of
 from edge.clients.refusals import refusal
@@ -21,7 +21,7 @@ from edge.fanout.session import Session
 from edge.wire.closing import with_return
 from edge.wire.deflate import BadHeader, agreement
 from edge.wire.frames import close_frame
-from edge.wire.handshake import Rejected, Why, answer, fault_in, tokens
+from edge.wire.handshake import SUBPROTOCOL, Rejected, Why, answer, fault_in, tokens
 from edge.wire.websocket import Reader
 
 
@@ -114,7 +114,7 @@ class WebSocketRequests:
         asked = join_request(request.query, offered, deflated=extension is not None, last_event_id=last)
         if isinstance(asked, Rejected):
             return asked
-        session = await self._reception.session(asked, connection)
+        session = await self._reception.session(asked, request, connection)
         return session if isinstance(session, Rejected) else (session, extension)
 
     def _agreement(self, request: web.Request) -> str | None:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 VERSION: Final = "13"
+SUBPROTOCOL: Final = "postcast.v1"
+TOKEN_PROTOCOL: Final = "postcast.token."  # noqa: S105 - it stands before a token
+"""What stands before a token among the offered subprotocols: a browser can send no other header with a WebSocket."""
 
 _HTTP: Final = (1, 1)
 """The only version with Upgrade: in HTTP/1.0 the header is ignored (RFC 9110 §7.8), HTTP/2 has no such header."""
@@ -20,7 +23,10 @@ _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455 §1.3."""
 
 
-Why = Literal["request", "full", "address", "stopping", "feed", "filters", "rate", "replay", "pages", "origin", "token"]
+Why = Literal[
+    "request", "full", "address", "stopping", "feed", "filters", "rate", "replay", "pages", "origin",
+    "token", "anonymous", "keys", "subject",
+]  # fmt: skip
 """Why a request is refused, as the metrics have it: what it says, or what there is too much of, or too little."""
 
 

@@ -120,7 +120,10 @@ def test_only_secrets_come_from_files(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("NUMBER_FILE", "number")
     assert read(Settings).number == 1
     assert unread_variables(Settings) == [
-        "NUMBER_FILE: set and not read; what can come from files is AMQP_URL, DATABASE_URL, KAFKA_SASL_PASSWORD."
+        (
+            "NUMBER_FILE: set and not read; what can come from files is "
+            "AMQP_URL, DATABASE_URL, JWT_SECRET_KEY, KAFKA_SASL_PASSWORD."
+        )
     ]
 
 

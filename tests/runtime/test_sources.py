@@ -32,7 +32,10 @@ def test_a_process_does_not_name_what_it_would_not_read_by_any_name() -> None:
 @pytest.mark.parametrize("name", ["QUEUE_NAME_FILE", "RABBITMQ_URL_FILE", "AMPQ_URL_FILE", "POSTGRES_PASSWORD_FILE"])
 def test_a_file_that_nothing_reads_is_named(name: str) -> None:
     assert unread(FIELDS, {name.lower(): "/run/secrets/x"}) == [
-        f"{name}: set and not read; what can come from files is AMQP_URL, DATABASE_URL, KAFKA_SASL_PASSWORD."
+        (
+            f"{name}: set and not read; what can come from files is "
+            "AMQP_URL, DATABASE_URL, JWT_SECRET_KEY, KAFKA_SASL_PASSWORD."
+        )
     ]
 
 

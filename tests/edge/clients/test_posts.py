@@ -23,6 +23,7 @@ from streams.contract import Offset
 from tests.edge.kit.edge import Edge, Paging, serving
 from tests.edge.kit.listening import RULES, gate
 from tests.edge.kit.records import cursor, publication, record
+from tests.edge.kit.sign_in import MemorySignIn, granted
 
 SOON = Paging(Extent(1 << 16, 10), patience=0.2)
 LONG = Paging(Extent(1 << 16, 10))
@@ -267,7 +268,7 @@ async def test_what_is_gone_says_why_and_where_to_go_on() -> None:
 
 
 async def test_a_page_is_for_all_caches_but_not_for_a_client_that_says_who_it_is() -> None:
-    async with asking() as ask:
+    async with asking(sign_in=MemorySignIn({"x": granted()})) as ask:
         assert (await ask(f"?offset={behind(3)}")).headers["Cache-Control"] == "public, max-age=31536000, immutable"
         answer = await ask(f"?offset={behind(3)}", Authorization="Bearer x")
         assert (answer.status, answer.headers["Cache-Control"]) == (200, "private, no-store")

@@ -12,6 +12,7 @@ from websockets.typing import Subprotocol
 
 from edge.access.entrance import Gate
 from edge.access.returns import Returns
+from edge.access.sign_in import ANYBODY, Demands, NobodySignsIn, SignIn
 from edge.admin import Admin
 from edge.clients.event_requests import EventRequests
 from edge.clients.link import Surroundings
@@ -121,6 +122,8 @@ class Edge:
         max_authors: int = 1000,
         join_rate: float = 0,
         paging: Paging = PAGING,
+        sign_in: SignIn | None = None,
+        demands: Demands = ANYBODY,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.gate = through or gate()
@@ -128,7 +131,14 @@ class Edge:
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
         self.hub = Hub(self.log, write_bytes=1 << 16, write_each=write_each, patience=patience, loop=self.loop)
-        self.around = Surroundings(self.hub, self.gate, Returns(join_rate), selections=Selections(max_authors))
+        self.around = Surroundings(
+            self.hub,
+            self.gate,
+            Returns(join_rate),
+            selections=Selections(max_authors),
+            sign_in=sign_in or NobodySignsIn(),
+            demands=demands,
+        )
         self.closes = self.around.closes
         self.waiters = Waiters(self.log, self.loop)
         self.feed = MemoryFeed(self.log, Audience(self.hub, self.waiters))
@@ -225,6 +235,8 @@ async def serving(
     max_authors: int = 1000,
     join_rate: float = 0,
     paging: Paging = PAGING,
+    sign_in: SignIn | None = None,
+    demands: Demands = ANYBODY,
 ) -> AsyncIterator[Edge]:
     """Serve meanwhile."""
     edge = Edge(
@@ -235,6 +247,8 @@ async def serving(
         max_authors=max_authors,
         join_rate=join_rate,
         paging=paging,
+        sign_in=sign_in,
+        demands=demands,
     )
     async with listening(edge.server.application(edge.admin.routes()), edge.gate) as edge.port, asyncio.timeout(30):
         yield edge

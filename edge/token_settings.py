@@ -1,0 +1,61 @@
+"""What the edge can be told about tokens, checked once, before anything is connected."""
+
+from pathlib import Path
+from typing import Final, Self
+
+from pydantic import SecretStr, model_validator
+
+from edge.access.keys import BadKey, Key, public_key_of, secrets_of
+from runtime.settings import ProcessSettings
+
+_NAMES: Final = {"secret_keys": "JWT_SECRET_KEY", "public_keys": "JWT_PUBLIC_KEY_FILE"}
+
+
+class TokenSettings(ProcessSettings):
+    """With which keys tokens are verified, and who has to bring one."""
+
+    jwt_secret_key: SecretStr = SecretStr("")
+    """Secrets of HS256, with commas between them: a token is good with any of them."""
+    jwt_public_key_file: str = ""
+    """A file with a public key or a certificate in PEM, of RS256, ES256 or EdDSA."""
+    jwt_audience: str = ""
+    """For whom tokens are; empty for nobody in particular."""
+    jwt_issuer: str = ""
+    """Whose tokens they are; empty for anybody's who has a key."""
+    auth_required: bool = False
+    """Whether posts are shown only to who has signed in."""
+    token_in_query: bool = False
+    """Whether a token may come in a URL, as ``?token=``, where logs and histories show it."""
+
+    @property
+    def secret_keys(self) -> list[Key]:
+        """The keys of ``jwt_secret_key``; raises :class:`edge.access.keys.BadKey`."""
+        secrets = self.jwt_secret_key.get_secret_value()
+        return secrets_of(secrets) if secrets else []
+
+    @property
+    def public_keys(self) -> list[Key]:
+        """The key in ``jwt_public_key_file``; raises :class:`edge.access.keys.BadKey`."""
+        if not self.jwt_public_key_file:
+            return []
+        try:
+            return [public_key_of(Path(self.jwt_public_key_file).read_bytes())]
+        except OSError as error:
+            raise BadKey(f"the file cannot be read: {error.strerror}") from None
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether anybody can sign in."""
+        return bool(self.jwt_secret_key.get_secret_value() or self.jwt_public_key_file)
+
+    @model_validator(mode="after")
+    def _keys(self) -> Self:
+        # Whether keys can be made of them is asked here, so that it is said with all else that is wrong.
+        for name in ("secret_keys", "public_keys"):
+            try:
+                getattr(self, name)
+            except BadKey as bad:
+                raise ValueError(f"{_NAMES[name]} is wrong: {bad}") from None
+        if self.auth_required and not self.has_keys:
+            raise ValueError("AUTH_REQUIRED needs keys to sign in with: JWT_SECRET_KEY or JWT_PUBLIC_KEY_FILE")
+        return self

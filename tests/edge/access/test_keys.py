@@ -1,0 +1,103 @@
+"""Which keys there are, and which may have signed a token."""
+
+import datetime as dt
+import secrets
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.x509.oid import NameOID
+
+from edge.access.keys import LONG, MAX_SECRETS, BadKey, Key, Keys, public_key_of, secrets_of, short_secrets
+
+RSA = rsa.generate_private_key(65537, 2048)
+
+
+def pem(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey) -> bytes:
+    """Write a public key as its owner hands it out."""
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def test_secrets_have_commas_between_them() -> None:
+    """The first may be the new one, and the others those of tokens that are still out."""
+    keys = secrets_of("one,two")
+    assert [(key.algorithm, key.material, key.kid) for key in keys] == [("HS256", b"one", ""), ("HS256", b"two", "")]
+
+
+@pytest.mark.parametrize("text", ["", ",", "a,", " a", "a, b", "a\n", ",".join("a" * (MAX_SECRETS + 1))])
+def test_a_secret_is_none_that_was_mistyped(text: str) -> None:
+    with pytest.raises(BadKey):
+        secrets_of(text)
+
+
+def test_a_public_key_is_no_secret() -> None:
+    """Whoever has it could sign with it."""
+    text = pem(RSA.public_key()).decode().strip()
+    with pytest.raises(BadKey, match="JWT_PUBLIC_KEY_FILE") as raised:
+        secrets_of(text)
+    assert text not in str(raised.value)
+
+
+def test_short_secrets_are_counted() -> None:
+    """With one token they can be guessed: RFC 7518 §3.2 wants as many bytes as the signature has."""
+    long, short = secrets.token_hex(LONG // 2), secrets.token_hex(LONG // 2)[1:]
+    keys = [*secrets_of(f"{long},{short},é{long[2:]}"), Key("EdDSA", b"")]
+    assert short_secrets(keys) == 1
+
+
+def test_a_public_key_or_a_certificate_says_its_algorithm() -> None:
+    found = [
+        public_key_of(pem(key.public_key())).algorithm
+        for key in (RSA, ec.generate_private_key(ec.SECP256R1()), ed25519.Ed25519PrivateKey.generate())
+    ]
+    assert found == ["RS256", "ES256", "EdDSA"]
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "issuer")])
+    today = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    certificate = x509.CertificateBuilder(name, name, RSA.public_key(), 1, today, today + dt.timedelta(days=1)).sign(
+        RSA, SHA256()
+    )
+    key = public_key_of(certificate.public_bytes(Encoding.PEM))
+    assert (key.algorithm, key.material) == ("RS256", RSA.public_key())
+
+
+def test_what_is_no_good_public_key_is_refused() -> None:
+    """Among it a private key, which has no business here, and keys that are too short or of other kinds."""
+    private = RSA.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    others: list[Any] = [
+        rsa.generate_private_key(65537, 1024),  # noqa: S505 - that it is short is the point
+        ec.generate_private_key(ec.SECP384R1()),
+        dsa.generate_private_key(1024),  # noqa: S505 - likewise
+        ed448.Ed448PrivateKey.generate(),
+    ]
+    public = [key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) for key in others]
+    for text in (b"", b"-----BEGIN CERTIFICATE-----", b"secret", private, *public):
+        with pytest.raises(BadKey):
+            public_key_of(text)
+
+
+def test_a_name_chooses_among_named_keys_and_nothing_else() -> None:
+    """A key without a name verifies whatever name a token says; of equal names the first counts."""
+    nameless, first, again, other = Key("RS256", 0), Key("RS256", 1, "a"), Key("RS256", 2, "a"), Key("RS256", 3, "b")
+    keys = Keys([nameless, first, again, other])
+    assert len(keys) == 4
+    assert keys.find("RS256", "a") == [first, nameless]
+    assert keys.find("RS256", "c") == [nameless]
+    assert keys.find("ES256", "a") == []
+    assert keys.find("RS256", None) == [nameless]
+
+
+def test_a_token_without_a_name_is_tried_only_if_it_can_mean_one_key() -> None:
+    """Each try costs: a set may have hundreds of keys."""
+    one, other = Key("RS256", 1, "a"), Key("RS256", 2, "b")
+    assert list(Keys([one]).find("RS256", None)) == [one]
+    assert list(Keys([one, other]).find("RS256", None)) == []
+    secret = Key("HS256", 3)
+    assert next(iter(Keys([one, secret, Key("HS256", 4)]).find("HS256", None))) is secret
+    assert list(Keys().find("HS256", None)) == []
+
+
+def test_a_key_shows_nothing_of_itself() -> None:
+    assert repr(Key("HS256", b"secret", "k")) == "Key('HS256', kid='k')"

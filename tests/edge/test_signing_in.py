@@ -1,0 +1,68 @@
+"""What signs clients in, of the settings."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+
+from edge.access.bearers import Bearers
+from edge.access.grant import Grant, TokenRefused
+from edge.access.sign_in import ANYBODY, Demands, NobodySignsIn
+from edge.settings import Settings
+from edge.signing_in import demands_of, sign_in_of
+from tests.edge.kit.tokens import SECRET, signed
+
+
+def told(**settings: Any) -> Settings:
+    """Make settings."""
+    return Settings(kafka_url="kafka://kafka:9092", **settings)
+
+
+def test_without_a_key_nobody_signs_in() -> None:
+    settings = told(jwt_audience="us")
+    assert isinstance(sign_in_of(settings), NobodySignsIn)
+    assert demands_of(settings) == ANYBODY
+
+
+async def test_a_token_is_verified_as_the_settings_say() -> None:
+    with capture_logs() as logs:
+        sign_in = sign_in_of(told(jwt_secret_key=SecretStr(SECRET), jwt_audience="us", jwt_issuer="we"))
+    assert logs == []
+    assert isinstance(sign_in, Bearers)
+    assert await sign_in.grant(signed({"sub": "7", "aud": "us", "iss": "we"})) == Grant("7", None, None)
+    refused = [await sign_in.grant(signed({"sub": "7", **claims})) for claims in ({"aud": "us"}, {"iss": "we"})]
+    assert [each.why for each in refused if isinstance(each, TokenRefused)] == ["issuer", "audience"]
+
+
+def test_secrets_and_a_public_key_stand_side_by_side(tmp_path: Path) -> None:
+    """While a service goes from the one to the other."""
+    key = Ed25519PrivateKey.generate()
+    path = tmp_path / "key.pem"
+    path.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    sign_in = sign_in_of(told(jwt_secret_key=SecretStr(SECRET), jwt_public_key_file=str(path)))
+    assert (
+        sign_in.known(signed({"sub": "7"}))
+        == sign_in.known(signed({"sub": "7"}, key, "EdDSA"))
+        == Grant("7", None, None)
+    )
+
+
+def test_a_short_secret_is_warned_of_and_not_shown() -> None:
+    """It works, as it did before; who has one token can guess it."""
+    short = secrets.token_hex(8)
+    with capture_logs() as logs:
+        sign_in = sign_in_of(told(jwt_secret_key=SecretStr(f"{SECRET},{short}")))
+    assert isinstance(sign_in.known(signed({"sub": "7"}, short)), Grant)
+    [warning] = logs
+    assert (warning["event"], warning["log_level"]) == ("sign_in.weak", "warning")
+    assert "1 have less than 32 bytes" in warning["why"]
+    assert short not in str(warning)
+
+
+def test_what_is_demanded_is_a_setting() -> None:
+    settings = told(jwt_secret_key=SecretStr(SECRET), auth_required=True, token_in_query=True)
+    assert demands_of(settings) == Demands(required=True, in_query=True)
