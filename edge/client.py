@@ -5,16 +5,21 @@
             print(item.payload["description"] if isinstance(item, Post) else f"posts may be missing: {item.reason}")
 
 It follows docs/protocol.md, by the rules of ``assets/client.js``. It imports aiohttp and the standard library alone, so
-that it can be copied into any project: that is why it is longer than a module of ours may be.
+that it can be copied into any project: that is why it is longer than a module of ours may be. ``python -m edge.client``
+prints a feed.
 """
 
+import argparse
 import asyncio
 import inspect
+import io
 import json
 import logging
 import os
 import random
 import re
+import signal
+import sys
 import tempfile
 import threading
 from collections import deque
@@ -23,7 +28,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, Self, TypeVar
-from urllib.parse import SplitResult, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlencode, urlsplit
 
 import aiohttp
 
@@ -364,7 +369,10 @@ class Feed:
     def _enter(self, state: State) -> None:
         self._state = state
         self._changed.set()
-        _log.info("%s: %s", state, self._url._replace(netloc=self._url.netloc.rpartition("@")[2], query="").geturl())
+        if state != "waiting":
+            # Without what may be a secret.
+            url = self._url._replace(netloc=self._url.netloc.rpartition("@")[2], query="", fragment="")
+            _log.info("%s: %s", state, url.geturl())
 
     async def _attempt(self, transport: int) -> None:
         """Connect and take what comes; return when another transport is to be tried, else raise :class:`_Ended`."""
@@ -555,3 +563,96 @@ def _gap(payload: Any, cursor: str) -> Gap:
         return Gap(payload["reason"], cursor, payload.get("lost", {}).get("records"))
     except (TypeError, KeyError, AttributeError) as error:
         raise _unreadable() from error
+
+
+def line(item: Post | Gap) -> str:
+    """Return a line for people. What could act on a terminal is escaped, since posts are strangers' texts."""
+    match item:
+        case Post({"id": id_, "created_at": created_at, "user": {"username": name}, "description": text}):
+            said = f"{created_at} #{id_} {name}: {text}"
+        case Post(payload):
+            said = json.dumps(payload, ensure_ascii=False)
+        case Gap(reason, _, lost):
+            said = f"-- some posts may be missing here: {reason}" + ("" if lost is None else f", {lost} records")
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in said)
+
+
+def json_line(item: Post | Gap) -> str:
+    """Return a line for programs."""
+    match item:
+        case Post(payload, cursor, window):
+            return json.dumps({"post": payload, "cursor": cursor, "window": window})
+        case Gap(reason, cursor, lost):
+            return json.dumps({"gap": {"reason": reason, "lost": lost}, "cursor": cursor})
+
+
+async def _print(feed: Feed, text: Callable[[Post | Gap], str], count: int | None) -> None:
+    left = count
+    async with feed:
+        async for item in feed:
+            print(text(item), flush=True)  # noqa: T201 - its purpose
+            feed.handled()
+            left = left if left is None or isinstance(item, Gap) else left - 1
+            if left == 0:
+                return
+
+
+def _feed_of(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Feed:
+    token: Token | None = os.environ.get("POSTCAST_TOKEN")
+    if options.token_file is not None:
+        path = Path(options.token_file)
+        token = lambda: path.read_text("ascii").strip()  # noqa: E731 - it is read again at each connect
+    if "token" in parse_qs(urlsplit(options.url).query):
+        parser.error("other users can see a token on the command line: use POSTCAST_TOKEN or --token-file")
+    try:
+        if callable(token):
+            token()
+        store = None if options.cursor_file is None else FileStore(options.cursor_file)
+        return Feed(options.url, history=options.history, author=options.author, token=token, store=store)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print a feed; return the exit code: 0 after ``--count`` posts, 1 when the edge has closed the feed for good."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {__package__}.client" if __package__ else None,
+        allow_abbrev=False,
+        description="Print the posts of an edge, a line for each, and go on where it was after a lost connection.",
+        epilog="A token is read from the variable POSTCAST_TOKEN or from --token-file, which is read at each connect.",
+    )
+    parser.add_argument("url", help="the edge's address, such as https://posts.example/")
+    parser.add_argument("--history", type=int, default=0, metavar="N", help="begin with the last N posts")
+    parser.add_argument(
+        "--author", action="append", metavar="ID", help="show this author's posts alone; may be repeated"
+    )
+    parser.add_argument("--cursor-file", metavar="FILE", help="keep the position there, and go on there the next time")
+    parser.add_argument("--count", type=int, metavar="N", help="end after N posts")
+    parser.add_argument("--json", action="store_true", help="print JSON, with cursors")
+    parser.add_argument("--token-file", metavar="FILE", help="sign in with the token in this file")
+    options = parser.parse_args(arguments)
+    if options.count is not None and options.count < 1:
+        parser.error("--count is at least 1")
+    feed = _feed_of(parser, options)
+    logging.basicConfig(format="%(message)s")
+    _log.setLevel(logging.INFO)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Not every terminal has every character.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        asyncio.run(_print(feed, json_line if options.json else line, options.count))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # Python would flush it once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except (Refused, OSError) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a sentence for whoever started it
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,23 +1,54 @@
-"""Configures Python's garbage collection: seldom, and never over what lives as long as a client.
+"""Python's garbage collection: a little at a time, and never over what lives as long as a client.
 
 An ended connection is freed by its reference counts alone (:mod:`edge.clients` takes care of that, and a test). So a
-collection finds next to nothing here, and its cost is the traversal of everything that lives: with Python's own
-thresholds a quarter of what a join took, and with 2,000 clients pauses of 150 to 400 ms.
+collection finds next to nothing here, and its cost is the traversal of what lives: with Python's own thresholds a
+quarter of what a join took, and with 2,000 clients pauses of 150 to 400 ms.
+
+Python looks when so many more objects were made than freed. Where clients come while others leave, as many are freed
+as made: it would look at last, at all that have come meanwhile, in one turn. So it is the loop's work that counts.
 """
 
 import gc
 from typing import Final
 
-# Counts of objects that were made and not freed (docs/decisions/0012-short-turns.md). The first is what 140 clients
-# consist of, and takes 3 ms. The second and the third are for garbage that we do not know of: 2 million objects are
-# more than 25,000 clients consist of, and as garbage some 200 MB.
+# docs/decisions/0012-short-turns.md says why these.
 _YOUNG: Final = 10_000
-_MIDDLE: Final = 200
-_OLD: Final = 10
+"""How many more objects are made than freed before Python looks by itself: 3 ms."""
+_NEVER: Final = 1_000_000_000
+LOOK_SECONDS: Final = 0.05
+"""After so much CPU time of the loop new objects are looked at: some 80 clients can have come in that time."""
+SECOND_LOOK: Final = 100
+"""After so many looks what has come since the last second look is looked at once more, if that is little."""
+LITTLE: Final = 30_000
+"""So many objects are traversed in 10 ms. When there are more, clients have come, and whatever came with them stays."""
 
 
 def configure() -> None:
-    """Exclude all present objects, which stay, from collections, and have new ones traversed once."""
+    """Exclude all present objects, which stay, from collections; new ones are left to a :class:`Collector`."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_YOUNG, _MIDDLE, _OLD)
+    gc.set_threshold(_YOUNG, _NEVER, _NEVER)
+
+
+class Collector:
+    """Collects garbage between the loop's turns."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._looks = 0
+
+    def work(self, cpu_seconds: float) -> None:
+        """Do what is due after a turn that took so much CPU time."""
+        self._seconds += cpu_seconds
+        if self._seconds < LOOK_SECONDS:
+            return
+        self._seconds = 0.0
+        gc.collect(0)
+        self._looks += 1
+        if self._looks < SECOND_LOOK:
+            return
+        self._looks = 0
+        if len(gc.get_objects(generation=1)) <= LITTLE:
+            gc.collect(1)
+        else:
+            gc.freeze()

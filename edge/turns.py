@@ -21,19 +21,24 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from edge.garbage_collection import Collector
+
 NoteTurn = Callable[[float, float], None]
 """Is called after each turn with its length and with the CPU time that the thread used for it, both in seconds."""
+Tidy = Callable[[float], None]
+"""Is called at the end of each turn with the CPU time that it has taken so far, and is a part of it."""
 
-MAX_READY: Final = 16
-"""The most expensive one is a handshake, 0.4 ms: 16 make 7 ms a turn (docs/decisions/0012-short-turns.md)."""
+MAX_READY: Final = 8
+"""The most expensive one is a join, 0.6 ms and up to 1.4 ms where others use the caches: 8 make 11 ms a turn."""
 
 
 class BoundedSelector(selectors.EpollSelector):
-    """Returns preferred files and at most ``max_ready`` others a call; reports each turn of the loop to ``note``."""
+    """Returns preferred files and at most ``max_ready`` others a call; has turns of the loop tidied up, and noted."""
 
-    def __init__(self, note: NoteTurn, max_ready: int = MAX_READY) -> None:
+    def __init__(self, note: NoteTurn, tidy: Tidy, max_ready: int = MAX_READY) -> None:
         super().__init__()
         self._note = note
+        self._tidy = tidy
         self._max_ready = max_ready
         self._begun, self._used = time.monotonic(), time.thread_time()
         # The parent asks for all ready files. This is a second descriptor of the same queue, to ask for fewer.
@@ -47,8 +52,8 @@ class BoundedSelector(selectors.EpollSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for ready files, at most ``timeout`` seconds rounded up to milliseconds; for ever if it is None."""
-        used = time.thread_time() - self._used
-        self._note(time.monotonic() - self._begun, used)
+        self._tidy(time.thread_time() - self._used)
+        self._note(time.monotonic() - self._begun, time.thread_time() - self._used)
         wait = -1 if timeout is None else max(0, math.ceil(timeout * 1000) / 1000)
         keys = self.get_map()
         # A preferred file may be registered for writing alone, or not at all, while nobody wants to read it.
@@ -76,7 +81,7 @@ class BoundedSelector(selectors.EpollSelector):
 
 class _ShortTurns(asyncio.SelectorEventLoop):
     def __init__(self, note: NoteTurn) -> None:
-        self._bounded = BoundedSelector(note)
+        self._bounded = BoundedSelector(note, Collector().work)
         super().__init__(self._bounded)
 
     async def create_connection(self, *arguments: Any, **options: Any) -> Any:

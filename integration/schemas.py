@@ -47,7 +47,7 @@ def _asking(action: str, payload: type[Struct]) -> type[Struct]:
 
 ASKED: Final = {action: _asking(action, form.decoder.type) for action, form in _FORMS.items()}
 """What a v1 client may ask for on a WebSocket, by its action."""
-ANSWERS: Final = {"ack": "acked", "filter": "filtered"}
+ANSWERS: Final = {"ack": "acked", "filter": "filtered", "token": "authorized"}
 """The action of the answer to each request that is done; else it is ``error``."""
 
 ALL: Final = {**SENT, **ASKED}

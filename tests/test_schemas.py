@@ -151,6 +151,7 @@ REQUESTS: Final[list[dict[str, Any]]] = [
         for authors in ([-1], [2**63], ["7"], [1] * 3001, 7)
     ),
     {"action": "filter", "id": 1, "payload": {}},
+    *({"action": "token", "id": 1, "payload": payload} for payload in ({"token": "a.b.c"}, {}, {"token": 7})),
 ]
 
 

@@ -17,8 +17,10 @@ from aiohttp import web
 
 from edge.access.addresses import Address, Header, Network, block_of, client_of, hops_of, is_trusted, parse_address
 from edge.access.answers import Answers
+from edge.access.cycles import let_go
 from edge.access.limits import Admission, Census, Slot
 from edge.access.origins import EVERYBODY, UNREAD, Origins
+from edge.access.waits import Waits
 from edge.histogram import Histogram
 from edge.wire.allowance import Traffic
 from edge.wire.request_heads import RequestHeadCounter
@@ -54,6 +56,10 @@ class Gate:
         self.answers = Answers()
         self.takeovers = 0
         """Connections that were taken over from aiohttp."""
+        self.heads = Waits(rules.handshake_seconds)
+        """Connections whose requests are not there yet."""
+        self.lingering = Waits(LINGER_SECONDS)
+        """Connections that were refused."""
         self.join_seconds = Histogram()
         """Seconds from a client's request to the 101."""
 
@@ -74,7 +80,6 @@ class Entrance(asyncio.Protocol):
     """One connection's protocol, around aiohttp's."""
 
     __slots__ = (
-        "_deadline",
         "_gate",
         "_heads",
         "_inner",
@@ -95,7 +100,6 @@ class Entrance(asyncio.Protocol):
         self._heads = RequestHeadCounter(gate.rules.head_bytes)
         self.has_refused = False
         """Whether a limit was broken: nothing more is read."""
-        self._deadline: asyncio.TimerHandle | None = None
         self._lost: Callable[[], None] | None = None
 
     @contextmanager
@@ -166,10 +170,12 @@ class Entrance(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Free the slot, and pass it on."""
         self._disarm()
+        self._gate.lingering.end(self._transport.abort)
         self.free_slot()
         if self._lost is not None:
             self._lost()
         self._inner.connection_lost(exc)
+        let_go(self._transport)
 
     def _receive_request(self, data: bytes) -> None:
         earlier = self._heads.ended
@@ -187,16 +193,12 @@ class Entrance(asyncio.Protocol):
         self._inner.data_received(data)
 
     def _arm(self) -> None:
-        if self._deadline is None:
-            self._deadline = self._loop.call_later(self._gate.rules.handshake_seconds, self._be_late)
+        self._gate.heads.begin(self._be_late, self._loop)
 
     def _disarm(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        self._gate.heads.end(self._be_late)
 
     def _be_late(self) -> None:
-        self._deadline = None
         if self._heads.size:
             self._refuse("handshake", HTTPStatus.REQUEST_TIMEOUT)
         else:
@@ -222,4 +224,4 @@ class Entrance(asyncio.Protocol):
         self._gate.breaches[limit] += 1
         self.has_refused = True
         self._transport.pause_reading()
-        self._loop.call_later(LINGER_SECONDS, self._transport.abort)
+        self._gate.lingering.begin(self._transport.abort, self._loop)

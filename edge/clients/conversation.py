@@ -6,7 +6,7 @@ known at once is waited for (:mod:`edge.clients.owed`): meanwhile acknowledgemen
 stream waits. Time is told, in seconds of any clock that never runs backwards; this module sends nothing.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, Protocol
@@ -14,6 +14,8 @@ from typing import Final, Protocol
 from msgspec import UNSET
 
 from edge.clients.owed import MOST, Answer, Due, Later, Owed
+from edge.clients.renewing import Bearers, Renewing
+from edge.clients.seldom import Seldom
 from edge.clients.view import view
 from edge.fanout.link import Client
 from edge.fanout.session import Session
@@ -25,7 +27,7 @@ from edge.wire.closing import Disconnect
 from edge.wire.encoding import Notice
 from edge.wire.events import Message, TooBig
 from edge.wire.messages import acked, error, filtered
-from edge.wire.requests import Ack, Code, Filter, Id, Refused, Request, request_of
+from edge.wire.requests import Ack, Code, Filter, Id, Refused, Request, Token, request_of
 
 ERRORS: Final = 10
 """How many errors a client may make in a minute."""
@@ -34,7 +36,6 @@ FILTERS: Final = 4
 """How many times a client may choose another filter in ``FILTERS_SECONDS``."""
 FILTERS_SECONDS: Final = 0.5
 """A filter of 3,000 authors takes some 0.5 ms to read: so what 16 clients send at once takes no turn too long."""
-
 NONSENSE: Final = Violation("errors", Disconnect(4500, f"more than {ERRORS} errors in a minute"))
 
 
@@ -66,11 +67,14 @@ class Positions(Protocol):
 class Conversation:
     """What a client has said so far, as far as that matters.
 
-    ``ready`` is called when an answer is known that was not: see :meth:`answers`. Where there are ``positions``, what
-    the client acknowledges is stored there.
+    ``ready`` is called when an answer is known that was not: see :meth:`answers`. ``bearers`` says whose tokens are.
+    Where there are ``positions``, what the client acknowledges is stored there.
     """
 
-    __slots__ = ("_client", "_errors", "_filters", "_owed", "_positions", "_ready", "_selections", "_session", "_tally")
+    __slots__ = (
+        "_bearers", "_client", "_errors", "_filters", "_owed", "_positions", "_ready", "_renewing", "_selections",
+        "_session", "_tally",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -80,6 +84,7 @@ class Conversation:
         selections: Selections,
         *,
         ready: Callable[[], None],
+        bearers: Bearers,
         positions: Positions | None = None,
     ) -> None:
         self._session = session
@@ -87,10 +92,13 @@ class Conversation:
         self._tally = tally
         self._selections = selections
         self._ready = ready
+        self._bearers = bearers
         self._positions = positions
         self._owed: Owed | None = None
-        self._filters: deque[float] | None = None
-        self._errors: deque[float] | None = None
+        # Most clients need none of these.
+        self._filters: Seldom | None = None
+        self._renewing: Renewing | None = None
+        self._errors: Seldom | None = None
 
     def answer(self, said: Message | TooBig, now: float) -> Sequence[Notice] | Violation:
         """Do what is asked for, or have it wait; return :meth:`answers`."""
@@ -143,7 +151,10 @@ class Conversation:
         if isinstance(request, Request) and isinstance(request.payload, Filter):
             owed.add(partial(self._filtered, request, request.payload.authors or [], now))
             return
-        answer = self._done(request, now)
+        if isinstance(request, Request) and isinstance(request.payload, Token):
+            answer = self._renewed(request.id, request.payload.token, now)
+        else:
+            answer = self._done(request, now)
         if answer is not None:
             owed.add(answer)
 
@@ -169,6 +180,9 @@ class Conversation:
                 return self._acked(request, cursor)
             case Filter(authors):
                 return self._filtered(request, authors or [], now)
+            case Token(token):
+                answer = self._renewed(request.id, token, now)
+                return answer() if callable(answer) else answer
 
     def _acked(self, request: Request, token: str) -> Answer | None:
         cursor = parse(token)
@@ -193,11 +207,9 @@ class Conversation:
         return self._owed.later(id)
 
     def _filtered(self, request: Request, authors: list[int], now: float) -> Answer:
-        if self._filters is None:
-            self._filters = deque(maxlen=FILTERS)
-        if len(self._filters) == FILTERS and now - self._filters[0] < FILTERS_SECONDS:
+        self._filters = self._filters or Seldom(FILTERS, FILTERS_SECONDS)
+        if not self._filters.allows(now):
             return Refused(request.id, "busy", "the filter was changed too often; ask again in a second")
-        self._filters.append(now)
         found = view(self._selections, self._session.grant, selection_of(authors))
         if found is None:
             return Refused(request.id, "busy", "the server has as many authors in filters as it takes")
@@ -207,11 +219,12 @@ class Conversation:
         self._session.asked = found.asked
         return filtered(request.id, 0 if found.asked is None else len(found.asked), cursor)
 
+    def _renewed(self, id: Id, token: str, now: float) -> Answer | Callable[[], Answer] | None:  # noqa: A002
+        """Find out what another token allows, and return what goes on with it; None when that is not known yet."""
+        if self._renewing is None:
+            self._renewing = Renewing(self._session, self._client, self._selections, self._bearers)
+        return self._renewing.begin(id, token, now, self._later)
+
     def _is_one_too_many(self, now: float) -> bool:
-        if self._errors is None:
-            # Most clients make none.
-            self._errors = deque(maxlen=ERRORS)
-        errors = self._errors
-        is_full = len(errors) == ERRORS and now - errors[0] < _MINUTE
-        errors.append(now)
-        return is_full
+        self._errors = self._errors or Seldom(ERRORS, _MINUTE)
+        return not self._errors.allows(now)

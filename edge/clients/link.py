@@ -15,12 +15,14 @@ from typing import ClassVar, Final
 
 import structlog
 
+from edge.access.cycles import let_go
 from edge.access.entrance import Gate
 from edge.access.limits import Slot
 from edge.access.returns import Returns
 from edge.access.sign_in import ANYBODY, Demands, NobodySignsIn, Outcome, SignIn
 from edge.clients.codes import CLOSES, CUTS
 from edge.clients.conversation import Positions, Tally
+from edge.clients.key_waits import KeyWaits
 from edge.fanout.ending import End
 from edge.fanout.hub import Hub
 from edge.fanout.link import Client
@@ -68,6 +70,12 @@ class Surroundings:
     """Whether clients have to bring one, and how they may."""
     sign_ins: Counter[Outcome] = field(default_factory=Counter)
     """Clients that have brought a token, or should have, by what became of it."""
+    bearers: KeyWaits = field(init=False)
+    """Says it of tokens that connected clients bring."""
+
+    def __post_init__(self) -> None:
+        """Have both ask the same."""
+        object.__setattr__(self, "bearers", KeyWaits(self.sign_in))
 
 
 class TransportLink(asyncio.Protocol, ABC):
@@ -195,8 +203,7 @@ class TransportLink(asyncio.Protocol, ABC):
         if client is not None:
             client.leave()
             self._note(self._disconnect or _GONE)
-        # Its own method, which it keeps until Python 3.12 lets go of it in close().
-        self._transport._read_ready_cb = None  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
+        let_go(self._transport)
 
     def _write_held(self) -> None:
         """Write what was held back while the transport held bytes."""

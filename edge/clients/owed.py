@@ -25,31 +25,43 @@ class Due(NamedTuple):
     is_put_off: bool = False
 
 
+class _Given(NamedTuple):
+    """An answer, or what makes it when its turn comes."""
+
+    answer: Answer | Callable[[], Answer]
+    is_put_off: bool = False
+
+    def due(self) -> Due:
+        """Do what is to be done for it."""
+        return Due(self.answer() if callable(self.answer) else self.answer, self.is_put_off)
+
+
 class Later:
     """An answer that is not known yet."""
 
-    __slots__ = ("_due", "_ready", "id")
+    __slots__ = ("_given", "_ready", "id")
 
     def __init__(self, id: Id, ready: Callable[[], None]) -> None:  # noqa: A002 - as it is called in the message
         self.id = id
         self._ready = ready
-        self._due: Due | None = None
+        self._given: _Given | None = None
 
     @property
-    def due(self) -> Due | None:
+    def given(self) -> _Given | None:
         """The answer, once it is known."""
-        return self._due
+        return self._given
 
-    def give(self, answer: Answer) -> None:
-        """Answer, unless that was done; it is sent when all before it is."""
-        if self._due is None:
-            self._due = Due(answer)
+    def give(self, answer: Answer | Callable[[], Answer]) -> None:
+        """Answer, unless that was done; it is sent when all before it is, and made only then if that is to be."""
+        if self._given is None:
+            self._given = _Given(answer)
             self._ready()
 
     def put_off(self) -> None:
         """Have the client ask again, unless it was answered; whoever calls this sees to what is due then."""
-        if self._due is None:
-            self._due = Due(Refused(self.id, "busy", "that takes longer than it should; ask again in a second"), True)
+        if self._given is None:
+            refused = Refused(self.id, "busy", "that takes longer than it should; ask again in a second")
+            self._given = _Given(refused, is_put_off=True)
 
 
 class Owed:
@@ -89,11 +101,8 @@ class Owed:
         """Take out the answers whose turn has come; do what is to be done for them."""
         while self._turns:
             turn = self._turns[0]
-            if isinstance(turn, Later):
-                if turn.due is None:
-                    return
-                self._turns.popleft()
-                yield turn.due
-                continue
+            given = turn.given if isinstance(turn, Later) else _Given(turn)
+            if given is None:
+                return
             self._turns.popleft()
-            yield Due(turn() if callable(turn) else turn)
+            yield given.due()

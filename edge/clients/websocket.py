@@ -67,7 +67,13 @@ class WebSocket(TransportLink):
         if self._conversation is None:
             around = self._around
             self._conversation = Conversation(
-                session, client, around.tally, around.selections, ready=self._answer_owed, positions=around.positions
+                session,
+                client,
+                around.tally,
+                around.selections,
+                ready=self._answer_owed,
+                bearers=around.bearers,
+                positions=around.positions,
             )
         self._tell(client, session, self._conversation.answer(said, now))
 

@@ -75,9 +75,10 @@ class Filters:
         """Return the numbers of filters that have an author, as far as they are in the index."""
         return self._index.of(author)
 
-    def selection(self, number: int) -> Selection:
-        """Return the filter of a number, which is good until the next :meth:`work`."""
-        return self._by_number[number].selection
+    def selection(self, number: int) -> Selection | None:
+        """Return the filter of a number; after some :meth:`work` it may be none's, or another one's."""
+        found = self._by_number.get(number)
+        return None if found is None else found.selection
 
     def work(self, is_late: Callable[[], bool]) -> bool:
         """Bring the index up to date until it is late; tell whether there was anything to do."""

@@ -166,7 +166,9 @@ class Rest(Generic[G]):
                 for number in self._filters.of(author):
                     if number not in filters:
                         filters.add(number)
-                        yield self._wake(self._filters.selection(number), record.end)
+                        # The index may have been worked on since; who rests here keeps his filter in it.
+                        selection = self._filters.selection(number)
+                        yield [] if selection is None else self._wake(selection, record.end)
             self._passed.position = record.end
 
     def _wake(self, selection: Selection, end: Position) -> list[G]:

@@ -70,6 +70,8 @@ class Tokens:
         session = member.session
         if member.is_over or (selection is not session.selection and self._select(member, selection) is None):
             return False
-        session.grant = grant
-        self.begin(member)
+        old, session.grant = session.grant, grant
+        if old is None or grant.expires_at != old.expires_at:
+            # Else the client was told of that end already, or will be.
+            self.begin(member)
         return True

@@ -50,11 +50,17 @@ class Filter(Struct, frozen=True):
     authors: Annotated[list[Annotated[int, Meta(ge=0, le=MAX_ID)]], Meta(max_length=MAX_AUTHORS)] | None
 
 
+class Token(Struct, frozen=True):
+    """The session is to go on with another token of the same user's."""
+
+    token: str
+
+
 class Request(NamedTuple):
     """A request that can be read."""
 
     id: Id
-    payload: Ack | Filter
+    payload: Ack | Filter | Token
 
 
 class Refused(NamedTuple):
@@ -68,13 +74,14 @@ class Refused(NamedTuple):
 class _Form(NamedTuple):
     """How the payload of an action is read, and what a payload that cannot be is called."""
 
-    decoder: msgspec.json.Decoder[Ack] | msgspec.json.Decoder[Filter]
+    decoder: msgspec.json.Decoder[Ack] | msgspec.json.Decoder[Filter] | msgspec.json.Decoder[Token]
     code: Code
 
 
 _FORMS: Final = {
     "ack": _Form(msgspec.json.Decoder(Ack), "bad_cursor"),
     "filter": _Form(msgspec.json.Decoder(Filter), "bad_filter"),
+    "token": _Form(msgspec.json.Decoder(Token), "token_refused"),
 }
 
 

@@ -1,11 +1,12 @@
-"""What garbage collection traverses, and that there is no garbage for it."""
+"""What garbage collection traverses, and when; that there is no garbage for it is held by the tests of connections."""
 
 import gc
 from collections.abc import Iterator
+from weakref import ref
 
 import pytest
 
-from edge.garbage_collection import configure
+from edge.garbage_collection import LITTLE, LOOK_SECONDS, SECOND_LOOK, Collector, configure
 
 
 @pytest.fixture(autouse=True)
@@ -15,6 +16,18 @@ def as_before() -> Iterator[None]:
     yield
     gc.set_threshold(*thresholds)
     gc.unfreeze()
+
+
+class Cycle:
+    """Garbage that reference counts do not free."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def young() -> int:
+    """Return how many objects were not looked at yet."""
+    return len(gc.get_objects(generation=0))
 
 
 def test_what_is_there_at_the_start_is_left_alone() -> None:
@@ -37,3 +50,51 @@ def test_as_many_new_objects_as_many_clients_consist_of_are_looked_at_once() -> 
     assert looks[0] in range(5, 15)
     assert looks[1:] == [0, 0]
     assert len(held) == 100_000
+
+
+def test_objects_that_come_while_others_go_are_looked_at_a_few_at_a_time() -> None:
+    """Python, which counts how many more are made than freed, would not look before one more comes than went."""
+    held: list[list[None]] = [[] for _ in range(50_000)]
+    configure()
+    collector, most = Collector(), 0
+    for place in range(len(held)):
+        held[place] = []
+        if place % 1_000 == 0:
+            collector.work(LOOK_SECONDS / 2)
+            most = max(most, young())
+    assert most < 5_000
+
+
+def test_nothing_is_looked_at_before_the_loop_has_worked_for_a_while() -> None:
+    """An edge that does nothing costs nothing."""
+    configure()
+    collector, cycle = Collector(), Cycle()
+    gone = ref(cycle)
+    del cycle
+    collector.work(LOOK_SECONDS * 0.6)
+    assert gone() is not None
+    collector.work(LOOK_SECONDS * 0.6)
+    assert gone() is None
+
+
+@pytest.mark.parametrize("others", [0, LITTLE])
+def test_garbage_that_lived_for_a_while_is_found_if_little_has_come_with_it(others: int) -> None:
+    """Whatever came with many clients is left alone, as they are: to go through them takes too long."""
+    configure()
+    collector, cycle = Collector(), Cycle()
+    held: list[list[None]] = [[] for _ in range(others)]
+    collector.work(LOOK_SECONDS)
+    gone = ref(cycle)
+    del cycle
+    for _ in range(SECOND_LOOK - 1):
+        assert gone() is not None
+        collector.work(LOOK_SECONDS)
+    assert (gone() is None) == (len(held) == 0)
+    # What was left alone is left alone for good: it is not in the way of what comes later.
+    later = Cycle()
+    collector.work(LOOK_SECONDS)
+    gone = ref(later)
+    del later
+    for _ in range(SECOND_LOOK):
+        collector.work(LOOK_SECONDS)
+    assert gone() is None

@@ -24,10 +24,14 @@ def ignore(seconds: float, cpu_seconds: float) -> None:
     """Hear how long a turn was."""
 
 
+def leave(cpu_seconds: float) -> None:
+    """Tidy nothing up."""
+
+
 @pytest.fixture
 def selector() -> Iterator[BoundedSelector]:
     """Make a selector that returns two files at a time."""
-    with closing(BoundedSelector(ignore, 2)) as made:
+    with closing(BoundedSelector(ignore, leave, 2)) as made:
         yield made
 
 
@@ -100,7 +104,7 @@ def test_a_wait_is_rounded_up_to_milliseconds(
     queue = Queue()
     epoll = type("epoll", (), {"fromfd": queue.fromfd, "poll": lambda *_: [], "close": lambda _: None})
     monkeypatch.setattr("edge.turns.select", SimpleNamespace(epoll=epoll))
-    with closing(BoundedSelector(ignore)) as selector:
+    with closing(BoundedSelector(ignore, leave)) as selector:
         assert selector.select(timeout) == []
     assert queue.waits == [wait]
 
@@ -191,7 +195,7 @@ def test_a_connection_that_the_process_makes_is_read_before_those_that_others_ma
 def test_its_files_are_closed() -> None:
     """The queue has two descriptors, and preferred files have a queue of their own."""
     before = sorted(Path("/proc/self/fd").iterdir())
-    BoundedSelector(ignore).close()
+    BoundedSelector(ignore, leave).close()
     assert sorted(Path("/proc/self/fd").iterdir()) == before
 
 

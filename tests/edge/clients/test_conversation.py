@@ -21,6 +21,7 @@ from edge.wire.requests import MAX_AUTHORS
 from edge.wire.websocket_encodings import CURSOR
 from streams.contract import Offset
 from tests.edge.kit.records import at, cursor, record
+from tests.edge.kit.sign_in import Desk, granted
 
 SENT = cursor(3, 1, record(1))
 
@@ -64,16 +65,23 @@ class Store:
 class Bench:
     """A client that was sent everything up to the first post of record 3."""
 
-    def __init__(self, *, stores: bool = False, device: Device | None = None) -> None:
+    def __init__(self, *, stores: bool = False, device: Device | None = None, grant: Grant | None = None) -> None:
         self.now = 1000.0
         self.tally = Tally()
         self.selections = Selections(limit=MAX_AUTHORS)
-        self.session = Session(at(3, 1), CURSOR, device=device)
+        self.session = Session(at(3, 1), CURSOR, device=device, grant=grant)
         self.can_select = True
         self.store = Store() if stores else None
         self.ready = 0
+        self.bearers = Desk({"mine": granted("7", expires_at=1704067200)})
         self.conversation = Conversation(
-            self.session, self, self.tally, self.selections, ready=self.note_ready, positions=self.store
+            self.session,
+            self,
+            self.tally,
+            self.selections,
+            ready=self.note_ready,
+            bearers=self.bearers,
+            positions=self.store,
         )
 
     def select(self, selection: Selection | None) -> str | None:
@@ -368,3 +376,60 @@ def test_what_waits_for_another_than_the_store_makes_nobody_hurry() -> None:
     assert bench.says_all(_filter(2, 7)) == []
     later.give(acked(1, str(SENT)))
     assert _given(bench.hears()) == [("acked", 1), ("filtered", 2)]
+
+
+PHONE_OF_7 = Device("7", PHONE)
+FILTER = {"action": "filter", "payload": {"authors": [7]}}
+TOKEN = {"action": "token", "id": "t", "payload": {"token": "mine"}}
+AUTHORIZED = {"action": "authorized", "id": "t", "payload": {"expires_at": "2024-01-01T00:00:00Z"}}
+
+
+def test_a_session_goes_on_with_another_token() -> None:
+    bench = Bench(grant=granted("7"))
+    assert bench.says_all(TOKEN) == [AUTHORIZED]
+    assert (bench.session.grant, bench.tally.requests) == (granted("7", expires_at=1704067200), {"token": 1})
+
+
+@pytest.mark.parametrize("payload", [{}, {"token": None}, {"token": ["mine"]}])
+def test_what_is_no_token_is_refused_as_one(payload: object) -> None:
+    bench = Bench(grant=granted("7"))
+    assert bench.asks(action="token", payload=payload)["payload"]["code"] == "token_refused"
+    assert bench.session.grant == granted("7")
+
+
+def test_a_token_waits_for_its_key_and_what_comes_behind_it_for_the_token() -> None:
+    """Answers keep the order of the requests; acknowledgements are taken meanwhile."""
+    bench = Bench(grant=granted("7"))
+    bench.bearers.unknown.add("mine")
+    assert bench.says_all(TOKEN, {"action": "ack", "payload": {"cursor": str(SENT)}}, FILTER) == []
+    assert (bench.session.grant, bench.session.selection) == (granted("7"), None)
+    bench.bearers.fetch()
+    assert (bench.ready, bench.session.grant) == (1, granted("7"))
+    assert [answer["action"] for answer in bench.hears()] == ["authorized", "acked", "filtered"]
+    assert bench.session.grant == granted("7", expires_at=1704067200)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_token_goes_on_in_its_turn(is_known: bool) -> None:
+    """Not before what was asked for before it is answered, although its key was there first."""
+    bench = Bench(stores=True, device=PHONE_OF_7, grant=granted("7"))
+    assert bench.store is not None
+    if not is_known:
+        bench.bearers.unknown.add("mine")
+    assert bench.says_all({"action": "ack", "payload": {"cursor": str(SENT)}}, TOKEN) == []
+    bench.bearers.fetch()
+    assert bench.hears() == []
+    assert bench.session.grant == granted("7")
+    bench.store.store()
+    assert [answer["action"] for answer in bench.hears()] == ["acked", "authorized"]
+    assert bench.session.grant == granted("7", expires_at=1704067200)
+
+
+def test_a_token_that_was_put_off_changes_nothing_when_its_key_comes() -> None:
+    """The client was told to ask again."""
+    bench = Bench(grant=granted("7"))
+    bench.bearers.unknown.add("mine")
+    answers = bench.says_all(TOKEN, FILTER, FILTER)
+    assert [answer["payload"].get("code", answer["action"]) for answer in answers] == ["busy", "filtered", "filtered"]
+    bench.bearers.fetch()
+    assert (bench.hears(), bench.session.grant) == ([], granted("7"))

@@ -93,3 +93,22 @@ def test_every_request_is_answered_once_and_in_order(steps: list[str]) -> None:
             case "drain":
                 answers += told.owed.due()
     assert answers == [expected[number] for number in range(asked)]
+
+
+def test_an_answer_may_be_known_before_it_is_made() -> None:
+    """It is made in its turn, unless it was put off."""
+    told = Told()
+    done: list[str] = []
+
+    def work() -> Notice:
+        done.append("work")
+        return _notice(2)
+
+    first, second, third = told.owed.later(1), told.owed.later(2), told.owed.later(3)
+    second.give(work)
+    third.put_off()
+    third.give(work)
+    assert (list(told.owed.due()), done) == ([], [])
+    first.give(_notice(1))
+    assert list(told.owed.due()) == [Due(_notice(1)), Due(_notice(2)), _busy(3)]
+    assert done == ["work"]

@@ -12,6 +12,7 @@ from edge.clients.post_pages import Pages
 from edge.clients.post_reading import Poll, PostReading
 from edge.clients.post_requests import PostsRequest, Sentinel
 from edge.clients.post_waiters import Waiters
+from edge.fanout.filters import Filters
 from edge.feed.paging import Extent
 from edge.feed.position import Cursor, parse
 from edge.feed.replaying import Limits
@@ -29,7 +30,7 @@ class Reader:
     """A client that reads pages of ten records."""
 
     def __init__(self, rig: Rig, *, room: int = MIB, extent: Extent = EXTENT) -> None:
-        waiters = Waiters(rig.log, asyncio.get_running_loop())
+        waiters = Waiters(rig.log, asyncio.get_running_loop(), Filters())
         pages = Pages(rig.log, extent, room)
         self.reading = PostReading(
             rig.log,

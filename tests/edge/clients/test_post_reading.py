@@ -11,6 +11,7 @@ from edge.clients.post_pages import Pages
 from edge.clients.post_reading import Poll, PostReading
 from edge.clients.post_requests import PostsRequest, Sentinel
 from edge.clients.post_waiters import Waiters
+from edge.fanout.filters import Filters
 from edge.feed.log import Log
 from edge.feed.paging import Extent
 from edge.feed.position import Cursor, before
@@ -33,7 +34,7 @@ class Reading:
 
     def __init__(self, log: Log, *, share: float = 0.5, room: int = 1 << 20, old: Gone | None = None) -> None:
         self.log = log
-        self.waiters = Waiters(log, asyncio.get_running_loop())
+        self.waiters = Waiters(log, asyncio.get_running_loop(), Filters())
         self.feed = MemoryFeed(log, self.waiters)
         self.pressed = 0
         extent = Extent(1 << 16, 10)

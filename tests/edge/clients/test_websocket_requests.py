@@ -12,6 +12,7 @@ from itertools import pairwise
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from edge.access import entrance
 from edge.access.addresses import parse_networks
 from edge.access.entrance import Entrance
 from edge.access.http import Http
@@ -222,6 +223,40 @@ async def test_what_an_ended_client_consisted_of_is_freed_without_the_collector(
                 # Until then; the test's timeout is the limit.
                 while _kept() > earlier:
                     await asyncio.sleep(0)
+    finally:
+        gc.unfreeze()
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        Handshake("/?history=x").request.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Protocol: postcast.v1\r\n\r\n"),
+        Handshake("/?history=x").request.replace(b"Connection: Upgrade", b"Connection: Upgrade, close"),
+        b"GET /status.json HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: " + b"x" * 20_000,
+    ],
+    ids=["refused on its WebSocket", "refused by HTTP", "answered", "above a limit"],
+)
+async def test_what_other_connections_consisted_of_is_freed_as_well(
+    sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of clients that are refused there come as many as like."""
+    monkeypatch.setattr(entrance, "LINGER_SECONDS", 0.01)
+    gc.collect()
+    gc.disable()
+    gc.freeze()
+    try:
+        earlier = _kept()
+        async with serving() as edge:
+            with socket.create_connection(("127.0.0.1", edge.port)) as plain:
+                plain.setblocking(False)
+                await edge.loop.sock_sendall(plain, sent)
+                while await edge.loop.sock_recv(plain, 1 << 16):
+                    pass
+            # Until then; the test's timeout is the limit.
+            while _kept() > earlier:
+                await asyncio.sleep(0)
     finally:
         gc.unfreeze()
         gc.enable()

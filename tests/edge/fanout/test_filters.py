@@ -17,7 +17,7 @@ def late() -> bool:
 def found(filters: Filters, author: int) -> set[Selection]:
     """Name the filters that are found for an author, of those that are whole in the index."""
     named = {filters.selection(number) for number in filters.of(author)}
-    return {each for each in named if filters.is_indexed(each)}
+    return {each for each in named if each is not None and filters.is_indexed(each)}
 
 
 @given(steps=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), max_size=40))

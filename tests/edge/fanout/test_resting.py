@@ -141,6 +141,23 @@ def test_matching_goes_by_the_clock(authors: Sequence[int]) -> None:
     assert woken == 100
 
 
+def test_a_filter_that_leaves_the_index_while_it_is_matched_is_nobodys() -> None:
+    """Its number may be another one's by then, who came to rest behind the record."""
+    gone, stays, comes = Selection([7, 8]), Selection([7, 9]), Selection([7, 10])
+    for successor in (None, comes):
+        scene = Scene(gone, stays)
+        scene.publish(7)
+        assert scene.match(clock(1)) == []
+        scene.rest.forget(scene.cohorts[0])
+        scene.filters.leave(gone)
+        scene.filters.work(never)
+        if successor is not None:
+            scene.filters.enter(successor)
+            scene.filters.work(never)
+            scene.add(successor)
+        assert scene.match() == [scene.cohorts[1]]
+
+
 def test_nobody_moves_on_past_what_was_not_matched() -> None:
     scene = Scene(Selection([1]))
     begin = scene.log.head

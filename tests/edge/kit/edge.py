@@ -140,7 +140,7 @@ class Edge:
             demands=demands,
         )
         self.closes = self.around.closes
-        self.waiters = Waiters(self.log, self.loop)
+        self.waiters = Waiters(self.log, self.loop, self.hub.filters)
         self.feed = MemoryFeed(self.log, Audience(self.hub, self.waiters))
         self.old = Gone()
         self.reception = Reception(

@@ -1,7 +1,7 @@
 """A sign-in that knows some tokens, has to fetch the keys of others, and refuses the rest."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from edge.access.grant import Grant, TokenRefused
 from edge.feed.selection import Selection
@@ -51,3 +51,29 @@ class MemorySignIn:
             finally:
                 self.waiting -= 1
         return found
+
+
+class Desk:
+    """Says whose the tokens of connected clients are, those in ``unknown`` only after :meth:`fetch`."""
+
+    def __init__(self, grants: Mapping[str, Grant | TokenRefused] | None = None) -> None:
+        self.grants = dict(grants or {})
+        self.unknown: set[str] = set()
+        self.asked: list[str] = []
+        self._told: list[tuple[str, Callable[[Grant | TokenRefused], None]]] = []
+
+    def known(self, token: str) -> Grant | TokenRefused | None:
+        """Say what is known."""
+        self.asked.append(token)
+        return None if token in self.unknown else self.grants.get(token, REFUSED)
+
+    def ask(self, token: str, told: Callable[[Grant | TokenRefused], None]) -> None:
+        """Say it when the keys are there."""
+        self._told.append((token, told))
+
+    def fetch(self) -> None:
+        """Have all keys arrive."""
+        waiting, self._told = self._told, []
+        self.unknown.clear()
+        for token, told in waiting:
+            told(self.grants.get(token, REFUSED))

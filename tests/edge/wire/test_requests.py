@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from edge.wire.requests import MAX_AUTHORS, Ack, Filter, Refused, Request, request_of
+from edge.wire.requests import MAX_AUTHORS, Ack, Filter, Refused, Request, Token, request_of
 
 LARGEST = 2**53 - 1
 
@@ -82,3 +82,13 @@ def test_what_is_no_filter_is_called_so(payload: object) -> None:
     action, refused = request_of(text(action="filter", id=1, payload=payload))
     assert isinstance(refused, Refused)
     assert (action, refused.id, refused.code) == ("filter", 1, "bad_filter")
+
+
+def test_a_token_is_read_as_it_is() -> None:
+    """Whether it is good is not asked here; what is none is refused without a word of it."""
+    assert request_of(text(action="token", id=1, payload={"token": "a.b.c"})) == ("token", Request(1, Token("a.b.c")))
+    payloads: tuple[object, ...] = ({}, {"token": 7}, {"token": None}, [], "a.b.c")
+    for payload in payloads:
+        action, refused = request_of(text(action="token", id=1, payload=payload))
+        assert isinstance(refused, Refused)
+        assert (action, refused.code, "a.b.c" in refused.sentence) == ("token", "token_refused", False)
