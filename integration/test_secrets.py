@@ -20,6 +20,7 @@ from websockets.frames import Opcode
 from integration import tokens, topics
 from integration.conftest import Install
 from integration.fed import Feed
+from integration.ports import free_port
 from integration.secrets_found import Secret, found
 from integration.system import Process, System
 from tests.edge.kit.conversation import masked
@@ -243,6 +244,23 @@ async def _each(said: Said) -> AsyncIterator[str]:
     yield "messages"
 
 
+async def _while_it_is_full(system: System) -> Said:
+    """Show tokens to an edge that takes nobody else for now."""
+    edge = system.edge(MAX_CONNECTIONS_PER_ADDRESS=1, ADMIN_PORT=free_port())
+    said = Said(await asyncio.to_thread(edge.until_ready))
+    token = said.token("while it is full")
+    reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+    writer.write(Handshake().request)
+    await reader.readuntil(b"\r\n\r\n")
+    # Of many at once it answers a few.
+    await said.watch("full, subprotocol", in_protocol(token), "?history=0")
+    await said.watch("full, header", in_header(token), "?history=0")
+    for path in ("/events", "/posts"):
+        await said.ask(f"full, {path}", request(f"{path}?token={token}"))
+    writer.close()
+    return said
+
+
 async def test_no_token_and_no_secret_is_said_anywhere(system: System) -> None:
     edge = await asyncio.to_thread(system.edge(MAX_CONNECTIONS_PER_SUBJECT=2, HANDSHAKE_SECONDS=1).until_ready)
     said, feed = Said(edge), Feed(system)
@@ -261,13 +279,15 @@ async def test_no_token_and_no_secret_is_said_anywhere(system: System) -> None:
     watching = [asyncio.create_task(said.watch("kill", in_protocol(good)))]
     edge.kill()
     await asyncio.gather(*watching, return_exceptions=True)
+    full = await _while_it_is_full(system)
     # All of it has happened.
     assert {101, 200, 400, 401, 404, 405, 414, 426, 431} <= said.statuses
-    assert {4500, 4501, 4001} <= said.codes
+    assert 429 in full.statuses
+    assert ({4500, 4501} <= said.codes, full.codes) == (True, {4001})
     assert {"authorized", "error wrong_subject", "error token_refused", "error too_big"} <= said.actions
     log = said.log()
     assert '"event": "session.opened"' in log
-    assert found(said.secrets, [*said.texts, ("the log", log)]) == []
+    assert found([*said.secrets, *full.secrets], [*said.texts, *full.texts, ("the log", log + full.log())]) == []
 
 
 async def test_settings_that_are_wrong_are_told_without_the_secret(system: System) -> None:
