@@ -71,7 +71,7 @@ async def edge_serving(
     loop = asyncio.get_running_loop()
     log = Log(limit=settings.log_bytes, reach=settings.dedup_records, age=settings.dedup_ms)
     hub = Hub(log, write_bytes=settings.write_bytes, write_each=write_each, patience=_patience(settings), loop=loop)
-    waiters = Waiters(log, loop, hub.filters)
+    waiters = Waiters(log, loop, hub.filters, max_authors=settings.max_authors_total)
     replays = Replays(
         feed.replay,
         log,

@@ -234,13 +234,16 @@ class Feed:
         self._own_session: aiohttp.ClientSession | None = None
         self._state: State = "connecting"
         self._running: asyncio.Task[None] | None = None
-        # The newest position that was received, the one that was handled, and those that were kept and acknowledged.
+        # The newest position that was received, the one that was handled, the one that was kept; and what the edge was
+        # told of, and has answered for.
         self._newest = self._cursor = self._saved = cursor
-        self._acked: str | None = None
+        self._told: str | None = None
+        self._acknowledged: str | None = None
         self._save_at: float | None = None
         self._items: deque[_Entry] = deque()
         self._in_hand: _Entry | None = None
         self._changed = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._room = asyncio.Event()
         # What follows is the connection's that there is.
         self._socket: Any = None
@@ -259,6 +262,15 @@ class Feed:
     def cursor(self) -> str | None:
         """The position behind the last item that was handled; None before there is one."""
         return self._cursor
+
+    @property
+    def acknowledged(self) -> str | None:
+        """The position that the edge has stored for ``device`` by its last answer; None before there is one."""
+        return self._acknowledged
+
+    def reconnect(self) -> None:
+        """Connect now, without waiting. Nothing where it does not wait."""
+        self._hurry.set()
 
     async def __aenter__(self) -> Self:
         if self._cursor is None and self._store is not None:
@@ -329,8 +341,8 @@ class Feed:
                 self._saved = cursor
             except Exception as error:  # noqa: BLE001 - whatever the caller's store fails with, the feed goes on
                 _log.warning("the cursor could not be kept: %r", error)
-        if self._device is not None and cursor is not None and cursor != self._acked and self._errors < _MOST_ERRORS:
-            self._acked = cursor
+        if self._device is not None and cursor is not None and cursor != self._told and self._errors < _MOST_ERRORS:
+            self._told = cursor
             await self._request("ack", {"cursor": cursor})
 
     async def _run(self) -> None:
@@ -357,7 +369,10 @@ class Feed:
                     failures += 1
                     _log.warning("%s (%d); connecting again in %.1f s", end.reason, end.code, seconds)
                     self._enter("waiting")
-                    await asyncio.sleep(seconds)
+                    self._hurry.clear()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(seconds):
+                            await self._hurry.wait()
         finally:
             self._enter("closed")
 
@@ -420,7 +435,7 @@ class Feed:
         except aiohttp.WSServerHandshakeError as error:
             retry_after = (error.headers or {}).get("Retry-After")  # type: ignore[call-overload] # the {} is of Never
             raise _Ended(_CUT, f"no WebSocket, but the HTTP status {error.status}", retry_after) from error
-        self._errors, self._acked = 0, None
+        self._errors, self._told = 0, None
         try:
             while True:
                 message = await socket.receive()
@@ -482,6 +497,14 @@ class Feed:
                 item = None if payload["recovered"] else _gap(payload, cursor)
             elif action == "created":
                 item = Post(payload, cursor, message.get("window"))
+            elif action == "acked":
+                self._acknowledged = payload["position"]
+            elif action == "error" and payload["code"] == "busy":
+                # What was acknowledged is not stored: it is said again, and is no error of ours.
+                self._told = None
+                self._save_soon()
+            elif action == "error":
+                self._errors += 1
         except (TypeError, KeyError, AttributeError, ValueError) as error:
             raise _unreadable() from error
         if item is not None or isinstance(cursor, str):
@@ -489,8 +512,6 @@ class Feed:
             await self._take(cursor, item)
         elif action == "expiring" and callable(self._token):
             self._renewing = asyncio.create_task(self._renew())
-        elif action == "error":
-            self._errors += 1
 
     def _welcomed(self) -> None:
         self._is_welcomed = True

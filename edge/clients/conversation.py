@@ -9,24 +9,23 @@ stream waits. Time is told, in seconds of any clock that never runs backwards; t
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from msgspec import UNSET
 
+from edge.clients.acknowledging import Acknowledging, Positions
 from edge.clients.owed import MOST, Answer, Due, Later, Owed
 from edge.clients.renewing import Bearers, Renewing
 from edge.clients.seldom import Seldom
 from edge.clients.view import view
 from edge.fanout.link import Client
 from edge.fanout.session import Session
-from edge.feed.position import Cursor, parse
 from edge.feed.selection import Selections, selection_of
-from edge.positions.device import Device
 from edge.wire.allowance import Violation
 from edge.wire.closing import Disconnect
 from edge.wire.encoding import Notice
 from edge.wire.events import Message, TooBig
-from edge.wire.messages import acked, error, filtered
+from edge.wire.messages import error, filtered
 from edge.wire.requests import Ack, Code, Filter, Id, Refused, Request, Token, request_of
 
 ERRORS: Final = 10
@@ -47,23 +46,6 @@ class Tally:
         self.errors: Counter[Code] = Counter()
 
 
-class Positions(Protocol):
-    """Where the positions that devices acknowledge are stored."""
-
-    @property
-    def is_away(self) -> bool:
-        """Whether nothing can be stored now: what is acknowledged waits."""
-        ...
-
-    def acknowledge(self, device: Device, position: str, stored: Callable[[str], None]) -> None:
-        """Store a position, a cursor's token; say later what is stored then: that, or one that is further on."""
-        ...
-
-    def hurry(self, put_off: Callable[[], None]) -> None:
-        """Store what was acknowledged at once, since somebody waits for that; call this if that fails."""
-        ...
-
-
 class Conversation:
     """What a client has said so far, as far as that matters.
 
@@ -72,8 +54,8 @@ class Conversation:
     """
 
     __slots__ = (
-        "_bearers", "_client", "_errors", "_filters", "_owed", "_positions", "_ready", "_renewing", "_selections",
-        "_session", "_tally",
+        "_acknowledging", "_bearers", "_client", "_errors", "_filters", "_owed", "_positions", "_ready", "_renewing",
+        "_selections", "_session", "_tally",
     )  # fmt: skip
 
     def __init__(
@@ -95,6 +77,7 @@ class Conversation:
         self._bearers = bearers
         self._positions = positions
         self._owed: Owed | None = None
+        self._acknowledging = Acknowledging(session, positions)
         # Most clients need none of these.
         self._filters: Seldom | None = None
         self._renewing: Renewing | None = None
@@ -125,6 +108,10 @@ class Conversation:
     def answers(self, now: float) -> Sequence[Notice] | Violation:
         """Return the answers that are known by now, and were not given; a :class:`Violation` is the end."""
         return () if self._owed is None else self._said(self._owed.due(), now)
+
+    def leave(self) -> None:
+        """Hear that the session has ended: nobody gets what is still owed."""
+        self._acknowledging.leave()
 
     def _read(self, said: Message | TooBig) -> tuple[str | None, Request | Refused]:
         if isinstance(said, TooBig):
@@ -160,12 +147,13 @@ class Conversation:
 
     def _hurry(self, owed: Owed) -> None:
         """See to it that what is owed does not keep others waiting."""
-        if self._positions is None:
+        device = self._session.device
+        if self._positions is None or device is None:
             return
         if self._positions.is_away:
             owed.put_off()
         else:
-            self._positions.hurry(partial(self._put_off, owed))
+            self._positions.hurry(device, partial(self._put_off, owed))
 
     def _put_off(self, owed: Owed) -> None:
         owed.put_off()
@@ -177,28 +165,12 @@ class Conversation:
             return request
         match request.payload:
             case Ack(cursor):
-                return self._acked(request, cursor)
+                return self._acknowledging.answer(request.id, cursor, self._later)
             case Filter(authors):
                 return self._filtered(request, authors or [], now)
             case Token(token):
                 answer = self._renewed(request.id, token, now)
                 return answer() if callable(answer) else answer
-
-    def _acked(self, request: Request, token: str) -> Answer | None:
-        cursor = parse(token)
-        if not isinstance(cursor, Cursor):
-            return Refused(request.id, "bad_cursor", "the cursor is none")
-        if cursor.position > self._session.position:
-            return Refused(request.id, "bad_cursor", "the cursor is beyond what this session was sent")
-        device = self._session.device
-        if self._positions is None:
-            # Nothing stores it: it is known to the client alone, and safe there.
-            return acked(request.id, token)
-        if device is None:
-            return Refused(request.id, "no_device", "a position is stored for a device: connect with ?device=NAME")
-        later = self._later(request.id)
-        self._positions.acknowledge(device, token, lambda stored: later.give(acked(later.id, stored)))
-        return None
 
     def _later(self, id: Id) -> Later:  # noqa: A002 - as it is called in the message
         """Owe an answer that is not known yet."""

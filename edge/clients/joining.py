@@ -1,8 +1,8 @@
 """What a client asks for when it connects, and where in the log it starts.
 
 The plain client asks for nothing and starts at the feed's end. One that offers the subprotocol,
-or has a ``cursor`` or wants ``history``, gets a ``welcome`` first and a cursor with each post. What either sees is
-everything, or the posts of ``author``.
+has a ``cursor``, wants ``history`` or is a ``device``, gets a ``welcome`` first and a cursor with each post. What
+either sees is everything, or the posts of ``author``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,11 +15,13 @@ from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, parse
 from edge.feed.selection import BadAuthors, Selection, parse_authors, selection_of
+from edge.positions.device import Device, is_name
 from edge.wire.encoding import Encoding
 from edge.wire.handshake import SUBPROTOCOL, Rejected
 from edge.wire.websocket_encodings import PLAIN, encoding_for
 from streams.contract import Offset
 
+BAD_DEVICE: Final = "A device is called by 1 to 64 letters, digits, points, underscores, tildes and hyphens."
 BAD_AUTHORS: Final = "An author is the id of a user, such as 7; of several with commas between them."
 
 # A number of more digits is no number of posts that anybody has.
@@ -60,6 +62,10 @@ class JoinRequest:
     """Whose posts it has asked for, once the reception has seen to it: where a token restricts, it sees less."""
     grant: Grant | None = None
     """What its token allows; None without a token."""
+    device: str | None = None
+    """What the client calls its device, if it says so."""
+    seat: Device | None = None
+    """Where what it acknowledges is stored, once that was seen to (:mod:`edge.clients.devices`)."""
 
 
 def join_request(
@@ -69,7 +75,7 @@ def join_request(
 
     ``deflated`` when compression was agreed.
     """
-    asks = query.get("cursor") is not None or query.get("history") is not None or SUBPROTOCOL in offered
+    asks = SUBPROTOCOL in offered or any(query.get(name) is not None for name in ("cursor", "history", "device"))
     return request_for(encoding_for(has_cursor=asks, is_deflated=deflated), query, last_event_id)
 
 
@@ -82,8 +88,11 @@ def request_for(encoding: Encoding, query: Query, last_event_id: str | None = No
         selection = selection_of(parse_authors(query.getall("author", ())))
     except BadAuthors:
         return Rejected(400, BAD_AUTHORS)
+    device = query.get("device")
+    if device is not None and not is_name(device):
+        return Rejected(400, BAD_DEVICE)
     place = _place_in(query, last_event_id)
-    return place if isinstance(place, Rejected) else JoinRequest(encoding, *place, selection)
+    return place if isinstance(place, Rejected) else JoinRequest(encoding, *place, selection, device=device)
 
 
 def _place_in(query: Query, last_event_id: str | None) -> tuple[int, Cursor | Gap | None] | Rejected:
@@ -151,7 +160,11 @@ def _session(
         id=terms.session,
         grant=request.grant,
         asked=request.asked,
+        device=request.seat,
     )
     seen = request.cursor.position if isinstance(request.cursor, Cursor) else None
     greet(session, log, terms.heartbeat, gap=None if gap is None else gap.reason, seen=seen, source=source)
+    if gap is not None and request.seat is not None and isinstance(request.cursor, Cursor):
+        # It may be what is stored, also where the client has brought it.
+        request.seat.refute(str(request.cursor))
     return session

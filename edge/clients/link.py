@@ -20,8 +20,9 @@ from edge.access.entrance import Gate
 from edge.access.limits import Slot
 from edge.access.returns import Returns
 from edge.access.sign_in import ANYBODY, Demands, NobodySignsIn, Outcome, SignIn
+from edge.clients.acknowledging import Positions
 from edge.clients.codes import CLOSES, CUTS
-from edge.clients.conversation import Positions, Tally
+from edge.clients.conversation import Tally
 from edge.clients.key_waits import KeyWaits
 from edge.fanout.ending import End
 from edge.fanout.hub import Hub

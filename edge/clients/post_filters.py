@@ -4,7 +4,8 @@ Laws:
 
 * A filter stays in the index for ``LINGER_SECONDS`` after its polls have ended: their clients come back, most with the
   same one, and to bring a filter into the index costs as much as to look at its poll for some forty records.
-* At most ``LINGER_AUTHORS`` are kept so, in all: what a stranger leaves behind has a bound. The oldest go first.
+* A part of the authors that all filters of the edge may have is kept so at most (``LINGER_PART``): what a stranger
+  leaves behind has a bound, and takes that much of others. The oldest go first.
 
 Time is told by the loop. This module knows neither polls nor the log.
 """
@@ -19,17 +20,18 @@ from edge.feed.selection import Selection
 
 LINGER_SECONDS: Final = 3.0
 """A client that is answered comes back after a round trip."""
-LINGER_AUTHORS: Final = 100_000
-"""A twentieth of those that an edge has by default."""
+LINGER_PART: Final = 1 / 4
+"""As many as thousands of clients leave that are answered together."""
 
 
 class PostFilters:
-    """Uses of filters, each for one place at which polls wait; ``changed`` is called when the index is not up to date.
+    """Uses of filters, each for one place at which polls wait; all filters have at most ``max_authors``.
 
-    ``Filters.work`` brings it up to date.
+    ``changed`` is called when the index is not up to date: ``Filters.work`` brings it there.
     """
 
-    def __init__(self, filters: Filters, loop: Loop, changed: Callable[[], None]) -> None:
+    def __init__(self, filters: Filters, loop: Loop, *, max_authors: int, changed: Callable[[], None]) -> None:
+        self._most = int(max_authors * LINGER_PART)
         self._filters = filters
         self._loop = loop
         self._changed = changed
@@ -47,7 +49,7 @@ class PostFilters:
         """Have it no longer there than others need it, or than it lingers."""
         self._lingering.append((self._loop.time() + LINGER_SECONDS, selection))
         self._authors += len(selection)
-        while self._authors > LINGER_AUTHORS:
+        while self._authors > self._most:
             self._let_go()
         self._look_again()
 

@@ -5,6 +5,7 @@ A request waits in three places only: for Kafka's word on where the feed ends, a
 """
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable
@@ -12,11 +13,13 @@ from contextlib import suppress
 from typing import Final
 
 from edge.clients.placement import FeedEnd
+from edge.clients.poll_ends import PollEnds
 from edge.clients.post_answers import Answer, Moment, Page, end_answer, gone_answer, head_answer, page_answer
 from edge.clients.post_old_pages import OldPages
 from edge.clients.post_pages import Pages
 from edge.clients.post_requests import PostsRequest, Sentinel
 from edge.clients.post_waiters import Waiter, Waiters
+from edge.fanout.deadlines import Entry
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Reason, Resume, before
 from edge.feed.reads import Reading
@@ -39,6 +42,9 @@ class Poll:
 
     def __init__(self, address: str = "") -> None:
         self.address = address
+        self.ends_at = math.inf
+        """When it waits no more in any case, by the loop's clock: its client's token has run out."""
+        self.entry: Entry | None = None
         self._woken = asyncio.Event()
         self.is_over = False
         """Whether it waits no more: the client has left, or the edge ends."""
@@ -52,11 +58,9 @@ class Poll:
         """Have it look."""
         self._woken.set()
 
-    async def until(self, when: float) -> None:
-        """Return when it was woken, or at that time by the loop's clock."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(when):
-                await self._woken.wait()
+    async def wait(self) -> None:
+        """Return when it was woken."""
+        await self._woken.wait()
         self._woken.clear()
 
 
@@ -86,6 +90,7 @@ class PostReading:
         self._pages = pages
         self._old = old
         self._waiters = waiters
+        self._ends = PollEnds(asyncio.get_running_loop())
         self._join_seconds = join_seconds
         self._patience = patience
         self._press = press
@@ -142,7 +147,7 @@ class PostReading:
 
     async def _read(self, request: PostsRequest, start: Cursor, poll: Poll) -> Answer | Rejected:
         loop, reading = asyncio.get_running_loop(), Reading(JSON, request.selection)
-        until = loop.time() + self._patience * (1 - _SPREAD + 2 * _SPREAD * self._share())
+        until = min(poll.ends_at, loop.time() + self._patience * (1 - _SPREAD + 2 * _SPREAD * self._share()))
         while isinstance(found := self._log.resume(start), Resume):
             page = await self._pages.get(self._log.cursor_at(found.position), reading)
             if page is None:
@@ -170,8 +175,10 @@ class PostReading:
     async def _wait(self, start: Cursor, reading: Reading, poll: Poll, until: float) -> Waiter:
         waiter = self._waiters.add(start, reading, poll.wake)
         try:
-            await poll.until(until)
+            self._ends.watch(poll, until)
+            await poll.wait()
         finally:
+            self._ends.forget(poll)
             self._waiters.remove(waiter)
         return waiter
 

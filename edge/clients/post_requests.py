@@ -53,10 +53,9 @@ def posts_request(query: Query, headers: Headers) -> PostsRequest | Rejected:
     except BadAuthors:
         return Rejected(400, BAD_AUTHORS)
     live, offset, echo = query.get("live"), query.get("offset"), query.get("cursor")
-    if live not in (None, "long-poll"):
-        return Rejected(400, "Of the live modes there is long-poll.")
-    if offset is None and live is not None:
-        return Rejected(400, "A long poll needs an offset: a Stream-Next-Offset, or now.")
+    fault = _fault_in(query)
+    if fault is not None:
+        return Rejected(400, fault)
     place = _place(offset)
     if place is None:
         return Rejected(400, "The offset is a Stream-Next-Offset as it was given, or -1, or now.")
@@ -70,6 +69,19 @@ def posts_request(query: Query, headers: Headers) -> PostsRequest | Rejected:
         selection=selection,
         has_token=_has_token(query, headers),
     )
+
+
+def _fault_in(query: Query) -> str | None:
+    """Return why a request cannot be served whatever its offset is."""
+    live = query.get("live")
+    if live not in (None, "long-poll"):
+        return "Of the live modes there is long-poll."
+    if query.get("offset") is None and live is not None:
+        return "A long poll needs an offset: a Stream-Next-Offset, or now."
+    if query.get("device") is not None:
+        # Nothing is acknowledged here: that its position were known would be a promise that nobody keeps.
+        return "A device has no place here: ask for an offset, and keep the newest."
+    return None
 
 
 def _place(offset: str | None) -> Cursor | Sentinel | None:

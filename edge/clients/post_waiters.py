@@ -26,6 +26,7 @@ from edge.fanout.session import Progress
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Reason, Resume
 from edge.feed.reads import Reading
+from edge.feed.selection import MAX_AUTHORS_TOTAL
 
 SLICE_SECONDS: Final = 0.001
 AT_ONCE: Final = 4
@@ -93,16 +94,16 @@ class Place(Progress):
 
 
 class Waiters:
-    """All polls that wait; their filters are among ``filters``."""
+    """All polls that wait; their filters are among ``filters``, which have at most ``max_authors``."""
 
-    def __init__(self, log: Log, loop: Loop, filters: Filters) -> None:
+    def __init__(self, log: Log, loop: Loop, filters: Filters, *, max_authors: int = MAX_AUTHORS_TOTAL) -> None:
         self._log = log
         self._loop = loop
         self._count = 0
         self._index = filters
         # Whether the index is not up to date, and whether the next slice is for that first.
         self._is_indexing = self._is_for_index = False
-        self._filters = PostFilters(filters, loop, self._reindex)
+        self._filters = PostFilters(filters, loop, max_authors=max_authors, changed=self._reindex)
         # All places where somebody waits; those that have been looked at since the newest record was read, and those
         # that have not.
         self._places: dict[Place, None] = {}

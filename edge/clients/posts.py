@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +24,7 @@ from edge.clients.post_sending import Sending
 from edge.clients.post_waiters import Waiters
 from edge.clients.reception import SPREAD, STOPPED, Connection, Reception
 from edge.clients.refusals import refusal
+from edge.fanout.expiry import end_of
 from edge.feed.log import Log
 from edge.feed.paging import Extent
 from edge.wire.handshake import Rejected, Why
@@ -125,6 +127,7 @@ class Posts:
         seen = self._reception.view(grant, asked.selection)
         if isinstance(seen, Rejected):
             return seen
+        poll.ends_at = end_of(grant, now=asyncio.get_running_loop().time(), utc=time.time())
         return await self._reading.answer(replace(asked, selection=seen.selection), poll)
 
 

@@ -20,6 +20,7 @@ from edge.access.entrance import Entrance
 from edge.access.grant import Grant
 from edge.access.http import Http
 from edge.access.limits import Admission, Slot
+from edge.clients.devices import Devices
 from edge.clients.identification import Identification
 from edge.clients.joining import JoinRequest
 from edge.clients.link import Surroundings
@@ -169,6 +170,7 @@ class Reception:
         self._identification = Identification(
             around.sign_in, around.demands, outcomes=around.sign_ins, selections=around.selections, full=_FILTERED
         )
+        self._devices = Devices(around.positions, seconds=join_seconds)
         self._placement = Placement(log, feed, old, seconds=join_seconds, heartbeat=heartbeat, resumes=around.resumes)
         self.is_stopping = False
         """Whether the edge shuts down: another one takes who comes now."""
@@ -200,20 +202,27 @@ class Reception:
         wait = self._returns.wait(asyncio.get_running_loop().time())
         if wait is not None:
             return Rejected(503, "More clients come than are taken in at a time.", wait, is_closed=True, why="rate")
-        grant = await self.grant(request)
-        if isinstance(grant, Rejected):
-            return grant
-        seen = self.view(grant, asked.selection)
-        if isinstance(seen, Rejected):
-            return self._in_turn(seen)
-        asked = replace(asked, grant=grant, asked=seen.asked, selection=seen.selection)
-        session = await self._placement.session(asked, connection.block)
+        known = await self._known(asked, request)
+        if isinstance(known, Rejected):
+            return known
+        session = await self._placement.session(known, connection.block)
         if self.is_stopping:
             return self._in_turn(STOPPED)
         if session is None:
             sentence = f"The feed cannot be followed now. {self.feed.trouble or 'Try again.'}"
             return self._in_turn(Rejected(503, sentence, _RETRY_SECONDS, why="feed"))
         return self._in_turn(session) if isinstance(session, Rejected) else session
+
+    async def _known(self, asked: JoinRequest, request: web.Request) -> JoinRequest | Rejected:
+        """Say who the client is, what it sees, and where its device goes on."""
+        grant = await self.grant(request)
+        if isinstance(grant, Rejected):
+            return grant
+        seen = self.view(grant, asked.selection)
+        if isinstance(seen, Rejected):
+            return self._in_turn(seen)
+        placed = await self._devices.placed(replace(asked, grant=grant, asked=seen.asked, selection=seen.selection))
+        return placed if isinstance(placed, JoinRequest) or placed.retry_after is None else self._in_turn(placed)
 
     def _in_turn(self, rejected: Rejected) -> Rejected:
         """Have clients of which many are refused for one reason come back one after the other."""

@@ -112,6 +112,8 @@ class WebSocket(TransportLink):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client."""
         self._has_failed = True
+        if self._conversation is not None:
+            self._conversation.leave()
         super().connection_lost(exc)
 
     def _write_held(self) -> None:

@@ -51,10 +51,11 @@ class Behind:
         return self._cohorts.filters.work(lateness(self._loop.time, BEHIND_SECONDS))
 
     def _take_turn(self) -> bool:
+        did_go_on = self._cohorts.go_on(self._loop.time())
         agenda = self._cohorts.agenda
         match agenda.turn():
             case None:
-                return False
+                return did_go_on
             case Kind.CLOSINGS:
                 self._close(agenda.closings.take())
             case kind:

@@ -21,6 +21,7 @@ from typing import Any, Final, Generic, NamedTuple
 
 from edge.fanout.agenda import Agenda, Kind
 from edge.fanout.filters import Filters
+from edge.fanout.parked import Parked
 from edge.fanout.paused import C, Paused
 from edge.fanout.resting import Posts, Rest
 from edge.fanout.session import Progress
@@ -96,8 +97,7 @@ class Cohorts(Generic[C]):
         self.agenda: Agenda[Cohort[C], C] = Agenda()
         """Which of those wait that do not rest."""
         self._max_size = max_size
-        # Those that rest at the head of a replay.
-        self._parked: dict[Replay[Any], list[Cohort[C]]] = {}
+        self._parked: Parked[Cohort[C]] = Parked()
         # The newest cohort that waits at each place.
         self._waiting: dict[Where, Cohort[C]] = {}
         self._paused: Paused[C] = Paused()
@@ -116,8 +116,8 @@ class Cohorts(Generic[C]):
     def waiting(self) -> int:
         """How many have not been sent all that there is."""
         agenda = self.agenda
-        groups = chain(agenda.head, agenda.newcomers, agenda.laggards, chain.from_iterable(self._parked.values()))
-        return self._paused.waiting(self.head) + sum(map(len, groups))
+        on_it = sum(map(len, chain(agenda.head, agenda.newcomers, agenda.laggards)))
+        return self._paused.waiting(self.head) + len(self._parked) + on_it
 
     def begin(self, head: Position) -> None:
         """Forget everybody but the paused, and where these were; the head is here from now on."""
@@ -157,10 +157,16 @@ class Cohorts(Generic[C]):
         alone.take_in(client)
         self._put(alone, kind, now)
 
-    def wake(self, replay: Replay[Any], now: float) -> None:
-        """Put clients on the agenda that rest at the head of a replay, which has moved."""
-        for cohort in self._parked.pop(replay, ()):
+    def wake(self, replay: Replay[Any]) -> None:
+        """Note that a replay has moved: those that rest at its head are on the agenda after some :meth:`go_on`."""
+        self._parked.wake(replay)
+
+    def go_on(self, now: float) -> bool:
+        """Put a few on the agenda that have rested at the head of a replay; tell whether there were any."""
+        some = self._parked.take()
+        for cohort in some:
             self.put_back(cohort, now)
+        return bool(some)
 
     def put_back(self, cohort: Cohort[C], now: float) -> None:
         """Have a cohort that was served rest, or wait as a laggard."""
@@ -175,9 +181,9 @@ class Cohorts(Generic[C]):
                 self.rest.add(cohort)
             return
         if cohort.replay is not None and cohort.position >= cohort.replay.log.head and not cohort.greeting:
-            parked = self._parked.setdefault(cohort.replay, [])
-            if not (parked and parked[-1].reading == cohort.reading and self._is_joined(cohort, parked[-1])):
-                parked.append(cohort)
+            newest = self._parked.newest(cohort.replay)
+            if newest is None or newest.reading != cohort.reading or not self._is_joined(cohort, newest):
+                self._parked.add(cohort, cohort.replay)
             return
         where = Where(kind, cohort.position, cohort.reading, cohort.greeting, cohort.target, cohort.replay)
         there = self._waiting.get(where)
@@ -226,3 +232,4 @@ class Cohorts(Generic[C]):
             if not cohort:
                 self._close_to_others(cohort)
                 self.rest.forget(cohort)
+                self._parked.forget(cohort)

@@ -72,7 +72,14 @@ class Link(Protocol):
     close_by: float | None
 
 
-class Watched(Protocol):
+class Entered(Protocol):
+    """A client that is watched."""
+
+    entry: "Entry | None"
+    """Where it is watched; it is for :class:`Deadlines` alone."""
+
+
+class Watched(Entered, Protocol):
     """A client that has deadlines."""
 
     pinged: float
@@ -87,8 +94,6 @@ class Watched(Protocol):
     """When its session is to be ended; infinite when that is not to be, or it has ended."""
     expiry: Expiry | None
     """When its token warns and ends; None for most clients."""
-    entry: "Entry | None"
-    """Where it is watched; it is for :class:`Deadlines` alone."""
 
     @property
     def link(self) -> Link:
@@ -161,7 +166,7 @@ def deadline(client: Watched, patience: Patience) -> float:
     return min(first, client.ends_at)
 
 
-C = TypeVar("C", bound=Watched)
+C = TypeVar("C", bound=Entered)
 
 
 class Entry:

@@ -45,7 +45,14 @@ def expiry_of(grant: Grant | None, session: str, *, now: float, utc: float, is_t
         return None
     left = grant.expires_at - utc
     warns_at = now + max(left - lead(session), left / 2, 0.0) if is_told else math.inf
-    return Expiry(grant.expires_at, warns_at=warns_at, ends_at=now + left + LEEWAY_SECONDS)
+    return Expiry(grant.expires_at, warns_at=warns_at, ends_at=end_of(grant, now=now, utc=utc))
+
+
+def end_of(grant: Grant | None, *, now: float, utc: float) -> float:
+    """Return when what was granted ends, infinite when it does not; ``now`` is ``utc`` by the loop."""
+    if grant is None or grant.expires_at is None:
+        return math.inf
+    return now + grant.expires_at - utc + LEEWAY_SECONDS
 
 
 def lead(session: str) -> float:

@@ -29,6 +29,8 @@ def greet(
     encoding, position = session.encoding, session.position
     if not encoding.has_cursor:
         return
+    if gap is not None and session.device is not None:
+        session.device.refute()
     behind = log.records_behind(position)
     told = welcome(
         str(log.cursor_at(max(position, log.tail)) if source is None else source.cursor_at(position)),

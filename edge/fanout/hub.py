@@ -211,7 +211,7 @@ class Hub:
 
     def wake(self, replay: Replay[Member]) -> None:
         """Send those who read a replay what it has got."""
-        self._cohorts.wake(replay, self._loop.time())
+        self._cohorts.wake(replay)
         self._rounds.now()
 
     def leave_behind(self, readers: Sequence[Member]) -> None:

@@ -31,6 +31,8 @@ class MemoryTopic:
         """Whether nothing of it answers."""
         self.is_stalled = False
         """Whether reads bring nothing."""
+        self.incarnation = 0
+        """How often it was made anew."""
         self._keep = keep
         self._records: dict[int, Raw] = {}
         self._changed = asyncio.Event()
@@ -57,7 +59,8 @@ class MemoryTopic:
         self.changed()
 
     def recreate(self, begin: int = 0) -> None:
-        """Become another topic, without a record."""
+        """Become another topic, without a record: connections that were reading cannot go on as if it were the same."""
+        self.incarnation += 1
         self._records.clear()
         self.begin = self.end = begin
         self.changed()
@@ -96,6 +99,7 @@ class MemoryReader:
         self._topic = topic
         self.next_offset = Offset(-1)
         """Where the next read begins; out of range until that is said."""
+        self._incarnation = topic.incarnation
 
     async def partitions(self) -> int:
         """Say how many partitions there are; 0 when the topic does not exist."""
@@ -118,7 +122,7 @@ class MemoryReader:
     async def seek(self, offset: Offset) -> None:
         """Read on from ``offset``."""
         self._topic.check()
-        self.next_offset = offset
+        self.next_offset, self._incarnation = offset, self._topic.incarnation
 
     async def read(self) -> Read:
         """Return a few records, or none when there was none for a while."""
@@ -136,6 +140,6 @@ class MemoryReader:
         topic.check()
         if topic.is_stalled:
             return True
-        if not topic.begin <= self.next_offset <= topic.end:
-            raise Unreachable("the offset is out of range")
+        if topic.incarnation != self._incarnation or not topic.begin <= self.next_offset <= topic.end:
+            raise Unreachable("there is no such offset")
         return self.next_offset == topic.end

@@ -25,7 +25,7 @@ _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 Why = Literal[
     "request", "full", "address", "stopping", "feed", "filters", "rate", "replay", "pages", "origin",
-    "token", "anonymous", "keys", "subject",
+    "token", "anonymous", "keys", "subject", "positions",
 ]  # fmt: skip
 """Why a request is refused, as the metrics have it: what it says, or what there is too much of, or too little."""
 

@@ -27,6 +27,7 @@ from integration.faults.silence import longest_silence
 from integration.faults.stage import Stage
 from integration.faults.transports import Transport
 from integration.faults.transports.events import Events
+from integration.faults.transports.feeds import Feeds
 from integration.faults.transports.pages import Pages
 from integration.faults.transports.sockets import Sockets
 from integration.faults.verdict import GRACE_SECONDS, judge
@@ -123,7 +124,7 @@ class Runner:
         return seen, stuck, self._installation.restarts[restarts:], broken
 
     def _viewers(self, name: str) -> list[Viewer]:
-        one, other = (f"127.0.0.1:{edge.port}" for edge in self._installation.edges)
+        one, other = edges = [f"127.0.0.1:{edge.port}" for edge in self._installation.edges]
 
         def viewer(client: str, transport: Transport, *edges: str, **more: Any) -> Viewer:
             dice = random.Random(f"{name} {client}")  # noqa: S311 - when a client leaves is no secret
@@ -132,9 +133,10 @@ class Runner:
         some = frozenset({1, 4})
         others = [frozenset({4, 6}), frozenset({2, 4, 6}), some]
         return [
-            viewer("steady", Sockets(), one, other),
-            viewer("restless", Sockets(), one, other, away=(0.0, 0.5)),
-            viewer("traveller", Sockets(), other, one, away=(2.0, 6.0)),
+            viewer("steady", Feeds(edges), one, other),
+            viewer("restless", Feeds(edges), one, other, away=(0.0, 0.5)),
+            viewer("traveller", Feeds(edges), other, one, away=(2.0, 6.0)),
+            viewer("poller", Feeds(edges, by="long-polling"), one, other),
             viewer("plain-0", Sockets(asks=False), one),
             viewer("plain-1", Sockets(asks=False), other),
             viewer("events", Events(), other, one),

@@ -47,7 +47,11 @@ class Filtered(NamedTuple):
     cursor: str
 
 
-Told = Opened | Welcomed | Shown | Moved | Filtered
+class Lost(NamedTuple):
+    """It is connected no longer, and comes back by itself."""
+
+
+Told = Opened | Welcomed | Shown | Moved | Filtered | Lost
 """What a transport makes of what it receives."""
 
 
@@ -86,6 +90,8 @@ class Sight:
                 self.cursor = cursor
             case Moved(cursor):
                 self.cursor = cursor
+            case Lost():
+                self.leave(at)
 
     def leave(self, at: float) -> None:
         """Note that it is connected no longer; nothing new where it was not."""

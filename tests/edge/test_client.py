@@ -308,6 +308,8 @@ async def test_what_it_does_not_know_is_ignored_and_moves_the_cursor_only_with_o
         '{"payload":{}}',
         '{"action":"welcome","payload":{"recovered":true}}',
         '{"action":"welcome","payload":{"recovered":false,"cursor":"c2"}}',
+        '{"action":"acked","payload":{}}',
+        '{"action":"error"}',
         "[" * 100_000,
     ],
 )
@@ -507,6 +509,21 @@ def test_what_the_edge_asks_for_wins(reason: str, least: float, most: float) -> 
             assert least - 0.01 <= waited <= most + 0.02
 
     test()
+
+
+@virtual
+async def test_a_wait_can_be_cut_short() -> None:
+    async with live() as (feed, _, web):
+        feed.reconnect()
+        web.socket.end(4001, "retry_after=1000")
+        await after(10)
+        assert feed.state == "waiting"
+        feed.reconnect()
+        await settled()
+        assert len(web.sockets) == 2
+        web.socket.end(4001, "retry_after=1000")
+        waited, _ = await until_next(web)
+        assert waited == pytest.approx(1000, abs=0.02)
 
 
 @virtual
@@ -766,6 +783,29 @@ async def test_an_edge_that_answers_with_errors_is_not_told_on_and_on() -> None:
         web.socket.say(welcome("c19"), created(20))
         await after(1)
         assert acks(web.socket) == ["c20"]
+
+
+@virtual
+async def test_it_says_what_the_edge_has_stored() -> None:
+    async with live(device="phone") as (feed, _, web):
+        web.socket.say(created(1))
+        await after(1)
+        assert feed.acknowledged is None
+        web.socket.say({"action": "acked", "id": 1, "payload": {"position": "c1"}})
+        await settled()
+        assert feed.acknowledged == "c1"
+
+
+@virtual
+async def test_an_edge_that_is_busy_is_told_again_however_often() -> None:
+    """It is the edge's database that is away, and no error of the client's."""
+    async with live(device="phone") as (_, _, web):
+        web.socket.say(created(1))
+        await after(1)
+        for _ in range(10):
+            web.socket.say({"action": "error", "payload": {"code": "busy"}})
+            await after(1.1)
+        assert acks(web.socket) == ["c1"] * 11
 
 
 # --- Where the cursor is kept ---

@@ -3,7 +3,7 @@
 import pytest
 
 from integration.faults.observations import Arrival, Span, Stretch, View
-from integration.faults.sight import Breach, Filtered, Moved, Opened, Shown, Sight, Welcomed
+from integration.faults.sight import Breach, Filtered, Lost, Moved, Opened, Shown, Sight, Welcomed
 
 
 def sight() -> Sight:
@@ -28,6 +28,15 @@ def test_a_place_without_a_post_is_a_place_too() -> None:
     a.take(Moved("c5"), 3.0)
     assert a.cursor == "c5"
     assert a.view.arrivals == []
+
+
+def test_who_comes_back_by_itself_is_away_meanwhile() -> None:
+    a = sight()
+    a.take(Welcomed("c0", is_recovered=True), 2.0)
+    a.take(Lost(), 3.0)
+    assert not a.is_there
+    a.take(Welcomed("c0", is_recovered=True), 5.0)
+    assert a.view.absences == [Span(3.0, 5.0)]
 
 
 def test_a_gap_is_told_when_coming_back_and_on_a_connection_that_stays() -> None:

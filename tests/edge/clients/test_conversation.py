@@ -1,7 +1,6 @@
 """What a client says, and what it is answered."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,14 +11,14 @@ from edge.clients.owed import MOST
 from edge.fanout.session import Session
 from edge.feed.position import before
 from edge.feed.selection import Selection, Selections
-from edge.positions.device import Device
+from edge.positions.device import Device, Key
 from edge.wire.allowance import Violation
 from edge.wire.encoding import Notice
 from edge.wire.events import Message, TooBig
-from edge.wire.messages import acked
 from edge.wire.requests import MAX_AUTHORS
 from edge.wire.websocket_encodings import CURSOR
 from streams.contract import Offset
+from tests.edge.kit.acknowledged import HeldPositions
 from tests.edge.kit.records import at, cursor, record
 from tests.edge.kit.sign_in import Desk, granted
 
@@ -39,29 +38,6 @@ def _decoded(answer: Notice) -> Any:
     return message
 
 
-class Store:
-    """Stores positions when it is told to."""
-
-    def __init__(self) -> None:
-        self.is_away = False
-        self.waiting: list[tuple[str, str, Callable[[str], None]]] = []
-        self.hurried: list[Callable[[], None]] = []
-
-    def acknowledge(self, device: Device, position: str, stored: Callable[[str], None]) -> None:
-        """Keep it in mind."""
-        self.waiting.append((device.name, position, stored))
-
-    def hurry(self, put_off: Callable[[], None]) -> None:
-        """Keep it in mind."""
-        self.hurried.append(put_off)
-
-    def store(self) -> None:
-        """Store all."""
-        newest = max(position for _, position, _ in self.waiting)
-        for _, _, stored in self.waiting:
-            stored(newest)
-
-
 class Bench:
     """A client that was sent everything up to the first post of record 3."""
 
@@ -71,7 +47,7 @@ class Bench:
         self.selections = Selections(limit=MAX_AUTHORS)
         self.session = Session(at(3, 1), CURSOR, device=device, grant=grant)
         self.can_select = True
-        self.store = Store() if stores else None
+        self.store = HeldPositions() if stores else None
         self.ready = 0
         self.bearers = Desk({"mine": granted("7", expires_at=1704067200)})
         self.conversation = Conversation(
@@ -277,7 +253,7 @@ def _given(answers: Any) -> list[tuple[str, int]]:
 
 
 def _signed_in() -> Bench:
-    return Bench(stores=True, device=Device("alice", PHONE))
+    return Bench(stores=True, device=Device(Key("alice", PHONE)))
 
 
 def test_what_is_acknowledged_is_answered_when_it_is_stored() -> None:
@@ -290,19 +266,6 @@ def test_what_is_acknowledged_is_answered_when_it_is_stored() -> None:
     assert bench.ready == 2
     assert bench.hears() == [{"action": "acked", "id": number, "payload": {"position": str(SENT)}} for number in (1, 2)]
     assert bench.hears() == []
-
-
-def test_a_position_is_stored_for_a_device_alone() -> None:
-    """A client that cannot have one stored is told; the session goes on."""
-    bench = Bench(stores=True)
-    assert _given(bench.says_all(_ack(1))) == [("no_device", 1)]
-    assert (bench.store is not None and bench.store.waiting) == []
-    assert bench.tally.errors == {"no_device": 1}
-
-
-def test_what_cannot_be_acknowledged_is_refused_at_once() -> None:
-    bench = _signed_in()
-    assert _given(bench.says_all(_ack(1, before(Offset(4))))) == [("bad_cursor", 1)]
 
 
 def test_a_filter_waits_for_what_is_stored_and_is_chosen_then() -> None:
@@ -369,16 +332,7 @@ def test_so_many_answers_are_owed_at_most() -> None:
     assert _given(bench.hears()) == [("acked", MOST)]
 
 
-def test_what_waits_for_another_than_the_store_makes_nobody_hurry() -> None:
-    """Such as a token, where nothing stores positions."""
-    bench = Bench()
-    later = bench.conversation._later(1)  # noqa: SLF001 - no request is answered later there, so far
-    assert bench.says_all(_filter(2, 7)) == []
-    later.give(acked(1, str(SENT)))
-    assert _given(bench.hears()) == [("acked", 1), ("filtered", 2)]
-
-
-PHONE_OF_7 = Device("7", PHONE)
+PHONE_OF_7 = Device(Key("7", PHONE))
 FILTER = {"action": "filter", "payload": {"authors": [7]}}
 TOKEN = {"action": "token", "id": "t", "payload": {"token": "mine"}}
 AUTHORIZED = {"action": "authorized", "id": "t", "payload": {"expires_at": "2024-01-01T00:00:00Z"}}

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 from multidict import MultiDict
 
-from edge.clients.joining import JoinRequest, Terms, at_end, join_request, request_for, resumed, resumption
+from edge.clients.joining import BAD_DEVICE, JoinRequest, Terms, at_end, join_request, request_for, resumed, resumption
 from edge.feed.joins import Back
 from edge.feed.position import Ahead, Cursor, Gap, Resume, before
 from edge.feed.selection import Selection
+from edge.positions.device import Device, Key
 from edge.wire.encoding import Encoding
 from edge.wire.event_encodings import EVENTS
 from edge.wire.handshake import Rejected
@@ -33,6 +34,13 @@ SEEN = cursor(0, 1, record(1))
         ({"cursor": str(SEEN)}, [], JoinRequest(CURSOR, cursor=SEEN)),
         ({"cursor": ""}, [], JoinRequest(CURSOR, cursor=Gap("invalid"))),
         ({"author": ""}, [], JoinRequest()),
+        ({"device": "my.phone"}, [], JoinRequest(CURSOR, device="my.phone")),
+        (
+            {"device": "my.phone", "history": "20"},
+            ["postcast.v1"],
+            JoinRequest(CURSOR, history=20, device="my.phone"),
+        ),
+        ({"device": "my.phone", "cursor": str(SEEN)}, [], JoinRequest(CURSOR, cursor=SEEN, device="my.phone")),
     ],
 )
 def test_only_who_asks_for_more_gets_more(query: dict[str, str], offered: list[str], asked: JoinRequest) -> None:
@@ -53,6 +61,14 @@ def test_compression_changes_nothing_of_what_is_sent(query: dict[str, str], enco
     log = log_of(record(1))
     greeting, expected = (take(at_end(one, log, Offset(1), TERMS), log, LIMIT) for one in (asked, plain))
     assert greeting == expected
+
+
+@pytest.mark.parametrize("device", ["", "a b", "x" * 65, "é", "a/b"])
+def test_a_device_has_a_name_that_needs_no_escaping(device: str) -> None:
+    """It is a client with cursors by its name alone, so that what is wrong with it is said."""
+    assert join_request(MultiDict(device=device), []) == Rejected(400, BAD_DEVICE)
+    assert request_for(EVENTS, MultiDict(device=device)) == Rejected(400, BAD_DEVICE)
+    assert request_for(EVENTS, MultiDict(device="tv")) == JoinRequest(EVENTS, device="tv")
 
 
 @pytest.mark.parametrize("history", ["", "-1", "+1", "1.5", "1e3", "ten", "٣", "1" * 10])
@@ -187,3 +203,16 @@ def test_last_event_id_does_not_decide_the_form() -> None:
 def test_last_event_id_may_be_anything(last: str, cursor: Gap | None) -> None:
     """An empty one is what comes from a client that has none."""
     assert request_for(EVENTS, MultiDict(), last) == JoinRequest(EVENTS, cursor=cursor)
+
+
+def test_a_device_knows_what_its_client_was_told_that_it_cannot_go_on_at() -> None:
+    """The cursor that it has brought, or what was stored; what can be gone on at is not refuted."""
+    log = log_of(record(1))
+    brought, stored = Device(Key("alice", "phone")), Device(Key("alice", "phone"), "what is stored")
+    asked = JoinRequest(CURSOR, cursor=SEEN, seat=brought)
+    assert resumed(asked, log, Resume(SEEN.position), TERMS).device is brought
+    assert brought.take_refuted() == ""
+    at_end(asked, log, Offset(1), TERMS, Gap("recreated"))
+    assert brought.take_refuted() == str(SEEN)
+    at_end(replace(asked, cursor=Gap("invalid"), seat=stored), log, Offset(1), TERMS, Gap("invalid"))
+    assert stored.take_refuted() == "what is stored"

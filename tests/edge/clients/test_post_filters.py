@@ -1,10 +1,12 @@
 """Filters of polls linger in the index, within bounds."""
 
-from edge.clients.post_filters import LINGER_AUTHORS, LINGER_SECONDS, PostFilters
+from edge.clients.post_filters import LINGER_PART, LINGER_SECONDS, PostFilters
 from edge.fanout.filters import Filters
 from edge.feed.joins import never
 from edge.feed.selection import Selection
 from tests.edge.kit.lines import Turns
+
+MOST = 1000
 
 
 class Rig:
@@ -14,7 +16,7 @@ class Rig:
         self.turns = Turns()
         self.index = Filters()
         self.changes = 0
-        self.filters = PostFilters(self.index, self.turns, self._changed)
+        self.filters = PostFilters(self.index, self.turns, max_authors=MOST, changed=self._changed)
 
     def _changed(self) -> None:
         self.changes += 1
@@ -51,9 +53,10 @@ def test_each_lingers_for_a_time_of_its_own_and_who_comes_back_keeps_it() -> Non
 def test_what_lingers_has_a_bound_and_the_oldest_goes_first() -> None:
     """Also one filter alone that is larger than all may be."""
     rig = Rig()
-    half = LINGER_AUTHORS // 2
+    lingering = int(MOST * LINGER_PART)
+    half = lingering // 2
     some = [Selection(range(number * half, (number + 1) * half)) for number in range(3)]
-    large = Selection(range(LINGER_AUTHORS + 1))
+    large = Selection(range(lingering + 1))
     for each in some:
         rig.filters.enter(each)
         rig.filters.leave(each)

@@ -100,7 +100,7 @@ async def test_an_old_page_is_what_it_was_when_it_was_new() -> None:
 async def test_the_beginning_is_the_first_record_that_kafka_has_and_may_be_offered(cut: int) -> None:
     """Where retention has cut, repeats are known of those behind as many as make them."""
     async with running(Rig()) as rig:
-        rig.topic.values[:], rig.topic.begin = rig.values[cut:], cut
+        rig.topic.remove_before(cut)
         reader = Reader(rig)
         first = cut + REACH if cut else 0
         answer = await reader.ask(Sentinel.BEGINNING)
@@ -112,13 +112,13 @@ async def test_the_beginning_is_the_first_record_that_kafka_has_and_may_be_offer
 
 async def test_the_beginning_is_the_logs_where_nothing_else_may_be_offered() -> None:
     async with running(Rig()) as rig:
-        rig.topic.values[:], rig.topic.begin = rig.values[RECORDS - 5 :], RECORDS - 5
+        rig.topic.remove_before(RECORDS - 5)
         assert ids(await Reader(rig).ask(Sentinel.BEGINNING))[0] == RECORDS - 10
 
 
 async def test_what_retention_has_removed_is_gone() -> None:
     async with running(Rig()) as rig:
-        rig.topic.values[:], rig.topic.begin = rig.values[50:], 50
+        rig.topic.remove_before(50)
         answer = await Reader(rig).ask(rig.cursor(23))
         assert (answer.status, json.loads(answer.body)["reason"]) == (HTTPStatus.GONE, "expired")
         assert place(answer) == rig.cursor(RECORDS - 1)
@@ -126,7 +126,7 @@ async def test_what_retention_has_removed_is_gone() -> None:
 
 async def test_a_page_ends_before_a_hole_and_what_is_behind_it_is_gone() -> None:
     async with running(Rig()) as rig:
-        rig.topic.values[27] = None
+        rig.topic.become(*rig.values[:27], None, *rig.values[28:])
         reader = Reader(rig)
         answer = await reader.ask(rig.cursor(23))
         assert (ids(answer), answer.headers["Cache-Control"]) == ([24, 25, 26], "no-store")
@@ -187,7 +187,7 @@ async def test_what_kafka_does_not_send_in_time_is_not_waited_for_any_longer() -
 async def test_a_page_of_long_records_reads_little_more_than_it_holds() -> None:
     """Not all records up to the next multiple."""
     async with running(Rig(length=20_000, limits=Limits(2, 2, 64 * MIB), records=100)) as rig:
-        rig.topic.values[:] = [value(number, 20_000) for number in range(100)]
+        rig.topic.become(*(value(number, 20_000) for number in range(100)))
         reader = Reader(rig, extent=Extent(30_000, 1000))
         answer = await reader.ask(rig.cursor(39))
         assert ids(answer) == [40]

@@ -10,7 +10,7 @@ from edge.clients.post_old_pages import OldPages
 from edge.clients.post_pages import Pages
 from edge.clients.post_reading import Poll, PostReading
 from edge.clients.post_requests import PostsRequest, Sentinel
-from edge.clients.post_waiters import Waiters
+from edge.clients.post_waiters import AT_ONCE, Waiters
 from edge.fanout.filters import Filters
 from edge.feed.log import Log
 from edge.feed.paging import Extent
@@ -348,3 +348,45 @@ async def test_records_that_come_while_a_page_is_made_are_not_missed() -> None:
     reading.feed.publish(5)
     assert ids(await task) == [5]
     assert seconds() == 1000.0
+
+
+@virtual
+async def test_a_poll_ends_when_its_clients_token_does() -> None:
+    """At once, with what it has; and it goes on from there with another token."""
+    reading = Reading(log_of(*numbered(5)))
+    reading.poll.ends_at = seconds() + 3
+    answer = await reading.answer(POLL)
+    assert (answer.status, next_offset(answer), is_newest(answer)) == (204, str(behind(4)), True)
+    assert 1003 <= seconds() < 1003.1
+    assert len(reading.waiters) == 0
+
+
+@virtual
+async def test_a_token_that_outlasts_the_poll_changes_nothing() -> None:
+    reading = Reading(log_of(*numbered(5)))
+    reading.poll.ends_at = seconds() + PATIENCE + 1
+    assert (await reading.answer(POLL)).status == 204
+    assert 1000 + PATIENCE <= seconds() < 1000.1 + PATIENCE
+
+
+@virtual
+async def test_many_polls_that_end_together_are_answered_a_few_at_a_time() -> None:
+    """In each turn of the loop; an answer takes aiohttp 0.3 ms."""
+    reading = Reading(log_of(*numbered(5)))
+    polls = [Poll() for _ in range(500)]
+    done = 0
+
+    async def wait(poll: Poll) -> None:
+        nonlocal done
+        poll.ends_at = 1003
+        await reading.reading.answer(POLL, poll)
+        done += 1
+
+    tasks = [asyncio.create_task(wait(poll)) for poll in polls]
+    most = 0
+    while done < len(polls):
+        before = done
+        await asyncio.sleep(0 if done or seconds() > 1003 else 0.5)
+        most = max(most, done - before)
+    assert most <= 2 * AT_ONCE
+    await asyncio.gather(*tasks)

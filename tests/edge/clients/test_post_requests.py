@@ -46,6 +46,7 @@ def test_a_request_is_understood(query: dict[str, str], asked: PostsRequest) -> 
         {"offset": str(STAMPED).upper()},
         {"offset": str(STAMPED)[:-1]},
         {"live": "long-poll"},
+        {"offset": "now", "device": "phone"},
         {"offset": "now", "live": "sse"},
         {"offset": "now", "live": ""},
         {"offset": "now", "live": "true"},

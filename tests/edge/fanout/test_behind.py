@@ -5,8 +5,10 @@ from edge.fanout.behind import Behind
 from edge.fanout.cohorts import Cohort, Cohorts
 from edge.fanout.everybody import Everybody
 from edge.fanout.member import Member
+from edge.fanout.parked import AT_ONCE
 from edge.fanout.session import Session
 from edge.feed.position import Position
+from edge.feed.replay import Replay
 from edge.feed.selection import Selection
 from edge.wire.websocket_encodings import PLAIN
 from streams.contract import Offset
@@ -87,3 +89,23 @@ def test_clients_that_the_log_has_moved_past_come_first() -> None:
     scene.log.begin(Offset(2), Offset(2))
     assert scene.behind.work()
     assert scene.done == ["dropped"]
+
+
+def test_those_that_rest_in_a_replay_go_on_beside_those_that_have_a_turn() -> None:
+    scene = Scene()
+    replay: Replay[Member] = Replay(log_of(), first=Offset(0), reach=0, address="")
+    for author in range(2 * AT_ONCE):
+        member = scene.member()
+        member.session.selection = Selection([author])
+        member.session.skip_to(Position(0), replay=replay)
+        scene.cohorts.place(member, Kind.NEWCOMERS, 0)
+    assert [scene.behind.work() for _ in range(2)] == [False, False]
+    replay.log.append(Offset(0), record(1))
+    scene.cohorts.wake(replay)
+    for _ in range(2):
+        assert scene.behind.work()
+        assert scene.done == ["served 1"]
+        scene.done.clear()
+    while scene.behind.work():
+        pass
+    assert scene.done == ["served 1"] * (2 * AT_ONCE - 2)

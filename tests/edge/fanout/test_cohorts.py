@@ -2,15 +2,24 @@
 
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
+from weakref import ref
+
+import pytest
 
 from edge.fanout.agenda import Kind
 from edge.fanout.cohorts import Cohort, Cohorts
+from edge.fanout.parked import AT_ONCE
 from edge.fanout.session import Session
+from edge.feed.log import Log
 from edge.feed.position import Position
 from edge.feed.reads import Chunk
+from edge.feed.replay import Replay
 from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
 from edge.wire.websocket_encodings import CURSOR, PLAIN
+from streams.contract import Offset
+from tests.edge.kit.records import record
 
 keys = count()
 NOW = 1000.0
@@ -290,3 +299,76 @@ def test_clients_that_are_paused_before_the_tail_have_fallen_behind() -> None:
     made.place(again, Kind.LAGGARDS, NOW)
     made.remove(gone)
     assert made.fallen_behind(Position(4), 9) == [one]
+
+
+def replay_at(position: int) -> Replay[Any]:
+    """Make a replay whose head is at the beginning: whoever stands there rests in it."""
+    log = Log(limit=1000, reach=0)
+    log.begin(Offset(0), Offset(0))
+    assert log.head == position
+    return Replay(log, first=Offset(0), reach=0, address="")
+
+
+def readers(replay: Replay[Any], count: int, *, with_filters: bool = True) -> list[Client]:
+    """Make clients that stand at the head of a replay, each with a filter of its own."""
+    made = [client(0) for _ in range(count)]
+    for number, one in enumerate(made):
+        one.session.selection = Selection([number]) if with_filters else None
+        one.session.skip_to(Position(0), replay=replay)
+    return made
+
+
+def move(replay: Replay[Any]) -> None:
+    """Have it read a record."""
+    replay.log.append(replay.log.next_offset or Offset(0), record(1))
+
+
+def test_those_that_rest_in_a_replay_go_on_a_few_at_a_time() -> None:
+    """Law 12: 10,000 clients may each have a filter of their own."""
+    replay = replay_at(0)
+    of = cohorts(1 << 100, *readers(replay, 3 * AT_ONCE), max_size=2)
+    assert (turns(of), of.waiting) == ([], 3 * AT_ONCE)
+    move(replay)
+    of.wake(replay)
+    assert (turns(of), of.waiting) == ([], 3 * AT_ONCE)
+    for _ in range(3):
+        assert of.go_on(NOW)
+        assert sum(map(len, turns(of))) == AT_ONCE
+    assert (of.go_on(NOW), of.waiting) == (False, 0)
+
+
+def test_those_that_rest_in_a_replay_and_see_the_same_rest_together() -> None:
+    replay = replay_at(0)
+    of = cohorts(1 << 100, *readers(replay, 5, with_filters=False), max_size=2)
+    move(replay)
+    of.wake(replay)
+    assert of.go_on(NOW)
+    assert [len(cohort) for cohort in turns(of)] == [2, 2, 1]
+
+
+def test_who_leaves_or_begins_anew_while_it_is_to_go_on_does_not() -> None:
+    replay = replay_at(0)
+    leaves, stays = readers(replay, 2)
+    of = cohorts(1 << 100, leaves, stays)
+    move(replay)
+    of.wake(replay)
+    of.remove(leaves)
+    assert of.go_on(NOW)
+    assert clients_of(turns(of)) == [[stays]]
+    of.place(stays, Kind.LAGGARDS, NOW)
+    of.begin(Position(1 << 100))
+    assert (of.go_on(NOW), of.waiting) == (False, 0)
+
+
+@pytest.mark.parametrize("leaving", [1, 2])
+def test_nothing_is_kept_of_a_replay_whose_readers_have_left(leaving: int) -> None:
+    """It may be over before it moves again: what it has read would stay for ever."""
+    replay = replay_at(0)
+    known = ref(replay)
+    clients = readers(replay, 2)
+    of = cohorts(1 << 100, *clients)
+    del replay
+    for one in clients[:leaving]:
+        of.remove(one)
+        one.session.skip_to(Position(0))
+    assert (known() is None) == (leaving == len(clients))

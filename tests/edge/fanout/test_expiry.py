@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.access.grant import LEEWAY_SECONDS, Grant
-from edge.fanout.expiry import Expiry, expiry_of, lead
+from edge.fanout.expiry import Expiry, end_of, expiry_of, lead
 
 NOW, UTC = 1000.0, 1_700_000_000.0
 
@@ -22,6 +22,7 @@ def expiry(left: float, session: str = "s", *, is_told: bool = True) -> Expiry:
 def test_who_has_not_signed_in_or_has_a_token_without_an_end_is_never_ended() -> None:
     for grant in (None, Grant("7", None, None)):
         assert expiry_of(grant, "s", now=NOW, utc=UTC, is_told=True) is None
+        assert end_of(grant, now=NOW, utc=UTC) == math.inf
 
 
 def test_clients_that_signed_in_together_are_told_at_different_times() -> None:

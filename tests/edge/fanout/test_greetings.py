@@ -9,6 +9,7 @@ from edge.fanout.greetings import greet
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Position, Reason, before
+from edge.positions.device import Device, Key
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import Offset
 from tests.edge.kit.records import at, log_of, messages, record
@@ -89,3 +90,14 @@ def test_a_welcome_says_when_the_token_expires() -> None:
         greet(session, log, 25)
         payload = messages(session.progress.greeting)[0]["payload"]
         assert {name: payload[name] for name in ("expires_at",) if name in payload} == told
+
+
+def test_the_device_of_a_client_that_is_told_of_a_gap_knows_it() -> None:
+    """Its next position takes the place of what is stored; without a gap it moves forward."""
+    log = log_of(record(1))
+    device = Device(Key("alice", "phone"), "stored")
+    session = Session(log.tail, CURSOR, device=device)
+    greet(session, log, 25)
+    assert device.take_refuted() == ""
+    greet(session, log, 25, gap="recreated")
+    assert device.take_refuted() == "stored"

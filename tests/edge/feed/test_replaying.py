@@ -19,8 +19,8 @@ from edge.feed.seats import Seat
 from edge.feed.topic import Read, Unreachable
 from edge.wire.websocket_encodings import CURSOR
 from streams.contract import Offset
-from tests.edge.feed.test_follow import MemoryTopic
 from tests.edge.kit.lines import NEVER, Line, Turns, hub_of
+from tests.edge.kit.memory import AskedReader, AskedTopic
 from tests.edge.kit.records import cursor, messages, publication, record
 
 MIB = 1 << 20
@@ -33,39 +33,40 @@ def value(number: int, length: int = 0) -> bytes:
     return record(publication(number, text="x" * length), *([number - 1] if number else []))
 
 
-class OldTopic(MemoryTopic):
+class OldTopic(AskedTopic):
     """A topic in memory, which counts what was read; ``failure`` comes of the next read."""
 
-    failure: Exception | None = None
-    read_records = 0
-    attempts = closed = 0
+    def __init__(self, *values: bytes | None) -> None:
+        super().__init__(*values, at_once=8)
+        self.failure: Exception | None = None
+        self.read_records = self.attempts = self.closed = 0
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator["OldTopic"]:
+    async def connect(self) -> AsyncIterator["OldReader"]:
         """Connect to it, for one replay."""
         self.attempts += 1
-        self._check()
+        self.check()
         self.connections += 1
-        own = OldTopic(*self.values, begin=self.begin, at_once=8)
-        own.owner = self
         try:
-            yield own
+            yield OldReader(self)
         finally:
             self.closed += 1
 
-    owner: "OldTopic | None" = None
+
+class OldReader(AskedReader):
+    """The connection of one replay."""
+
+    def __init__(self, topic: OldTopic) -> None:
+        super().__init__(topic)
+        self.old = topic
 
     async def read(self) -> Read:
         """Read on."""
-        owner = self.owner
-        assert owner is not None
-        self.values, self.begin, self.apart = owner.values, owner.begin, owner.apart
-        failure, owner.failure = owner.failure, None
+        failure, self.old.failure = self.old.failure, None
         if failure is not None:
             raise failure
-        await asyncio.sleep(0)
         read = await super().read()
-        owner.read_records += len(read.records)
+        self.old.read_records += len(read.records)
         return read
 
 
@@ -115,7 +116,7 @@ class Rig:
         """Write records that the log reads at once."""
         for _ in range(count):
             self.values.append(value(len(self.values)))
-            self.topic.values.append(self.values[-1])
+            self.topic.grow(self.values[-1])
             self.log.append(Offset(len(self.values) - 1), self.values[-1])
         self.replays.publish()
 
@@ -213,7 +214,7 @@ async def test_replays_are_bounded_in_bytes() -> None:
     """What is in them counts, the table of repeats too."""
     rig = Rig(limits=Limits(2, 2, 4 * MIB))
     rig.values = [record(*range(1000 * number, 1000 * number + 1000)) for number in range(RECORDS)]
-    rig.topic.values = [*rig.values]
+    rig.topic.become(*rig.values)
     async with running(rig), rig.replays.at(cursor(100, 1000, rig.values[100]), "a") as place:
         assert isinstance(place, Place)
         await place.read_to(Offset(110))
@@ -256,7 +257,7 @@ async def test_what_retention_has_removed_is_told(failure: Exception | None) -> 
     """At once where the cursor is before it; where it comes while the client reads, that goes on at the head."""
     async with running(Rig(length=20_000, limits=Limits(1, 1, 4 * MIB))) as rig:
         line = await rig.come(60, room=0)
-        rig.topic.values, rig.topic.begin = [*rig.values[195:]], 195
+        rig.topic.remove_before(195)
         async with rig.replays.at(rig.cursor(20), "b") as place:
             assert place == "replays"
         rig.topic.failure = failure
@@ -277,7 +278,7 @@ async def test_a_feed_made_anew_is_told_to_the_readers_of_a_replay() -> None:
     """The newest record that was read is another one."""
     async with running(Rig(length=20_000, limits=Limits(1, 1, 4 * MIB))) as rig:
         line = await rig.come(60, room=0)
-        rig.topic.values = [value(number + 1000) for number in range(RECORDS)]
+        rig.topic.become(*(value(number + 1000) for number in range(RECORDS)))
         rig.topic.failure = Unreachable("away")
         line.drain()
         await rig.until(lambda: len(rig.replays) == 0)
@@ -327,7 +328,7 @@ async def test_nobody_is_let_into_a_replay_that_has_ended_since_its_place_was_fo
         monkeypatch.setattr(Replay, "place", place)
         if reason is None:
             # Right behind the cursor is a hole.
-            rig.topic.values[101] = None
+            rig.topic.become(*rig.values[:101], None, *rig.values[102:])
             assert await anext_of(rig, 100) == Gap("interrupted")
         else:
             coming = asyncio.create_task(anext_of(rig, 100))

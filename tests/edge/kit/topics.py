@@ -117,7 +117,9 @@ CONTRACT: Final[Sequence[Callable[[Stage], Awaitable[None]]]] = (
     brings_records_in_order_from_where_it_is_told,
     brings_nothing_after_a_while_and_then_what_comes,
     has_a_place_for_each_connection,
-    says_when_it_cannot_read_there,
 )
-RETENTION: Final = begins_where_retention_has_cut
-"""For topics that have a retention; Tansu has none."""
+AS_KAFKA: Final[Sequence[Callable[[Stage], Awaitable[None]]]] = (
+    says_when_it_cannot_read_there,
+    begins_where_retention_has_cut,
+)
+"""What Tansu does not keep: it answers beyond the end, and removes nothing."""

@@ -1,0 +1,129 @@
+"""The Python client of the product, which comes back by itself, to any edge."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from socket import AF_INET
+from typing import Final
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from edge import client
+from edge.client import Feed, Gap, Post, Refused
+from integration.faults.sight import Breach, Lost, Moved, Shown, Told, Welcomed
+from integration.faults.transports import Transport
+
+_LOOK_SECONDS: Final = 0.05
+_HURRY_SECONDS: Final = 2.0
+"""In the end it is made to connect so often, since after many failures it may wait for a minute."""
+
+
+class Addresses(AbstractResolver):
+    """One name for several edges, as a name service has it: each time another one comes first."""
+
+    def __init__(self, edges: Sequence[str], first: str) -> None:
+        self._edges = deque(edges)
+        self._edges.rotate(-self._edges.index(first))
+
+    async def resolve(self, host: str, port: int = 0, family: int = AF_INET) -> list[ResolveResult]:  # noqa: ARG002
+        """Return where to find them."""
+        found = [edge.rpartition(":") for edge in self._edges]
+        self._edges.rotate(-1)
+        return [
+            ResolveResult(hostname=host, host=address, port=int(number), family=AF_INET, proto=0, flags=0)
+            for address, _, number in found
+        ]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class FeedConnection:
+    """What one client hands out, over as many connections as it makes."""
+
+    def __init__(self, feed: Feed, connector: aiohttp.TCPConnector, transport: "Feeds") -> None:
+        self._feed = feed
+        self._connector = connector
+        self._transport = transport
+        self._hurried_at = 0.0
+        self._closing: asyncio.Future[None] | None = None
+
+    async def told(self) -> AsyncIterator[Told]:
+        """Yield what it hands out, and whether it is connected, until it ends."""
+        is_there, cursor = False, ""
+        while True:
+            item = await self._next()
+            if isinstance(item, Gap):
+                is_there, cursor = True, item.cursor
+                yield Welcomed(cursor, is_recovered=False)
+                continue
+            if (item is not None or self._feed.state == "live") and not is_there:
+                is_there, cursor = True, self._feed.cursor or cursor
+                yield Welcomed(cursor, is_recovered=True)
+            if item is not None:
+                cursor = item.cursor
+                yield Shown(item.id, cursor)
+            elif self._feed.state != "live" and is_there:
+                is_there = False
+                yield Lost()
+            elif is_there and self._feed.cursor not in {None, cursor}:
+                cursor = self._feed.cursor or cursor
+                yield Moved(cursor)
+            self._hurry()
+
+    async def _next(self) -> Post | Gap | None:
+        """Return the next item; None when there was none for a moment."""
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                return await anext(self._feed)
+        except TimeoutError:
+            return None
+        except StopAsyncIteration:
+            raise EOFError from None
+        except Refused as refused:
+            raise Breach(f"it was told not to come back: {refused}") from refused
+
+    def _hurry(self) -> None:
+        now = time.monotonic()
+        if self._transport.is_settled and self._feed.state == "waiting" and now > self._hurried_at + _HURRY_SECONDS:
+            self._hurried_at = now
+            self._feed.reconnect()
+
+    def abort(self) -> None:
+        """Be gone without a word."""
+        self._closing = asyncio.ensure_future(self._connector.close())
+
+
+class Feeds(Transport):
+    """Feeds of one client, which reads all ``edges`` by one of the Python client's transports."""
+
+    def __init__(self, edges: Sequence[str], *, by: client.Transport = "websocket") -> None:
+        self.name = f"the Python client ({by})"
+        self.is_settled = False
+        self._edges = edges
+        self._by = by
+
+    def settle(self) -> None:
+        """Wait no more than it must."""
+        self.is_settled = True
+
+    @asynccontextmanager
+    async def connect(
+        self, edge: str, cursor: str | None, authors: frozenset[int] | None
+    ) -> AsyncIterator[FeedConnection]:
+        """Follow the feed, at this edge first."""
+        connector = aiohttp.TCPConnector(resolver=Addresses(self._edges, edge), use_dns_cache=False)
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            client.connect(
+                "http://edges.example/",
+                cursor=cursor,
+                author=None if authors is None else sorted(authors),
+                transports=[self._by],
+                session=session,
+            ) as feed,
+        ):
+            yield FeedConnection(feed, connector, self)

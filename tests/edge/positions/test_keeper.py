@@ -1,0 +1,253 @@
+"""When positions are written, who is told, and what a store that is away is to those who acknowledge."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+import structlog
+
+from edge.positions import keeper as keepers
+from edge.positions.device import Device, Key
+from edge.positions.keeper import Keeper
+from edge.positions.store import Away, Row
+from tests.edge.kit.positions import MemoryStore
+from tests.edge.positions.contract import OTHER, PHONE, TABLET, place
+
+NEVER = 3600.0
+
+
+class Session:
+    """A session that acknowledges, and says when it is told."""
+
+    def __init__(self, keeper: Keeper, key: Key = PHONE) -> None:
+        self.keeper = keeper
+        self.device = Device(key)
+        self.number = 0
+        self.told: asyncio.Queue[tuple[int, str] | None] = asyncio.Queue()
+
+    def acknowledge(self, position: int) -> None:
+        """Say how far it is."""
+        self.number += 1
+        assert self.keeper.acknowledge(self.device, place(position), self.number, self._hear)
+
+    def hurry(self) -> None:
+        """Have others wait."""
+        self.keeper.hurry(self.device, lambda: self.told.put_nowait(None))
+
+    def _hear(self, number: int, position: str) -> None:
+        self.told.put_nowait((number, position))
+
+
+@asynccontextmanager
+async def keeping(store: MemoryStore, seconds: float = NEVER) -> AsyncIterator[Keeper]:
+    """Run a keeper, which has seen its store."""
+    keeper = Keeper(store, seconds=seconds)
+    task = asyncio.create_task(keeper.run())
+    try:
+        async with asyncio.timeout(20):
+            while not keeper.writes.total():
+                await asyncio.sleep(0)
+            yield keeper
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def due_in(keeper: Keeper) -> float:
+    """Return in how many seconds something is written; ``NEVER`` when nothing is to be."""
+    wait = keeper._wait()  # noqa: SLF001 - to wait for what does not happen would prove nothing
+    return NEVER if wait is None else wait
+
+
+async def settled(keeper: Keeper, *, away: bool) -> None:
+    """Wait until it knows that its store is away, or there."""
+    while keeper.is_away is not away:
+        await asyncio.sleep(0)
+
+
+async def test_the_store_is_asked_at_once_so_that_its_trouble_is_known() -> None:
+    """Before anybody needs it; that is said once, and its end, too, without traffic."""
+    store = MemoryStore()
+    store.away = "no table"
+    with structlog.testing.capture_logs() as logs:
+        async with keeping(store, seconds=0) as keeper:
+            await settled(keeper, away=True)
+            while len(store.written) < 4:
+                await asyncio.sleep(0)
+            assert (keeper.trouble, keeper.writes["done"]) == ("no table", 0)
+            store.away = None
+            await settled(keeper, away=False)
+            # Nothing is left to ask.
+            count = len(store.written)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert len(store.written) == count
+    assert [(line["event"], line.get("why")) for line in logs] == [
+        ("positions.away", "no table"),
+        ("positions.there", None),
+    ]
+
+
+async def test_what_is_acknowledged_is_stored_in_one_statement_and_told() -> None:
+    store = MemoryStore()
+    async with keeping(store, seconds=0) as keeper:
+        store.gate.clear()
+        phone, other = Session(keeper), Session(keeper, OTHER)
+        for position in range(3):
+            phone.acknowledge(position)
+            other.acknowledge(position)
+        assert keeper.waiting == 2
+        store.gate.set()
+        assert [await phone.told.get(), await other.told.get()] == [(3, place(2))] * 2
+        assert store.written[-1] == [Row(PHONE, place(2)), Row(OTHER, place(2))]
+        assert (keeper.waiting, keeper.age, keeper.stored) == (0, 0, 2)
+
+
+@pytest.mark.parametrize("how", ["hurry", "leave"])
+async def test_who_waits_or_leaves_has_it_stored_at_once(how: str) -> None:
+    """All that waits goes with it."""
+    store = MemoryStore()
+    async with keeping(store) as keeper:
+        first, second = Session(keeper), Session(keeper, TABLET)
+        first.acknowledge(1)
+        second.acknowledge(1)
+        assert due_in(keeper) > keepers.APART_SECONDS
+        if how == "leave":
+            keeper.leave(first.device)
+        else:
+            first.hurry()
+        assert await second.told.get() == (1, place(1))
+        assert first.told.qsize() == (how == "hurry")
+        assert store.positions == {PHONE: place(1), TABLET: place(1)}
+        # Nothing waits: there is nothing to write.
+        keeper.leave(first.device)
+        assert due_in(keeper) == NEVER
+
+
+async def test_while_the_store_is_away_the_newest_waits_and_who_is_in_a_hurry_is_put_off() -> None:
+    """Also who hurries while it is tried, and nobody twice. Then it is tried again by the clock alone."""
+    store = MemoryStore()
+    async with keeping(store) as keeper:
+        store.gate.clear()
+        store.asked.clear()
+        before, meanwhile = Session(keeper), Session(keeper, TABLET)
+        before.acknowledge(1)
+        before.hurry()
+        await store.asked.wait()
+        meanwhile.acknowledge(5)
+        meanwhile.hurry()
+        store.away = "the database is gone"
+        store.gate.set()
+        assert [await before.told.get(), await meanwhile.told.get()] == [None, None]
+        assert (keeper.trouble, keeper.waiting) == ("the database is gone", 2)
+        before.acknowledge(2)
+        keeper.leave(meanwhile.device)
+        assert due_in(keeper) > keepers.APART_SECONDS
+        store.away = None
+        await keeper.drain(5)
+        assert await before.told.get() == (2, place(2))
+        assert store.positions == {PHONE: place(2), TABLET: place(5)}
+
+
+async def test_a_drain_stores_all_and_gives_up_where_the_store_is_away() -> None:
+    """And says how many were lost; their clients were told nothing."""
+    store = MemoryStore()
+    async with keeping(store) as keeper:
+        await keeper.drain(5)
+        session = Session(keeper)
+        session.acknowledge(1)
+        await keeper.drain(5)
+        assert store.positions == {PHONE: place(1)}
+        store.away = "gone"
+        session.acknowledge(2)
+        with structlog.testing.capture_logs() as logs:
+            await keeper.drain(5)
+        assert logs[-1] == {"event": "positions.lost", "devices": 1, "why": "gone", "log_level": "warning"}
+
+
+async def test_a_drain_ends_in_time() -> None:
+    store = MemoryStore()
+    async with keeping(store) as keeper:
+        store.gate.clear()
+        Session(keeper).acknowledge(1)
+        await keeper.drain(0.01)
+        assert keeper.waiting == 1
+        store.gate.set()
+
+
+async def test_batches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has come meanwhile is for the next time."""
+    monkeypatch.setattr(keepers, "BATCH", 2)
+    monkeypatch.setattr(keepers, "_SLICE_SECONDS", 0)
+    store = MemoryStore()
+    async with keeping(store) as keeper:
+        sessions = [Session(keeper, Key("alice", str(number))) for number in range(5)]
+        for session in sessions:
+            session.acknowledge(1)
+        sessions[0].hurry()
+        for session in sessions:
+            await session.told.get()
+        assert [len(rows) for rows in store.written] == [0, 2, 2, 1]
+
+
+async def test_what_is_stored_is_found_by_all_who_ask_in_one_question() -> None:
+    """Those who come while one is asked share the next."""
+    store = MemoryStore()
+    store.store([Row(PHONE, place(1)), Row(TABLET, place(2))])
+    async with keeping(store) as keeper:
+        store.gate.clear()
+        store.asked.clear()
+        first = asyncio.create_task(keeper.find(PHONE))
+        await store.asked.wait()
+        others = [asyncio.create_task(keeper.find(key)) for key in (PHONE, TABLET, OTHER)]
+        await asyncio.sleep(0)
+        store.gate.set()
+        assert [await first, *[await each for each in others]] == [place(1), place(1), place(2), ""]
+        assert store.reads == [[PHONE], [PHONE, TABLET, OTHER]]
+        assert keeper.reads == {"done": 2}
+
+
+async def test_what_waits_on_this_edge_is_found_before_it_is_stored() -> None:
+    store = MemoryStore()
+    async with keeping(store) as keeper:
+        Session(keeper).acknowledge(4)
+        assert await keeper.find(PHONE) == place(4)
+
+
+async def test_who_asks_a_store_that_is_away_is_told() -> None:
+    """What is found then says that it is there again."""
+    store = MemoryStore()
+    async with keeping(store) as keeper:
+        store.away = "gone"
+        asked = [asyncio.create_task(keeper.find(key)) for key in (PHONE, TABLET)]
+        for each in asked:
+            with pytest.raises(Away, match="gone"):
+                await each
+        assert (keeper.reads, keeper.is_away) == ({"failed": 2}, True)
+        store.away = None
+        assert await keeper.find(PHONE) == ""
+        assert not keeper.is_away
+
+
+async def test_who_leaves_while_it_asks_takes_nobody_s_question_along() -> None:
+    """The first asks for all; it is gone before there is an answer."""
+    store = MemoryStore()
+    store.store([Row(PHONE, place(1)), Row(TABLET, place(2))])
+    async with keeping(store) as keeper:
+        store.gate.clear()
+        store.asked.clear()
+        first = asyncio.create_task(keeper.find(OTHER))
+        await store.asked.wait()
+        lost, kept = asyncio.create_task(keeper.find(PHONE)), asyncio.create_task(keeper.find(TABLET))
+        await asyncio.sleep(0)
+        store.gate.set()
+        assert await first == ""
+        store.gate.clear()
+        while len(store.reads) == 1:
+            await asyncio.sleep(0)
+        lost.cancel()
+        store.gate.set()
+        assert await kept == place(2)
+        assert store.reads == [[OTHER], [PHONE, TABLET], [PHONE, TABLET]]
