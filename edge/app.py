@@ -36,7 +36,7 @@ from edge.ports import serving_port
 from edge.server import Server
 from edge.settings import Settings
 from edge.signals import told_to_stop
-from edge.signing_in import demands_of, sign_in_of
+from edge.signing_in import demands_of, signing_in_of
 from edge.status import Facts, Status
 from edge.telemetry import Metrics, TurnTimes
 
@@ -90,13 +90,15 @@ async def edge_serving(
         patience=settings.unready_seconds,
     )
     gate, admin_gate = gates(settings)
+    signing_in = signing_in_of(settings)
     around = Surroundings(
         hub,
         gate,
         Returns(settings.join_rate),
         selections=Selections(settings.max_authors_total),
-        sign_in=sign_in_of(settings),
+        sign_in=signing_in.sign_in,
         demands=demands_of(settings),
+        key_fetches=signing_in.key_fetches,
     )
     reception = Reception(
         log=log,
@@ -140,7 +142,7 @@ async def edge_serving(
         listener = await stack.enter_async_context(serving_port("EDGE", application, gate, settings))
         # aiohttp ends only its own connections; the hub's were handed over.
         stack.push_async_callback(_cut_all, hub)
-        fault = await stack.enter_async_context(_running(source.run(), replays.run()))
+        fault = await stack.enter_async_context(_running(source.run(), replays.run(), *signing_in.parts()))
         yield Serving(listener, fault)
         _logger.info("edge.stopping", clients=len(hub))
         if settings.reuse_port:

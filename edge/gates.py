@@ -5,9 +5,10 @@ import sys
 from dataclasses import replace
 from typing import Final
 
-from edge.access.entrance import Gate, Rules
+from edge.access.entrance import Gate
 from edge.access.limits import SPARE, Census
 from edge.access.origins import NOBODY, Origins
+from edge.access.rules import Rules
 from edge.settings import Settings
 from edge.wire.allowance import Traffic
 
@@ -23,6 +24,7 @@ def gates(settings: Settings) -> tuple[Gate, Gate]:
     rules = Rules(
         handshake_seconds=settings.handshake_seconds,
         head_bytes=settings.max_head_bytes,
+        stalled_seconds=settings.stalled_seconds,
         traffic=Traffic(
             messages=settings.messages_per_second,
             bytes=settings.bytes_per_second,

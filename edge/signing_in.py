@@ -1,8 +1,13 @@
 """Makes what signs clients in, from the edge's settings, and warns of what is weak in them."""
 
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field
+
 import structlog
 
-from edge.access.bearers import Bearers
+from edge.access.bearers import Bearers, Given
+from edge.access.jwks import PublishedKeys
 from edge.access.keys import LONG, Keys, short_secrets
 from edge.access.sign_in import Demands, NobodySignsIn, SignIn
 from edge.access.tokens import Rules
@@ -11,15 +16,34 @@ from edge.token_settings import TokenSettings
 _logger = structlog.get_logger("edge.signing_in")
 
 
-def sign_in_of(settings: TokenSettings) -> SignIn:
+@dataclass(frozen=True, slots=True)
+class SigningIn:
+    """What signs clients in, and what is counted of that."""
+
+    sign_in: SignIn
+    key_fetches: Counter[str] = field(default_factory=Counter)
+    """How often an issuer was asked for its keys, by what became of it."""
+    published: PublishedKeys | None = None
+
+    def parts(self) -> Sequence[Coroutine[None, None, None]]:
+        """Return what has to run for it, for ever."""
+        return [] if self.published is None else [self.published.run()]
+
+
+def signing_in_of(settings: TokenSettings) -> SigningIn:
     """Make what says whose tokens are."""
     if not settings.has_keys:
-        return NobodySignsIn()
+        return SigningIn(NobodySignsIn())
     keys = [*settings.secret_keys, *settings.public_keys]
     if short := short_secrets(keys):
         why = f"of JWT_SECRET_KEY's secrets {short} have less than {LONG} bytes: who has one token can guess them"
         _logger.warning("sign_in.weak", why=why)
-    return Bearers(Keys(keys), Rules(settings.jwt_audience or None, settings.jwt_issuer or None))
+    rules = Rules(settings.jwt_audience or None, settings.jwt_issuer or None)
+    if not settings.jwt_jwks_url:
+        return SigningIn(Bearers(Given(Keys(keys)), rules))
+    fetches: Counter[str] = Counter()
+    published = PublishedKeys(settings.jwt_jwks_url, keys, outcomes=fetches)
+    return SigningIn(Bearers(published, rules), fetches, published)
 
 
 def demands_of(settings: TokenSettings) -> Demands:

@@ -127,6 +127,8 @@ class Metrics:
         yield counters("refusals", about, ["by", "why"], around.refusals.items())
         about = "Clients that brought a token, or should have, by what became of it."
         yield counters("sign_ins", about, ["outcome"], single(around.sign_ins))
+        about = "Questions for an issuer's keys, by what became of them."
+        yield counters("key_fetches", about, ["outcome"], single(around.key_fetches))
         about = "Clients that came with a cursor, by what became of it."
         yield counters("resumes", about, ["outcome"], single(around.resumes))
         yield counter("takeovers", "Connections taken over for a WebSocket or events.", self._gate.takeovers)

@@ -1,9 +1,11 @@
 """What the edge can be told about tokens, checked once, before anything is connected."""
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, Self
+from urllib.parse import urlsplit
 
-from pydantic import SecretStr, model_validator
+from pydantic import SecretStr, field_validator, model_validator
 
 from edge.access.keys import BadKey, Key, public_key_of, secrets_of
 from runtime.settings import ProcessSettings
@@ -18,6 +20,8 @@ class TokenSettings(ProcessSettings):
     """Secrets of HS256, with commas between them: a token is good with any of them."""
     jwt_public_key_file: str = ""
     """A file with a public key or a certificate in PEM, of RS256, ES256 or EdDSA."""
+    jwt_jwks_url: str = ""
+    """Where the issuer publishes its public keys, as a JWK Set: https, or http on this machine."""
     jwt_audience: str = ""
     """For whom tokens are; empty for nobody in particular."""
     jwt_issuer: str = ""
@@ -46,7 +50,15 @@ class TokenSettings(ProcessSettings):
     @property
     def has_keys(self) -> bool:
         """Whether anybody can sign in."""
-        return bool(self.jwt_secret_key.get_secret_value() or self.jwt_public_key_file)
+        return bool(self.jwt_secret_key.get_secret_value() or self.jwt_public_key_file or self.jwt_jwks_url)
+
+    @field_validator("jwt_jwks_url")
+    @classmethod
+    def _is_safe(cls, value: str) -> str:
+        # Who can change what comes from there can sign for everybody.
+        if value and not _is_out_of_reach(value):
+            raise ValueError("must be a URL of https, or of http on localhost, without a user and a password")
+        return value
 
     @model_validator(mode="after")
     def _keys(self) -> Self:
@@ -57,5 +69,26 @@ class TokenSettings(ProcessSettings):
             except BadKey as bad:
                 raise ValueError(f"{_NAMES[name]} is wrong: {bad}") from None
         if self.auth_required and not self.has_keys:
-            raise ValueError("AUTH_REQUIRED needs keys to sign in with: JWT_SECRET_KEY or JWT_PUBLIC_KEY_FILE")
+            raise ValueError(
+                "AUTH_REQUIRED needs keys to sign in with: JWT_SECRET_KEY, JWT_PUBLIC_KEY_FILE or JWT_JWKS_URL"
+            )
         return self
+
+
+def _is_out_of_reach(url: str) -> bool:
+    """Tell whether nobody on the way can change what comes from a URL."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    if not host or "@" in parts.netloc or parts.fragment or not url.isascii() or not url.isprintable() or " " in url:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_here(host))
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

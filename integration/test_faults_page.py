@@ -34,7 +34,8 @@ def test_schedules_are_told_by_seed_and_the_last_of_several_runs_counts() -> Non
         "posts": "2,000",
         "deliveries to clients (1 by WebSocket, 5 by /events, or 4 by WebSocket, 2 by plain WebSocket)": "12,000",
         **dict.fromkeys(
-            ["lost", "twice", "not asked for", "out of order", "unsaid gaps", "needless gaps", "late"], "0"
+            ["lost", "twice", "not allowed", "not asked for", "out of order", "unsaid gaps", "needless gaps", "late"],
+            "0",
         ),
         **dict.fromkeys(["stuck", "broken promises"], "0"),
         "gaps that were said": "3",

@@ -1,46 +1,39 @@
 """Enforces the limits on requests, between a connection and aiohttp's protocol, until the WebSocket is open.
 
 aiohttp bounds the lines of a request's head, and closes a connection that has been without a whole request for its
-keep-alive time (75 s). It bounds neither the size of a head nor the time for it. So all bytes pass through here first,
-unchanged. At a breach the rest is not passed on: nothing beyond a limit is parsed, kept or answered.
+keep-alive time (75 s). It bounds neither the size of a head nor the time for it, and waits for ever for a client that
+takes nothing of an answer. So all bytes pass through here first, unchanged. Laws:
+
+* At a breach the rest is not passed on: nothing beyond a limit is parsed, kept or answered.
+* The answer to a breach is the last that is written on a connection: aiohttp has it no more. Where the parts of an
+  answer are under way these are, and the breach is not answered.
+* A connection whose transport holds unsent bytes of an answer for ``stalled_seconds`` is cut.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, cast
 
 from aiohttp import web
 
-from edge.access.addresses import Address, Header, Network, block_of, client_of, hops_of, is_trusted, parse_address
+from edge.access.addresses import Address, block_of, client_of, hops_of, is_trusted, parse_address
 from edge.access.answers import Answers
 from edge.access.cycles import let_go
+from edge.access.inner import Inner
 from edge.access.limits import Admission, Census, Slot
 from edge.access.origins import EVERYBODY, UNREAD, Origins
+from edge.access.rules import Rules
 from edge.access.waits import Waits
 from edge.histogram import Histogram
-from edge.wire.allowance import Traffic
 from edge.wire.request_heads import RequestHeadCounter
 
 LINGER_SECONDS: Final = 1.0
 """How long a connection stays open after the answer to a breach; nothing is read from it meanwhile."""
 
 _ANSWER: Final = "HTTP/1.1 {0} {0.phrase}\r\nConnection: close\r\nContent-Length: 0\r\n{1}\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The limits that each connection is held to."""
-
-    handshake_seconds: float
-    """How many seconds a request's head may take; no connection above a limit lasts longer."""
-    head_bytes: int
-    traffic: Traffic
-    trusted: Sequence[Network] = ()
-    header: Header = "x-forwarded-for"
 
 
 class Gate:
@@ -60,6 +53,8 @@ class Gate:
         """Connections whose requests are not there yet."""
         self.lingering = Waits(LINGER_SECONDS)
         """Connections that were refused."""
+        self.unsent = Waits(rules.stalled_seconds)
+        """Connections whose answers were not taken yet."""
         self.join_seconds = Histogram()
         """Seconds from a client's request to the 101."""
 
@@ -68,7 +63,7 @@ class Gate:
         """Connections that were refused or ended, by the limit's name."""
         return {**self.breaches, **{admission.value: count for admission, count in self.census.turned_away.items()}}
 
-    def admit(self, host: str, handler: Callable[[], asyncio.Protocol]) -> "Entrance | None":
+    def admit(self, host: str, handler: Callable[[], Inner]) -> "Entrance | None":
         """Make the protocol for a connection from ``host``, around aiohttp's; return None when it is to be closed."""
         peer = parse_address(host)
         is_proxy = peer is None or is_trusted(peer, self.rules.trusted)
@@ -91,7 +86,7 @@ class Entrance(asyncio.Protocol):
         "has_refused",
     )
 
-    def __init__(self, gate: Gate, peer: Address | None, slot: Slot, inner: asyncio.Protocol) -> None:
+    def __init__(self, gate: Gate, peer: Address | None, slot: Slot, inner: Inner) -> None:
         self._gate = gate
         self._peer = peer
         self._slot: Slot | None = slot
@@ -104,7 +99,10 @@ class Entrance(asyncio.Protocol):
 
     @contextmanager
     def answering(self, lost: Callable[[], None]) -> Iterator[None]:
-        """Write nothing between the parts of an answer meanwhile; call ``lost`` when the client leaves."""
+        """Write nothing between the parts of an answer meanwhile; call ``lost`` when the client leaves.
+
+        Who answers so sees to it that the client takes what it is sent.
+        """
         self._lost = lost
         try:
             yield
@@ -131,6 +129,7 @@ class Entrance(asyncio.Protocol):
         """Stop enforcing limits: the connection becomes a WebSocket; return its slot, which its new owner frees."""
         assert self._slot is not None  # noqa: S101 - it is there until the connection is lost
         self._disarm()
+        self._gate.unsent.end(self._be_stalled)
         self._gate.takeovers += 1
         slot, self._slot = self._slot, None
         return slot
@@ -144,6 +143,8 @@ class Entrance(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the time for a request."""
         self._transport = cast("asyncio.Transport", transport)
+        # So that it says when it holds anything, and when it holds nothing any more.
+        self._transport.set_write_buffer_limits(high=0)
         self._arm()
         self._inner.connection_made(transport)
 
@@ -160,16 +161,20 @@ class Entrance(asyncio.Protocol):
         return self._inner.eof_received()
 
     def pause_writing(self) -> None:
-        """Pass it on."""
+        """Begin the time that a client has to take what it is sent, and pass it on."""
+        if self._lost is None:
+            self._gate.unsent.begin(self._be_stalled, self._loop)
         self._inner.pause_writing()
 
     def resume_writing(self) -> None:
-        """Pass it on."""
+        """End it, and pass it on."""
+        self._gate.unsent.end(self._be_stalled)
         self._inner.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Free the slot, and pass it on."""
         self._disarm()
+        self._gate.unsent.end(self._be_stalled)
         self._gate.lingering.end(self._transport.abort)
         self.free_slot()
         if self._lost is not None:
@@ -206,6 +211,10 @@ class Entrance(asyncio.Protocol):
             self._gate.breaches["handshake"] += 1
             self._transport.abort()
 
+    def _be_stalled(self) -> None:
+        self._gate.breaches["stalled"] += 1
+        self._transport.abort()
+
     def _refuse(self, limit: str, status: HTTPStatus) -> None:
         self._stop_reading(limit)
         if self._lost is not None:
@@ -213,6 +222,8 @@ class Entrance(asyncio.Protocol):
             return
         self._gate.answers.note(status)
         self._transport.write(_ANSWER.format(status, self._gate.origins.lines(UNREAD)).encode())
+        # A request that is still to be answered, before the one that broke the limit, is answered so, too.
+        self._inner.let_go()
 
     def _stop_reading(self, limit: str) -> None:
         """Read nothing more, and cut the connection when the client has had time to see why.

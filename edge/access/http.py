@@ -73,10 +73,14 @@ class Http(web.RequestHandler):
         assert transport is not None  # noqa: S101 - the caller has looked; told to the type checker
         is_early = bool(self._message_tail)
         transport.set_protocol(protocol)
-        # So that aiohttp takes it that the client has left: it closes no transport that it does not have.
+        self.let_go()
+        return is_early
+
+    def let_go(self) -> None:
+        """Have aiohttp take it that the client has left: what is still to be answered goes nowhere."""
+        # It closes no transport that it does not have.
         self.transport = None
         self.connection_lost(None)
-        return is_early
 
 
 def handlers(

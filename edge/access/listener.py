@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from edge.access.entrance import Entrance, Gate
+from edge.access.inner import Inner
 
 _logger = structlog.get_logger("edge.listener")
 
@@ -34,7 +35,7 @@ class Listener:
     connection the kernel keeps before it goes out; it takes no more while its peer takes nothing.
     """
 
-    def __init__(self, gate: Gate, handler: Callable[[], asyncio.Protocol], *, unsent_bytes: int) -> None:
+    def __init__(self, gate: Gate, handler: Callable[[], Inner], *, unsent_bytes: int) -> None:
         self._unsent_bytes = unsent_bytes
         self._gate = gate
         self._handler = handler

@@ -25,7 +25,7 @@ async def serving(
     keepalive_seconds: float,
     unsent_bytes: int,
 ) -> AsyncIterator[Listener]:
-    """Listen meanwhile; afterwards end aiohttp's connections, which those that were handed over are not.
+    """Listen meanwhile; afterwards end all connections but those that were handed over.
 
     ``keepalive_seconds`` is how long a connection may be idle between two requests; for ``unsent_bytes`` see
     :class:`Listener`. Raises :class:`OSError` when the address is taken, or not ours to listen on.
@@ -48,3 +48,5 @@ async def serving(
     finally:
         listener.close()
         await runner.cleanup()
+        # aiohttp has these no more.
+        gate.lingering.finish()

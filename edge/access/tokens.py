@@ -34,7 +34,6 @@ UNREADABLE: Final = TokenRefused("The token is none that can be read.", "unreada
 _TOO_LONG: Final = TokenRefused(f"The token has more than {MAX_BYTES} bytes.", "unreadable")
 _CRITICAL: Final = TokenRefused("The token asks for what is not understood here.", "unreadable")
 _ALGORITHM: Final = TokenRefused("The token is not signed in a way that is taken here.", "key")
-NO_KEY: Final = TokenRefused("There is no key here for the token.", "key")
 _SIGNATURE: Final = TokenRefused("The token's signature is not good.", "signature")
 _CLAIMS: Final = TokenRefused("The token's claims cannot be read.", "claims")
 _SUBJECT: Final = TokenRefused("The token's subject is not 1 to 255 printable characters.", "claims")

@@ -71,6 +71,8 @@ class Surroundings:
     """Whether clients have to bring one, and how they may."""
     sign_ins: Counter[Outcome] = field(default_factory=Counter)
     """Clients that have brought a token, or should have, by what became of it."""
+    key_fetches: Counter[str] = field(default_factory=Counter)
+    """How often an issuer was asked for its keys, by what became of it."""
     bearers: KeyWaits = field(init=False)
     """Says it of tokens that connected clients bring."""
 

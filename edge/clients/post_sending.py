@@ -34,8 +34,6 @@ class Sending:
         if transport is None:
             return
         self._under_way[transport] = asyncio.get_running_loop().time()
-        # The transport says then exactly when it holds something, and when it holds nothing any more.
-        transport.set_write_buffer_limits(high=0)
         try:
             await response.prepare(request)
             view = memoryview(body)
@@ -49,7 +47,6 @@ class Sending:
             return
         finally:
             del self._under_way[transport]
-            transport.set_write_buffer_limits()
 
     def press(self) -> None:
         """Cut the client that has taken longest over its body, and longer than ``pressed_seconds``: others wait."""

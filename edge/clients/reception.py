@@ -87,7 +87,7 @@ class Connection:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the client has left, so that nobody gets an answer."""
+        """Whether nobody gets an answer: the client has left, or has broken a limit and been told so."""
         return self._request.transport is None or self.transport.is_closing()
 
     @property
@@ -99,17 +99,13 @@ class Connection:
         """Give the connection to the protocol that ``make`` makes, which frees the slot when the connection is lost.
 
         Return the protocol, and whether the client has sent anything behind a request for an upgrade; None when there
-        is nobody to serve: the client has left, or was refused meanwhile. Nothing may be awaited between this and the
-        handler's end, which then returns a response that goes nowhere.
+        is nobody to serve. Nothing may be awaited between this and the handler's end, which then returns a response
+        that goes nowhere.
         """
         if self.is_lost:
             return None
         http = self._request.protocol
         assert isinstance(http, Http)  # noqa: S101 - the listener makes no others
-        if self._entrance.has_refused:
-            # It sent more than a head may be; that was answered.
-            http.hand_over(self._entrance)
-            return None
         protocol = make(self._entrance.hand_over())
         return protocol, http.hand_over(protocol)
 
@@ -128,9 +124,6 @@ class Connection:
         assert isinstance(http, Http)  # noqa: S101 - the listener makes no others
         # It frees the slot when the connection is lost.
         http.hand_over(self._entrance)
-        if self._entrance.has_refused:
-            # That was answered, and is the last word.
-            return False
         self.transport.write(last)
         self.transport.close()
         return True

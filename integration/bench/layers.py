@@ -10,10 +10,11 @@ from typing import Final, cast
 
 from aiohttp import web
 
-from edge.access.entrance import Entrance, Gate, Rules
+from edge.access.entrance import Entrance, Gate
 from edge.access.http import Http, handlers
 from edge.access.limits import Census
 from edge.access.listener import Listener
+from edge.access.rules import Rules
 from edge.wire.allowance import Traffic
 from integration.bench.bare_writes import UPGRADED
 from integration.bench.companion import reply
@@ -80,7 +81,7 @@ async def _serve(layer: str) -> int:
 
 def _gate() -> Gate:
     traffic = Traffic(messages=_MANY, bytes=_MANY, pings=_MANY, message_bytes=_MANY, fragments=_MANY)
-    rules = Rules(handshake_seconds=_HOUR_SECONDS, head_bytes=_MANY, traffic=traffic)
+    rules = Rules(handshake_seconds=_HOUR_SECONDS, head_bytes=_MANY, stalled_seconds=_HOUR_SECONDS, traffic=traffic)
     return Gate(rules, Census(total=_MANY, per_address=0))
 
 

@@ -53,5 +53,9 @@ class ClusterStage(Stage):
 
     @property
     def environment(self) -> dict[str, str]:
-        """Where the product finds the services, and how many copies it asks for."""
-        return {**self._services.environment, "KAFKA_REPLICATION": str(_REPLICATION)}
+        """Where the product finds the services, whose tokens it takes, and how many copies it asks for."""
+        return {
+            **self._services.environment,
+            **self.issuer.environment,
+            "KAFKA_REPLICATION": str(_REPLICATION),
+        }

@@ -14,6 +14,13 @@ def author_of(post: int) -> int:
     return 1 + post % AUTHORS
 
 
+def seen_of(allowed: frozenset[int] | None, asked: frozenset[int] | None) -> frozenset[int] | None:
+    """Return whose posts a client sees: those that are allowed to it and that it asks for. None is everybody's."""
+    if allowed is None:
+        return asked
+    return allowed if asked is None else allowed & asked
+
+
 def author_sql(post: str) -> str:
     """Return the same as an expression of SQL, of the expression that is the post's id."""
     return f"1 + {post} % {AUTHORS}"

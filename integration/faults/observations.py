@@ -35,7 +35,9 @@ class Stretch:
     begins: Begins
     arrivals: list[Arrival] = field(default_factory=list)
     authors: frozenset[int] | None = None
-    """Whose posts the client asked for; None for everybody's."""
+    """Whose posts the client was to see: those that it asked for and that were allowed to it. None for everybody's."""
+    allowed: frozenset[int] | None = None
+    """Whose posts its token allows it to see; None for everybody's."""
 
 
 @dataclass
@@ -57,7 +59,7 @@ class View:
 
     @property
     def sees_everything(self) -> bool:
-        """Whether it asked for everybody's posts all the time."""
+        """Whether it was to see everybody's posts all the time."""
         return all(stretch.authors is None for stretch in self.stretches)
 
     @property

@@ -37,6 +37,8 @@ class Outcome:
     """Promises that were found broken otherwise than by comparing what clients saw, each a sentence."""
     clients: Mapping[str, int] = field(default_factory=dict)
     """How many there were of each transport."""
+    tokens: int = 0
+    """How many tokens they brought: at a connection, or before one expired."""
 
     @property
     def void(self) -> list[str]:
@@ -67,6 +69,7 @@ class Outcome:
             "posts": self.posts,
             "deliveries": self.deliveries,
             "clients": dict(self.clients),
+            "tokens": self.tokens,
             "gaps_said": self.gaps,
             "slowest_seconds": round(self.verdict.slowest, 2),
             "silence_seconds": round(self.silence, 2),

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from integration.faults import logs
 from integration.faults.acts import ACTS, Act
 from integration.faults.announcer import POSTS_A_TICK, Announcer
+from integration.faults.bearers import BRIEF, ENDING, Bearer
 from integration.faults.installation import Installation
 from integration.faults.observations import Fate, Happened, Observations, Span
 from integration.faults.outcome import Outcome
@@ -68,7 +69,7 @@ class Runner:
 
     async def run(self, name: str, faults: Sequence[Fault]) -> Outcome:
         """Run one schedule; raises :class:`TimeoutError` when it hangs."""
-        begun = time.monotonic()
+        begun, issued = time.monotonic(), self._stage.issuer.issued
         async with asyncio.timeout(_SCHEDULE_SECONDS):
             seen, stuck, restarts, promises = await self._observe(name, faults)
         verdict = judge(seen)
@@ -95,6 +96,7 @@ class Runner:
             silence=longest_silence(seen),
             promises=promises,
             clients=Counter(view.transport for view in seen.views),
+            tokens=self._stage.issuer.issued - issued,
         )
 
     async def _observe(
@@ -130,6 +132,9 @@ class Runner:
             dice = random.Random(f"{name} {client}")  # noqa: S311 - when a client leaves is no secret
             return Viewer(client, transport, edges, dice=dice, **more)
 
+        def bearer(*claim: int, **more: Any) -> Bearer:
+            return Bearer(self._stage.issuer, frozenset(claim), **more)
+
         some = frozenset({1, 4})
         others = [frozenset({4, 6}), frozenset({2, 4, 6}), some]
         return [
@@ -141,9 +146,28 @@ class Runner:
             viewer("plain-1", Sockets(asks=False), other),
             viewer("events", Events(), other, one),
             viewer("pages", Pages(), one, other),
-            viewer("some-sockets", Sockets(choices=others), other, one, away=(0.0, 3.0), authors=some),
+            viewer(
+                "some-sockets",
+                Sockets(choices=others, bearer=bearer(1, 2, 4, 8)),
+                other,
+                one,
+                away=(0.0, 3.0),
+                authors=some,
+            ),
             viewer("some-events", Events(), one, other, away=(0.0, 3.0), authors=frozenset({2, 3, 7})),
             viewer("some-pages", Pages(), other, one, away=(0.0, 3.0), authors=frozenset({5, 8})),
+            viewer("signed", Feeds(edges, bearer=bearer(1, 2, 5, seconds=BRIEF)), one, other),
+            viewer(
+                "signed-some",
+                Feeds(edges, bearer=bearer(1, 2, 5, 6, seconds=BRIEF)),
+                *(other, one),
+                away=(0.0, 3.0),
+                authors=frozenset({2, 6, 7}),
+            ),
+            viewer("signed-careless", Feeds(edges, bearer=bearer(3, 4, seconds=ENDING, renews=False)), other, one),
+            viewer("signed-plain", Sockets(asks=False, bearer=bearer(5, 6, seconds=ENDING)), one),
+            viewer("signed-events", Events(bearer(1, 8, seconds=ENDING)), other, one),
+            viewer("signed-pages", Pages(bearer(4, 5, 6)), one, other, away=(0.0, 3.0), authors=frozenset({3, 4, 5})),
         ]
 
     async def _break(self, scene: Scene, faults: Sequence[Fault]) -> list[Happened]:

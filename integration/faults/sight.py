@@ -9,6 +9,7 @@ This module knows no transport and no clock.
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from integration.faults.authors import seen_of
 from integration.faults.observations import Arrival, Begins, Span, Stretch, View
 
 
@@ -59,16 +60,22 @@ Told = Opened | Welcomed | Shown | Moved | Filtered | Lost
 class Sight:
     """One client. ``left`` is when it was last there, in seconds: in the beginning, when it was made.
 
-    ``authors`` are those whose posts it asks for; None for everybody's.
+    ``authors`` are those whose posts it asks for, ``allowed`` those whose posts its token allows; None for everybody's.
     """
 
     view: View
     left: float
     authors: frozenset[int] | None = None
+    allowed: frozenset[int] | None = None
     is_there: bool = False
     """Whether it is connected and knows that it is."""
     cursor: str | None = None
     seen: set[int] = field(default_factory=set)
+
+    @property
+    def wanted(self) -> frozenset[int] | None:
+        """Whose posts it is to see now."""
+        return seen_of(self.allowed, self.authors)
 
     def take(self, told: Told, at: float) -> None:
         """Take what it was told; raises :class:`Breach`."""
@@ -107,5 +114,5 @@ class Sight:
     def _begin(self, begins: Begins, at: float) -> None:
         if not self.is_there and self.view.stretches:
             self.view.absences.append(Span(self.left, at))
-        self.view.stretches.append(Stretch(begins, authors=self.authors))
+        self.view.stretches.append(Stretch(begins, authors=self.wanted, allowed=self.allowed))
         self.is_there = True

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from integration import containers
 from integration.faults import logs
+from integration.faults.bearers import Issuer
 from integration.faults.installation import PARTITIONS
 from integration.faults.proxy import Proxy
 from integration.ports import free_port
@@ -32,6 +33,7 @@ class Stage:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
+        self.issuer = Issuer()
         self._ports = {name: free_port() for name in ("rabbitmq", "kafka", "postgres")}
 
     def __enter__(self) -> Self:
@@ -74,11 +76,12 @@ class Stage:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Where the product finds the services: behind the proxies."""
+        """Where the product finds the services, behind the proxies, and whose tokens it takes."""
         return {
             "AMQP_URL": _through(self.rabbitmq.url, self._ports["rabbitmq"]),
             "DATABASE_URL": _through(self.postgres.url, self._ports["postgres"]),
             "KAFKA_URL": _through(self.kafka.url, self._ports["kafka"]),
+            **self.issuer.environment,
         }
 
 

@@ -4,7 +4,8 @@ Laws of the judge:
 
 * a post that should be shown and that no client saw is *lost*, and so is a dead letter that is not there;
 * a client that saw a post more than once, or one that is not (or no longer) to be shown, saw it *twice*;
-* a client that sees the posts of some authors and saw another's saw what was *not asked for*;
+* a client that saw the post of an author whom its token does not allow saw what was *not allowed*;
+* a client that sees the posts of some authors and saw another's, an allowed one's, saw what was *not asked for*;
 * two clients that saw two posts in opposite orders saw them out of order;
 * between its first and its last post of a stretch a client must have seen what the others saw there; one whose
   sight begins before the first post and was never interrupted must have seen all. Of all that, who asked for some
@@ -34,6 +35,7 @@ class Verdict:
 
     lost: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
+    forbidden: list[str] = field(default_factory=list)
     unasked: list[str] = field(default_factory=list)
     disorder: list[str] = field(default_factory=list)
     unsaid: list[str] = field(default_factory=list)
@@ -46,8 +48,9 @@ class Verdict:
     def charges(self) -> dict[str, list[str]]:
         """What the product is charged with, by the name of the fault."""
         return {
-            "lost": self.lost, "twice": self.twice, "not asked for": self.unasked, "out of order": self.disorder,
-            "unsaid gaps": self.unsaid, "needless gaps": self.needless, "late": self.late,
+            "lost": self.lost, "twice": self.twice, "not allowed": self.forbidden, "not asked for": self.unasked,
+            "out of order": self.disorder, "unsaid gaps": self.unsaid, "needless gaps": self.needless,
+            "late": self.late,
         }  # fmt: skip
 
     @property
@@ -63,6 +66,7 @@ def judge(seen: Observations) -> Verdict:
     return Verdict(
         lost=_lost(seen, shown),
         twice=[sentence for view in seen.views for sentence in _twice(view, shown)],
+        forbidden=[sentence for view in seen.views for sentence in _forbidden(view, shown)],
         unasked=[sentence for view in seen.views for sentence in _unasked(view, shown)],
         disorder=[sentence for one, other in combinations(seen.views, 2) for sentence in _disorder(one, other)],
         unsaid=_unsaid(seen.views, shown),
@@ -93,11 +97,24 @@ def _twice(view: View, shown: Mapping[int, Announced]) -> Iterable[str]:
         sight.add(post)
 
 
+def _forbidden(view: View, shown: Mapping[int, Announced]) -> Iterable[str]:
+    for stretch in view.stretches:
+        for post, _ in stretch.arrivals:
+            if post in shown and not _holds(stretch.allowed, shown[post].author):
+                yield f"{view.client} saw post {post} of author {shown[post].author}, whom its token does not allow"
+
+
 def _unasked(view: View, shown: Mapping[int, Announced]) -> Iterable[str]:
     for stretch in view.stretches:
         for post, _ in stretch.arrivals:
-            if post in shown and not (stretch.authors is None or shown[post].author in stretch.authors):
-                yield f"{view.client} saw post {post} of author {shown[post].author}"
+            if post not in shown or not _holds(stretch.allowed, author := shown[post].author):
+                continue
+            if not _holds(stretch.authors, author):
+                yield f"{view.client} saw post {post} of author {author}"
+
+
+def _holds(authors: frozenset[int] | None, author: int) -> bool:
+    return authors is None or author in authors
 
 
 def _disorder(one: View, other: View) -> Iterable[str]:

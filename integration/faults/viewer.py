@@ -22,7 +22,8 @@ class Viewer:
 
     It comes back to the next edge, to its own if there is one alone. ``away`` are the shortest and the longest time in
     seconds that it stays away when it leaves by itself, which it does every few seconds if it is given. ``authors`` are
-    those whose posts it asks for in the beginning; None for everybody's.
+    those whose posts it asks for in the beginning; None for everybody's. What its transport's token does not allow it
+    is not to see.
     """
 
     def __init__(
@@ -36,7 +37,8 @@ class Viewer:
         authors: frozenset[int] | None = None,
     ) -> None:
         self.view = View(name, leaves=away is not None, transport=transport.name)
-        self._sight = Sight(self.view, time.monotonic(), authors)
+        allowed = None if transport.bearer is None else transport.bearer.claim
+        self._sight = Sight(self.view, time.monotonic(), authors, allowed)
         self._transport = transport
         self._edges = itertools.cycle(edges)
         self._dice = dice
@@ -63,8 +65,8 @@ class Viewer:
         return self._transport.changes or all(post in self.seen for post in posts if self.wants(post))
 
     def wants(self, post: int) -> bool:
-        """Tell whether it asks for posts of this one's author now."""
-        return self._sight.authors is None or author_of(post) in self._sight.authors
+        """Tell whether it is to see posts of this one's author now."""
+        return (wanted := self._sight.wanted) is None or author_of(post) in wanted
 
     def stay(self) -> None:
         """Come back at once, leave no more, and ask for nothing else."""

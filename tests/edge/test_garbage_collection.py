@@ -12,9 +12,8 @@ from edge.garbage_collection import LITTLE, LOOK_SECONDS, SECOND_LOOK, Collector
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     """Let it work as usual afterwards."""
-    thresholds = gc.get_threshold()
     yield
-    gc.set_threshold(*thresholds)
+    gc.enable()
     gc.unfreeze()
 
 
@@ -31,25 +30,14 @@ def young() -> int:
 
 
 def test_what_is_there_at_the_start_is_left_alone() -> None:
-    """All that was imported; what is made later is looked at."""
+    """All that was imported; what is made later is looked at, and not by Python itself."""
     there = [object()]
     configure()
     later = [there]
     tracked = {id(each) for each in gc.get_objects()}
     assert id(there) not in tracked
     assert id(later) in tracked
-
-
-def test_as_many_new_objects_as_many_clients_consist_of_are_looked_at_once() -> None:
-    """Looked at twice, they would be looked at with all that came between, which takes hundreds of milliseconds."""
-    configure()
-    before = gc.get_stats()
-    held: list[list[None]] = [[] for _ in range(100_000)]
-    after = gc.get_stats()
-    looks = [then["collections"] - now["collections"] for now, then in zip(before, after, strict=True)]
-    assert looks[0] in range(5, 15)
-    assert looks[1:] == [0, 0]
-    assert len(held) == 100_000
+    assert not gc.isenabled()
 
 
 def test_objects_that_come_while_others_go_are_looked_at_a_few_at_a_time() -> None:
@@ -77,7 +65,7 @@ def test_nothing_is_looked_at_before_the_loop_has_worked_for_a_while() -> None:
     assert gone() is None
 
 
-@pytest.mark.parametrize("others", [0, LITTLE])
+@pytest.mark.parametrize("others", [0, LITTLE, 6 * LITTLE])
 def test_garbage_that_lived_for_a_while_is_found_if_little_has_come_with_it(others: int) -> None:
     """Whatever came with many clients is left alone, as they are: to go through them takes too long."""
     configure()

@@ -35,6 +35,7 @@ def test_all_but_kafka_has_a_default() -> None:
         "log_format": "auto",
         "jwt_secret_key": SecretStr(""),
         "jwt_public_key_file": "",
+        "jwt_jwks_url": "",
         "jwt_audience": "",
         "jwt_issuer": "",
         "auth_required": False,

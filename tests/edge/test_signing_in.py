@@ -1,5 +1,6 @@
 """What signs clients in, of the settings."""
 
+import asyncio
 import secrets
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from edge.access.bearers import Bearers
 from edge.access.grant import Grant, TokenRefused
 from edge.access.sign_in import ANYBODY, Demands, NobodySignsIn
 from edge.settings import Settings
-from edge.signing_in import demands_of, sign_in_of
+from edge.signing_in import demands_of, signing_in_of
+from tests.edge.kit.issuer import Issuer, Signer, publishing
 from tests.edge.kit.tokens import SECRET, signed
 
 
@@ -24,13 +26,13 @@ def told(**settings: Any) -> Settings:
 
 def test_without_a_key_nobody_signs_in() -> None:
     settings = told(jwt_audience="us")
-    assert isinstance(sign_in_of(settings), NobodySignsIn)
+    assert isinstance(signing_in_of(settings).sign_in, NobodySignsIn)
     assert demands_of(settings) == ANYBODY
 
 
 async def test_a_token_is_verified_as_the_settings_say() -> None:
     with capture_logs() as logs:
-        sign_in = sign_in_of(told(jwt_secret_key=SecretStr(SECRET), jwt_audience="us", jwt_issuer="we"))
+        sign_in = signing_in_of(told(jwt_secret_key=SecretStr(SECRET), jwt_audience="us", jwt_issuer="we")).sign_in
     assert logs == []
     assert isinstance(sign_in, Bearers)
     assert await sign_in.grant(signed({"sub": "7", "aud": "us", "iss": "we"})) == Grant("7", None, None)
@@ -43,7 +45,7 @@ def test_secrets_and_a_public_key_stand_side_by_side(tmp_path: Path) -> None:
     key = Ed25519PrivateKey.generate()
     path = tmp_path / "key.pem"
     path.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    sign_in = sign_in_of(told(jwt_secret_key=SecretStr(SECRET), jwt_public_key_file=str(path)))
+    sign_in = signing_in_of(told(jwt_secret_key=SecretStr(SECRET), jwt_public_key_file=str(path))).sign_in
     assert (
         sign_in.known(signed({"sub": "7"}))
         == sign_in.known(signed({"sub": "7"}, key, "EdDSA"))
@@ -55,7 +57,7 @@ def test_a_short_secret_is_warned_of_and_not_shown() -> None:
     """It works, as it did before; who has one token can guess it."""
     short = secrets.token_hex(8)
     with capture_logs() as logs:
-        sign_in = sign_in_of(told(jwt_secret_key=SecretStr(f"{SECRET},{short}")))
+        sign_in = signing_in_of(told(jwt_secret_key=SecretStr(f"{SECRET},{short}"))).sign_in
     assert isinstance(sign_in.known(signed({"sub": "7"}, short)), Grant)
     [warning] = logs
     assert (warning["event"], warning["log_level"]) == ("sign_in.weak", "warning")
@@ -66,3 +68,22 @@ def test_a_short_secret_is_warned_of_and_not_shown() -> None:
 def test_what_is_demanded_is_a_setting() -> None:
     settings = told(jwt_secret_key=SecretStr(SECRET), auth_required=True, token_in_query=True)
     assert demands_of(settings) == Demands(required=True, in_query=True)
+
+
+async def test_the_keys_of_an_issuer_are_fetched_and_kept_fresh() -> None:
+    """At the start, so that nobody has to wait for them."""
+    signer = Signer()
+    issuer = Issuer(signer)
+    async with publishing(issuer) as url:
+        signing_in = signing_in_of(told(jwt_jwks_url=url))
+        [part] = signing_in.parts()
+        running = asyncio.create_task(part)
+        await issuer.was_asked.wait()
+        assert await signing_in.sign_in.grant(signer.token()) == Grant("7", None, None)
+        assert (signing_in.key_fetches, issuer.asked) == ({"fetched": 1}, 1)
+        running.cancel()
+        await asyncio.wait([running])
+
+
+def test_keys_that_are_given_need_nothing_that_runs() -> None:
+    assert list(signing_in_of(told(jwt_secret_key=SecretStr(SECRET))).parts()) == []

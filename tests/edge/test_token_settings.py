@@ -78,3 +78,31 @@ def test_a_file_without_a_public_key_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="JWT_PUBLIC_KEY_FILE is wrong: it is no public key") as raised:
         told(jwt_public_key_file=str(path))
     assert private.decode().splitlines()[1] not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://issuer.example/keys", "http://127.0.0.1:9/k", "http://[::1]/", "http://localhost/"]
+)
+def test_keys_come_from_where_nobody_on_the_way_can_change_them(url: str) -> None:
+    assert told(jwt_jwks_url=url, auth_required=True).has_keys
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://issuer.example/keys",
+        "http://10.0.0.1/keys",
+        "http://localhost.evil.example/",
+        "file:///etc/passwd",
+        "issuer.example",
+        "https://",
+        "https://user:pass@issuer.example/",
+        "https://issuer.example/#x",
+        "https://issuer.example/ x",
+        "https://issuer.example:99999/",
+        "https://[issuer/",
+    ],
+)
+def test_other_urls_are_a_sentence(url: str) -> None:
+    with pytest.raises(ValidationError, match="must be a URL of https, or of http on localhost"):
+        told(jwt_jwks_url=url)

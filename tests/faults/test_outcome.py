@@ -24,6 +24,7 @@ def outcome(
         gaps=1,
         seconds=20.4,
         clients={"WebSocket": 5, "/events": 1},
+        tokens=7,
     )
 
 
@@ -61,6 +62,7 @@ def test_json_holds_every_charge() -> None:
         "posts": 100,
         "deliveries": 600,
         "clients": {"WebSocket": 5, "/events": 1},
+        "tokens": 7,
         "gaps_said": 1,
         "slowest_seconds": 1.0,
         "silence_seconds": 0.0,
@@ -82,6 +84,6 @@ def test_the_table_counts_only_what_is_proven() -> None:
 
 def test_the_total_counts_only_what_is_proven() -> None:
     assert total([outcome(), outcome(verdict=LOST), outcome(UNPROVEN)]) == (
-        "2 schedules counted (1 without proof), 2 faults, 200 posts: 7 lost, 0 twice, 0 not asked for, 0 out of order, "
-        "0 unsaid gaps, 0 needless gaps, 0 late, 0 stuck, 0 broken promises"
+        "2 schedules counted (1 without proof), 2 faults, 200 posts: 7 lost, 0 twice, 0 not allowed, 0 not asked for, "
+        "0 out of order, 0 unsaid gaps, 0 needless gaps, 0 late, 0 stuck, 0 broken promises"
     )

@@ -39,6 +39,15 @@ def test_who_comes_back_by_itself_is_away_meanwhile() -> None:
     assert a.view.absences == [Span(3.0, 5.0)]
 
 
+def test_it_is_to_see_what_it_asks_for_of_what_its_token_allows() -> None:
+    a = Sight(View("a"), left=1.0, authors=frozenset({1, 2}), allowed=frozenset({2, 3}))
+    a.take(Welcomed("c0", is_recovered=True), 2.0)
+    a.take(Filtered(frozenset({3, 4}), "c1"), 3.0)
+    seen = [(stretch.authors, stretch.allowed) for stretch in a.view.stretches]
+    assert seen == [(frozenset({2}), a.allowed), (frozenset({3}), a.allowed)]
+    assert a.authors == frozenset({3, 4})
+
+
 def test_a_gap_is_told_when_coming_back_and_on_a_connection_that_stays() -> None:
     a = sight()
     a.take(Welcomed("c0", is_recovered=True), 2.0)

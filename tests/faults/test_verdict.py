@@ -197,6 +197,20 @@ def test_an_author_that_is_asked_for_before_and_after_is_to_be_seen_in_between(
     assert judge(observed(WHOLE, choosy(stretches))).unsaid == [f"a missed 1 posts without a word: {missing}"]
 
 
+def test_a_post_that_a_token_does_not_allow_is_charged_as_that_alone() -> None:
+    a = view("a", ("first", [1, 2, 3]), authors=ODD)
+    a.stretches[0].allowed = ODD
+    assert judge(observed(WHOLE, a)) == Verdict(
+        forbidden=["a saw post 2 of author 2, whom its token does not allow"], slowest=1.0
+    )
+
+
+def test_a_post_that_a_token_allows_and_nobody_asked_for_is_charged_as_that_alone() -> None:
+    a = view("a", ("first", [1, 2, 3]), authors=ODD)
+    a.stretches[0].allowed = ODD | EVEN
+    assert judge(observed(WHOLE, a)) == Verdict(unasked=["a saw post 2 of author 2"], slowest=1.0)
+
+
 def test_a_post_of_the_choice_before_was_not_asked_for() -> None:
     seen = observed(WHOLE, choosy([("first", ODD, [1]), ("resumed", EVEN, [3, 4])]))
     assert judge(seen).unasked == ["a saw post 3 of author 1"]

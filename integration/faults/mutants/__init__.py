@@ -64,6 +64,11 @@ MUTANTS: Final = (
         edge="integration.faults.mutants.everybodys",
     ),
     _mutant(
+        "it forgets what a token allows to who asks for some authors",
+        expected="not allowed",
+        edge="integration.faults.mutants.leaks",
+    ),
+    _mutant(
         "it overlooks posts of the authors that a client asked for",
         _ABSENCES,
         expected="unsaid gaps",

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import aiohttp
 import websockets
 
+from integration.faults.bearers import ENDING, Bearer
 from integration.faults.sight import Breach, Told
 
 CONNECT_SECONDS: Final = 3.0
@@ -16,6 +17,7 @@ FAILURES: Final = (OSError, TimeoutError, websockets.WebSocketException, aiohttp
 """How a connection that is cut, or cannot be made, may show."""
 
 _FINAL: Final = frozenset({1002, 1008, 1009})
+_UNAUTHORIZED: Final = 4501
 _OURS_AND_FINAL: Final = range(4500, 5000)
 
 
@@ -44,6 +46,13 @@ class Transport(ABC):
 
     name: str
     """What it is called in outcomes."""
+    bearer: Bearer | None = None
+    """Whose token it brings; None for none."""
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        """The header with the token, one that begins now."""
+        return {} if self.bearer is None else {"Authorization": f"Bearer {self.bearer.token()}"}
 
     @abstractmethod
     def connect(
@@ -58,8 +67,13 @@ class Transport(ABC):
         """Ask for other authors no more."""
 
 
-def refuse_final(code: int, reason: str) -> None:
-    """Raise :class:`Breach` when a code says not to come back: no client here has done anything for that."""
+def refuse_final(code: int, reason: str, bearer: Bearer | None = None) -> None:
+    """Raise :class:`Breach` when a code says not to come back: no client here has done anything for that.
+
+    A client whose token has run out comes back with another one: then it is :class:`Later`.
+    """
+    if code == _UNAUTHORIZED and bearer is not None and bearer.seconds == ENDING:
+        raise Later(0.0)
     if code in _FINAL or code in _OURS_AND_FINAL:
         raise Breach(f"it was told not to come back: {code} {reason}")
 

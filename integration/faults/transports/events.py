@@ -8,6 +8,7 @@ from typing import Final
 
 import aiohttp
 
+from integration.faults.bearers import Bearer
 from integration.faults.sight import Breach, Moved, Shown, Told, Welcomed
 from integration.faults.transports import CONNECT_SECONDS, FAILURES, Later, Transport, author_query, refuse_final
 from tests.events import Event, EventReader
@@ -16,11 +17,11 @@ _RETRY_SECONDS: Final = 0.2
 """Until an edge has said something else."""
 
 
-def told_of(event: Event) -> Told | None:
-    """Return what an event tells; None of the end. Raises :class:`Breach`."""
+def told_of(event: Event, bearer: Bearer | None = None) -> Told | None:
+    """Return what an event tells; None of the end. Raises :class:`Breach`, or :class:`Later` when a token ran out."""
     message, cursor = event.message, event.last_event_id
     if event.type == "end":
-        refuse_final(message["payload"]["code"], message["payload"]["reason"])
+        refuse_final(message["payload"]["code"], message["payload"]["reason"], bearer)
         return None
     if not event.has_id:
         raise Breach(f"the event {event.type} has no id")
@@ -38,8 +39,11 @@ def told_of(event: Event) -> Told | None:
 class EventConnection:
     """One stream."""
 
-    def __init__(self, answer: aiohttp.ClientResponse, reader: EventReader, *, is_refusal: bool) -> None:
+    def __init__(
+        self, answer: aiohttp.ClientResponse, reader: EventReader, *, is_refusal: bool, bearer: Bearer | None = None
+    ) -> None:
         self._answer = answer
+        self._bearer = bearer
         self._reader = reader
         self._is_refusal = is_refusal
 
@@ -47,7 +51,7 @@ class EventConnection:
         """Yield what it is told; raises :class:`EOFError` at the stream's end."""
         async for data in self._answer.content.iter_any():
             for event in self._reader.feed(data):
-                told = told_of(event)
+                told = told_of(event, self._bearer)
                 if told is not None and self._is_refusal:
                     raise Breach("a stream with Content-Length")
                 if told is not None:
@@ -70,7 +74,8 @@ class Events(Transport):
 
     name = "/events"
 
-    def __init__(self) -> None:
+    def __init__(self, bearer: Bearer | None = None) -> None:
+        self.bearer = bearer
         self._first: str | None = None
         self._returns = 0
         self._retry_ms: int | None = None
@@ -87,10 +92,12 @@ class Events(Transport):
             async with aiohttp.ClientSession(timeout=timeout) as session:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     answer = await session.get(
-                        f"http://{edge}/events", params={**author_query(authors), **query}, headers=headers
+                        f"http://{edge}/events",
+                        params={**author_query(authors), **query},
+                        headers={**headers, **self.authorization},
                     )
                 is_refusal = check_head(answer.status, answer.headers)
-                yield EventConnection(answer, reader, is_refusal=is_refusal)
+                yield EventConnection(answer, reader, is_refusal=is_refusal, bearer=self.bearer)
         except FAILURES as failure:
             self._retry_ms = reader.retry
             raise Later(_RETRY_SECONDS if reader.retry is None else reader.retry / 1000) from failure

@@ -13,6 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from edge import client
 from edge.client import Feed, Gap, Post, Refused
+from integration.faults.bearers import Bearer
 from integration.faults.sight import Breach, Lost, Moved, Shown, Told, Welcomed
 from integration.faults.transports import Transport
 
@@ -100,8 +101,11 @@ class FeedConnection:
 class Feeds(Transport):
     """Feeds of one client, which reads all ``edges`` by one of the Python client's transports."""
 
-    def __init__(self, edges: Sequence[str], *, by: client.Transport = "websocket") -> None:
+    def __init__(
+        self, edges: Sequence[str], *, by: client.Transport = "websocket", bearer: Bearer | None = None
+    ) -> None:
         self.name = f"the Python client ({by})"
+        self.bearer = bearer
         self.is_settled = False
         self._edges = edges
         self._by = by
@@ -116,6 +120,12 @@ class Feeds(Transport):
     ) -> AsyncIterator[FeedConnection]:
         """Follow the feed, at this edge first."""
         connector = aiohttp.TCPConnector(resolver=Addresses(self._edges, edge), use_dns_cache=False)
+
+        def token() -> str | None:
+            # When it is live it was asked for another one.
+            is_wanted = self.bearer is not None and (self.bearer.renews or feed.state != "live")
+            return self.bearer.token() if self.bearer is not None and is_wanted else None
+
         async with (
             aiohttp.ClientSession(connector=connector) as session,
             client.connect(
@@ -123,6 +133,7 @@ class Feeds(Transport):
                 cursor=cursor,
                 author=None if authors is None else sorted(authors),
                 transports=[self._by],
+                token=token,
                 session=session,
             ) as feed,
         ):

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import aiohttp
 
+from integration.faults.bearers import Bearer
 from integration.faults.sight import Breach, Moved, Shown, Told, Welcomed
 from integration.faults.transports import CONNECT_SECONDS, Later, Transport, author_query
 
@@ -93,11 +94,14 @@ class Pages(Transport):
 
     name = "/posts"
 
+    def __init__(self, bearer: Bearer | None = None) -> None:
+        self.bearer = bearer
+
     @asynccontextmanager
     async def connect(
         self, edge: str, cursor: str | None, authors: frozenset[int] | None
     ) -> AsyncIterator[PageConnection]:
         """Ask an edge from now on; nothing is sent yet."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
+        async with aiohttp.ClientSession(timeout=timeout, headers=self.authorization) as session:
             yield PageConnection(session, f"http://{edge}/posts", author_query(authors), cursor)

@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.typing import Subprotocol
 
 from integration.clients import SUBPROTOCOL
+from integration.faults.bearers import Bearer
 from integration.faults.sight import Breach, Filtered, Moved, Opened, Shown, Told, Welcomed
 from integration.faults.transports import CONNECT_SECONDS, Later, Transport, author_query, refuse_final
 from tests.strict import StrictConnection
@@ -63,8 +64,16 @@ def retry_after(reason: str) -> float | None:
 class SocketConnection:
     """One connection. ``choose`` returns which authors to ask for next; None for no others."""
 
-    def __init__(self, socket: ClientConnection, *, asks: bool, choose: Callable[[], frozenset[int] | None]) -> None:
+    def __init__(
+        self,
+        socket: ClientConnection,
+        *,
+        asks: bool,
+        choose: Callable[[], frozenset[int] | None],
+        bearer: Bearer | None = None,
+    ) -> None:
         self._socket = socket
+        self._bearer = bearer
         self._asks = asks
         self._choose = choose
         self._asked: Asked | None = None
@@ -87,7 +96,7 @@ class SocketConnection:
                     await self._ask()
         except websockets.ConnectionClosed as closed:
             if closed.rcvd is not None:
-                refuse_final(closed.rcvd.code, closed.rcvd.reason)
+                refuse_final(closed.rcvd.code, closed.rcvd.reason, self._bearer)
                 if (seconds := retry_after(closed.rcvd.reason)) is not None:
                     raise Later(seconds) from closed
             raise
@@ -107,8 +116,11 @@ class SocketConnection:
 class Sockets(Transport):
     """WebSockets of one client: ``asks`` for cursors or is a plain one; asks for these ``choices`` in turn."""
 
-    def __init__(self, *, asks: bool = True, choices: Sequence[frozenset[int]] = ()) -> None:
+    def __init__(
+        self, *, asks: bool = True, choices: Sequence[frozenset[int]] = (), bearer: Bearer | None = None
+    ) -> None:
         self.name = "WebSocket" if asks else "plain WebSocket"
+        self.bearer = bearer
         self.changes = bool(choices)
         self._asks = asks
         self._choices: Iterator[frozenset[int]] = cycle(choices)
@@ -129,6 +141,8 @@ class Sockets(Transport):
             open_timeout=CONNECT_SECONDS,
             close_timeout=_CLOSE_SECONDS,
             max_size=None,
+            additional_headers=self.authorization,
             create_connection=StrictConnection,
         ) as socket:
-            yield SocketConnection(socket, asks=self._asks, choose=lambda: next(self._choices, None))
+            choose = lambda: next(self._choices, None)  # noqa: E731 - it is asked when there is something to choose
+            yield SocketConnection(socket, asks=self._asks, choose=choose, bearer=self.bearer)

@@ -1,6 +1,7 @@
 """The limits on a real socket, with aiohttp behind them."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -9,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from edge.access import entrance
-from edge.access.entrance import Gate
+from edge.access.entrance import Entrance, Gate
 from tests.edge.kit.listening import RULES, gate, listening
 
 SLOW = b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -105,6 +106,34 @@ async def test_a_request_that_is_not_finished_in_time_is_refused() -> None:
         assert serving.gate.limited == {"handshake": 1}
 
 
+@pytest.mark.parametrize("behind", [LONG, REQUEST[:5]], ids=["431", "408"])
+async def test_nothing_follows_the_answer_to_a_breach(behind: bytes) -> None:
+    """Neither the answer to a request before it, which is answered so too, nor anything later."""
+    async with site(gate(replace(IMPATIENT, head_bytes=100))) as serving, serving.peer() as peer:
+        serving.hold.clear()
+        await peer.send(SLOW)
+        await serving.asked.wait()
+        await peer.send(behind)
+        head = await peer.head()
+        serving.hold.set()
+        assert (head + await peer.rest()).count(b"HTTP/1.1 ") == 1
+        assert serving.gate.limited == {"head" if behind is LONG else "handshake": 1}
+
+
+async def test_a_reader_that_takes_nothing_of_answers_is_cut() -> None:
+    """Each is small: the kernel takes many before the connection holds anything."""
+    async with site(gate(replace(RULES, stalled_seconds=0.1))) as serving:
+        loop = asyncio.get_running_loop()
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.setblocking(False)
+            await loop.sock_connect(client, ("127.0.0.1", serving.port))
+            with suppress(ConnectionError):
+                while not serving.gate.limited:
+                    await asyncio.wait([asyncio.create_task(loop.sock_sendall(client, 100 * REQUEST))], timeout=0.05)
+        assert serving.gate.limited == {"stalled": 1}
+
+
 async def drip(peer: Peer, data: bytes) -> None:
     """Send a byte at a time, slowly enough that the whole takes several times as long as it may."""
     for at in range(len(data)):
@@ -182,6 +211,7 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.pauses = 0
+        self.is_aborted = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Keep it."""
@@ -192,7 +222,12 @@ class Wire(asyncio.Transport):
         self.pauses += 1
 
     def abort(self) -> None:
-        """Leave nothing open: there is nothing."""
+        """Note it: there is nothing to leave open."""
+        self.is_aborted = True
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Hold nothing, so that it would be said at once if anything were held."""
+        assert (high, low) == (0, None)
 
 
 class Inner(asyncio.Protocol):
@@ -200,10 +235,15 @@ class Inner(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.received = b""
+        self.is_gone = False
 
     def data_received(self, data: bytes) -> None:
         """Keep it."""
         self.received += data
+
+    def let_go(self) -> None:
+        """Note it."""
+        self.is_gone = True
 
 
 async def test_nothing_comes_through_after_a_breach() -> None:
@@ -219,6 +259,7 @@ async def test_nothing_comes_through_after_a_breach() -> None:
     made.connection_lost(None)
     assert inner.received == REQUEST
     assert wire.written.count(b"HTTP/1.1 431") == 1
+    assert inner.is_gone
     assert serving.limited == {"head": 1}
     # As often as something came: aiohttp may resume each time.
     assert wire.pauses == 4
@@ -227,8 +268,8 @@ async def test_nothing_comes_through_after_a_breach() -> None:
 @pytest.mark.parametrize("behind", [LONG, REQUEST[:5]], ids=["head", "handshake"])
 async def test_a_breach_while_an_answer_is_under_way_is_not_answered(behind: bytes) -> None:
     """What is written would be taken for a part of that answer. When the client leaves, that is said, once."""
-    serving, wire = gate(replace(RULES, head_bytes=100, handshake_seconds=0)), Wire()
-    made = serving.admit("192.0.2.1", Inner)
+    serving, wire, inner = gate(replace(RULES, head_bytes=100, handshake_seconds=0)), Wire(), Inner()
+    made = serving.admit("192.0.2.1", lambda: inner)
     assert made is not None
     lost: list[str] = []
     made.connection_made(wire)
@@ -242,3 +283,30 @@ async def test_a_breach_while_an_answer_is_under_way_is_not_answered(behind: byt
     made.connection_lost(None)
     assert (lost, serving.answers.counts) == (["lost"], {})
     assert serving.limited == {"head" if behind is LONG else "handshake": 1}
+    assert not inner.is_gone
+
+
+async def test_who_takes_nothing_of_an_answer_is_cut() -> None:
+    """However small it is; not who takes it in time, and not by this module where another one looks after it."""
+    serving = gate(replace(RULES, stalled_seconds=0))
+    wires, made = [Wire() for _ in range(4)], list[Entrance]()
+    for wire in wires:
+        entrance_of = serving.admit("192.0.2.1", Inner)
+        assert entrance_of is not None
+        entrance_of.connection_made(wire)
+        made.append(entrance_of)
+    stalls, takes, answered, leaves = made
+    takes.pause_writing()
+    takes.resume_writing()
+    leaves.pause_writing()
+    leaves.connection_lost(None)
+    with answered.answering(lambda: None):
+        answered.pause_writing()
+        stalls.pause_writing()
+        while not wires[0].is_aborted:
+            await asyncio.sleep(0)
+        answered.resume_writing()
+    assert [wire.is_aborted for wire in wires] == [True, False, False, False]
+    assert (serving.limited, len(serving.unsent)) == ({"stalled": 1}, 0)
+    for each in (stalls, takes, answered):
+        each.connection_lost(None)

@@ -75,6 +75,22 @@ def test_each_that_has_waited_for_so_long_is_called_once(acts: list[tuple[str, i
     assert (len(waits), loop.timers) == (0, [])
 
 
+def test_at_the_end_all_are_called_at_once() -> None:
+    """In their order; and none of them when its time has come."""
+    loop, waits, calls = Loop(), Waits(1), list[int]()
+    for name in range(2 * AT_ONCE):
+        waits.begin(Called(name, calls).call, loop)
+    waits.finish()
+    assert (calls, len(waits)) == ([*range(2 * AT_ONCE)], 0)
+    loop.now = 1
+    loop.turn()
+    assert (len(calls), loop.timers) == (2 * AT_ONCE, [])
+    waits.begin(Called(-1, calls).call, loop)
+    loop.now = 2
+    loop.turn()
+    assert calls[-1] == -1
+
+
 def test_many_that_are_due_together_are_called_a_few_in_a_turn() -> None:
     """In their order; the loop serves others between."""
     loop, waits, calls = Loop(), Waits(1), list[int]()

@@ -11,8 +11,8 @@ from aiohttp import web
 from multidict import CIMultiDictProxy
 from websockets.frames import Frame, Opcode
 
-from edge.access.entrance import Rules
 from edge.access.origins import Origins
+from edge.access.rules import Rules
 from edge.clients.cross_origin import OPEN, guard, telling
 from tests.edge.kit.edge import Edge, serving
 from tests.edge.kit.listening import RULES, gate, listening

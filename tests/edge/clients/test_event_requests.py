@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -47,6 +48,24 @@ async def test_a_client_is_greeted_and_gets_posts_with_their_positions() -> None
             assert [each.type for each in both] == ["message", "message"]
             expected = [json.loads(await other.recv()) for _ in range(3)]
             assert [each.message | {"cursor": each.last_event_id} for each in both] == expected[1:]
+
+
+@pytest.mark.parametrize("is_stopping", [True, False], ids=["is refused", "is taken in"])
+async def test_a_client_that_broke_a_limit_while_it_waited_is_answered_once(is_stopping: bool) -> None:
+    """It has its 431: no stream follows, and none that says when to come back."""
+    async with serving() as edge, connecting(edge) as peer:
+        edge.feed.pending.append(record(1))
+        await peer.send(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        await edge.feed.asked.wait()
+        await peer.send(b"GET / HTTP/1.1\r\nX: " + bytes(RULES.head_bytes))
+        head = await peer.read_head()
+        assert head.startswith(b"HTTP/1.1 431 ")
+        edge.reception.is_stopping = is_stopping
+        edge.feed.catch_up()
+        # It is cut after a second, with bytes unread perhaps.
+        with suppress(ConnectionResetError):
+            assert await peer.read_all() == b""
+        assert (len(edge.hub), edge.gate.answers.counts) == (0, {"431": 1})
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])

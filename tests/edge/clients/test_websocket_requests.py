@@ -338,17 +338,18 @@ async def test_of_a_client_that_is_refused_on_its_websocket_nothing_is_kept() ->
         assert edge.around.refusals == {("websocket", "full"): 3}
 
 
-async def test_a_client_that_broke_a_limit_while_it_waited_is_answered_once() -> None:
-    """It has its 431: nothing follows, also where it would be refused on its WebSocket."""
+@pytest.mark.parametrize("offer", [b"", b"Sec-WebSocket-Protocol: postcast.v1\r\n"], ids=["HTTP", "WebSocket"])
+@pytest.mark.parametrize("is_stopping", [True, False], ids=["is refused", "is taken in"])
+async def test_a_client_that_broke_a_limit_while_it_waited_is_answered_once(offer: bytes, is_stopping: bool) -> None:
+    """It has its 431: nothing follows, however it would be answered."""
     async with serving() as edge:
         edge.feed.pending.append(record(1))
         reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
-        offer = b"Sec-WebSocket-Protocol: postcast.v1\r\n\r\n"
-        writer.write(Handshake().request.replace(b"\r\n\r\n", b"\r\n" + offer))
+        writer.write(Handshake().request.replace(b"\r\n\r\n", b"\r\n" + offer + b"\r\n"))
         await edge.feed.asked.wait()
         writer.write(b"GET / HTTP/1.1\r\nX: " + bytes(RULES.head_bytes))
         answer = await reader.readuntil(b"\r\n\r\n")
-        edge.reception.is_stopping = True
+        edge.reception.is_stopping = is_stopping
         edge.feed.catch_up()
         # It is cut after a second, with bytes unread.
         with suppress(ConnectionResetError):

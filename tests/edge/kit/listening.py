@@ -5,15 +5,16 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from edge.access.entrance import Gate, Rules
+from edge.access.entrance import Gate
 from edge.access.limits import Census
 from edge.access.origins import EVERYBODY, Origins
+from edge.access.rules import Rules
 from edge.access.serving import serving
 from edge.wire.allowance import Traffic
 
 # The settings' defaults.
 TRAFFIC = Traffic(messages=10, bytes=65536, pings=10, message_bytes=65536, fragments=64)
-RULES = Rules(handshake_seconds=10, head_bytes=16384, traffic=TRAFFIC)
+RULES = Rules(handshake_seconds=10, head_bytes=16384, stalled_seconds=600, traffic=TRAFFIC)
 
 
 def gate(rules: Rules = RULES, total: int = 100, per_address: int = 0, origins: Origins = EVERYBODY) -> Gate:

@@ -1,0 +1,197 @@
+"""The keys that an issuer publishes, with one that is away, slow, huge, or sends elsewhere."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from structlog.testing import capture_logs
+
+from edge.access.freshness import AGE_SECONDS, APART_SECONDS
+from edge.access.jwks import MAX_BYTES, NotFetched, PublishedKeys, fetch
+from edge.access.keys import secrets_of
+from tests.edge.kit.issuer import Issuer, Signer, jwks, publishing
+from tests.edge.kit.tokens import SECRET
+
+URL = "https://issuer.example/keys?secret=s3cr3t"
+
+
+async def test_a_set_is_fetched_as_it_is() -> None:
+    issuer = Issuer(Signer())
+    async with publishing(issuer) as url:
+        assert await fetch(url) == issuer.body
+    [asked] = issuer.requests
+    assert asked.headers["Accept-Encoding"] == "identity"
+    assert "Authorization" not in asked.headers
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_nobody_is_sent_elsewhere(status: int) -> None:
+    """The URL is fixed: where it leads could else be anywhere, inside too."""
+    issuer = Issuer(Signer())
+    async with publishing(issuer) as url:
+        issuer.status, issuer.headers = status, {"Location": "/elsewhere"}
+        with pytest.raises(NotFetched, match=str(status)):
+            await fetch(url)
+    assert issuer.paths == ["/keys"]
+
+
+@pytest.mark.parametrize("status", [204, 404, 500, 503])
+async def test_another_answer_is_none(status: int) -> None:
+    issuer = Issuer()
+    issuer.status = status
+    async with publishing(issuer) as url:
+        with pytest.raises(NotFetched, match=str(status)):
+            await fetch(url)
+
+
+async def test_a_huge_answer_is_left_at_the_limit() -> None:
+    """Also one that says no length."""
+    issuer = Issuer()
+    async with publishing(issuer) as url:
+        issuer.body = b" " * MAX_BYTES
+        assert len(await fetch(url)) == MAX_BYTES
+        issuer.body = b" " * (MAX_BYTES + 1)
+        with pytest.raises(NotFetched, match="more than"):
+            await fetch(url)
+
+
+async def test_an_answer_is_not_inflated() -> None:
+    """A little that is compressed may be very much."""
+    issuer = Issuer()
+    issuer.headers = {"Content-Encoding": "gzip"}
+    async with publishing(issuer) as url:
+        with pytest.raises(NotFetched, match="compressed"):
+            await fetch(url)
+
+
+async def test_a_slow_answer_is_none() -> None:
+    issuer = Issuer()
+    issuer.may_answer.clear()
+    async with publishing(issuer) as url:
+        with pytest.raises(NotFetched, match=r"within 0\.05 s"):
+            await fetch(url, seconds=0.05)
+        issuer.may_answer.set()
+
+
+async def test_an_issuer_that_is_away_is_named_by_the_fault_alone() -> None:
+    """The URL may have a secret, and a log may be read by many."""
+    with pytest.raises(NotFetched) as raised:
+        await fetch("http://127.0.0.1:1/keys?secret=s3cr3t")
+    assert str(raised.value) == "it cannot be asked: ClientConnectorError"
+
+
+@asynccontextmanager
+async def running(published: PublishedKeys) -> AsyncIterator[None]:
+    """Keep keys fresh meanwhile."""
+    task = asyncio.create_task(published.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+
+def known(published: PublishedKeys, *signers: Signer) -> list[bool]:
+    """Tell of which there is a key."""
+    return [published.keys.has("EdDSA", signer.kid) for signer in signers]
+
+
+async def test_keys_are_fetched_at_the_start_and_stand_beside_those_that_are_given() -> None:
+    one, outcomes = Signer(), Counter[str]()
+    issuer = Issuer(one)
+    published = PublishedKeys(URL, secrets_of(SECRET), outcomes=outcomes, fetch=issuer.fetch)
+    assert (len(published.keys), published.wait) == (1, 0.0)
+    async with running(published):
+        assert await published.ask()
+    assert (len(published.keys), known(published, one)) == (2, [True])
+    assert (issuer.paths, outcomes) == ([URL], {"fetched": 1})
+    assert APART_SECONDS - 5 < published.wait <= APART_SECONDS
+
+
+async def test_all_who_want_a_key_share_one_question() -> None:
+    issuer = Issuer(Signer())
+    issuer.may_answer.clear()
+    published = PublishedKeys(URL, outcomes=Counter(), fetch=issuer.fetch)
+    asking = [asyncio.create_task(published.ask()) for _ in range(1000)]
+    await issuer.was_asked.wait()
+    assert published.wait == 0.0
+    asking.pop().cancel()
+    issuer.may_answer.set()
+    assert await asyncio.gather(*asking) == [True] * 999
+    assert issuer.asked == 1
+
+
+async def test_an_issuer_that_is_away_takes_no_key_away() -> None:
+    one, outcomes = Signer(), Counter[str]()
+    issuer = Issuer(one)
+    published = PublishedKeys(URL, outcomes=outcomes, fetch=issuer.fetch)
+    assert await published.ask()
+    bodies = [b"", b'{"keys":7}']
+    with capture_logs() as logs:
+        for issuer.body in bodies:
+            assert not await published.ask()
+        issuer.is_away = True
+        assert not await published.ask()
+    assert known(published, one) == [True]
+    assert outcomes == {"fetched": 1, "failed": 3}
+    assert [line["event"] for line in logs] == ["sign_in.keys_not_fetched"] * 3
+    assert "s3cr3t" not in str(logs)
+
+
+async def test_a_key_that_was_taken_back_is_gone() -> None:
+    """Rotation: the new one is there, and the old one is not."""
+    old, new = Signer("old"), Signer("new")
+    issuer = Issuer(old)
+    published = PublishedKeys(URL, outcomes=Counter(), fetch=issuer.fetch)
+    await published.ask()
+    issuer.body = jwks(new)
+    await published.ask()
+    assert known(published, old, new) == [False, True]
+
+
+async def test_a_defect_is_logged_and_asked_over() -> None:
+    """A task that ended would leave the keys to grow old, and all who wait without an answer."""
+
+    async def fail(_url: str) -> bytes:
+        raise ZeroDivisionError
+
+    outcomes = Counter[str]()
+    published = PublishedKeys(URL, outcomes=outcomes, fetch=fail)
+    with capture_logs() as logs:
+        assert not await published.ask()
+    assert ([line["log_level"] for line in logs], outcomes) == (["error"], {"failed": 1})
+
+
+async def test_keys_are_kept_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every ten minutes, and every half a minute while the issuer is away."""
+    issuer = Issuer(Signer())
+    published = PublishedKeys(URL, outcomes=Counter(), fetch=issuer.fetch)
+    slept: list[float] = []
+    late = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            late.set()
+            await asyncio.Event().wait()
+        issuer.is_away = True
+        # The clock is the loop's: what was asked is made as old as was slept for.
+        published._freshness._asked_at -= seconds  # noqa: SLF001
+
+    monkeypatch.setattr("edge.access.jwks.asyncio.sleep", sleep)
+    async with running(published):
+        await late.wait()
+    assert issuer.asked == 3
+    assert [round(seconds) for seconds in slept] == [AGE_SECONDS, APART_SECONDS, APART_SECONDS]
+
+
+async def test_who_stops_leaves_no_question_behind() -> None:
+    issuer = Issuer()
+    issuer.may_answer.clear()
+    published = PublishedKeys(URL, outcomes=Counter(), fetch=issuer.fetch)
+    async with running(published):
+        await issuer.was_asked.wait()
+    assert len(asyncio.all_tasks()) == 1
