@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.access.bearers import Bearers
+from edge.access.bearers import Bearers, Given
 from edge.access.keys import Keys, secrets_of
 from edge.access.sign_in import Demands
 from edge.access.tokens import Rules
@@ -24,7 +24,7 @@ _SHOWN = 12
 
 @pytest.fixture(scope="module")
 def bench(runner: asyncio.Runner) -> Iterator[Bench]:
-    bearers = Bearers(Keys(secrets_of(SECRET)), Rules(), clock=lambda: NOW)
+    bearers = Bearers(Given(Keys(secrets_of(SECRET))), Rules(), clock=lambda: NOW)
     with serving(runner, bearers, Demands(in_query=True)) as made:
         yield made
 
