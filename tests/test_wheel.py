@@ -79,11 +79,11 @@ def test_the_settings_are_explained_in_it_by_the_same_file_as_here(wheel: Path, 
         assert (done.returncode, done.stdout.encode(), done.stderr) == (0, example, "")
 
 
-def test_both_commands_say_the_one_version_that_there_is(wheel: Path, python: Path, tmp_path: Path) -> None:
+def test_all_commands_say_the_one_version_that_there_is(wheel: Path, python: Path, tmp_path: Path) -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     assert {edge.__version__, runtime.__version__, streams.__version__, wheel.name.split("-")[1]} == {version}
     assert f'image.version="{version}"' in (ROOT / "Dockerfile").read_text("utf-8")
-    for command in ("edge", "streams"):
+    for command in ("edge", "edge.mock", "streams"):
         done = run(str(python), "-m", command, "--version", folder=tmp_path)
         told = f"postcast {version} (wheel), Python {platform.python_version()}\n"
         assert (done.returncode, done.stdout, done.stderr) == (0, told, "")

@@ -6,15 +6,17 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
+from pydantic import SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from edge.app import edge_serving
 from edge.feed.position import before
 from edge.measured import LogOutput
 from edge.mock.arguments import Arguments
+from edge.mock.issuer import PATH, Issuer
 from edge.mock.link import Link, linked
 from edge.mock.player import Player
-from edge.mock.scenarios import steps
+from edge.mock.scenarios import TOKEN_WINDOWS, steps
 from edge.ports import CannotListen
 from edge.settings import Settings
 from edge.signals import told_to_stop
@@ -42,8 +44,13 @@ class MockSettings(Settings):
         return (init_settings,)
 
 
-def settings_of(told: Arguments) -> Settings:
-    """Return the settings of the edge behind the links."""
+def issuer_of(told: Arguments) -> Issuer:
+    """Return who gives tokens: for an hour, or for so short that they expire."""
+    return Issuer(TOKEN_WINDOWS * told.clock.window) if told.scenario.needs_token else Issuer()
+
+
+def settings_of(told: Arguments, secret: str) -> Settings:
+    """Return the settings of the edge behind the links; ``secret`` signs tokens."""
     return MockSettings(
         # It is never connected to.
         kafka_url=f"kafka://{_ADDRESS}:9",
@@ -53,6 +60,8 @@ def settings_of(told: Arguments) -> Settings:
         heartbeat_seconds=told.scenario.heartbeat_seconds,
         join_seconds=_JOIN_SECONDS,
         drain_seconds=_DRAIN_SECONDS,
+        jwt_secret_key=SecretStr(secret),
+        auth_required=told.scenario.needs_token,
     )
 
 
@@ -72,13 +81,15 @@ async def run(told: Arguments, turns: TurnTimes, output: LogOutput) -> None:
 async def _serve(
     told: Arguments, turns: TurnTimes, output: LogOutput, *, link: Link, port: int, stopped: asyncio.Event
 ) -> None:
-    player = Player(seed=told.seed, window=told.clock.window, waits=told.clock.posts is not None)
+    issuer = issuer_of(told)
+    settings = settings_of(told, issuer.secret)
+    player = Player(seed=told.seed, window=told.clock.window, waits=told.clock.posts is not None, issuer=issuer)
     playing = asyncio.create_task(player.play(steps(told.scenario, told.clock), link))
     is_said = False
     try:
         while not stopped.is_set():
             player.restart.clear()
-            async with edge_serving(settings_of(told), player.feed, turns, output) as edge:
+            async with edge_serving(settings, player.feed, turns, output, [issuer.route()]) as edge:
                 link.port = edge.listener.addresses[0][1]
                 if not is_said:
                     await player.followed()
@@ -115,6 +126,12 @@ def _say(told: Arguments, port: int) -> None:
     host = f"[{told.host}]" if ":" in told.host else told.host
     url = f"http://{host}:{port}/"
     scenario = told.scenario
-    ready = {"url": url, "port": port, "scenario": scenario.name, "start": str(before(Offset(0)))}
+    ready = {
+        "url": url,
+        "port": port,
+        "scenario": scenario.name,
+        "start": str(before(Offset(0))),
+        "token_url": f"{url}{PATH.removeprefix('/')}",
+    }
     line = json.dumps(ready) if told.says_json else f"ready: {url} ({scenario.name}: {scenario.sentence})"
     print(line, flush=True)  # noqa: T201 - its purpose

@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="serve nothing; hold what a client has shown against that, and say what is wrong",
     )
-    told = "postcast {version} ({build})".format(**command.release())
+    told = "postcast {version} ({build}), Python {python}".format(**command.release())
     add("--version", action="version", version=told, help="print the version, and what it runs from")
     add("--json", action="store_true", help="say where it listens as a line of JSON")
     return parser

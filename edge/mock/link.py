@@ -13,6 +13,7 @@ _SLOW_PIECE: Final = 200
 _HALF: Final = 20
 # What a client of the feed asks for; probes, pages and scripts are none.
 _FEED: Final = re.compile(rb"(?:GET|HEAD) /(?:events|posts)?(?:\?\S*)? HTTP/1")
+_MAX_HEAD_BYTES: Final = 16 * 1024
 _UPGRADE: Final = re.compile(rb"\r\nupgrade: *websocket", re.IGNORECASE)
 
 
@@ -67,8 +68,7 @@ class Link:
 
     async def _to_edge(self, connection: "_Connection", reader: asyncio.StreamReader) -> None:
         async for data in self._pieces(reader):
-            if asks_for_feed(data):
-                connection.is_client = True
+            if connection.asks_for_feed(data):
                 self.asked.set()
             await connection.write(connection.edge, data)
         if connection.is_frozen:
@@ -107,7 +107,17 @@ class _Connection:
         self.edge = edge
         self.is_client = False
         """Whether it is for the feed."""
+        self._head = b""
         self.is_halved = self.is_frozen = False
+
+    def asks_for_feed(self, data: bytes) -> bool:
+        """Note what the client has sent; tell whether it has asked for the feed by now, on this connection."""
+        if not self.is_client:
+            *heads, self._head = (self._head + data).split(b"\r\n\r\n")
+            self.is_client = any(map(asks_for_feed, heads))
+            if len(self._head) > _MAX_HEAD_BYTES:
+                self._head = b""
+        return self.is_client
 
     async def write(self, end: asyncio.StreamWriter, data: bytes) -> None:
         """Write to one end, unless nothing is carried any more; it may be gone."""
@@ -129,10 +139,10 @@ class _Connection:
         self.edge.transport.abort()
 
 
-def asks_for_feed(data: bytes) -> bool:
-    """Tell whether what a client sends begins with a request for the feed, on whichever transport."""
-    found = _FEED.match(data)
-    return found is not None and (b"/events" in found[0] or b"/posts" in found[0] or bool(_UPGRADE.search(data)))
+def asks_for_feed(head: bytes) -> bool:
+    """Tell whether a request is one for the feed, on whichever transport."""
+    found = _FEED.match(head)
+    return found is not None and (b"/events" in found[0] or b"/posts" in found[0] or bool(_UPGRADE.search(head)))
 
 
 @asynccontextmanager

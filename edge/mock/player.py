@@ -1,29 +1,38 @@
 """Carries out the steps of a scenario: writes records by the clock, and does what happens to the feed and the links."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
 
 from edge.feed.topic import Feed
+from edge.mock.issuer import Issuer
 from edge.mock.link import Link
 from edge.mock.posts import millis, post_of
-from edge.mock.scenarios import Act, Step, Write
+from edge.mock.scenarios import LAST_TOKEN_WINDOWS, Act, Step, Write
 from edge.mock.topic import MemoryReader, MemoryTopic
 from streams.contract import encode_feed, feed_records
 
 # How many records stay: enough for any cursor of a while ago, and some 20 MB.
 _KEEP_RECORDS: Final = 10_000
 _LOOK_SECONDS: Final = 0.01
+_TO_LINKS: Final[dict[Act, Callable[[Link], None]]] = {
+    Act.CUT: lambda link: link.cut(),
+    Act.HALVE: lambda link: link.halve(),
+    Act.FREEZE: lambda link: link.freeze(),
+}
+# What comes before is read by the edge, so that it is not missed, or is on its way to clients.
+_AFTER_READING: Final = frozenset({Act.CUT, Act.HALVE, Act.FREEZE, Act.STALL, Act.RESTART})
 
 
 class Player:
     """The feed of a mock: ``seed`` makes its posts, ``window`` is how long each is gathered, in seconds.
 
-    The clock ``waits`` for the first client, or begins at once.
+    The clock ``waits`` for the first client, or begins at once. Tokens come from ``issuer``.
     """
 
-    def __init__(self, *, seed: int, window: float, waits: bool) -> None:
+    def __init__(self, *, seed: int, window: float, waits: bool, issuer: Issuer) -> None:
+        self._issuer = issuer
         self._waits = waits
         self._seed = seed
         self._window = window
@@ -72,29 +81,34 @@ class Player:
             self._topic.write(encode_feed(record), millis(step.at))
 
     async def _do(self, act: Act, link: Link) -> None:
+        if act in _AFTER_READING:
+            await self.followed()
+        match act:
+            case Act.CUT | Act.HALVE | Act.FREEZE:
+                _TO_LINKS[act](link)
+            case Act.RESTART:
+                self.restart.set()
+            case Act.LAST_TOKENS:
+                self._issuer.give_last(LAST_TOKEN_WINDOWS * self._window)
+            case Act.TOKENS:
+                self._issuer.give()
+            case _:
+                await self._change(act)
+
+    async def _change(self, act: Act) -> None:
+        """Do something to the feed."""
         topic = self._topic
         match act:
-            case Act.CUT:
-                link.cut()
-            case Act.HALVE:
-                await self.followed()
-                link.halve()
-            case Act.FREEZE:
-                await self.followed()
-                link.freeze()
             case Act.SKIP:
                 topic.skip()
-            case Act.STALL:
-                await self.followed()
-                topic.is_stalled = True
             case Act.EXPIRE:
                 topic.remove_before(topic.end)
                 topic.is_stalled = False
-                topic.changed()
-                await self.followed()
-            case Act.LEAVE | Act.RETURN:
+            case Act.STALL:
+                topic.is_stalled = True
+            case _:
                 topic.is_away = act is Act.LEAVE
-                topic.changed()
-            case Act.RESTART:
-                await self.followed()
-                self.restart.set()
+        topic.changed()
+        if act is Act.EXPIRE:
+            # What is written before it has found its new place would be missed, too.
+            await self.followed()

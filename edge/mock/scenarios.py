@@ -18,6 +18,11 @@ STORM_POSTS: Final = 2000
 LARGE_ID: Final = 2**53 + 1
 """From here on JavaScript's numbers have gaps."""
 
+TOKEN_WINDOWS: Final = 4
+"""How long a token is good where tokens expire: a client is told at half of that."""
+LAST_TOKEN_WINDOWS: Final = 2
+"""How long the last one is good, when there are none for a while."""
+
 _BACKLOG_RECORDS: Final = 4
 _AWAY_RECORDS: Final = 2
 _MISSED_RECORDS: Final = 3
@@ -35,6 +40,8 @@ class Act(Enum):
     LEAVE = "have Kafka not answer"
     RETURN = "have Kafka answer"
     RESTART = "end the edge, and start it anew"
+    LAST_TOKENS = "give everybody one token more, that soon ends, and then none"
+    TOKENS = "give tokens again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,7 @@ class Scenario:
     bytes_per_second: int | None = None
     """How much a link carries each way; None for all that there is."""
     heartbeat_seconds: float = 25
+    needs_token: bool = False
 
 
 _SCENARIOS: Final = (
@@ -102,6 +110,13 @@ _SCENARIOS: Final = (
         "restart",
         "The edge tells all clients to come back (1001), ends, and is started anew.",
         behind=(Act.RESTART,),
+    ),
+    Scenario(
+        "expired-tokens",
+        "Tokens are needed, and end after four windows; for two windows there are none.",
+        behind=(Act.LAST_TOKENS,),
+        after_away=(Act.TOKENS,),
+        needs_token=True,
     ),
     Scenario("hole", "A record of the feed is missing: clients are told of a gap and go on.", loses=True),
     Scenario(

@@ -96,10 +96,23 @@ async def test_bytes_are_carried_both_ways_to_the_end() -> None:
         assert await reader.read(-1) == data
 
 
-async def test_the_first_client_of_the_feed_is_noted() -> None:
-    async with wired() as wire:
-        await wire.connect()
+UPGRADE = b"GET /?history=1 HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 500 + b"\r\nUpgrade: websocket\r\n\r\n"
+
+
+@pytest.mark.parametrize("requests", [FEED, UPGRADE, PROBE + FEED])
+@pytest.mark.parametrize("bytes_per_second", [None, 1_000_000])
+async def test_the_first_client_of_the_feed_is_noted(requests: bytes, bytes_per_second: int | None) -> None:
+    """However its request comes in pieces, and whatever was asked for on that connection before."""
+    async with wired(bytes_per_second) as wire:
+        await wire.connect(requests)
         assert wire.link.asked.is_set()
+
+
+async def test_what_is_no_request_is_not_kept() -> None:
+    """Bytes without an end of a request are carried, and not remembered."""
+    async with wired() as wire:
+        await wire.connect(bytes(100_000))
+        assert not wire.link.asked.is_set()
 
 
 async def test_cut_connections_end_and_new_ones_are_carried() -> None:

@@ -61,8 +61,9 @@ def test_serves_every_endpoint_without_settings_and_ends_when_told(number: signa
             "port": port,
             "scenario": "steady",
             "start": "0" * 32,
+            "token_url": f"http://127.0.0.1:{port}/mock/token",
         }
-        for path in ("/", "/client.js", "/status.json", "/livez", "/readyz", "/metrics"):
+        for path in ("/", "/client.js", "/status.json", "/livez", "/readyz", "/metrics", "/mock/token"):
             assert get(port, path)[0] == 200
         status, page = get(port, "/posts?offset=-1")
         assert status == 200

@@ -10,6 +10,7 @@ import pytest
 from edge.feed.follow import Source
 from edge.feed.log import Log
 from edge.feed.position import Reason
+from edge.mock.issuer import Issuer
 from edge.mock.link import Link
 from edge.mock.player import Player
 from edge.mock.scenarios import Act, Lose, Step, Write
@@ -72,7 +73,7 @@ class Reader:
 
 def player(*, waits: bool = False) -> Player:
     """Make a player of windows that take no time."""
-    return Player(seed=1, window=0.001, waits=waits)
+    return Player(seed=1, window=0.001, waits=waits, issuer=Issuer())
 
 
 async def played(*steps: Step) -> tuple[Reader, Recorded]:
@@ -166,3 +167,12 @@ async def test_an_edge_that_starts_anew_finds_the_same_feed() -> None:
         await mock.followed()
         while reader.shown != [1, 2]:
             await asyncio.sleep(0)
+
+
+async def test_tokens_are_given_once_more_and_then_not_until_they_are_given_again() -> None:
+    issuer = Issuer()
+    mock = Player(seed=1, window=2, waits=False, issuer=issuer)
+    await mock.play([Act.LAST_TOKENS], Recorded())
+    assert [issuer.token("me") is None for _ in range(3)] == [False, True, True]
+    await mock.play([Act.TOKENS], Recorded())
+    assert issuer.token("me") is not None

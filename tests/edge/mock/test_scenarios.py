@@ -7,7 +7,7 @@ import pytest
 from edge.mock.scenarios import BACKLOG, EVERY, LARGE_ID, SCENARIOS, STORM_POSTS, Act, Clock, Lose, Write, steps
 
 CLOCK = Clock(rate=2, window=1, posts=50)
-ASKED = ("drops", "gaps", "hole", "half-frame", "slow-link", "storm")
+ASKED = ("drops", "expired-tokens", "gaps", "hole", "half-frame", "slow-link", "storm")
 
 
 def test_there_is_a_scenario_for_everything_that_was_asked_for() -> None:
@@ -59,6 +59,7 @@ def test_ids_follow_each_other_and_times_never_go_back(name: str) -> None:
         ("silence", [Act.FREEZE] * 2),
         ("restart", [Act.RESTART] * 2),
         ("outage", [Act.LEAVE, Act.CUT, Act.RETURN] * 2),
+        ("expired-tokens", [Act.LAST_TOKENS, Act.TOKENS] * 2),
         ("hole", [Act.SKIP] * 2),
         ("gaps", [Act.STALL, Act.EXPIRE] * 2),
     ],

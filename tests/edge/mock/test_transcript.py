@@ -19,7 +19,9 @@ def posts(begin: int, end: int) -> list[str]:
     return [f"post {number}" for number in range(begin, end)]
 
 
-@pytest.mark.parametrize("name", ["steady", "drops", "half-frame", "silence", "slow-link", "outage", "restart"])
+@pytest.mark.parametrize(
+    "name", ["steady", "drops", "half-frame", "silence", "slow-link", "outage", "restart", "expired-tokens"]
+)
 def test_what_happens_to_connections_changes_nothing_of_what_is_shown(name: str) -> None:
     assert expected(name) == posts(1, BACKLOG + 26)
 
