@@ -59,7 +59,7 @@ class Record:
         shown: Sequence[int],
         *,
         shown_before: int = 0,
-        window: Millis = Millis(0),  # noqa: B008 - a number
+        window: int = 0,
     ) -> None:
         self.offset = offset
         self.stamp = stamp

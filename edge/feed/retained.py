@@ -136,7 +136,7 @@ class Retained:
     def window_after(self, position: Position) -> Millis | None:
         """Return the window of the next post that is kept behind a position; None when none follows."""
         number = self.posts_before(max(position, self.tail.position))
-        return None if number == self.shown else self.post(number)[0].window
+        return None if number == self.shown else Millis(self.post(number)[0].window)
 
     def posts_before(self, position: Position) -> int:
         """Return how many posts were shown before a position, those included that are kept no more: its number."""
