@@ -11,7 +11,7 @@ from edge.access.entrance import Gate
 from edge.clients.link import TRANSPORTS, Surroundings
 from edge.feed.log import Log
 from edge.histogram import Histogram
-from edge.measured import FeedState, HasFigures, LogOutput, ReplayState
+from edge.measured import FeedState, HasFigures, LogOutput, PositionsState, ReplayState
 from edge.metric_families import counter, counters, gauge, gauges, histogram, single
 
 # 20 ms is the most that it should ever be.
@@ -52,6 +52,7 @@ class Metrics:
         admin: Gate,
         output: LogOutput,
         posts: HasFigures,
+        positions: PositionsState | None = None,
     ) -> None:
         self._replays = replays
         self._posts = posts
@@ -63,6 +64,7 @@ class Metrics:
         self._gate = around.gate
         self._admin = admin
         self._turns = turns
+        self._positions = positions
 
     def registry(self) -> CollectorRegistry:
         """Make a registry of these metrics, the process's own and the build's."""
@@ -79,6 +81,8 @@ class Metrics:
         yield from self._pages()
         yield from self._feed()
         yield from _replays(self._replays)
+        if self._positions is not None:
+            yield from _stored(self._positions)
         dropped = self._output.dropped
         yield counter("log_lines_dropped", "Lines of the log that nobody has read in time.", dropped)
         yield from self._turns.metrics()
@@ -175,3 +179,14 @@ def _replays(replays: ReplayState) -> Iterable[Metric]:
     yield counter("replay_left_behind", "Clients of replays that others did not wait for.", replays.left_behind)
     about = "Cursors refused for now, by the bound on replays that was reached."
     yield counters("replays_refused", about, ["bound"], single(replays.refused))
+
+
+def _stored(positions: PositionsState) -> Iterable[Metric]:
+    yield gauge("positions_reachable", "1 while positions can be stored and found.", positions.trouble is None)
+    yield gauge("positions_waiting", "Devices that have acknowledged what is not stored.", positions.waiting)
+    yield gauge("positions_waiting_seconds", "For how long the first of them has waited.", positions.age)
+    yield counter("positions_stored", "Positions stored.", positions.stored)
+    about = "Questions to the database of positions, by what was asked and whether it answered."
+    counts = {("write", outcome): count for outcome, count in positions.writes.items()}
+    counts |= {("read", outcome): count for outcome, count in positions.reads.items()}
+    yield counters("positions_asked", about, ["what", "outcome"], counts.items())

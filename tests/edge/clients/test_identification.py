@@ -278,7 +278,7 @@ async def test_by_whatever_defect_nobody_sees_what_their_token_does_not_allow(mo
         ):
             edge.feed.publish(*ours(9, 7))
             assert json.loads(await restricted.recv())["action"] == "welcome"
-            with pytest.raises(ConnectionClosedError, match="1011 .* the server has a fault; connect again"):
+            with pytest.raises(ConnectionClosedError, match=r"1011 .* the server has a fault; connect again"):
                 await restricted.recv()
             assert [event.type for event in await stream.rest()] == ["welcome", "end"]
             assert await posts(plain, 2) == await posts(filtered, 2) == [1, 2]
