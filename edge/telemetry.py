@@ -99,6 +99,8 @@ class Metrics:
         yield gauge("lagging", "Clients that have not been sent all that there is.", hub.lagging)
         yield counter("posts_sent", "Posts sent, each to each client.", hub.delivery.posts)
         yield counter("bytes_sent", "Bytes of posts and greetings sent.", hub.delivery.bytes)
+        about = "Reads of which nothing was sent, since they were not what their clients may see: a defect."
+        yield counter("mismatches", about, hub.delivery.mismatches)
         yield counter("heartbeats", "Heartbeats sent.", hub.heartbeats.sent)
         about = "From the read of a record to the last client at the head having been written it."
         yield histogram("fanout_seconds", about, hub.delays.seconds)

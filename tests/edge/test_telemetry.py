@@ -96,6 +96,7 @@ def test_every_part_is_measured() -> None:
         "postcast_edge_lagging 0.0",
         "postcast_edge_posts_sent_total 0.0",
         "postcast_edge_bytes_sent_total 0.0",
+        "postcast_edge_mismatches_total 0.0",
         "postcast_edge_heartbeats_total 0.0",
         *durations("postcast_edge_fanout_seconds"),
         "postcast_edge_filters 0.0",
