@@ -39,6 +39,7 @@ def test_all_but_kafka_has_a_default() -> None:
         "jwt_audience": "",
         "jwt_issuer": "",
         "auth_required": False,
+        "max_connections_per_subject": 0,
         "token_in_query": False,
         "edge_host": "0.0.0.0",
         "edge_port": 8080,
