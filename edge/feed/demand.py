@@ -41,7 +41,10 @@ class Demand:
         self._is_known = self._is_known and position < self._furthest
 
     def is_there(self, head: Position, readers: Iterable[Placed], waiting: Iterable[bool] = ()) -> bool:
-        """Tell whether more than what ends at ``head`` is wanted; ``waiting`` says of others whether they wait for it."""
+        """Tell whether more than what ends at ``head`` is wanted; ``waiting`` says of others whether they wait for it.
+
+        It is gone through only if need be.
+        """
         if self._ahead <= 0:
             if not self._is_known:
                 self._furthest = max((each.position for each in readers), default=_NOWHERE)
