@@ -41,6 +41,8 @@ def test_all_but_kafka_has_a_default() -> None:
         "auth_required": False,
         "max_connections_per_subject": 0,
         "token_in_query": False,
+        "positions_url": SecretStr(""),
+        "ack_seconds": 2,
         "edge_host": "0.0.0.0",
         "edge_port": 8080,
         "admin_port": 0,
