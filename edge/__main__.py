@@ -1,5 +1,6 @@
-"""``python -m edge``: serve the feed to WebSocket clients."""
+"""``python -m edge``: serve the feed to WebSocket clients, or make the table of their positions."""
 
+import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import structlog
 from edge import logs
 from edge.app import run
 from edge.feed.kafka import kafka_feed
+from edge.keeping import create
 from edge.ports import CannotListen
 from edge.settings import Settings, load
 from edge.telemetry import TurnTimes
@@ -25,9 +27,13 @@ _LAST_LINES_SECONDS: Final = 1.0
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Run the edge; return the exit code: 1 with a sentence for what stands in the way, 0 when told to stop."""
-    command.parser("python -m edge", "Serve the feed to WebSocket clients, until a signal ends it.").parse_args(
-        arguments
-    )
+    told = _parser().parse_args(arguments)
+    if told.does_create:
+        try:
+            return create(load())
+        except BadSettings as error:
+            print(error, file=sys.stderr)  # noqa: T201 - a sentence for whoever started it
+            return 1
     output = Output(sys.stdout.fileno())
     try:
         settings = load()
@@ -45,6 +51,19 @@ def main(arguments: Sequence[str] = ()) -> int:
     finally:
         output.close(_LAST_LINES_SECONDS)
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command.parser("python -m edge", "Serve the feed to WebSocket clients, until a signal ends it.")
+    parser.set_defaults(does_create=False)
+    positions = parser.add_subparsers(metavar="COMMAND").add_parser(
+        "positions", help="the table in which positions are stored (POSITIONS_URL)"
+    )
+    create = positions.add_subparsers(metavar="COMMAND", required=True).add_parser(
+        "create", help="make it, unless it is there, and say which rights the edge needs"
+    )
+    create.set_defaults(does_create=True)
+    return parser
 
 
 if __name__ == "__main__":

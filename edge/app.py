@@ -30,6 +30,7 @@ from edge.feed.replaying import Limits, Replays
 from edge.feed.selection import Selections
 from edge.feed.topic import Feed
 from edge.gates import gates
+from edge.keeping import LAST_SECONDS, keeper_of
 from edge.measured import LogOutput
 from edge.page import live_page
 from edge.ports import serving_port
@@ -90,6 +91,7 @@ async def edge_serving(
         patience=settings.unready_seconds,
     )
     gate, admin_gate = gates(settings)
+    keeper = keeper_of(settings)
     signing_in = signing_in_of(settings)
     around = Surroundings(
         hub,
@@ -98,6 +100,7 @@ async def edge_serving(
         selections=Selections(settings.max_authors_total),
         sign_in=signing_in.sign_in,
         demands=demands_of(settings),
+        positions=keeper,
         key_fetches=signing_in.key_fetches,
     )
     reception = Reception(
@@ -120,7 +123,18 @@ async def edge_serving(
         stalled_seconds=settings.stalled_seconds,
         refusals=around.refusals,
     )
-    metrics = Metrics(log, source, around, turns, replays=replays, admin=admin_gate, output=output, posts=posts)
+    metrics = Metrics(
+        log,
+        source,
+        around,
+        turns,
+        replays=replays,
+        admin=admin_gate,
+        output=output,
+        posts=posts,
+        positions=keeper,
+        clock=loop.time,
+    )
     server = Server(
         reception,
         WebSocketRequests(reception, around, compression=settings.compression),
@@ -142,13 +156,16 @@ async def edge_serving(
         listener = await stack.enter_async_context(serving_port("EDGE", application, gate, settings))
         # aiohttp ends only its own connections; the hub's were handed over.
         stack.push_async_callback(_cut_all, hub)
-        fault = await stack.enter_async_context(_running(source.run(), replays.run(), *signing_in.parts()))
+        parts = [*signing_in.parts(), *(() if keeper is None else (keeper.run(),))]
+        fault = await stack.enter_async_context(_running(source.run(), replays.run(), *parts))
         yield Serving(listener, fault)
         _logger.info("edge.stopping", clients=len(hub))
         if settings.reuse_port:
             # Other edges listen there, too, and take in the clients that come now.
             listener.close()
         await server.drain(settings.drain_seconds)
+        if keeper is not None:
+            await keeper.drain(LAST_SECONDS)
         listener.close()
     _logger.info("edge.stopped", clients=len(hub))
 

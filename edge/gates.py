@@ -39,7 +39,9 @@ def gates(settings: Settings) -> tuple[Gate, Gate]:
     if settings.admin_port:
         files -= _ADMIN_CONNECTIONS + SPARE
     clients = Census(
-        total=max(1, min(settings.max_connections, files)), per_address=settings.max_connections_per_address
+        total=max(1, min(settings.max_connections, files)),
+        per_address=settings.max_connections_per_address,
+        per_subject=settings.max_connections_per_subject,
     )
     operators = Census(total=_ADMIN_CONNECTIONS, per_address=_ADMIN_CONNECTIONS_PER_ADDRESS)
     # No proxy stands before the operators' port: each peer counts by its own address.

@@ -6,6 +6,7 @@ from typing import Protocol
 from edge.clients.page_figures import PageFigures
 from edge.feed.position import Reason
 from edge.feed.replaying import Bound
+from edge.positions.keeper import Outcome
 
 
 class FeedState(Protocol):
@@ -78,6 +79,33 @@ class ReplayState(Protocol):
     @property
     def size(self) -> int:
         """What their records cost in memory, in bytes."""
+        ...
+
+
+class PositionsState(Protocol):
+    """What the metrics read of stored positions."""
+
+    stored: int
+    trouble: str | None
+
+    @property
+    def writes(self) -> Mapping[Outcome, int]:
+        """How often positions were to be stored."""
+        ...
+
+    @property
+    def reads(self) -> Mapping[Outcome, int]:
+        """How often positions were looked up."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """How many devices have something that is not stored."""
+        ...
+
+    @property
+    def age(self) -> float:
+        """For how long the first of them has waited, in seconds."""
         ...
 
 

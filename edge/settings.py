@@ -9,7 +9,7 @@ from pydantic_settings import NoDecode
 from edge.access.addresses import Header, Network, parse_networks
 from edge.access.origins import parse_origins
 from edge.feed.selection import MAX_AUTHORS_TOTAL
-from edge.token_settings import TokenSettings
+from edge.positions_settings import PositionsSettings
 from edge.wire.allowance import BURST_SECONDS
 from runtime.kafka import TopicName
 from runtime.settings import read
@@ -19,7 +19,7 @@ _MIB: Final = 1024 * 1024
 _KIB: Final = 1024
 
 
-class Settings(TokenSettings):
+class Settings(PositionsSettings):
     """What ``python -m edge`` can be told; each field is the variable of the same name in capitals."""
 
     edge_host: str = "0.0.0.0"  # noqa: S104 - a server for everybody, as the one that it replaces

@@ -1,6 +1,7 @@
 """Exports the edge's metrics: they are read from the parts at each scrape, and counting costs an increment."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Info, ProcessCollector
@@ -11,8 +12,9 @@ from edge.access.entrance import Gate
 from edge.clients.link import TRANSPORTS, Surroundings
 from edge.feed.log import Log
 from edge.histogram import Histogram
-from edge.measured import FeedState, HasFigures, LogOutput, ReplayState
+from edge.measured import FeedState, HasFigures, LogOutput, PositionsState, ReplayState
 from edge.metric_families import counter, counters, gauge, gauges, histogram, single
+from streams.contract import Millis
 
 # 20 ms is the most that it should ever be.
 _TURN_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -52,7 +54,11 @@ class Metrics:
         admin: Gate,
         output: LogOutput,
         posts: HasFigures,
+        positions: PositionsState | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``clock`` is the loop's."""
+        self._clock = clock
         self._replays = replays
         self._posts = posts
         self._around = around
@@ -63,6 +69,7 @@ class Metrics:
         self._gate = around.gate
         self._admin = admin
         self._turns = turns
+        self._positions = positions
 
     def registry(self) -> CollectorRegistry:
         """Make a registry of these metrics, the process's own and the build's."""
@@ -79,6 +86,8 @@ class Metrics:
         yield from self._pages()
         yield from self._feed()
         yield from _replays(self._replays)
+        if self._positions is not None:
+            yield from _stored(self._positions)
         dropped = self._output.dropped
         yield counter("log_lines_dropped", "Lines of the log that nobody has read in time.", dropped)
         yield from self._turns.metrics()
@@ -90,6 +99,8 @@ class Metrics:
         yield gauge("lagging", "Clients that have not been sent all that there is.", hub.lagging)
         yield counter("posts_sent", "Posts sent, each to each client.", hub.delivery.posts)
         yield counter("bytes_sent", "Bytes of posts and greetings sent.", hub.delivery.bytes)
+        about = "Reads of which nothing was sent, since they were not what their clients may see: a defect."
+        yield counter("mismatches", about, hub.delivery.mismatches)
         yield counter("heartbeats", "Heartbeats sent.", hub.heartbeats.sent)
         about = "From the read of a record to the last client at the head having been written it."
         yield histogram("fanout_seconds", about, hub.delays.seconds)
@@ -99,6 +110,12 @@ class Metrics:
         yield gauges("agenda_clients", "Clients that wait for their turn, by kind.", "kind", depths)
         ages = {kind.value: wait.oldest for kind, wait in waits.items()}
         yield gauges("agenda_oldest_seconds", "For how long the first of them has waited.", "kind", ages)
+        unacknowledged = self._around.unacknowledged
+        yield gauge("acknowledging", "Clients that acknowledge what they have dealt with.", len(unacknowledged))
+        about = "How old the oldest post is that one of these was sent and has not acknowledged."
+        now_ms = Millis(time.time_ns() // 1_000_000)
+        age = unacknowledged.age(self._log.kept.window_after, self._clock(), now_ms)
+        yield gauge("unacknowledged_seconds", about, age)
         tally = self._around.tally
         yield counters("requests", "Messages from clients with cursors.", ["action"], single(tally.requests))
         yield counters("errors", "Requests that were not done.", ["code"], single(tally.errors))
@@ -173,3 +190,14 @@ def _replays(replays: ReplayState) -> Iterable[Metric]:
     yield counter("replay_left_behind", "Clients of replays that others did not wait for.", replays.left_behind)
     about = "Cursors refused for now, by the bound on replays that was reached."
     yield counters("replays_refused", about, ["bound"], single(replays.refused))
+
+
+def _stored(positions: PositionsState) -> Iterable[Metric]:
+    yield gauge("positions_reachable", "1 while positions can be stored and found.", positions.trouble is None)
+    yield gauge("positions_waiting", "Devices that have acknowledged what is not stored.", positions.waiting)
+    yield gauge("positions_waiting_seconds", "For how long the first of them has waited.", positions.age)
+    yield counter("positions_stored", "Positions stored.", positions.stored)
+    about = "Questions to the database of positions, by what was asked and whether it answered."
+    counts = {("write", outcome): count for outcome, count in positions.writes.items()}
+    counts |= {("read", outcome): count for outcome, count in positions.reads.items()}
+    yield counters("positions_asked", about, ["what", "outcome"], counts.items())

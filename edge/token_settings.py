@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from edge.access.keys import BadKey, Key, public_key_of, secrets_of
 from runtime.settings import ProcessSettings
@@ -28,6 +28,8 @@ class TokenSettings(ProcessSettings):
     """Whose tokens they are; empty for anybody's who has a key."""
     auth_required: bool = False
     """Whether posts are shown only to who has signed in."""
+    max_connections_per_subject: int = Field(0, ge=0)
+    """Connections of one subject on this edge; 0 for no limit."""
     token_in_query: bool = False
     """Whether a token may come in a URL, as ``?token=``, where logs and histories show it."""
 

@@ -25,6 +25,7 @@ from integration.ports import free_port
 from integration.proxies import nginx
 from integration.system import Process, System
 from streams.contract import FeedRecord, Millis, Publication, encode_feed
+from tests.edge.kit.tokens import SECRET, signed
 
 # A cache as its documentation has it, in memory of its own; it is told nothing about what may be kept.
 _NGINX: Final = """
@@ -41,6 +42,8 @@ _NGINX: Final = """
     }}
 """
 
+
+_PROTOCOLS: Final = "Sec-WebSocket-Protocol"
 
 HISTORY: Final = 50
 REACH: Final = 100
@@ -94,6 +97,7 @@ async def site(install: Install) -> Site:
         HISTORY_RECORDS=HISTORY,
         DEDUP_RECORDS=REACH,
         TRUSTED_PROXIES="127.0.0.0/8",
+        JWT_SECRET_KEY=SECRET,
     )
     await topics.create(system.environment["KAFKA_URL"], {system.feed: 1})
     edge = system.edge()
@@ -282,21 +286,43 @@ async def test_a_second_reader_costs_the_edge_nothing(site: Site) -> None:
 
 
 async def test_a_stranger_gets_nothing_of_a_reader_with_a_token(site: Site) -> None:
-    """In either order: what a client with a token gets is kept by nobody, and it gets nothing that was kept."""
+    """In either order: what a client with a token gets is kept by nobody, and it gets nothing that was kept.
+
+    Of two readers whose tokens allow different posts neither gets the other's.
+    """
     await site.show(25)
+    first, second = ([11, 13, 15, 17, 19], list(range(11, 21)))
+    readers = {
+        # All, odd ones, and none; see _record.
+        signed({"sub": "all"}): second,
+        signed({"sub": "some", "postcast": {"authors": [1]}}): first,
+        signed({"sub": "none", "postcast": {"authors": []}}): [],
+    }
 
     def check() -> None:
         with cached(site) as cache:
             start = cache.ask("").next_offset
-            token = {"Authorization": "Bearer x"}
-            with_token = cache.ask(f"?offset={start}", **token)
-            assert (with_token.cache, with_token.kept) == ("MISS", "private, no-store")
+
+            def read_all() -> None:
+                for token, ids in readers.items():
+                    for way in (
+                        {"Authorization": f"Bearer {token}"},
+                        {_PROTOCOLS: f"postcast.v1, postcast.token.{token}"},
+                    ):
+                        answer = cache.ask(f"?offset={start}", **way)
+                        assert (answer.status, answer.ids) == (200, ids)
+                        assert (answer.cache, answer.kept) == ("MISS", "private, no-store")
+                refused = cache.ask(f"?offset={start}", Authorization="Bearer a.b.c")
+                assert (refused.status, refused.kept) == (401, "no-store")
+
+            read_all()
             stranger = cache.ask(f"?offset={start}")
-            assert (stranger.cache, stranger.kept) == ("MISS", "public, max-age=31536000, immutable")
-            assert cache.ask(f"?offset={start}").cache == "HIT"
-            with_token = cache.ask(f"?offset={start}", **token)
-            assert (with_token.cache, with_token.kept) == ("MISS", "private, no-store")
-            assert cache.ask(f"?offset={start}").kept == "public, max-age=31536000, immutable"
+            assert (stranger.status, stranger.ids, stranger.cache) == (200, second, "MISS")
+            assert stranger.kept == "public, max-age=31536000, immutable"
+            for _ in range(2):
+                kept = cache.ask(f"?offset={start}")
+                assert (kept.ids, kept.cache) == (second, "HIT")
+                read_all()
 
     await asyncio.to_thread(check)
 

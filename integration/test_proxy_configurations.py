@@ -27,6 +27,7 @@ from integration.conftest import Install
 from integration.ports import free_port
 from integration.proxies import caddy, haproxy, nginx
 from integration.system import Process, System
+from tests.edge.kit.tokens import SECRET, signed
 
 _PAGE: Final = Path(__file__).parents[1] / "docs/proxies.md"
 _NAME: Final = "live.example.org"
@@ -150,7 +151,7 @@ _PROXIES: Final[dict[str, tuple[_Run, _Configuration]]] = {
 
 @pytest.fixture(scope="module")
 def edges(install_for_module: Install) -> Edges:
-    system = install_for_module(TRUSTED_PROXIES="127.0.0.1")
+    system = install_for_module(TRUSTED_PROXIES="127.0.0.1", JWT_SECRET_KEY=SECRET)
     asyncio.run(topics.create(system.environment["KAFKA_URL"], {system.feed: 1}))
     both = system.edge(), system.edge()
     for edge in both:
@@ -263,7 +264,7 @@ async def test_a_full_page_is_asked_of_an_edge_once_and_one_for_a_token_never_ke
         for path in (full, following):
             for _ in range(2):
                 before = answered()
-                status, _, headers = await ask(path, Authorization="Bearer a.b.c")
+                status, _, headers = await ask(path, Authorization=f"Bearer {signed({'sub': '7'})}")
                 assert (status, headers["Cache-Control"]) == (200, "private, no-store")
                 assert answered() == before + 1
         before = answered()

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 Variables = Mapping[str, str | None]
 """What is set, by name in lower case."""
 
-SECRETS: Final = frozenset({"AMQP_URL", "DATABASE_URL", "JWT_SECRET_KEY", "KAFKA_SASL_PASSWORD"})
+SECRETS: Final = frozenset({"AMQP_URL", "DATABASE_URL", "JWT_SECRET_KEY", "KAFKA_SASL_PASSWORD", "POSITIONS_URL"})
 """The secret settings of both processes: a process does not know the other's."""
 
 ALIASES: Final[Mapping[str, tuple[str, ...]]] = {

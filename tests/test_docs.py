@@ -15,6 +15,7 @@ from edge.clients.link import Surroundings
 from edge.clients.page_figures import PageFigures
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Reason, before, position_of, stamp_of
+from edge.positions.table import NAME
 from edge.settings import Settings as EdgeSettings
 from edge.telemetry import Metrics as EdgeMetrics
 from edge.telemetry import TurnTimes
@@ -34,6 +35,7 @@ from tests.edge.kit.lines import Turns as Loop
 from tests.edge.kit.lines import hub_of
 from tests.edge.kit.listening import gate
 from tests.edge.kit.old import Gone
+from tests.edge.kit.positions import Figures
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -181,7 +183,17 @@ def metrics() -> set[str]:
     StreamsMetrics(worker, Progress(time.monotonic))
     log = Log(limit=1 << 20, reach=0)
     around = Surroundings(hub_of(log, Loop()), gate())
-    edge = EdgeMetrics(log, Feed(), around, TurnTimes(), replays=Gone(), admin=gate(), output=Feed(), posts=Feed())
+    edge = EdgeMetrics(
+        log,
+        Feed(),
+        around,
+        TurnTimes(),
+        replays=Gone(),
+        admin=gate(),
+        output=Feed(),
+        posts=Feed(),
+        positions=Figures(),
+    )
     families = [*worker.collect(), *edge.registry().collect()]
     endings = {"counter": "_total", "info": "_info"}
     return {family.name + endings.get(family.type, "") for family in families if not family.name.startswith("process_")}
@@ -251,6 +263,8 @@ def test_there_is_an_alert_for_every_metric_of_an_edge_that_can_page() -> None:
         *("filters", "filter_entries", "filter_records_total", "filter_matches_total"),
         *("replays", "replay_readers", "replay_log_bytes", "replay_records_total", "replays_begun_total"),
         *("replay_left_behind_total",),
+        "acknowledging",
+        *("positions_waiting", "positions_stored_total", "positions_asked_total"),
         *("page_answers_total", "page_polls", "page_bytes_sent_total", "pages_made_total"),
     }
     loud = {name for name in metrics() if name.startswith("postcast_edge_")} - {
@@ -272,7 +286,7 @@ def test_every_metric_that_is_named_exists(page: Path) -> None:
     if f"\n{OLD_NAMES}\n" in text:
         text = text.replace(section(text, OLD_NAMES), "")
     named = re.findall(r"\b(?:postcast|edge)_[a-z_]+", " ".join(spans(text)))
-    assert {re.sub(r"_seconds_(bucket|sum|count)$", "_seconds", name) for name in named} <= metrics()
+    assert {re.sub(r"_seconds_(bucket|sum|count)$", "_seconds", name) for name in named} <= metrics() | {NAME}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)

@@ -27,8 +27,9 @@ class Query(Protocol):
 
 def token_in(headers: Headers, query: Query, *, in_query: bool) -> str | Rejected | None:
     """Return the token of a request, None without one; ``in_query`` says whether URLs may have tokens."""
-    lines = [line.strip().partition(" ") for line in headers.getall("Authorization", [])]
-    bearers = [token.strip() for scheme, _, token in lines if scheme.lower() == _SCHEME]
+    # Between them are spaces (RFC 9110 §11.4); one who writes a tab has brought a token all the same.
+    lines = [line.split(None, 1) for line in headers.getall("Authorization", [])]
+    bearers = ["".join(token).rstrip() for scheme, *token in filter(None, lines) if scheme.lower() == _SCHEME]
     if bearers:
         return _only(bearers)
     offered = list(tokens(headers, "Sec-WebSocket-Protocol"))

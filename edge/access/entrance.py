@@ -125,6 +125,15 @@ class Entrance(asyncio.Protocol):
             return self._slot.admission
         return self._gate.census.identify(self._slot, block_of(client))
 
+    def sign_in(self, subject: str) -> bool:
+        """Count the connection as its subject's; tell whether there is room. Of one that is lost nothing is counted."""
+        return self._slot is None or self._gate.census.sign_in(self._slot, subject)
+
+    def sign_out(self) -> None:
+        """Count the connection, which stays aiohttp's, as nobody's."""
+        if self._slot is not None:
+            self._gate.census.sign_out(self._slot)
+
     def hand_over(self) -> Slot:
         """Stop enforcing limits: the connection becomes a WebSocket; return its slot, which its new owner frees."""
         assert self._slot is not None  # noqa: S101 - it is there until the connection is lost

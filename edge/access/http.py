@@ -55,6 +55,14 @@ class Http(web.RequestHandler):
         self.force_close()
         return web.Response(status=status)
 
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer; aiohttp's own to an ``Expect`` that it does not know would say what the client has sent."""
+        if isinstance(resp, web.HTTPExpectationFailed):
+            resp = web.Response(status=resp.status, text="Nothing is expected here but 100-continue.\n")
+        return await super().finish_response(request, resp, start_time)
+
     def hand_over(self, protocol: asyncio.Protocol) -> bool:
         """Give the connection to another protocol, from within the handler of a request that asks for an upgrade.
 

@@ -1,4 +1,4 @@
-"""Counts connections against their limits, in all and from one address.
+"""Counts connections against their limits, in all, from one address and of one subject.
 
 Law: each connection is counted exactly once, from its arrival until it leaves.
 """
@@ -24,12 +24,14 @@ class Admission(Enum):
 class Slot:
     """One connection in the counts of :class:`Census`."""
 
-    __slots__ = ("address", "admission")
+    __slots__ = ("address", "admission", "subject")
 
     def __init__(self, address: str | None, admission: Admission) -> None:
         self.address = address
         """The client's address block; None while it is unknown, since the peer is a proxy."""
         self.admission = admission
+        self.subject: str | None = None
+        """Who has signed in on it, where that is counted."""
 
 
 class _Count:
@@ -54,11 +56,13 @@ class _Count:
 
 
 class Census:
-    """Counts connections; ``total`` and ``per_address`` are the limits, 0 per address being none."""
+    """Counts connections; ``total``, ``per_address`` and ``per_subject`` are the limits, 0 for one being none."""
 
-    def __init__(self, *, total: int, per_address: int) -> None:
+    def __init__(self, *, total: int, per_address: int, per_subject: int = 0) -> None:
         self.total = total
         self._per_address = per_address
+        self._per_subject = per_subject
+        self._subjects: Counter[str] = Counter()
         self._admitted = _Count()
         self._spare = _Count()
         self.turned_away: Counter[Admission] = Counter()
@@ -94,8 +98,29 @@ class Census:
         self._admitted.add(address)
         return slot.admission
 
+    def sign_in(self, slot: Slot, subject: str) -> bool:
+        """Count a connection as its subject's, and no longer as another's; tell whether that has room for it."""
+        if not self._per_subject or slot.subject == subject:
+            return True
+        self.sign_out(slot)
+        if self._subjects[subject] >= self._per_subject:
+            return False
+        slot.subject = subject
+        self._subjects[subject] += 1
+        return True
+
+    def sign_out(self, slot: Slot) -> None:
+        """Stop counting a connection as somebody's."""
+        if slot.subject is not None:
+            self._subjects[slot.subject] -= 1
+            if not self._subjects[slot.subject]:
+                # A subject without connections takes no memory.
+                del self._subjects[slot.subject]
+            slot.subject = None
+
     def leave(self, slot: Slot) -> None:
         """Stop counting a connection."""
+        self.sign_out(slot)
         (self._admitted if slot.admission is Admission.ADMITTED else self._spare).remove(slot.address)
 
     def _admission_of(self, address: str | None) -> Admission:

@@ -131,7 +131,8 @@ def verify(token: Token, keys: Keys, rules: Rules, now: float) -> Grant | TokenR
 def _granted(payload: bytes, rules: Rules, now: float) -> Grant | TokenRefused:
     """Read claims that are believed."""
     try:
-        claims = _claims_of(payload)
+        # As text: else the names of claims that are not asked for would be passed over without a look, UTF-8 or not.
+        claims = _claims_of(payload.decode())
     except _UNDECODABLE:
         return _CLAIMS
     fault = _fault_in(claims, rules) or _fault_of_time(claims, now)
@@ -154,9 +155,9 @@ def _fault_in(claims: _Claims, rules: Rules) -> TokenRefused | None:
         return _ISSUER
     audiences = claims.aud if isinstance(claims.aud, list) else [] if claims.aud is UNSET else [claims.aud]
     # A token for somebody is for nobody else (RFC 7519 §4.1.3), and so not for us if we have no name.
-    if (rules.audience is not None or audiences) and rules.audience not in audiences:
-        return _AUDIENCE
-    return None
+    # (Whoever is named by null is somebody, and no more us than anybody else.)
+    is_ours = not audiences if rules.audience is None else rules.audience in audiences
+    return None if is_ours else _AUDIENCE
 
 
 def _fault_of_time(claims: _Claims, now: float) -> TokenRefused | None:

@@ -91,6 +91,7 @@ class Link {
   #patience = 0;
   #requests = 0;
   #asked = {};
+  #shown;
   #errors = 0;
   #refused = 0;
 
@@ -152,6 +153,7 @@ class Link {
   }
 
   #open(token, signal) {
+    this.#shown = token;
     const polls = this.#options.transports[this.#transport] === "long-polling";
     const address = new URL(this.#url);
     address.protocol = address.protocol.replace(...(polls ? ["ws", "http"] : ["http", "ws"]));
@@ -287,7 +289,10 @@ class Link {
     if (typeof this.#options.token !== "function") return;
     try {
       const token = await this.#token();
-      if (token && socket === this.#socket) this.#request("token", { token });
+      if (!token || socket !== this.#socket) return;
+      // Who keeps tokens until they are old has the same one for a while.
+      if (token === this.#shown) this.#again(socket, () => this.#renew(socket));
+      else this.#request("token", { token: (this.#shown = token) });
     } catch (error) {
       this.#sink.fail(error);
       this.#again(socket, () => this.#renew(socket));

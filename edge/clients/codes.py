@@ -11,6 +11,7 @@ CLOSES: Final[Mapping[End, Disconnect]] = {
     End.INTERRUPTED: Disconnect(1001, "the feed was interrupted; connect again"),
     End.AGED: Disconnect(1001, "the connection is as old as one may be; connect again"),
     End.FELL_BEHIND: Disconnect(4008, "too slow: the log has moved past you; resume with your cursor"),
+    End.FAULT: Disconnect(1011, "the server has a fault; connect again"),
     End.EXPIRED: Disconnect(4501, "the token has run out"),
 }
 """What is said to a client whose session is ended for a reason."""

@@ -13,6 +13,7 @@ from typing import Final
 from aiohttp import web
 
 from edge.access.grant import Grant
+from edge.clients.connection import Connection
 from edge.clients.page_figures import PageFigures
 from edge.clients.placement import OldRecords
 from edge.clients.post_answers import NO_STORE, Answer
@@ -22,7 +23,7 @@ from edge.clients.post_reading import Poll, PostReading
 from edge.clients.post_requests import PostsRequest, posts_request
 from edge.clients.post_sending import Sending
 from edge.clients.post_waiters import Waiters
-from edge.clients.reception import SPREAD, STOPPED, Connection, Reception
+from edge.clients.reception import SPREAD, STOPPED, Reception
 from edge.clients.refusals import refusal
 from edge.fanout.expiry import end_of
 from edge.feed.log import Log
@@ -94,12 +95,13 @@ class Posts:
             with connection.answering(poll.end):
                 return await self._respond(request, connection, poll)
         finally:
+            connection.sign_out()
             self._polls.discard(poll)
             if not self._polls:
                 self._deserted.set()
 
     async def _respond(self, request: web.Request, connection: Connection, poll: Poll) -> web.StreamResponse:
-        grant = await self._reception.grant(request)
+        grant = await self._reception.signed_in(request, connection)
         if isinstance(grant, Rejected):
             found: Answer | Rejected = grant
         elif request.method == "HEAD":

@@ -8,18 +8,14 @@ Law: no transport gets a session, or a selection, but for a client that was iden
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 from aiohttp import web
 
-from edge.access.addresses import Address, block_of
-from edge.access.entrance import Entrance
 from edge.access.grant import Grant
-from edge.access.http import Http
-from edge.access.limits import Admission, Slot
+from edge.access.limits import Admission
+from edge.clients.connection import Connection, connection_of
 from edge.clients.devices import Devices
 from edge.clients.identification import Identification
 from edge.clients.joining import JoinRequest
@@ -52,10 +48,9 @@ _CROWDED: Final = Rejected(
     is_closed=True,
     why="address",
 )
+_BUSY: Final = replace(_CROWDED, sentence="There are too many connections of yours. Close one first.", why="subject")
 STOPPED: Final = Rejected(503, STOPPING, _RETRY_SECONDS, is_closed=True, why="stopping")
 """For clients that come while the edge stops."""
-
-P = TypeVar("P", bound=asyncio.Protocol)
 
 
 class Feed(FeedEnd, Protocol):
@@ -70,73 +65,6 @@ class Feed(FeedEnd, Protocol):
     def unready(self) -> str | None:
         """Why new clients had better go elsewhere."""
         ...
-
-
-class Connection:
-    """The connection on which an admitted request came; it is aiohttp's until it is taken over."""
-
-    def __init__(self, request: web.Request, entrance: Entrance, transport: asyncio.Transport) -> None:
-        self._request = request
-        self._entrance = entrance
-        self.transport = transport
-        self.client: Address | None = entrance.client(request)
-        """The client's address; None when it is not known."""
-        self.block = "" if self.client is None else block_of(self.client)
-        """What limits count as one address; empty when it is not known."""
-        self.asked_at = asyncio.get_running_loop().time()
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether nobody gets an answer: the client has left, or has broken a limit and been told so."""
-        return self._request.transport is None or self.transport.is_closing()
-
-    @property
-    def answering(self) -> Callable[[Callable[[], None]], AbstractContextManager[None]]:
-        """See :meth:`edge.access.entrance.Entrance.answering`."""
-        return self._entrance.answering
-
-    def take_over(self, make: Callable[[Slot], P]) -> tuple[P, bool] | None:
-        """Give the connection to the protocol that ``make`` makes, which frees the slot when the connection is lost.
-
-        Return the protocol, and whether the client has sent anything behind a request for an upgrade; None when there
-        is nobody to serve. Nothing may be awaited between this and the handler's end, which then returns a response
-        that goes nowhere.
-        """
-        if self.is_lost:
-            return None
-        http = self._request.protocol
-        assert isinstance(http, Http)  # noqa: S101 - the listener makes no others
-        protocol = make(self._entrance.hand_over())
-        return protocol, http.hand_over(protocol)
-
-    def admission(self) -> Admission:
-        """Say whether the client is within the limits on connections."""
-        return self._entrance.admission_of(self.client)
-
-    def end(self, last: bytes) -> bool:
-        """Write what is no answer of aiohttp's, and close; tell whether there is somebody to read it.
-
-        It is for the handler's end, as :meth:`take_over` is.
-        """
-        if self.is_lost:
-            return False
-        http = self._request.protocol
-        assert isinstance(http, Http)  # noqa: S101 - the listener makes no others
-        # It frees the slot when the connection is lost.
-        http.hand_over(self._entrance)
-        self.transport.write(last)
-        self.transport.close()
-        return True
-
-
-def connection_of(request: web.Request) -> Connection | None:
-    """Return the connection on which a request came; None when the client has left already."""
-    transport = request.transport
-    if transport is None:
-        return None
-    entrance = transport.get_protocol()
-    assert isinstance(entrance, Entrance)  # noqa: S101 - the listener makes no others
-    return Connection(request, entrance, transport)
 
 
 class Reception:
@@ -186,16 +114,32 @@ class Reception:
         grant = await self._identification.grant(request)
         return self._in_turn(grant) if isinstance(grant, Rejected) and grant.retry_after is not None else grant
 
+    async def signed_in(self, request: web.Request, connection: Connection) -> Grant | Rejected | None:
+        """Do so, and count the connection as the subject's until it is lost or :meth:`Connection.sign_out`."""
+        grant = await self.grant(request)
+        if isinstance(grant, Grant) and not connection.sign_in(grant.subject):
+            return _BUSY
+        return grant
+
     def view(self, grant: Grant | None, asked: Selection | None) -> View | Rejected:
         """Say what a client sees that asks for something and may see what its token allows, if there is room for it."""
         return view(self.selections, grant, asked) or _FILTERED
 
     async def session(self, asked: JoinRequest, request: web.Request, connection: Connection) -> Session | Rejected:
         """Find a client's place in the feed. Nothing is awaited between the look at what was read and the return."""
+        session: Session | Rejected | None = None
+        try:
+            session = await self._session(asked, request, connection)
+            return session
+        finally:
+            if not isinstance(session, Session):
+                connection.sign_out()
+
+    async def _session(self, asked: JoinRequest, request: web.Request, connection: Connection) -> Session | Rejected:
         wait = self._returns.wait(asyncio.get_running_loop().time())
         if wait is not None:
             return Rejected(503, "More clients come than are taken in at a time.", wait, is_closed=True, why="rate")
-        known = await self._known(asked, request)
+        known = await self._known(asked, request, connection)
         if isinstance(known, Rejected):
             return known
         session = await self._placement.session(known, connection.block)
@@ -206,9 +150,9 @@ class Reception:
             return self._in_turn(Rejected(503, sentence, _RETRY_SECONDS, why="feed"))
         return self._in_turn(session) if isinstance(session, Rejected) else session
 
-    async def _known(self, asked: JoinRequest, request: web.Request) -> JoinRequest | Rejected:
+    async def _known(self, asked: JoinRequest, request: web.Request, connection: Connection) -> JoinRequest | Rejected:
         """Say who the client is, what it sees, and where its device goes on."""
-        grant = await self.grant(request)
+        grant = await self.signed_in(request, connection)
         if isinstance(grant, Rejected):
             return grant
         seen = self.view(grant, asked.selection)

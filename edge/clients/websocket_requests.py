@@ -12,9 +12,10 @@ from aiohttp import web
 
 from edge.clients import cross_origin
 from edge.clients.codes import REFUSALS
+from edge.clients.connection import Connection, connection_of
 from edge.clients.joining import join_request
 from edge.clients.link import Surroundings
-from edge.clients.reception import Connection, Reception, connection_of
+from edge.clients.reception import Reception
 from edge.clients.refusals import refusal
 from edge.clients.websocket import WebSocket
 from edge.fanout.session import Session

@@ -1,4 +1,8 @@
-"""Sends a cohort what comes next: one read of the log, and one write for each of its clients."""
+"""Sends a cohort what comes next: one read of the log, and one write for each of its clients.
+
+Law: what a client is written is what its own session is to see. Where its token restricts that, it is written as many
+posts as match, counted otherwise than they were read.
+"""
 
 from collections.abc import Callable
 from typing import Final
@@ -9,6 +13,8 @@ from edge.fanout.loop import lateness
 from edge.fanout.member import Member
 from edge.fanout.sources import log_of
 from edge.feed.log import Log
+from edge.feed.matches import Mismatch, check
+from edge.feed.reads import Chunk
 from edge.wire.messages import caught_up
 
 READ_SECONDS: Final = 0.001
@@ -29,16 +35,24 @@ class Delivery:
         self.posts = 0
         """How many posts were sent, each to each client."""
         self.bytes = 0
+        self.mismatches = 0
+        """How often that was not so, and nothing was sent."""
 
     def send(self, cohort: Cohort[Member]) -> None:
         """Send a cohort its greeting and what follows its position, which is not before the log's tail.
 
-        A cohort that has reached its target is told so behind that.
+        A cohort that has reached its target is told so behind that. Raises :class:`edge.feed.matches.Mismatch`, and has
+        sent nothing then.
         """
         clients = cohort.clients
         begun, log = self._clock(), log_of(cohort, self._log)
         is_late = lateness(self._clock, READ_SECONDS)
         chunk = log.read(cohort.position, cohort.reading, self._write_bytes, is_late)
+        try:
+            _check(log, cohort, chunk)
+        except Mismatch:
+            self.mismatches += 1
+            raise
         data = cohort.greeting + chunk.data if cohort.greeting else chunk.data
         cohort.greeting = b""
         cohort.move_on(chunk)
@@ -55,3 +69,18 @@ class Delivery:
             sent -= not clients[key].link.write(rest)
         self.posts += sent * chunk.posts
         self.bytes += sent * len(data)
+
+
+def _check(log: Log, cohort: Cohort[Member], chunk: Chunk) -> None:
+    """Hold against each client's own session what all of them are about to be written."""
+    selection, is_restricted = cohort.reading.selection, False
+    for client in cohort.clients.values():
+        session = client.session
+        if session.selection is not selection:
+            raise Mismatch("a client is among others that see something else")
+        is_restricted = is_restricted or (session.grant is not None and session.grant.claim is not None)
+    if not is_restricted:
+        return
+    if selection is None:
+        raise Mismatch("a client sees everything, and may not")
+    check(log.kept, cohort.position, chunk.position, selection, chunk.posts)

@@ -19,5 +19,7 @@ class End(Enum):
     """The client gave no sign of life for too long."""
     AGED = auto()
     """The connection is as old as one may be: another edge may have more room."""
+    FAULT = auto()
+    """There is a defect in what the client was to be sent next."""
     EXPIRED = auto()
     """The client's token has run out."""

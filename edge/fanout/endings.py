@@ -3,7 +3,7 @@
 Laws:
 
 * A session is ended once. Its client gets posts until its turn for the close comes, but for one whose token has run
-  out: that is sent nothing more from the moment at which this is noticed.
+  out, or to which a fault of ours has happened: that is sent nothing more from the moment at which this is noticed.
 * Many that are to be closed at once wait for their turns on the agenda; a connection that is cut waits for none.
 """
 
@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from itertools import islice
+from typing import Final
 
 from edge.fanout.cohorts import Cohorts
 from edge.fanout.deadlines import Patience
@@ -20,6 +21,9 @@ from edge.fanout.loop import Loop
 from edge.fanout.member import Member
 from edge.fanout.sources import leave
 from edge.fanout.watch import Watch
+
+_AT_ONCE: Final = frozenset((End.EXPIRED, End.FAULT))
+"""The client is sent nothing more from the moment on at which this is noticed."""
 
 
 class Endings:
@@ -69,7 +73,7 @@ class Endings:
 
     def end(self, member: Member, end: End) -> None:
         """Have a client's connection closed in its turn."""
-        if end is End.EXPIRED:
+        if end in _AT_ONCE:
             self.stop(member)
             member.expiry = None
         member.ends_at, member.end = math.inf, end
@@ -81,13 +85,17 @@ class Endings:
         self._cohorts.remove(member)
         self.end(member, End.FELL_BEHIND)
 
+    def fail(self, member: Member) -> None:
+        """End a client to which a fault of ours has happened; it is sent nothing more."""
+        self.end(member, End.FAULT)
+
     def close(self, member: Member) -> None:
         """Close a client's connection, unless its session has ended otherwise."""
         if not member.is_over:
             self.stop(member)
             member.link.close(member.end)
-        elif member.end is End.EXPIRED:
-            member.link.close(End.EXPIRED)
+        elif member.end in _AT_ONCE:
+            member.link.close(member.end)
 
     def cut(self, member: Member, end: End) -> None:
         """Cut a client's connection."""

@@ -67,8 +67,6 @@ class Hub:
         self._cohorts: Cohorts[Member] = Cohorts(log.head, cohort_size)
         self._agenda = self._cohorts.agenda
         self.delivery = Delivery(log, write_each, write_bytes=write_bytes, clock=loop.time)
-        serve = Serving(log, self._cohorts, self.delivery, loop, drop=self._fall_behind).serve
-        self._head = Head(log, self._cohorts, loop, serve=serve)
         self._tokens = Tokens(loop, clock, cursor_of=self.cursor_of, select=self.select)
         self._endings = Endings(
             self._members,
@@ -79,6 +77,9 @@ class Hub:
             beat=self._beat,
             warn=self._tokens.warn,
         )
+        drop, fail = self._fall_behind, self._endings.fail
+        serve = Serving(log, self._cohorts, self.delivery, loop, drop=drop, fail=fail).serve
+        self._head = Head(log, self._cohorts, loop, serve=serve)
         self._everybody = Everybody(log, self._cohorts, loop, heartbeat=patience.heartbeat, end_at=self._endings.end_at)
         behind = Behind(
             log,
@@ -87,7 +88,7 @@ class Hub:
             loop,
             serve=serve,
             close=self._endings.close,
-            drop=self._fall_behind,
+            drop=drop,
         )
         self._rounds = Rounds(loop, head=self._head.work, behind=behind.work)
         self.delays, self.filters, self.rest = self._head.delays, self._cohorts.filters, self._cohorts.rest

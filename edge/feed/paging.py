@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Final, NamedTuple
 
 from edge.feed.log import Log
+from edge.feed.matches import check
 from edge.feed.position import Cursor, Resume, place_of
 from edge.feed.reads import Reading
 from streams.contract import Offset
@@ -56,6 +57,7 @@ def page(
     """Make the page that begins at ``start``, from which the log can be read; yield between two slices.
 
     ``slice_`` is called at the beginning of each slice, and returns what tells whether it has lasted long enough.
+    Raises :class:`edge.feed.matches.Mismatch`.
     """
     pieces: list[bytes] = []
     end = behind_last = start
@@ -65,6 +67,8 @@ def page(
     last = Offset(until + (_MOST_BLOCKS - 1) * extent.records)
     while isinstance(found := log.resume(end), Resume):
         chunk = log.read(found.position, reading, max(1, min(room, _SLICE_BYTES)), slice_(), until)
+        if reading.selection is not None:
+            check(log.kept, found.position, chunk.position, reading.selection, chunk.posts)
         if pieces and chunk.posts and len(chunk.data) > room:
             # Not where the last slice ended: how far that looked in vain depends on the clock.
             return Leaf(start, behind_last, pieces, posts, is_full=True)

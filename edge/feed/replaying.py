@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 import structlog
 
+from edge.feed.beginnings import Beginnings
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Gap, Position, Reason
 from edge.feed.replay import Replay
@@ -26,6 +27,10 @@ Bound = Literal["replays", "bytes", "address"]
 """A limit on replays."""
 
 R = TypeVar("R", bound=Reader)
+
+
+# So many times as many replays may begin in a few seconds as may run: those of clients who go on are seldom so short.
+_BEGIN_TIMES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class Replays(Generic[R]):
         self._reach = reach
         self._age = age
         self._limits = limits
+        self._beginnings = Beginnings(_BEGIN_TIMES * limits.replays, _BEGIN_TIMES * limits.per_address)
         self._running: dict[Replay[R], tuple[Run[R], asyncio.Task[None]]] = {}
         self.begun = 0
         """How many replays have begun."""
@@ -179,6 +185,9 @@ class Replays(Generic[R]):
         for replay in self._running:
             if replay.may_share(seat):
                 return replay
+        bound = self._beginnings.bound(address, asyncio.get_running_loop().time())
+        if bound is not None:
+            return bound
         if not self._has_room(lambda _: True, self._limits.replays):
             return "replays"
         if not self._has_room(lambda replay: replay.address == address, self._limits.per_address):
@@ -202,6 +211,7 @@ class Replays(Generic[R]):
         log = Log(limit=self._limits.share, reach=self._reach, age=self._age)
         replay: Replay[R] = Replay(log, first=seat.first, reach=self._reach, address=address, moved=changed.set)
         self.begun += 1
+        self._beginnings.note(address, asyncio.get_running_loop().time())
         run = Run(replay, self._around, changed)
         task = asyncio.create_task(run.run())
         self._running[replay] = run, task

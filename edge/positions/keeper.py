@@ -95,12 +95,15 @@ class Keeper:
         return self._pending.newest(key, "" if found is None else found.get(key, ""))
 
     async def run(self) -> None:
-        """Store what waits, whenever it is due; never return."""
-        # What is wrong with the database is to be known before somebody needs it.
-        await self._write()
-        while True:
-            await self._due()
+        """Store what waits, whenever it is due; never return. At the end close the store."""
+        try:
+            # What is wrong with the database is to be known before somebody needs it.
             await self._write()
+            while True:
+                await self._due()
+                await self._write()
+        finally:
+            await self._store.close()
 
     async def drain(self, seconds: float) -> None:
         """Store all that waits, in so many seconds at most; give up where the store is away."""

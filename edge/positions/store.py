@@ -29,6 +29,10 @@ class Store(Protocol):
         """Store positions, one for each key; return what is stored where that is further on. Raises :class:`Away`."""
         ...
 
+    async def close(self) -> None:
+        """Close its connections."""
+        ...
+
     async def read(self, keys: Sequence[Key]) -> Mapping[Key, str]:
         """Return what is stored for keys, where anything is; raises :class:`Away`."""
         ...

@@ -190,3 +190,20 @@ def get(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
         connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
+
+
+def _run(command: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_table_of_positions_is_made_by_a_command_of_its_own() -> None:
+    """It says what it lacks, and does not serve."""
+    told = [sys.executable, "-m", "edge", "positions"]
+    for command, environment, code, said in (
+        ([*told, "create"], ENVIRONMENT, 1, "POSITIONS_URL is missing"),
+        ([*told, "create"], {**ENVIRONMENT, "KAFKA_URL": ""}, 1, "KAFKA_URL is missing"),
+        (told, ENVIRONMENT, 2, "the following arguments are required"),
+    ):
+        ran = _run(command, environment)
+        assert (ran.returncode, ran.stdout) == (code, "")
+        assert said in ran.stderr

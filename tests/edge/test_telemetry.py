@@ -1,6 +1,7 @@
 """Metrics."""
 
 from collections import Counter
+from functools import partial
 from typing import ClassVar
 
 from prometheus_client import generate_latest
@@ -21,6 +22,7 @@ from tests.edge.kit.lines import Turns as Loop
 from tests.edge.kit.lines import hub_of
 from tests.edge.kit.listening import gate
 from tests.edge.kit.old import Gone
+from tests.edge.kit.positions import Figures
 from tests.edge.kit.records import log_of, record
 
 # A tenth of a second is within these bounds.
@@ -94,6 +96,7 @@ def test_every_part_is_measured() -> None:
         "postcast_edge_lagging 0.0",
         "postcast_edge_posts_sent_total 0.0",
         "postcast_edge_bytes_sent_total 0.0",
+        "postcast_edge_mismatches_total 0.0",
         "postcast_edge_heartbeats_total 0.0",
         *durations("postcast_edge_fanout_seconds"),
         "postcast_edge_filters 0.0",
@@ -102,6 +105,8 @@ def test_every_part_is_measured() -> None:
         "postcast_edge_filter_matches_total 0.0",
         *(f'postcast_edge_agenda_clients{{kind="{kind}"}} 0.0' for kind in kinds),
         *(f'postcast_edge_agenda_oldest_seconds{{kind="{kind}"}} 0.0' for kind in kinds),
+        "postcast_edge_acknowledging 0.0",
+        "postcast_edge_unacknowledged_seconds 0.0",
         'postcast_edge_requests_total{action="ack"} 5.0',
         'postcast_edge_requests_total{action="other"} 2.0',
         'postcast_edge_errors_total{code="bad_cursor"} 1.0',
@@ -165,3 +170,24 @@ def test_every_part_is_measured() -> None:
         "postcast_edge_turn_cpu_seconds_sum 0.02025",
         f'postcast_build_info{{version="{streams.__version__}"}} 1.0',
     ]
+
+
+def test_positions_are_measured_where_they_are_stored() -> None:
+    """What waits, for how long, and whether the database is there."""
+    log = log_of(record(1))
+    around = Surroundings(hub_of(log, Loop(), 1), gate())
+    parts = partial(
+        Metrics, log, Numbers(), around, TurnTimes(), replays=Gone(), admin=gate(), output=Numbers(), posts=Numbers()
+    )
+    with_store, without = parts(positions=Figures()), parts()
+    told, others = (generate_latest(metrics.registry()).decode().splitlines() for metrics in (with_store, without))
+    assert [line for line in told if line.startswith("postcast_edge_positions")] == [
+        "postcast_edge_positions_reachable 0.0",
+        "postcast_edge_positions_waiting 4.0",
+        "postcast_edge_positions_waiting_seconds 2.5",
+        "postcast_edge_positions_stored_total 30.0",
+        'postcast_edge_positions_asked_total{outcome="done",what="read"} 3.0',
+        'postcast_edge_positions_asked_total{outcome="done",what="write"} 7.0',
+        'postcast_edge_positions_asked_total{outcome="failed",what="write"} 1.0',
+    ]
+    assert not any("postcast_edge_positions" in line for line in others)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from websockets.asyncio.client import ClientConnection
 from websockets.frames import Frame
 
+from edge.access.sign_in import ANYBODY, Demands, SignIn
 from tests.edge.kit.edge import Edge, posts
 from tests.edge.kit.listening import listening
 from tests.strict import Handshake
@@ -74,14 +75,14 @@ class Bench:
 
 
 @contextmanager
-def serving(runner: asyncio.Runner) -> Iterator[Bench]:
+def serving(runner: asyncio.Runner, sign_in: SignIn | None = None, demands: Demands = ANYBODY) -> Iterator[Bench]:
     """Serve in a runner's loop while it runs."""
     errors = Errors()
     logging.getLogger().addHandler(errors)
     stop = asyncio.Event()
 
     async def serve(ready: asyncio.Future[Bench]) -> None:
-        edge = Edge()
+        edge = Edge(sign_in=sign_in, demands=demands)
         async with listening(edge.server.application(), edge.gate) as edge.port, edge.connect() as watcher:
             ready.set_result(Bench(edge, watcher, errors))
             await stop.wait()

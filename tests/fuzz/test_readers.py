@@ -1,4 +1,4 @@
-"""The AMQP body, what clients ask for, the records of two topics and the cursor.
+"""The AMQP body, what clients ask for, the records of two topics, the cursor, tokens and what they say.
 
 Each reader takes what is good, and says no to the rest. An exception of any other kind than the one that says no is
 a failure.
@@ -14,6 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from edge.access.grant import TokenRefused
+from edge.access.keys import Keys, secrets_of
+from edge.access.tokens import Rules, read, verify
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Resume, parse
 from edge.wire.messages import acked, error
@@ -34,6 +37,7 @@ from streams.contract import (
     encode_dead,
 )
 from tests.edge.kit.records import everything, messages, record
+from tests.edge.kit.tokens import NOW, SECRET, signed
 from tests.fuzz.corpus import inputs, mutated
 
 _EXAMPLES = settings(max_examples=500)
@@ -118,7 +122,42 @@ def request_is_read(text: bytes) -> None:
     assert ("id" in answer) == (asked.id is not UNSET)
 
 
+_KEYS = Keys(secrets_of(SECRET))
+
+
+def token_is_read(text: bytes) -> None:
+    """See that what nobody has signed lets nobody in, and that nothing of it is said again."""
+    token = text.decode("latin-1")
+    found = read(token)
+    refused = found if isinstance(found, TokenRefused) else verify(found, _KEYS, Rules(), NOW)
+    assert refused is None or isinstance(refused, TokenRefused)
+    if refused is not None:
+        assert all(part not in refused.sentence for part in token.split(".") if len(part) > 8)
+
+
+def claims_are_read(payload: bytes) -> None:
+    """See that a restriction is what the token says, and that nobody has signed in without a name and in their time."""
+    found = read(signed(payload))
+    if isinstance(found, TokenRefused):
+        assert not payload or len(payload) > 5000
+        return
+    grant = verify(found, _KEYS, Rules(), NOW)
+    assert grant is not None
+    if isinstance(grant, TokenRefused):
+        assert "alice" not in grant.sentence
+        return
+    said: Any = json.loads(payload)
+    assert (grant.subject, grant.expires_at) == (said["sub"], said.get("exp"))
+    assert grant.subject.isprintable()
+    assert grant.expires_at is None or grant.expires_at > NOW - 30
+    assert said.get("aud", []) == []
+    allowed = None if grant.claim is None else set(grant.claim.authors)
+    assert allowed == (set(said["postcast"]["authors"]) if "postcast" in said else None)
+
+
 READERS = {
+    "token": token_is_read,
+    "claims": claims_are_read,
     "request": request_is_read,
     "announcement": announcement_is_read,
     "created_record": created_record_is_read,

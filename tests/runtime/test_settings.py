@@ -122,7 +122,7 @@ def test_only_secrets_come_from_files(environment: pytest.MonkeyPatch) -> None:
     assert unread_variables(Settings) == [
         (
             "NUMBER_FILE: set and not read; what can come from files is "
-            "AMQP_URL, DATABASE_URL, JWT_SECRET_KEY, KAFKA_SASL_PASSWORD."
+            "AMQP_URL, DATABASE_URL, JWT_SECRET_KEY, KAFKA_SASL_PASSWORD, POSITIONS_URL."
         )
     ]
 

@@ -34,7 +34,7 @@ def test_a_file_that_nothing_reads_is_named(name: str) -> None:
     assert unread(FIELDS, {name.lower(): "/run/secrets/x"}) == [
         (
             f"{name}: set and not read; what can come from files is "
-            "AMQP_URL, DATABASE_URL, JWT_SECRET_KEY, KAFKA_SASL_PASSWORD."
+            "AMQP_URL, DATABASE_URL, JWT_SECRET_KEY, KAFKA_SASL_PASSWORD, POSITIONS_URL."
         )
     ]
 

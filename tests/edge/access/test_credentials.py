@@ -48,6 +48,8 @@ def test_a_token_in_a_subprotocol_stands_beside_ours() -> None:
     ("value", "token"),
     [
         ("bearer  a.b.c ", "a.b.c"),
+        ("Bearer\ta.b.c", "a.b.c"),
+        (" ", None),
         ("BEARER a.b.c", "a.b.c"),
         ("Bearer", ""),
         ("Basic YTpi", None),

@@ -63,6 +63,15 @@ async def test_no_answer_says_what_runs_here(path: str) -> None:
         assert "Server" not in headers
 
 
+@pytest.mark.parametrize("path", [b"/", b"/posts", b"/nothing"])
+async def test_no_answer_says_back_what_was_expected(path: bytes) -> None:
+    async with serving() as served, connecting(served) as peer:
+        await peer.send(b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: a-secret\r\n\r\n" % path)
+        answer = await peer.read_all()
+        assert answer.startswith(b"HTTP/1.1 417 Expectation Failed\r\n")
+        assert answer.endswith(b"\r\n\r\nNothing is expected here but 100-continue.\n")
+
+
 async def test_a_fault_of_ours_is_logged_and_answered(caplog: pytest.LogCaptureFixture) -> None:
     """It is the one that is."""
 

@@ -54,6 +54,32 @@ def test_a_proxys_connections_count_for_those_who_are_behind_it() -> None:
     assert census.turned_away == {Admission.CROWDED: 2}
 
 
+def test_a_subject_has_no_more_than_its_share_wherever_it_comes_from() -> None:
+    """A connection may serve one after the other, and counts for who has signed in last."""
+    census = Census(total=100, per_address=0, per_subject=1)
+    one, other = census.arrive("a"), census.arrive("b")
+    assert one is not None
+    assert other is not None
+    assert [census.sign_in(one, "7"), census.sign_in(one, "7"), census.sign_in(other, "7")] == [True, True, False]
+    assert census.sign_in(other, "9")
+    assert not census.sign_in(other, "7")
+    census.sign_out(one)
+    census.sign_out(one)
+    assert census.sign_in(other, "7")
+    assert not census.sign_in(one, "7")
+    census.leave(other)
+    assert census.sign_in(one, "7")
+    assert one.subject == "7"
+
+
+def test_without_a_limit_no_subject_is_kept() -> None:
+    census = Census(total=100, per_address=0)
+    slot = census.arrive("a")
+    assert slot is not None
+    assert census.sign_in(slot, "7")
+    assert slot.subject is None
+
+
 def test_who_is_only_told_so_stays_that() -> None:
     """Also when somebody has left meanwhile: it is a spare place that it has."""
     census = Census(total=1, per_address=0)

@@ -215,7 +215,13 @@ def test_a_token_is_good_in_its_time(times: Mapping[str, Any], why: str | None) 
     assert says(signed({"sub": "7", **times})) == expected
 
 
-@pytest.mark.parametrize("payload", [b"", b"null", b"[]", b"7", b"{", b'{"sub":"7","exp":NaN}', b'{"sub":"\xff"}'])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        *(b"", b"null", b"[]", b"7", b"{", b'{"sub":"7","exp":NaN}', b'{"sub":"\xff"}'),
+        b'{"sub":"7","postca\x80st":{"authors":[7]}}',
+    ],
+)
 def test_a_payload_that_is_no_object_of_claims_is_refused(payload: bytes) -> None:
     token = signed(payload)
     assert says(token) == ("unreadable" if not payload else "claims")
@@ -234,6 +240,8 @@ def test_deep_json_is_no_fault_of_ours() -> None:
         (OPEN, {"aud": "us"}, "audience"),
         (OPEN, {"aud": ["us"]}, "audience"),
         (OPEN, {"aud": []}, None),
+        (OPEN, {"aud": None}, "audience"),
+        (OPEN, {"aud": ["them", None]}, "audience"),
         (OPEN, {"iss": 7}, None),
         (Rules("us"), {}, "audience"),
         (Rules("us"), {"aud": "them"}, "audience"),

@@ -493,6 +493,18 @@ test("at expiring a token that cannot be had is asked for again, on the same con
   assert.deepEqual(world.sockets.flatMap(({ sent }) => sent), socket.sent);
 });
 
+test("at expiring the same token again is not sent: another one is asked for a little later", async () => {
+  const tokens = ["t1", "t1", "t1", "t2", "t2"];
+  await live({ token: () => tokens.shift() });
+  world.socket.say({ action: "expiring", payload: {} });
+  await world.settled();
+  await world.pass(6);
+  assert.deepEqual([world.socket.sent, tokens], [[], ["t2", "t2"]]);
+  await world.pass(6);
+  await world.pass(60);
+  assert.deepEqual([world.socket.sent, tokens], [[{ action: "token", id: 1, payload: { token: "t2" } }], ["t2"]]);
+});
+
 test("what the edge was too busy for is asked for again, unless something newer was", async () => {
   await live({ device: "phone" });
   const { socket } = world;

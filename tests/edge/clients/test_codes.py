@@ -22,6 +22,7 @@ def test_a_client_comes_back_after_every_end_but_that_of_its_token() -> None:
         "INTERRUPTED": 1001,
         "AGED": 1001,
         "FELL_BEHIND": 4008,
+        "FAULT": 1011,
         "EXPIRED": 4501,
     }
     assert {disconnect.code for disconnect in CUTS.values()} == {1006}

@@ -1,20 +1,29 @@
 """Where a device goes on: behind its cursor, else at what it has acknowledged, else as if it were none."""
 
+import asyncio
+import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosedError
 
 from edge.access.grant import Grant
 from edge.clients.devices import Devices
 from edge.clients.joining import JoinRequest
-from edge.feed.position import Cursor, Gap, before
+from edge.feed.position import Cursor, Gap, before, position_of
 from edge.positions.device import Key
 from edge.positions.keeper import Keeper
 from edge.positions.store import Row
 from edge.wire.handshake import Rejected
 from edge.wire.websocket_encodings import CURSOR
 from streams.contract import Offset
+from tests.edge.kit.edge import Edge, posts, serving
 from tests.edge.kit.positions import MemoryStore
+from tests.edge.kit.refused import refusal
+from tests.edge.kit.sign_in import MemorySignIn, granted
+from tests.edge.kit.streams import ids, listening_to
 
 ALICE = Grant("alice", None, None)
 PHONE = Key("alice", "phone")
@@ -95,3 +104,162 @@ async def test_where_nothing_is_stored_a_device_is_a_name() -> None:
     assert await Devices(None, seconds=5).placed(asked) is asked
     nameless = replace(asked, device=None)
     assert await _placed(nameless, MemoryStore()) is nameless
+
+
+# With clients.
+
+BEARER = ("Authorization", "Bearer alice")
+DEVICE = "?device=phone"
+
+
+def _signing_in() -> MemorySignIn:
+    return MemorySignIn({"alice": granted("alice"), "bob": granted("bob")})
+
+
+def _client(edge: Edge, query: str = DEVICE, *, bearer: str = "alice") -> connect:
+    return edge.connect(query, headers=[("Authorization", f"Bearer {bearer}")])
+
+
+async def _hear(client: ClientConnection, action: str) -> Any:
+    """Receive messages up to the first with an action."""
+    while (message := json.loads(await client.recv()))["action"] != action:
+        pass
+    return message
+
+
+async def _acknowledge(client: ClientConnection, cursor: str, id_: int = 1) -> None:
+    await client.send(json.dumps({"action": "ack", "id": id_, "payload": {"cursor": cursor}}))
+
+
+async def test_a_device_goes_on_on_another_edge() -> None:
+    """Behind what it has acknowledged, although it brings no cursor; another device and another subject do not."""
+    store = MemoryStore()
+    async with (
+        serving(sign_in=_signing_in(), store=store) as first,
+        serving(sign_in=_signing_in(), store=store) as other,
+    ):
+        for edge in (first, other):
+            edge.feed.publish(1, 2)
+        async with _client(first, f"{DEVICE}&history=1") as client:
+            assert (await _hear(client, "welcome"))["payload"]["recovered"] is True
+            cursor = (await _hear(client, "created"))["cursor"]
+            await _acknowledge(client, cursor)
+            acked = await _hear(client, "acked")
+            assert (acked["id"], acked["payload"]) == (1, {"position": cursor})
+        for edge in (first, other):
+            edge.feed.publish(3)
+        async with _client(other, f"{DEVICE}&history=2") as client:
+            welcome = await _hear(client, "welcome")
+            assert (welcome["payload"]["recovered"], welcome["payload"]["cursor"]) == (True, cursor)
+            assert await posts(client, 1) == [3]
+        async with _client(other, "?device=tablet&history=2") as client:
+            assert await posts(client, 2) == [2, 3]
+        async with _client(other, f"{DEVICE}&history=2", bearer="bob") as client:
+            assert await posts(client, 2) == [2, 3]
+
+
+async def test_a_cursor_goes_before_the_position_and_events_have_it_too() -> None:
+    """``Last-Event-ID``, the cursor, the stored position, the history."""
+    store = MemoryStore()
+    async with serving(sign_in=_signing_in(), store=store) as edge:
+        edge.feed.publish(1)
+        edge.feed.publish(2)
+        edge.feed.publish(3)
+        behind_first, behind_second = (str(edge.log.cursor_at(edge.log.position_at(Offset(n)))) for n in (1, 2))
+        store.store([Row(PHONE, behind_second)])
+        async with _client(edge, f"{DEVICE}&cursor={behind_first}") as client:
+            assert await posts(client, 2) == [2, 3]
+        async with _client(edge) as client:
+            assert await posts(client, 1) == [3]
+        async with listening_to(edge, f"/events{DEVICE}", ": ".join(BEARER)) as listener:
+            assert ids(await listener.events(2)) == [3]
+        last = f"Last-Event-ID: {behind_first}"
+        async with listening_to(edge, f"/events{DEVICE}", ": ".join(BEARER), last) as listener:
+            assert ids(await listener.events(3)) == [2, 3]
+
+
+async def test_a_position_that_cannot_be_gone_on_at_is_replaced() -> None:
+    """The client is told why, once; from its next acknowledgement on it goes on on any edge."""
+    store = MemoryStore()
+    gone = str(Cursor(position_of(Offset(7), 1), b"another."))
+    store.store([Row(PHONE, gone)])
+    async with serving(sign_in=_signing_in(), store=store) as edge:
+        edge.feed.publish(1)
+        async with _client(edge) as client:
+            welcome = (await _hear(client, "welcome"))["payload"]
+            assert (welcome["recovered"], welcome["reason"]) == (False, "unknown")
+            edge.feed.publish(2)
+            cursor = (await _hear(client, "created"))["cursor"]
+            await _acknowledge(client, cursor)
+            assert (await _hear(client, "acked"))["payload"] == {"position": cursor}
+        assert cursor < gone
+        assert store.positions == {PHONE: cursor}
+
+
+async def test_two_connections_of_a_device_have_one_position() -> None:
+    """The one that is further on, whichever has said it; both are told that."""
+    store = MemoryStore()
+    async with serving(sign_in=_signing_in(), store=store) as edge, _client(edge) as fast, _client(edge) as slow:
+        edge.feed.publish(1)
+        edge.feed.publish(2)
+        cursors = [(await _hear(fast, "created"))["cursor"] for _ in range(2)]
+        await _acknowledge(fast, cursors[1])
+        assert (await _hear(fast, "acked"))["payload"] == {"position": cursors[1]}
+        await _hear(slow, "created")
+        await _acknowledge(slow, cursors[0])
+        assert (await _hear(slow, "acked"))["payload"] == {"position": cursors[1]}
+        assert store.positions == {PHONE: cursors[1]}
+
+
+async def test_what_a_client_has_said_before_it_left_is_stored() -> None:
+    """It is gone before there is an answer."""
+    store = MemoryStore()
+    async with serving(sign_in=_signing_in(), store=store) as edge:
+        async with _client(edge) as client:
+            edge.feed.publish(1)
+            cursor = (await _hear(client, "created"))["cursor"]
+            store.gate.clear()
+            await _acknowledge(client, cursor)
+            assert edge.keeper is not None
+            while not edge.keeper.waiting:
+                await asyncio.sleep(0)
+        while edge.closes.total() < 1:
+            await asyncio.sleep(0)
+        store.gate.set()
+    assert store.positions == {PHONE: cursor}
+
+
+async def test_while_the_database_is_away_who_needs_it_comes_back_and_others_go_on() -> None:
+    """503, or 4001 on the WebSocket; a device that brings its cursor is taken in, and the edge is ready."""
+    store = MemoryStore()
+    store.away = "the database is gone"
+    async with serving(sign_in=_signing_in(), store=store) as edge:
+        status, sentence, retry_after = await refusal(edge, DEVICE, headers=[BEARER])
+        assert (status, sentence) == (503, "Stored positions cannot be read now. Try again.\n")
+        assert retry_after is not None
+        assert int(retry_after) >= 2
+        async with edge.connect(DEVICE, "postcast.v1", headers=[BEARER]) as client:
+            with pytest.raises(ConnectionClosedError) as closed:
+                await client.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4001
+        assert " retry_after=" in closed.value.rcvd.reason
+        async with edge.connect("?history=0") as nobody, _client(edge, f"{DEVICE}&cursor={before(Offset(0))}") as known:
+            edge.feed.publish(1)
+            assert (await posts(nobody, 1), await posts(known, 1)) == ([1], [1])
+        assert (await edge.get("/readyz"))[0] == 200
+        metrics = (await edge.get("/metrics"))[1]
+        assert "postcast_edge_positions_reachable 0.0" in metrics
+
+
+async def test_a_device_without_a_token_is_told_to_sign_in() -> None:
+    """Where positions are stored. 401 and 4501: without a token it need not come back."""
+    async with serving(sign_in=_signing_in(), store=MemoryStore()) as edge:
+        assert (await refusal(edge, DEVICE))[0] == 401
+        async with edge.connect(DEVICE, "postcast.v1") as client:
+            with pytest.raises(ConnectionClosedError) as closed:
+                await client.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4501
+    async with serving() as edge, edge.connect(DEVICE) as client:
+        assert (await _hear(client, "welcome"))["payload"]["recovered"] is True

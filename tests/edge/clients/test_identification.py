@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 from multidict import CIMultiDict, MultiDict
+from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
 from edge.access.grant import Grant, TokenRefused
 from edge.access.sign_in import ANYBODY, Demands, NobodySignsIn, Outcome, SignIn
 from edge.clients.identification import Identification
 from edge.fanout.deadlines import Patience
+from edge.feed.postings import Postings
 from edge.feed.selection import Selection, Selections
 from edge.wire.handshake import Rejected
 from tests.edge.kit.edge import Edge, posts, serving
@@ -261,3 +263,26 @@ async def test_a_filter_by_message_narrows_what_a_token_allows() -> None:
                 pass
             edge.feed.publish(*(publication(each.id + 10 * round_, author=each.author) for each in ours(7, 9, 5)))
             assert [number % 10 for number in await shown(edge, client)] == expected
+
+
+async def test_by_whatever_defect_nobody_sees_what_their_token_does_not_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read is counted before it is sent: one that is restricted is closed with 1011, and others go on."""
+    bearer = ("Authorization", "Bearer good")
+    async with serving(sign_in=MemorySignIn({"good": granted("1", 7)})) as edge:
+        monkeypatch.setattr(Postings, "find", lambda _self, _kept, _selection, begin, end: range(begin, end))
+        async with (
+            edge.connect("", "postcast.v1", headers=[bearer]) as restricted,
+            listening_to(edge, "/events", ": ".join(bearer)) as stream,
+            edge.connect("?author=7") as filtered,
+            edge.connect() as plain,
+        ):
+            edge.feed.publish(*ours(9, 7))
+            assert json.loads(await restricted.recv())["action"] == "welcome"
+            with pytest.raises(ConnectionClosedError, match=r"1011 .* the server has a fault; connect again"):
+                await restricted.recv()
+            assert [event.type for event in await stream.rest()] == ["welcome", "end"]
+            assert await posts(plain, 2) == await posts(filtered, 2) == [1, 2]
+        assert edge.hub.delivery.mismatches == 2
+        with capture_logs():
+            code, text, _ = await edge.get(PAGE, dict([bearer]))
+        assert (code, "payload" in text) == (500, False)

@@ -13,11 +13,13 @@ import structlog
 from edge.access.addresses import parse_networks
 from edge.feed.position import before
 from streams.contract import Offset
-from tests.edge.kit.edge import posts, serving
+from tests.edge.kit.edge import Edge, posts, serving
 from tests.edge.kit.listening import RULES, gate
 from tests.edge.kit.pair import connecting
 from tests.edge.kit.records import publication, record
 from tests.edge.kit.refused import refusal
+from tests.edge.kit.sign_in import MemorySignIn, granted
+from tests.edge.kit.streams import listening_to
 from tests.strict import Handshake
 
 
@@ -263,3 +265,58 @@ async def test_a_trusted_proxy_that_says_nothing_has_no_limit_of_its_own() -> No
         edge.connect(),
     ):
         assert edge.gate.limited == {}
+
+
+async def test_a_subject_has_so_many_connections_on_all_transports_together() -> None:
+    """One more is told to come back; what was refused, or is over, does not count."""
+    sign_in = MemorySignIn({"a": granted("7"), "b": granted("7"), "c": granted("9")})
+    async with serving(sign_in=sign_in, through=gate(per_subject=2)) as edge:
+        bearer = {name: {"Authorization": f"Bearer {name}"} for name in "abc"}
+        async with (
+            edge.connect("", "postcast.v1", "postcast.token.a") as one,
+            listening_to(edge, "/events", "Authorization: Bearer b") as stream,
+        ):
+            await one.recv()
+            assert stream.status == 200
+            code, text, told = await edge.get("/posts?offset=now", bearer["a"])
+            sentence = "There are too many connections of yours. Close one first."
+            assert (code, text, told["Retry-After"]) == (429, f"{sentence}\n", "10")
+            async with edge.connect("", "postcast.v1", headers=list(bearer["b"].items())) as refused:
+                await refused.wait_closed()
+                assert (refused.close_code, refused.close_reason) == (4001, f"{sentence} retry_after=10")
+            assert edge.around.refusals["http", "subject"] == edge.around.refusals["websocket", "subject"] == 1
+            assert (await edge.get("/posts?offset=now", bearer["c"]))[0] == 200
+            assert (await edge.get("/posts?offset=now"))[0] == 200
+        await _deserted(edge)
+        for _ in range(3):
+            assert (await edge.get("/posts?offset=now", bearer["a"]))[0] == 200
+        assert not edge.gate.census._subjects  # noqa: SLF001
+
+
+async def test_who_gets_no_session_is_not_counted_and_a_connection_may_be_anothers_next() -> None:
+    """A proxy asks for one client after the other on one connection."""
+    sign_in = MemorySignIn({"a": granted("7"), "b": granted("9")})
+    async with serving(sign_in=sign_in, through=gate(per_subject=1)) as edge, connecting(edge) as peer:
+        edge.feed.trouble = "Kafka is away."
+        for name in "aab":
+            await peer.send(_HANDSHAKE.format(name).encode())
+            assert (await peer.read_head()).startswith(b"HTTP/1.1 503 ")
+            await peer.read(len("The feed cannot be followed now. Kafka is away.\n"))
+            assert not edge.gate.census._subjects  # noqa: SLF001
+        edge.feed.trouble = None
+        await peer.send(_HANDSHAKE.format("b").encode())
+        assert (await peer.read_head()).startswith(b"HTTP/1.1 101 ")
+        assert edge.gate.census._subjects == {"9": 1}  # noqa: SLF001
+
+
+_HANDSHAKE = (
+    "GET / HTTP/1.1\r\nHost: edge\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nAuthorization: Bearer {}\r\n\r\n"
+)
+
+
+async def _deserted(edge: Edge) -> None:
+    """Wait until all sockets are gone."""
+    async with asyncio.timeout(5):
+        while edge.gate.census.connections:
+            await asyncio.sleep(0)

@@ -1,18 +1,25 @@
 """One read and one write each, for a cohort."""
 
+import math
+from collections.abc import Callable
+
 import pytest
 
+from edge.access.grant import Grant
 from edge.fanout.cohorts import Cohort
 from edge.fanout.delivery import Delivery
 from edge.fanout.member import Member
 from edge.fanout.session import Session
+from edge.feed.matches import Mismatch
 from edge.feed.position import Position
+from edge.feed.postings import Postings
 from edge.feed.reads import Reading
+from edge.feed.selection import Selection
 from edge.wire.websocket_encodings import CURSOR
 from streams.contract import Offset
 from tests.edge.fanout.test_watch import Keeper
 from tests.edge.kit.lines import Line, Turns
-from tests.edge.kit.records import GREETING, log_of, messages, record
+from tests.edge.kit.records import GREETING, log_of, messages, publication, record
 
 
 def test_a_cohort_is_sent_its_greeting_and_what_follows_in_one_write_each() -> None:
@@ -75,3 +82,60 @@ def test_no_more_is_sent_than_there_is_room_for() -> None:
     delivery.send(cohort)
     delivery.send(cohort)
     assert line.got == [1, 2]
+
+
+SOME = Selection([7])
+RESTRICTED = Grant("7", SOME, None)
+
+
+def everything(_self: Postings, _kept: object, _selection: Selection, begin: int, end: int) -> range:
+    """Find posts that are not selected, too."""
+    return range(begin, end)
+
+
+def nothing(*_told: object) -> range:
+    """Find none."""
+    return range(0)
+
+
+@pytest.mark.parametrize(
+    ("seen", "own", "grant", "find", "is_sent"),
+    [
+        (SOME, SOME, RESTRICTED, None, True),
+        (SOME, SOME, Grant("7", None, None), everything, True),
+        (SOME, SOME, None, everything, True),
+        (SOME, SOME, RESTRICTED, everything, False),
+        (SOME, SOME, RESTRICTED, nothing, False),
+        (None, None, RESTRICTED, None, False),
+        (None, None, Grant("7", None, None), None, True),
+        (None, SOME, None, None, False),
+        (SOME, None, None, None, False),
+        (Selection([7]), SOME, RESTRICTED, None, False),
+    ],
+)
+def test_a_client_is_written_what_it_may_see_and_as_many_posts_as_match(  # noqa: PLR0917 - one row of the table
+    monkeypatch: pytest.MonkeyPatch,
+    seen: Selection | None,
+    own: Selection | None,
+    grant: Grant | None,
+    find: Callable[..., range] | None,
+    is_sent: bool,
+) -> None:
+    """Else nothing is written to anybody, and the cohort stays where it is. A filter alone is no boundary."""
+    if find is not None:
+        monkeypatch.setattr(Postings, "find", find)
+    log, turns = log_of(record(publication(1, author=7), publication(2, author=9))), Turns()
+    delivery = Delivery(log, turns.write_each, write_bytes=1 << 16, clock=turns.time)
+    lines, cohort = [Line(turns), Line(turns)], Cohort[Member](log.tail, Reading(CURSOR, seen))
+    sessions = Session(log.tail, CURSOR, b"", seen), Session(log.tail, CURSOR, b"", own, grant=grant)
+    for line, session in zip(lines, sessions, strict=True):
+        cohort.take_in(Member(Keeper(), session, line, None, turns.now))
+    if is_sent:
+        delivery.send(cohort)
+        assert all(line.written for line in lines)
+        assert (cohort.position, delivery.mismatches) == (log.head, 0)
+        return
+    with pytest.raises(Mismatch):
+        delivery.send(cohort)
+    assert not any(line.written for line in lines)
+    assert (cohort.position, cohort.told_at, delivery.posts, delivery.mismatches) == (log.tail, -math.inf, 0, 1)

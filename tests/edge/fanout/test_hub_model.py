@@ -1,5 +1,7 @@
 """All that can befall clients of a hub, in any order: each gets what follows its position, in order and once.
 
+Some have tokens, which expire and are renewed: after its end a session gets nothing.
+
 A model beside it knows for each client which posts it is due. Links hold bytes whenever they like, clients come at any
 position and go at any moment, the log forgets, the feed has holes and gaps and is read anew, time passes, and the loop
 turns when it turns. Nobody starves, and no turn is long, whatever happens.
@@ -11,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from edge.access.grant import Grant
 from edge.fanout.agenda import Kind
 from edge.fanout.deadlines import Patience
 from edge.fanout.ending import End
@@ -37,6 +40,8 @@ PATIENCE = Patience(ping=1e9, dead=2e9, stalled=1e9, age=300)
 # The posts' authors are in turn 0, 1 and 2.
 AUTHORS = 3
 SELECTIONS = (None, Selection([0]), Selection([1, 2]), Selection([7]), Selection([]))
+# After how many seconds tokens expire; some have already, and are good for some seconds more.
+LIVES = (None, None, None, -29, 20, 200)
 # A piece of matching or indexing is some five steps.
 TICK = 0.0001
 # A slice of the head, one for each record since the last turn; a slice behind it; and a cohort's writes beyond either.
@@ -107,14 +112,22 @@ class Clients(RuleBasedStateMachine):
         back=st.integers(0, 8),
         room=st.sampled_from([0, 200, float("inf")]),
         selection=st.sampled_from(SELECTIONS),
+        life=st.sampled_from(LIVES),
     )
-    def comes(self, encoding: Encoding, back: int, room: float, selection: Selection | None) -> None:
+    def comes(
+        self, encoding: Encoding, back: int, room: float, selection: Selection | None, life: float | None = None
+    ) -> None:
         """Join somewhere between the tail and the head; a client that asks for cursors is greeted."""
         position = self.log.back(self.log.head, back)
         due = ids(everything(self.log, position))
         greeting = encoding.notice(welcome("c", session="s", heartbeat=25)) if encoding.has_cursor else b""
         line = Line(self.turns, room)
-        self.clients.append(Client(self.hub, Session(position, encoding, greeting, selection), line, due))
+        session = Session(position, encoding, greeting, selection, grant=self.grant(life))
+        self.clients.append(Client(self.hub, session, line, due))
+
+    def grant(self, life: float | None) -> Grant:
+        """Make a token that expires after so long; it restricts nothing by itself."""
+        return Grant("7", None, None if life is None else self.turns.now + life)
 
     @rule(back=st.integers(0, 8), selection=st.sampled_from(SELECTIONS))
     def crowd_comes(self, back: int, selection: Selection | None) -> None:
@@ -137,15 +150,27 @@ class Clients(RuleBasedStateMachine):
         self.hub.publish()
 
     @precondition(lambda self: self.clients)
-    @rule(data=st.data(), selection=st.sampled_from(SELECTIONS))
-    def selects(self, data: st.DataObject, selection: Selection | None) -> None:
-        """Have a client choose other posts: it is told where, and what follows is due as it has chosen."""
+    @rule(data=st.data(), selection=st.sampled_from(SELECTIONS), life=st.sampled_from((0, *LIVES)))
+    def selects(self, data: st.DataObject, selection: Selection | None, life: float | None) -> None:
+        """Have a client choose other posts: it is told where, and what follows is due as it has chosen.
+
+        Or have it bring another token, which allows these.
+        """
         client = data.draw(st.sampled_from(self.clients))
-        if client.member.is_over or not client.session.encoding.has_cursor:
+        if not client.session.encoding.has_cursor:
             return
-        cursor = client.member.select(selection)
+        was_over = client.member.is_over
+        if life == 0:
+            cursor = client.member.select(selection)
+        else:
+            cursor = client.member.cursor()
+            if not client.member.renew(self.grant(life), selection):
+                return
         if cursor is None:
+            # A session that sees the same goes on with another token wherever it is.
+            assert life == 0 or client.session.selection is selection
             return
+        assert not was_over
         assert client.member.tell(client.session.encoding.notice(filtered(7, client.choices, cursor)))
         client.choices += 1
         position = client.session.position
@@ -255,10 +280,11 @@ class Clients(RuleBasedStateMachine):
 
     @invariant()
     def ends_have_reasons(self) -> None:
-        """Only a client that fell behind, is old, or cannot be told of a gap is ended, and each once."""
+        """Only a client that fell behind, is old, lost its token or cannot be told of a gap is ended, and each once."""
         for client in self.clients:
             assert client.line.ends[1:] in ([], ["aborted"])
-            assert set(client.line.ends[:1]) <= {End.FELL_BEHIND, End.INTERRUPTED, End.SHUTDOWN, End.AGED}
+            assert set(client.line.ends[:1]) <= {End.FELL_BEHIND, End.INTERRUPTED, End.SHUTDOWN, End.AGED, End.EXPIRED}
+            assert client.line.ends[:1] != [End.EXPIRED] or client.session.grant is not None
             assert client.line.ends[:1] != [End.INTERRUPTED] or not client.session.encoding.has_cursor
 
     @invariant()

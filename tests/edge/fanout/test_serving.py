@@ -8,6 +8,7 @@ from edge.fanout.serving import Serving
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Position
+from edge.feed.selection import Selection
 from edge.wire.messages import acked
 from edge.wire.websocket_encodings import CURSOR
 from tests.edge.fanout.test_watch import Keeper
@@ -21,9 +22,10 @@ class Scene:
     def __init__(self, log: Log, position: int, greeting: bytes = b"") -> None:
         self.turns = Turns()
         self.dropped: list[Member] = []
+        self.failed: list[Member] = []
         self.cohorts: Cohorts[Member] = Cohorts(log.head)
         delivery = Delivery(log, self.turns.write_each, write_bytes=20, clock=self.turns.time)
-        self.serving = Serving(log, self.cohorts, delivery, self.turns, drop=self.drop)
+        self.serving = Serving(log, self.cohorts, delivery, self.turns, drop=self.drop, fail=self.fail)
         self.line = Line(self.turns)
         self.member = Member(Keeper(), Session(Position(position), CURSOR, greeting), self.line, None, 0)
         self.line.attach(self.member)
@@ -32,6 +34,11 @@ class Scene:
     def drop(self, member: Member) -> None:
         """Note it."""
         self.dropped.append(member)
+        self.cohorts.remove(member)
+
+    def fail(self, member: Member) -> None:
+        """Note it."""
+        self.failed.append(member)
         self.cohorts.remove(member)
 
     def serve(self, kind: Kind) -> None:
@@ -61,3 +68,12 @@ def test_a_client_that_the_log_has_moved_past_is_dropped() -> None:
     scene = Scene(log_of(record(1), first=5), 0)
     scene.serve(Kind.NEWCOMERS)
     assert (scene.said, scene.dropped) == ([], [scene.member])
+
+
+def test_what_a_client_may_not_see_is_not_sent_and_its_session_is_over() -> None:
+    """It has come among others that see something else, by whatever defect."""
+    scene = Scene(log_of(record(1)), 0)
+    scene.member.session.selection = Selection([7])
+    scene.serve(Kind.NEWCOMERS)
+    assert (scene.line.written, scene.failed) == ([], [scene.member])
+    assert scene.cohorts.agenda.turn() is None

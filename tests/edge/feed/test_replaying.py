@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from edge.clients.joining import JoinRequest, Terms, resumed
 from edge.fanout.ending import End
 from edge.fanout.member import Member
+from edge.feed import beginnings
 from edge.feed.log import Log
 from edge.feed.position import Cursor, Gap, Position, Reason, Resume
 from edge.feed.repeats import DAY
@@ -207,6 +208,26 @@ async def test_replays_are_bounded_and_by_address_too() -> None:
                 assert isinstance(fourth, Place)
             assert third.replay.is_over
         assert rig.replays.refused == {"address": 1, "replays": 1}
+
+
+@pytest.mark.usefixtures("soon")
+async def test_who_asks_for_one_place_after_the_other_is_bounded_although_none_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Law 16: each costs Kafka a consumer, and ends one that others may come back to. Others have their own share."""
+    async with running(Rig(length=20_000, limits=Limits(2, 1, 8 * MIB))) as rig:
+        found = []
+        for number in (20, 80, 130, 170, 120, 150):
+            async with rig.replays.at(rig.cursor(number), "a") as place:
+                found.append(place if isinstance(place, str) else "begun")
+            await rig.until(lambda: not any(replay.seats for replay in rig.replays._running))  # noqa: SLF001
+        assert found == ["begun", "begun", "address", "address", "address", "address"]
+        async with rig.replays.at(rig.cursor(100), "b") as place:
+            assert isinstance(place, Place)
+        assert (rig.replays.begun, rig.topic.attempts) == (3, 3)
+        monkeypatch.setattr(beginnings, "SECONDS", 0.0)
+        async with rig.replays.at(rig.cursor(140), "a") as place:
+            assert isinstance(place, Place)
 
 
 @pytest.mark.usefixtures("soon")

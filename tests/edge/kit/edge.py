@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -31,6 +31,8 @@ from edge.feed.position import Reason
 from edge.feed.selection import Selections
 from edge.feed.topic import Readers
 from edge.page import live_page
+from edge.positions.keeper import Keeper
+from edge.positions.store import Store
 from edge.server import Server
 from edge.status import Facts, Status
 from edge.telemetry import Metrics, TurnTimes
@@ -124,6 +126,7 @@ class Edge:
         paging: Paging = PAGING,
         sign_in: SignIn | None = None,
         demands: Demands = ANYBODY,
+        store: Store | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.gate = through or gate()
@@ -131,6 +134,7 @@ class Edge:
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
         self.hub = Hub(self.log, write_bytes=1 << 16, write_each=write_each, patience=patience, loop=self.loop)
+        self.keeper = None if store is None else Keeper(store, seconds=0.1)
         self.around = Surroundings(
             self.hub,
             self.gate,
@@ -138,6 +142,7 @@ class Edge:
             selections=Selections(max_authors),
             sign_in=sign_in or NobodySignsIn(),
             demands=demands,
+            positions=self.keeper,
         )
         self.closes = self.around.closes
         self.waiters = Waiters(self.log, self.loop, self.hub.filters)
@@ -190,6 +195,7 @@ class Edge:
             admin=self.admin_gate,
             output=self.feed,
             posts=self.posts,
+            positions=self.keeper,
         )
         self.admin = Admin(self.server.readiness, metrics.registry())
         self.port = 0
@@ -226,6 +232,21 @@ class Edge:
 
 
 @asynccontextmanager
+async def _storing(edge: Edge) -> AsyncIterator[None]:
+    if edge.keeper is None:
+        yield
+        return
+    storing = asyncio.create_task(edge.keeper.run())
+    try:
+        yield
+        await edge.keeper.drain(5)
+    finally:
+        storing.cancel()
+        with suppress(asyncio.CancelledError):
+            await storing
+
+
+@asynccontextmanager
 async def serving(
     join_seconds: float = 5,
     *,
@@ -237,8 +258,9 @@ async def serving(
     paging: Paging = PAGING,
     sign_in: SignIn | None = None,
     demands: Demands = ANYBODY,
+    store: Store | None = None,
 ) -> AsyncIterator[Edge]:
-    """Serve meanwhile."""
+    """Serve meanwhile; positions go to the store, if there is one."""
     edge = Edge(
         join_seconds,
         compression=compression,
@@ -249,8 +271,13 @@ async def serving(
         paging=paging,
         sign_in=sign_in,
         demands=demands,
+        store=store,
     )
-    async with listening(edge.server.application(edge.admin.routes()), edge.gate) as edge.port, asyncio.timeout(30):
+    async with (
+        _storing(edge),
+        listening(edge.server.application(edge.admin.routes()), edge.gate) as edge.port,
+        asyncio.timeout(30),
+    ):
         yield edge
         await edge.server.drain(5)
 

@@ -173,7 +173,10 @@ class Turns:
 
 
 def hub_of(log: Log, turns: Turns, write_bytes: int = 1 << 16, patience: Patience = PATIENCE) -> Hub:
-    """Make a hub on that loop, with cohorts so small that there are several; half of all jitter is added."""
+    """Make a hub on that loop, with cohorts so small that there are several; half of all jitter is added.
+
+    In UTC it is as many seconds after 1970 as by the loop's clock.
+    """
     return Hub(
         log,
         write_bytes=write_bytes,
@@ -182,4 +185,5 @@ def hub_of(log: Log, turns: Turns, write_bytes: int = 1 << 16, patience: Patienc
         loop=turns,
         cohort_size=4,
         share=lambda: 0.5,
+        clock=lambda: turns.now,
     )

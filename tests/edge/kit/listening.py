@@ -17,9 +17,11 @@ TRAFFIC = Traffic(messages=10, bytes=65536, pings=10, message_bytes=65536, fragm
 RULES = Rules(handshake_seconds=10, head_bytes=16384, stalled_seconds=600, traffic=TRAFFIC)
 
 
-def gate(rules: Rules = RULES, total: int = 100, per_address: int = 0, origins: Origins = EVERYBODY) -> Gate:
+def gate(
+    rules: Rules = RULES, total: int = 100, per_address: int = 0, origins: Origins = EVERYBODY, per_subject: int = 0
+) -> Gate:
     """Make a gate with limits that no test meets by accident."""
-    return Gate(rules, Census(total=total, per_address=per_address), origins)
+    return Gate(rules, Census(total=total, per_address=per_address, per_subject=per_subject), origins)
 
 
 @asynccontextmanager

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from edge.positions.device import DEVICES, Key
+from edge.positions.keeper import Outcome
 from edge.positions.store import Away, Row
 
 
@@ -16,6 +18,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.positions: dict[Key, str] = {}
         """The one that was stored the longest time ago first."""
+        self.is_closed = False
         self.away: str | None = None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -44,6 +47,10 @@ class MemoryStore:
         await self._let_in()
         return self.store(rows)
 
+    async def close(self) -> None:
+        """Be closed."""
+        self.is_closed = True
+
     async def read(self, keys: Sequence[Key]) -> Mapping[Key, str]:
         """Return positions when the gate is open."""
         self.reads.append(list(keys))
@@ -56,3 +63,12 @@ class MemoryStore:
         await self.gate.wait()
         if self.away is not None:
             raise Away(self.away)
+
+
+class Figures:
+    """The figures of stored positions."""
+
+    stored, waiting, age = 30, 4, 2.5
+    writes: ClassVar[Mapping[Outcome, int]] = {"done": 7, "failed": 1}
+    reads: ClassVar[Mapping[Outcome, int]] = {"done": 3}
+    trouble: str | None = "gone"

@@ -1,0 +1,35 @@
+"""What the edge can be told about stored positions."""
+
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from edge.token_settings import TokenSettings
+from runtime.database_url import Database, parse
+
+
+def _postgres(value: SecretStr) -> SecretStr:
+    if value.get_secret_value():
+        parse(value.get_secret_value())
+    return value
+
+
+class PositionsSettings(TokenSettings):
+    """Where the positions that devices acknowledge are stored, and how often."""
+
+    positions_url: Annotated[SecretStr, AfterValidator(_postgres)] = SecretStr("")
+    """The database; empty where none are stored."""
+    ack_seconds: float = Field(2, ge=0.1, le=60)
+    """How long a position waits to be stored, with all others that have come by then."""
+
+    @property
+    def positions(self) -> Database | None:
+        """Where positions are stored; None where none are."""
+        url = self.positions_url.get_secret_value()
+        return parse(url) if url else None
+
+    @model_validator(mode="after")
+    def _somebody_has_positions(self) -> Self:
+        if self.positions_url.get_secret_value() and not self.has_keys:
+            raise ValueError("POSITIONS_URL needs keys to sign in with: a position is somebody's")
+        return self
