@@ -133,6 +133,7 @@ async def edge_serving(
         output=output,
         posts=posts,
         positions=keeper,
+        clock=loop.time,
     )
     server = Server(
         reception,

@@ -1,6 +1,7 @@
 """Exports the edge's metrics: they are read from the parts at each scrape, and counting costs an increment."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Info, ProcessCollector
@@ -13,6 +14,7 @@ from edge.feed.log import Log
 from edge.histogram import Histogram
 from edge.measured import FeedState, HasFigures, LogOutput, PositionsState, ReplayState
 from edge.metric_families import counter, counters, gauge, gauges, histogram, single
+from streams.contract import Millis
 
 # 20 ms is the most that it should ever be.
 _TURN_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -53,7 +55,10 @@ class Metrics:
         output: LogOutput,
         posts: HasFigures,
         positions: PositionsState | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``clock`` is the loop's."""
+        self._clock = clock
         self._replays = replays
         self._posts = posts
         self._around = around
@@ -105,6 +110,12 @@ class Metrics:
         yield gauges("agenda_clients", "Clients that wait for their turn, by kind.", "kind", depths)
         ages = {kind.value: wait.oldest for kind, wait in waits.items()}
         yield gauges("agenda_oldest_seconds", "For how long the first of them has waited.", "kind", ages)
+        unacknowledged = self._around.unacknowledged
+        yield gauge("acknowledging", "Clients that acknowledge what they have dealt with.", len(unacknowledged))
+        about = "How old the oldest post is that one of these was sent and has not acknowledged."
+        now_ms = Millis(time.time_ns() // 1_000_000)
+        age = unacknowledged.age(self._log.kept.window_after, self._clock(), now_ms)
+        yield gauge("unacknowledged_seconds", about, age)
         tally = self._around.tally
         yield counters("requests", "Messages from clients with cursors.", ["action"], single(tally.requests))
         yield counters("errors", "Requests that were not done.", ["code"], single(tally.errors))

@@ -1,24 +1,36 @@
 """Acknowledged positions in a real PostgreSQL: the port's word, rights, and a database that goes and comes back."""
 
+import asyncio
+import json
+import secrets
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
 
+import asyncpg
 import pytest
+import websockets
+from websockets.asyncio.client import ClientConnection
 
 from edge.positions.device import Key
 from edge.positions.postgres import PostgresStore
-from integration.database import Database, fresh_database
+from edge.positions.store import Away, Row
+from edge.positions.table import NAME, RIGHTS
+from integration import topics
+from integration.conftest import Install
+from integration.database import Database
 from integration.services import Services
+from integration.system import Process, System
+from integration.test_clients import show
 from runtime.database_url import parse
+from tests.edge.kit.tokens import SECRET, flask
 from tests.edge.positions import contract
+from tests.strict import StrictConnection
 
 PHONE = Key("alice", "phone")
-
-
-@pytest.fixture
-async def database(services: Services) -> AsyncIterator[Database]:
-    """Return a database of its own, without the table."""
-    async with fresh_database(services) as database:
-        yield database
 
 
 @pytest.fixture
@@ -33,3 +45,231 @@ async def store(database: Database) -> AsyncIterator[PostgresStore]:
 @pytest.mark.parametrize("promise", contract.CONTRACT, ids=lambda promise: promise.__name__)
 async def test_postgresql_keeps_the_ports_word(store: PostgresStore, promise: contract.Promise) -> None:
     await promise(store)
+
+
+async def test_edges_that_store_the_same_devices_do_not_stand_in_each_others_way(database: Database) -> None:
+    """Many rows at once, in different orders: nobody waits for ever, and the one that is further on stays."""
+    edges = [PostgresStore(parse(database.url)) for _ in range(4)]
+    await edges[0].create()
+    keys = [Key(f"user-{number:03}", "phone") for number in range(300)]
+    try:
+        for round_ in range(5):
+            rows = [[Row(key, contract.place(10 * round_ + edge)) for key in keys] for edge in range(len(edges))]
+            orders = [mine if number % 2 else mine[::-1] for number, mine in enumerate(rows)]
+            await asyncio.gather(*(edge.write(mine) for edge, mine in zip(edges, orders, strict=True)))
+        assert await edges[0].read(keys) == dict.fromkeys(keys, contract.place(43))
+    finally:
+        for edge in edges:
+            await edge.close()
+
+
+class Installed(NamedTuple):
+    """Two edges with a database of positions, and how its owner reaches it."""
+
+    system: System
+    owner: str
+
+
+def _positions(url: str, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m edge positions``, as an operator does."""
+    environment = {"KAFKA_URL": "kafka://127.0.0.1:9", "POSITIONS_URL": url, "JWT_SECRET_KEY": SECRET}
+    return subprocess.run(
+        [sys.executable, "-m", "edge", "positions", *command],
+        env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+async def _execute(url: str, statement: str) -> None:
+    """Ask on a connection of its own: others end with the server."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def _role(owner: str) -> AsyncIterator[tuple[str, str, str]]:
+    """Make a role of the edge's own; yield its name, its password and the database's URL with them."""
+    name, password = f"edge_{secrets.token_hex(4)}", secrets.token_hex(16)
+    await _execute(owner, f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+    scheme, _, rest = owner.partition("://")
+    try:
+        yield name, password, f"{scheme}://{name}:{password}@{rest.rpartition('@')[2]}"
+    finally:
+        await _execute(owner, f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+async def test_an_edge_needs_the_rights_that_the_command_names_and_says_what_it_lacks(database: Database) -> None:
+    """The table, then the rights; the command can be repeated, and nothing has a password in it."""
+    async with _role(database.url) as (role, password, url):
+        store = PostgresStore(parse(url))
+        with pytest.raises(Away, match=f"there is no table {NAME}: make it with python -m edge positions create"):
+            await store.write([])
+        for _ in range(2):
+            made = await asyncio.to_thread(_positions, database.url, "create")
+            assert (made.returncode, made.stderr) == (0, "")
+        with pytest.raises(Away, match=f"the role needs {RIGHTS} on {NAME}"):
+            await store.read([PHONE])
+        grant = made.stdout.splitlines()[-1]
+        assert grant == f"GRANT {RIGHTS} ON {NAME} TO the_edges_role;"
+        await database.connection.execute(grant.replace("the_edges_role", role))
+        for promise in contract.CONTRACT:
+            await database.connection.execute(f"TRUNCATE {NAME}")
+            await promise(store)
+        await store.close()
+        refused = await asyncio.to_thread(_positions, url.replace(password, "wrong"), "create")
+        assert refused.returncode == 1
+        assert f"The table {NAME} cannot be made: " in refused.stderr
+        assert password not in made.stdout + refused.stderr
+        assert "wrong" not in refused.stderr
+
+
+@pytest.fixture
+async def installed(services: Services, install: Install) -> AsyncIterator[Installed]:
+    """Two edges with a database of positions, and a feed that no worker writes."""
+    name = f"positions_{secrets.token_hex(4)}"
+    await _execute(services.postgres.url, f"CREATE DATABASE {name}")
+    base, _, rest = services.postgres.url.rpartition("/")
+    owner = f"{base}/{name}{rest[rest.index('?') :] if '?' in rest else ''}"
+    try:
+        async with _role(owner) as (role, password, url):
+            assert (await asyncio.to_thread(_positions, owner, "create")).returncode == 0
+            await _execute(owner, f"GRANT {RIGHTS} ON {NAME} TO {role}")
+            system = install(POSITIONS_URL=url, JWT_SECRET_KEY=SECRET, ACK_SECONDS=1, DRAIN_SECONDS=2)
+            await topics.create(system.environment["KAFKA_URL"], {system.feed: 1})
+            edges = [system.edge(), system.edge()]
+            for edge in edges:
+                await asyncio.to_thread(edge.until_ready)
+            yield Installed(system, owner)
+            for edge in edges:
+                await asyncio.to_thread(edge.close)
+                said = edge.log.read_text("utf-8")
+                assert password not in said
+                assert "alice" not in said
+    finally:
+        await _execute(services.postgres.url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+class Viewer:
+    """A device that acknowledges when it is told to."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+        self.cursor = ""
+
+    async def hear(self, action: str) -> Any:
+        """Return the next message with an action; remember where it stands."""
+        async with asyncio.timeout(60):
+            while True:
+                message = json.loads(await self.connection.recv())
+                self.cursor = message.get("cursor", self.cursor)
+                if message["action"] == action:
+                    return message
+
+    async def posts(self, count: int) -> list[int]:
+        """Return so many posts."""
+        return [(await self.hear("created"))["payload"]["id"] for _ in range(count)]
+
+    async def acknowledge(self) -> None:
+        """Say that all was dealt with."""
+        await self.connection.send(json.dumps({"action": "ack", "payload": {"cursor": self.cursor}}))
+
+
+@asynccontextmanager
+async def viewing(edge: Process, query: str = "?device=phone") -> AsyncIterator[Viewer]:
+    """Connect as alice's device."""
+    bearer = {"Authorization": f"Bearer {flask('alice', at=time.time())}"}
+    async with websockets.connect(
+        f"{edge.websocket}{query}", additional_headers=bearer, create_connection=StrictConnection
+    ) as connection:
+        yield Viewer(connection)
+
+
+async def _refused(edge: Process) -> int:
+    """Be told when to come back."""
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        async with viewing(edge):
+            pass
+    assert "Retry-After" in refused.value.response.headers
+    return refused.value.response.status_code
+
+
+async def test_a_device_goes_on_on_another_edge_although_the_database_was_killed(
+    installed: Installed, services: Services
+) -> None:
+    """The feed goes on meanwhile, and edges stay ready; what was acknowledged is stored when the database is back."""
+    system = installed.system
+    first, other = system.processes
+    async with viewing(first, "?device=phone&history=0") as viewer:
+        await show(system, [1], [2])
+        assert await viewer.posts(2) == [1, 2]
+        await viewer.acknowledge()
+        assert (await viewer.hear("acked"))["payload"] == {"position": viewer.cursor}
+        await asyncio.to_thread(services.postgres.kill)
+        try:
+            await show(system, [3])
+            assert await viewer.posts(1) == [3]
+            await viewer.acknowledge()
+            away = "postcast_edge_positions_reachable"
+            await asyncio.to_thread(first.until, lambda: first.metric(away) == 0, "notices it")
+            assert first.metric("postcast_edge_positions_waiting") == 1
+            assert await _refused(other) == 503
+            assert [edge.ask("/readyz")[0] for edge in (first, other)] == [200, 200]
+            # It brings its cursor: it needs nobody's word.
+            async with viewing(other, f"?device=phone&cursor={viewer.cursor}") as known:
+                assert (await known.hear("welcome"))["payload"]["recovered"] is True
+        finally:
+            await asyncio.to_thread(services.postgres.start)
+        acked = await viewer.hear("acked")
+        assert acked["payload"] == {"position": viewer.cursor}
+    await show(system, [4])
+    async with viewing(other, "?device=phone&history=9") as viewer:
+        welcome = (await viewer.hear("welcome"))["payload"]
+        assert (welcome["recovered"], welcome["cursor"]) == (True, acked["payload"]["position"])
+        assert await viewer.posts(1) == [4]
+    for edge in (first, other):
+        assert len(edge.events("positions.away")) == len(edge.events("positions.there")) == 1
+
+
+async def test_an_edge_that_stops_stores_what_its_clients_have_said(installed: Installed) -> None:
+    """Before it goes, also what was said a moment before."""
+    system = installed.system
+    stopping, other = system.processes
+    async with viewing(stopping, "?device=phone&history=0") as viewer:
+        await show(system, [5])
+        assert await viewer.posts(1) == [5]
+        # Two, so that the second waits for the clock if the first was written at once.
+        await viewer.acknowledge()
+        await show(system, [6])
+        assert await viewer.posts(1) == [6]
+        await viewer.acknowledge()
+        await asyncio.to_thread(
+            stopping.until, lambda: stopping.metric("postcast_edge_requests_total", action="ack") == 2, "has heard both"
+        )
+        assert await asyncio.to_thread(stopping.terminate) == 0
+    assert stopping.events("positions.lost") == []
+    await show(system, [7])
+    async with viewing(other) as again:
+        assert (await again.hear("welcome"))["payload"]["cursor"] == viewer.cursor
+        assert await again.posts(1) == [7]
+
+
+async def test_a_feed_that_was_made_anew_is_said_once_and_the_position_replaced(installed: Installed) -> None:
+    """The position of the old feed lies far behind the end of the new one."""
+    system = installed.system
+    first, other = system.processes
+    gone = "0000000000fg00000bnmuorvifecqjjp"
+    store = PostgresStore(parse(installed.owner))
+    await store.write([Row(PHONE, gone)])
+    await store.close()
+    async with viewing(first) as viewer:
+        assert (await viewer.hear("welcome"))["payload"]["recovered"] is False
+        await show(system, [8])
+        assert await viewer.posts(1) == [8]
+        await viewer.acknowledge()
+        assert (await viewer.hear("acked"))["payload"] == {"position": viewer.cursor}
+        assert viewer.cursor < gone
+    async with viewing(other) as again:
+        welcome = (await again.hear("welcome"))["payload"]
+        assert (welcome["recovered"], welcome["cursor"]) == (True, viewer.cursor)

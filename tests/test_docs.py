@@ -263,6 +263,7 @@ def test_there_is_an_alert_for_every_metric_of_an_edge_that_can_page() -> None:
         *("filters", "filter_entries", "filter_records_total", "filter_matches_total"),
         *("replays", "replay_readers", "replay_log_bytes", "replay_records_total", "replays_begun_total"),
         *("replay_left_behind_total",),
+        "acknowledging",
         *("positions_waiting", "positions_stored_total", "positions_asked_total"),
         *("page_answers_total", "page_polls", "page_bytes_sent_total", "pages_made_total"),
     }

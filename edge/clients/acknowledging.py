@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from edge.clients.owed import Answer, Later
+from edge.clients.unacknowledged import Unacknowledged
 from edge.fanout.session import Session
 from edge.feed.position import Cursor, parse
 from edge.positions.device import Device, Key
@@ -48,22 +49,30 @@ class Positions(Protocol):
 class Acknowledging:
     """A session's acknowledgements; nothing stores them where there are no ``positions``."""
 
-    __slots__ = ("_acks", "_number", "_positions", "_session")
+    __slots__ = ("_acks", "_number", "_positions", "_session", "_unacknowledged")
 
-    def __init__(self, session: Session, positions: Positions | None) -> None:
+    def __init__(self, session: Session, positions: Positions | None, unacknowledged: Unacknowledged) -> None:
         self._session = session
+        self._unacknowledged = unacknowledged
         self._positions = positions
         # Those that are not stored, each with how many there were by then.
         self._acks: deque[tuple[int, Later]] | None = None
         self._number = 0
 
-    def answer(self, id: Id, token: str, later: Callable[[Id], Later]) -> Answer | None:  # noqa: A002 - as it is called
+    def answer(
+        self,
+        id: Id,  # noqa: A002 - as it is called in the message
+        token: str,
+        now: float,
+        later: Callable[[Id], Later],
+    ) -> Answer | None:
         """Answer an acknowledgement of a cursor's token; None where that is owed, by what ``later`` makes."""
         cursor = parse(token)
         if not isinstance(cursor, Cursor):
             return Refused(id, "bad_cursor", "the cursor is none")
         if cursor.position > self._session.position:
             return Refused(id, "bad_cursor", "the cursor is beyond what this session was sent")
+        self._unacknowledged.note(self._session, cursor.position, now)
         if self._positions is None:
             # It is known to the client alone, and safe there.
             return acked(id, token)
@@ -83,6 +92,7 @@ class Acknowledging:
 
     def leave(self) -> None:
         """Hear that the session has ended."""
+        self._unacknowledged.forget(self._session)
         if self._positions is not None and self._session.device is not None:
             self._positions.leave(self._session.device)
 

@@ -17,6 +17,7 @@ from edge.clients.acknowledging import Acknowledging, Positions
 from edge.clients.owed import MOST, Answer, Due, Later, Owed
 from edge.clients.renewing import Bearers, Renewing
 from edge.clients.seldom import Seldom
+from edge.clients.unacknowledged import Unacknowledged
 from edge.clients.view import view
 from edge.fanout.link import Client
 from edge.fanout.session import Session
@@ -67,6 +68,7 @@ class Conversation:
         *,
         ready: Callable[[], None],
         bearers: Bearers,
+        unacknowledged: Unacknowledged,
         positions: Positions | None = None,
     ) -> None:
         self._session = session
@@ -77,7 +79,7 @@ class Conversation:
         self._bearers = bearers
         self._positions = positions
         self._owed: Owed | None = None
-        self._acknowledging = Acknowledging(session, positions)
+        self._acknowledging = Acknowledging(session, positions, unacknowledged)
         # Most clients need none of these.
         self._filters: Seldom | None = None
         self._renewing: Renewing | None = None
@@ -165,7 +167,7 @@ class Conversation:
             return request
         match request.payload:
             case Ack(cursor):
-                return self._acknowledging.answer(request.id, cursor, self._later)
+                return self._acknowledging.answer(request.id, cursor, now, self._later)
             case Filter(authors):
                 return self._filtered(request, authors or [], now)
             case Token(token):

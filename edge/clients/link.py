@@ -24,6 +24,7 @@ from edge.clients.acknowledging import Positions
 from edge.clients.codes import CLOSES, CUTS
 from edge.clients.conversation import Tally
 from edge.clients.key_waits import KeyWaits
+from edge.clients.unacknowledged import Unacknowledged
 from edge.fanout.ending import End
 from edge.fanout.hub import Hub
 from edge.fanout.link import Client
@@ -63,6 +64,8 @@ class Surroundings:
     """The filters of all clients."""
     tally: Tally = field(default_factory=Tally)
     """What clients have asked for."""
+    unacknowledged: Unacknowledged = field(default_factory=Unacknowledged)
+    """How far clients are that acknowledge."""
     positions: Positions | None = None
     """Where what devices acknowledge is stored, if it is."""
     sign_in: SignIn = field(default_factory=NobodySignsIn)

@@ -73,6 +73,7 @@ class WebSocket(TransportLink):
                 around.selections,
                 ready=self._answer_owed,
                 bearers=around.bearers,
+                unacknowledged=around.unacknowledged,
                 positions=around.positions,
             )
         self._tell(client, session, self._conversation.answer(said, now))

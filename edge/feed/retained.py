@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from edge.feed.position import NO_STAMP, Cursor, Gap, Position, before, place_of
 from edge.feed.record import Record
 from edge.feed.selection import Authors
-from streams.contract import Offset
+from streams.contract import Millis, Offset
 
 _shown_before: Final = attrgetter("shown_before")
 
@@ -132,6 +132,11 @@ class Retained:
                 return Authors(record.authors[post:], record.end)
             post = 0
         return None
+
+    def window_after(self, position: Position) -> Millis | None:
+        """Return the window of the next post that is kept behind a position; None when none follows."""
+        number = self.posts_before(max(position, self.tail.position))
+        return None if number == self.shown else Millis(self.post(number)[0].window)
 
     def posts_before(self, position: Position) -> int:
         """Return how many posts were shown before a position, those included that are kept no more: its number."""

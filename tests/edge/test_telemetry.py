@@ -105,6 +105,8 @@ def test_every_part_is_measured() -> None:
         "postcast_edge_filter_matches_total 0.0",
         *(f'postcast_edge_agenda_clients{{kind="{kind}"}} 0.0' for kind in kinds),
         *(f'postcast_edge_agenda_oldest_seconds{{kind="{kind}"}} 0.0' for kind in kinds),
+        "postcast_edge_acknowledging 0.0",
+        "postcast_edge_unacknowledged_seconds 0.0",
         'postcast_edge_requests_total{action="ack"} 5.0',
         'postcast_edge_requests_total{action="other"} 2.0',
         'postcast_edge_errors_total{code="bad_cursor"} 1.0',

@@ -2,6 +2,7 @@
 
 from edge.clients.acknowledging import Acknowledging
 from edge.clients.owed import MOST, Answer, Later
+from edge.clients.unacknowledged import Unacknowledged
 from edge.fanout.session import Session
 from edge.feed.position import before
 from edge.positions.device import Device, Key
@@ -22,7 +23,8 @@ class Bench:
     """A session that was sent everything up to the first post of record 3."""
 
     def __init__(self, positions: HeldPositions | None, device: Device | None = PHONE) -> None:
-        self.acknowledging = Acknowledging(Session(at(3, 1), CURSOR, device=device), positions)
+        self.unacknowledged = Unacknowledged()
+        self.acknowledging = Acknowledging(Session(at(3, 1), CURSOR, device=device), positions, self.unacknowledged)
         self.owed: list[Later] = []
 
     def later(self, id: Id) -> Later:  # noqa: A002 - as it is called in the message
@@ -32,7 +34,7 @@ class Bench:
 
     def acknowledge(self, id: Id, token: str = SENT) -> Answer | None:  # noqa: A002
         """Acknowledge."""
-        return self.acknowledging.answer(id, token, self.later)
+        return self.acknowledging.answer(id, token, 1000, self.later)
 
     def answers(self) -> list[Answer | None]:
         """Return what was answered later."""
@@ -113,5 +115,9 @@ def test_a_session_that_ends_leaves_its_store() -> None:
     """Where it has one, and a device."""
     positions = HeldPositions()
     for bench in (Bench(None), Bench(positions, None), Bench(positions)):
+        bench.acknowledge(1)
+        bench.acknowledge(2, "none")
+        assert len(bench.unacknowledged) == 1
         bench.acknowledging.leave()
+        assert len(bench.unacknowledged) == 0
     assert positions.left == [PHONE]

@@ -8,6 +8,7 @@ import pytest
 from edge.access.grant import Grant
 from edge.clients.conversation import ERRORS, FILTERS, FILTERS_SECONDS, NONSENSE, Conversation, Tally
 from edge.clients.owed import MOST
+from edge.clients.unacknowledged import Unacknowledged
 from edge.fanout.session import Session
 from edge.feed.position import before
 from edge.feed.selection import Selection, Selections
@@ -57,6 +58,7 @@ class Bench:
             self.selections,
             ready=self.note_ready,
             bearers=self.bearers,
+            unacknowledged=Unacknowledged(),
             positions=self.store,
         )
 

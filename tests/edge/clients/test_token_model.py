@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from edge.access.grant import LEEWAY_SECONDS, Grant
 from edge.clients.conversation import Conversation, Tally
+from edge.clients.unacknowledged import Unacknowledged
 from edge.clients.view import view
 from edge.fanout.deadlines import GRAIN_SECONDS, Patience
 from edge.fanout.ending import End
@@ -100,7 +101,13 @@ class Client:
         self.tokens_taken, self.tokens_told = 1, 0
         self.is_over = False
         self.conversation = Conversation(
-            self.session, self, Tally(), self.selections, ready=self.ready, bearers=self.desk
+            self.session,
+            self,
+            Tally(),
+            self.selections,
+            ready=self.ready,
+            bearers=self.desk,
+            unacknowledged=Unacknowledged(),
         )
         self.member: Member = self.hub.join(self.session, self.line)
 

@@ -10,7 +10,7 @@ from edge.feed.position import Cursor, Gap, Position, before
 from edge.feed.record import Record
 from edge.feed.retained import Retained
 from edge.feed.selection import NO_AUTHOR
-from streams.contract import Offset
+from streams.contract import Millis, Offset
 from tests.edge.kit.records import at, publication
 
 # For each record how many publications it has, and which of them it shows.
@@ -161,3 +161,17 @@ def test_the_authors_of_what_follows_are_told_record_by_record() -> None:
     assert second == (array("q", [6, NO_AUTHOR]), at(0, 3))
     assert [kept.authors_after(place) for place in (at(0, 3), at(1, 1))] == [(array("q", [7]), at(2, 1))] * 2
     assert kept.authors_after(kept.head.position) is None
+
+
+@given(shapes)
+def test_the_window_of_the_next_post_is_that_of_its_record(shape: list[tuple[int, set[int]]]) -> None:
+    """Wherever one looks from; None where no post follows, and the oldest that is kept from before the tail."""
+    kept, _ = retained(shape)
+    windows = {}
+    for number, record in enumerate(kept.records):
+        record.window = windows[record.offset] = Millis(1000 * number)
+    places = [(record.position(post), record) for record in kept.records for post in range(len(record.places))]
+    for place, record in places:
+        assert kept.window_after(place) == windows[record.offset]
+    assert kept.window_after(kept.head.position) is None
+    assert kept.window_after(Position(0)) == (windows[places[0][1].offset] if places else None)
