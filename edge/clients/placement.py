@@ -97,6 +97,7 @@ class Placement:
         self._seconds = seconds
         self._resumes = resumes
         self._share = share
+        self._turn = asyncio.Lock()
 
     async def session(self, request: JoinRequest, address: str) -> Session | Rejected | None:
         """Return the session that a client of this address has asked for, or why it has to come again.
@@ -175,11 +176,12 @@ class Placement:
         return at_end(request, self._log, end, self._terms(), gap, begin=begin)
 
     async def _begin(self, request: JoinRequest, selection: Selection, end: Offset) -> Position:
-        """Look for the last posts of a history that the client would have seen, a piece of the log in a turn."""
+        """Look for the last posts of a history that the client would have seen."""
         clock = asyncio.get_running_loop().time
         place = Back(self._log.position_at(end), request.history)
         while place.missing:
-            place = self._log.look_back(place, selection, lateness(clock, READ_SECONDS))
-            if place.missing:
+            async with self._turn:
+                # One piece in a turn of the loop, of whichever client: hundreds may have waited for the same answer.
                 await asyncio.sleep(0)
+                place = self._log.look_back(place, selection, lateness(clock, READ_SECONDS))
         return place.position

@@ -26,6 +26,7 @@ from edge.fanout.endings import Endings
 from edge.fanout.everybody import Everybody
 from edge.fanout.head import Head
 from edge.fanout.heartbeats import Heartbeats
+from edge.fanout.left_behind import goes_on
 from edge.fanout.link import Link, WriteEach
 from edge.fanout.loop import Loop
 from edge.fanout.member import Member
@@ -69,13 +70,7 @@ class Hub:
         self.delivery = Delivery(log, write_each, write_bytes=write_bytes, clock=loop.time)
         self._tokens = Tokens(loop, clock, cursor_of=self.cursor_of, select=self.select)
         self._endings = Endings(
-            self._members,
-            self._cohorts,
-            patience,
-            loop,
-            soon=self._soon,
-            beat=self._beat,
-            warn=self._tokens.warn,
+            self._members, self._cohorts, patience, loop, soon=self._soon, beat=self._beat, warn=self._tokens.warn
         )
         drop, fail = self._fall_behind, self._endings.fail
         serve = Serving(log, self._cohorts, self.delivery, loop, drop=drop, fail=fail).serve
@@ -216,9 +211,11 @@ class Hub:
         self._rounds.now()
 
     def leave_behind(self, readers: Sequence[Member]) -> None:
-        """End clients of a replay that were too slow for the others."""
+        """End clients of a replay that were too slow for the others, but for those who can go on in the log."""
         for member in readers:
-            self._fall_behind(member)
+            if not goes_on(self._cohorts, member, self._log, self._loop.time()):
+                self._fall_behind(member)
+        self._rounds.now()
 
     def redirect(self, readers: Sequence[Member], reason: Reason) -> None:
         """Have clients of a replay go on at the log's head, since it cannot go on; each is told in its turn."""

@@ -56,4 +56,4 @@ class Serving:
         settle(cohort, cohort.clients.values(), self._log)
         self._cohorts.put_back(cohort, self._loop.time())
         if replay is not None:
-            replay.moved()
+            replay.sent(cohort.position)

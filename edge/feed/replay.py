@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
+from edge.feed.demand import Demand
 from edge.feed.log import Appended, Log
 from edge.feed.position import Gap, Position, Resume
 from edge.feed.seats import Reader, Seat, Step
@@ -37,8 +38,6 @@ _FEW: Final = 10
 # Cursors of clients that were cut off together stand some records apart: a replay begins so many records before the
 # first that was asked for.
 _SLACK_RECORDS: Final = 32
-# What is read ahead of the fastest reader: several writes.
-_AHEAD_BYTES: Final = 256 * 1024
 # What a record costs in the log at most, beside the bytes of its value.
 _RECORD_BYTES: Final = 4_000
 
@@ -48,7 +47,7 @@ R = TypeVar("R", bound=Reader)
 class Replay(Generic[R]):
     """Records from about ``first`` on, in ``log``, for ``readers``; ``address`` is that of the client it was begun for.
 
-    ``moved`` is called when a reader has been sent all there is, has come or is gone.
+    ``moved`` is called when a reader was sent something, has come or is gone.
     """
 
     def __init__(
@@ -70,7 +69,7 @@ class Replay(Generic[R]):
         self._reach = reach
         self._pending: deque[Raw] = deque()
         self._end = Offset(0)
-        self._ahead = 0
+        self._demand = Demand()
         self._slowest = Position(0)
         self._held_since: float | None = None
         self._empty_since: float | None = None
@@ -94,6 +93,11 @@ class Replay(Generic[R]):
         """Have a reader go on here."""
         self.readers[reader] = None
         self._slowest = min(self._slowest, reader.position)
+        self.sent(reader.position)
+
+    def sent(self, position: Position) -> None:
+        """Note that some readers were sent everything before a position."""
+        self._demand.note(position)
         self.moved()
 
     def sit(self, seat: Seat) -> None:
@@ -106,6 +110,7 @@ class Replay(Generic[R]):
         """Forget a reader, if it is one."""
         if reader in self.readers:
             del self.readers[reader]
+            self._demand.forget(reader.position)
             self.moved()
 
     def stand_up(self, seat: Seat) -> None:
@@ -165,7 +170,8 @@ class Replay(Generic[R]):
         self._end = end
         if self.look(now):
             return Step.OVER
-        if not self._is_wanted():
+        waiting = (not self.has_reached(seat) for seat in self.seats)
+        if not self._demand.is_there(self.log.head, self.readers, waiting):
             self._held_since = None
             return Step.REST
         next_offset = self.log.next_offset
@@ -190,7 +196,7 @@ class Replay(Generic[R]):
         if self.log.is_hole_before(raw.offset):
             return Gap("interrupted")
         self.log.skip_to(raw.offset)
-        self._ahead -= len(raw.value) + 1
+        self._demand.meet(len(raw.value) + 1)
         return self.log.append(*raw)
 
     def look(self, now: float) -> bool:
@@ -202,16 +208,6 @@ class Replay(Generic[R]):
         elif now >= self._empty_since + LINGER_SECONDS:
             self.is_over = True
         return self.is_over
-
-    def _is_wanted(self) -> bool:
-        if self._ahead > 0:
-            return True
-        head = self.log.head
-        if any(not self.has_reached(seat) for seat in self.seats) or any(
-            reader.position >= head for reader in self.readers
-        ):
-            self._ahead = _AHEAD_BYTES
-        return self._ahead > 0
 
     def _is_held(self, raw: Raw, now: float) -> bool:
         """Tell whether a record has to wait for slow readers; leave these behind when it has waited long enough."""
@@ -230,7 +226,7 @@ class Replay(Generic[R]):
         if tail <= self._slowest:
             return False
         # Whether others wait is looked up anew: a reader that is alone may take its time.
-        self._ahead = 0
+        self._demand.ask_anew()
         if self._held_since is None:
             self._held_since = now
         return not self._leave_behind(max(tail, middle), now - self._held_since)
@@ -242,6 +238,7 @@ class Replay(Generic[R]):
             return False
         for reader in slow:
             del self.readers[reader]
+            self._demand.forget(reader.position)
         self.left_behind += slow
         for seat in [seat for seat in self.seats if seat.position < place]:
             del self.seats[seat]

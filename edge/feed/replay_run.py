@@ -120,7 +120,13 @@ class Run(Generic[R]):
         await topic.seek(begin)
         while True:
             changed.clear()
-            match replay.step(_now(), around.end):
+            step = replay.step(_now(), around.end)
+            if replay.left_behind:
+                # At once: while this waits below they may be sent something, and go on elsewhere.
+                slow, replay.left_behind = replay.left_behind, []
+                around.left_behind += len(slow)
+                around.fanout.leave_behind(slow)
+            match step:
                 case Step.OVER:
                     return
                 case Step.READ:
@@ -134,10 +140,6 @@ class Run(Generic[R]):
                 case Step.REST:
                     gap = None
                     await _changed(changed)
-            if replay.left_behind:
-                slow, replay.left_behind = replay.left_behind, []
-                around.left_behind += len(slow)
-                self._around.fanout.leave_behind(slow)
             await self._let_in()
             if gap is not None:
                 self._fail(gap)

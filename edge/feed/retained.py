@@ -6,6 +6,7 @@ Laws:
 * ``tail`` is the oldest position from which nothing is missing: the place after the last forgotten record that showed
   something. Between it and the first kept record there are only repeats.
 * Each position that is given out is the one of its place, and has one cursor: equal positions have equal tokens.
+* To find anything takes a search by halves, however many records are kept.
 
 This module knows no encodings and no bytes of any transport.
 """
@@ -13,7 +14,6 @@ This module knows no encodings and no bytes of any transport.
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from itertools import islice
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -126,12 +126,11 @@ class Retained:
 
         They are those of all of its posts where the position is before the record, and else of the rest.
         """
-        number, post = self.locate(position)
-        for record in islice(self.records, number, None):
-            if post < len(record.authors):
-                return Authors(record.authors[post:], record.end)
-            post = 0
-        return None
+        number = self.posts_before(position)
+        if number == self.shown:
+            return None
+        record, post = self.post(number)
+        return Authors(record.authors[post:], record.end)
 
     def window_after(self, position: Position) -> Millis | None:
         """Return the window of the next post that is kept behind a position; None when none follows."""
@@ -156,9 +155,9 @@ class Retained:
     def authors_between(self, begin: int, end: int) -> Iterator["array[int]"]:
         """Yield the authors of the kept posts from number ``begin`` to ``end`` (excluded), record by record."""
         first = max(0, bisect_right(self.records, begin, key=_shown_before) - 1)
-        for record in islice(self.records, first, None):
-            if record.shown_before >= end:
-                break
+        last = bisect_left(self.records, end, key=_shown_before)
+        for number in range(first, last):
+            record = self.records[number]
             yield record.authors[max(0, begin - record.shown_before) : end - record.shown_before]
 
     def records_behind(self, position: Position) -> int:

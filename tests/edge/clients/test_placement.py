@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -10,17 +11,19 @@ from edge.clients.joining import JoinRequest
 from edge.clients.placement import Placement
 from edge.fanout.member import Member
 from edge.fanout.session import Session
+from edge.feed.joins import Back, never
 from edge.feed.log import Log
 from edge.feed.position import Cursor, before
 from edge.feed.replay import Replay
 from edge.feed.replaying import Bound, Place
 from edge.feed.seats import Seat
+from edge.feed.selection import Selection
 from edge.wire.handshake import Rejected
 from edge.wire.websocket_encodings import CURSOR
 from streams.contract import Offset
 from tests.edge.kit.old import Gone
 from tests.edge.kit.reading import take
-from tests.edge.kit.records import at, cursor, log_of, messages, record, standing
+from tests.edge.kit.records import at, cursor, log_of, messages, publication, record, standing
 
 
 @dataclass
@@ -136,6 +139,38 @@ async def test_what_is_gone_from_kafka_too_has_expired() -> None:
     payload = {"recovered": False, "reason": "expired", "cursor": str(cursor(2, 1, record(3)))}
     assert await told(feed, cursor(0, 1, record(1))) == (payload, ["end"])
     assert await told(End(log_of(record(3), first=2), None), cursor(0, 1, record(1))) is None
+
+
+class Counting(Log):
+    """A log that counts how often it is looked back in."""
+
+    looks = 0
+
+    def look_back(self, start: Back, selection: Selection, is_late: Callable[[], bool] = never) -> Back:
+        """Count it."""
+        self.looks += 1
+        return super().look_back(start, selection, is_late)
+
+
+async def test_histories_with_filters_begin_one_after_the_other() -> None:
+    """Law 12: hundreds of clients wait for the same answer of Kafka's. Each gets its own all the same."""
+    log = Counting(limit=1 << 20, reach=1000)
+    log.begin(Offset(0), Offset(0))
+    for number in range(9):
+        log.append(Offset(number), record(publication(number, author=number % 3)))
+    placement = Placement(log, End(log, 9), Gone(), seconds=60, heartbeat=25, resumes=Counter())
+    asked = [JoinRequest(CURSOR, history=2, selection=Selection([number % 3])) for number in range(30)]
+    joining = asyncio.gather(*(placement.session(each, "a") for each in asked))
+    most, before = 0, 0
+    while not joining.done():
+        await asyncio.sleep(0)
+        most, before = max(most, log.looks - before), log.looks
+    assert (most, before >= 30) == (1, True)
+    for number, session in enumerate(await joining):
+        assert isinstance(session, Session)
+        welcome, *posts = messages(take(session, log, 1 << 16))
+        assert welcome["action"] == "welcome"
+        assert [post["payload"]["id"] for post in posts] == [3 + number % 3, 6 + number % 3]
 
 
 async def test_no_replay_is_begun_while_the_log_shows_nothing() -> None:

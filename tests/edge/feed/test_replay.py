@@ -48,6 +48,12 @@ def read(replay: Replay[Reader], count: int, now: float = 0, length: int = 100) 
         assert isinstance(replay.append(), Appended)
 
 
+def move(replay: Replay[Reader], reader: Reader, position: Position) -> None:
+    """Have a reader be sent everything before a position."""
+    reader.position = position
+    replay.sent(position)
+
+
 def seat_at(offset: int) -> Seat:
     """Make a seat behind the post of a record."""
     return Seat(cursor(offset, 1, value(offset)))
@@ -119,6 +125,33 @@ def test_it_is_told_who_has_moved() -> None:
     assert (replay.end(), replay.is_over, len(replay.readers), len(moves)) == ([reader], True, 0, 4)
 
 
+class Asked(Reader):
+    """A reader that may not be asked where it is."""
+
+    @property
+    def position(self) -> Position:
+        """Say so."""
+        raise AssertionError("it was looked at")
+
+    @position.setter
+    def position(self, position: Position) -> None:
+        """Be anywhere."""
+
+
+def test_no_reader_is_looked_at_to_know_whether_more_is_wanted() -> None:
+    """Thousands that are behind move each for itself, and each time that is to be known."""
+    replay = replay_of()
+    fast = Reader(at(68, 1))
+    replay.sit(seat := seat_at(68))
+    read(replay, 26, length=10_000)
+    replay.enter(fast)
+    replay.stand_up(seat)
+    replay.readers |= {Asked(0): None for _ in range(5)}
+    assert replay.step(0, END) is Step.REST
+    move(replay, fast, replay.log.head)
+    assert replay.step(0, END) is Step.READ
+
+
 def test_who_may_share() -> None:
     """Who stands a little before, or no further ahead than a replay of its own would have to read."""
     replay = replay_of(100, limit=20_000)
@@ -128,7 +161,7 @@ def test_who_may_share() -> None:
     replay.enter(Reader(at(104, 1)))
     replay.seats.clear()
     for reader in list(replay.readers) * 20:
-        reader.position = replay.log.head
+        move(replay, reader, replay.log.head)
         read(replay, 1)
     assert replay.log.tail > at(70, 1)
     assert replay.log.next_offset == 128
@@ -195,7 +228,7 @@ def held(readers: int, slow: int) -> tuple[Replay[Reader], list[Reader]]:
     while True:
         replay.take(Read(raws(replay.log.next_offset or 0, 1), Offset(0), END))
         for reader in everybody[slow:]:
-            reader.position = replay.log.head
+            move(replay, reader, replay.log.head)
         if replay.step(0, END) is Step.REST:
             return replay, everybody
         replay.append()
@@ -219,23 +252,23 @@ def test_a_reader_that_is_alone_takes_its_time() -> None:
     replay, (slow, fast) = held(2, 1)
     replay.leave(fast)
     assert replay.step(LONGEST_SECONDS, END) is Step.REST
-    fast.position = replay.log.head
+    move(replay, fast, replay.log.head)
     replay.enter(fast)
     assert replay.step(2 * LONGEST_SECONDS, END) is Step.REST
     assert replay.left_behind == []
-    slow.position = replay.log.head
+    move(replay, slow, replay.log.head)
     assert replay.step(2 * LONGEST_SECONDS, END) is Step.APPEND
 
 
 def test_readers_that_keep_up_are_not_left_behind_for_one_that_was() -> None:
     """The wait is over once the slowest is in the newer half."""
     replay, (slow, fast) = held(2, 1)
-    slow.position = replay.log.kept.middle
+    move(replay, slow, replay.log.kept.middle)
     assert replay.step(1, END) is Step.APPEND
     while replay.step(1, END) is Step.APPEND:
         replay.append()
         replay.take(Read(raws(replay.log.next_offset or 0, 1), Offset(0), END))
-        fast.position = replay.log.head
+        move(replay, fast, replay.log.head)
     assert replay.step(LONGEST_SECONDS + 0.5, END) is Step.REST
     assert replay.step(LONGEST_SECONDS + 1, END) is Step.APPEND
 

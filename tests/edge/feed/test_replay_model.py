@@ -267,6 +267,8 @@ class Behind(RuleBasedStateMachine):
             return
         chunk = log.read(client.position, Reading(CURSOR), WRITE_BYTES)
         client.position = chunk.position
+        if client.replay is not None:
+            client.replay.sent(chunk.position)
         for message in messages(chunk.data):
             assert message["payload"]["id"] == self.shown[client.due]
             client.due += 1

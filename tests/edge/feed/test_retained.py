@@ -2,6 +2,8 @@
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Iterator
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from edge.feed.position import Cursor, Gap, Position, before
 from edge.feed.record import Record
 from edge.feed.retained import Retained
-from edge.feed.selection import NO_AUTHOR
+from edge.feed.selection import NO_AUTHOR, Authors
 from streams.contract import Millis, Offset
 from tests.edge.kit.records import at, publication
 
@@ -155,12 +157,58 @@ def test_the_authors_of_what_follows_are_told_record_by_record() -> None:
     records: list[list[int | None]] = [[5, 6, None], [], [7]]
     for offset, authors in enumerate(records):
         posts = [publication(n, author=author) for n, author in enumerate(authors or [5])]
-        kept.append(Record(Offset(offset), b"stampsta", kept.head.position, posts, range(len(authors))))
+        shown = range(len(authors))
+        kept.append(Record(Offset(offset), b"stampsta", kept.head.position, posts, shown, shown_before=kept.shown))
     first, second = kept.authors_after(kept.tail.position), kept.authors_after(at(0, 1))
     assert first == (array("q", [5, 6, NO_AUTHOR]), at(0, 3))
     assert second == (array("q", [6, NO_AUTHOR]), at(0, 3))
     assert [kept.authors_after(place) for place in (at(0, 3), at(1, 1))] == [(array("q", [7]), at(2, 1))] * 2
     assert kept.authors_after(kept.head.position) is None
+
+
+@given(shapes, st.integers(0, 4000))
+def test_the_authors_that_follow_are_those_of_the_next_record_that_shows_any(
+    shape: list[tuple[int, set[int]]], limit: int
+) -> None:
+    """As a look at one record after the other finds them, from every position, whatever is forgotten."""
+    kept, _ = retained(shape)
+    kept.trim(limit)
+    for record in kept.records:
+        for post in range(len(record.places) + 1):
+            position = record.position(post)
+            expected = next(following(kept, position), None)
+            assert kept.authors_after(position) == expected
+
+
+def following(kept: Retained, position: Position) -> Iterator[Authors]:
+    """Look at one record after the other."""
+    number, post = kept.locate(position)
+    for record in kept.records[number:]:
+        if post < len(record.authors):
+            yield Authors(record.authors[post:], record.end)
+        post = 0
+
+
+class Counted(list[Record]):
+    """Records of which it is counted how many are looked at; nobody may go through all of them."""
+
+    looks = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        self.looks += 1
+        return super().__getitem__(index)
+
+    def __iter__(self) -> Iterator[Record]:
+        raise AssertionError("all were looked at")
+
+
+def test_however_many_records_are_kept_few_are_looked_at() -> None:
+    """Matching goes on from record to record, and readers with filters from block to block."""
+    kept, places = retained([(1, {0})] * 4096)
+    kept.records = counted = Counted(kept.records)
+    assert kept.authors_after(places[4000]) == Authors(array("q", [NO_AUTHOR]), kept.records[4000].end)
+    assert len(list(kept.authors_between(4000, 4003))) == 3
+    assert counted.looks < 150
 
 
 @given(shapes)
