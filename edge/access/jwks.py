@@ -77,6 +77,7 @@ class PublishedKeys:
         self._fetch = fetch
         self._freshness = Freshness()
         self._question: asyncio.Task[bool] | None = None
+        self._turns = asyncio.Lock()
         self.keys = Keys(fixed)
         """All keys that are known."""
 
@@ -95,7 +96,10 @@ class PublishedKeys:
         if self._question is None:
             self._freshness.ask(asyncio.get_running_loop().time())
             self._question = asyncio.create_task(self._ask())
-        return await asyncio.shield(self._question)
+        question = self._question
+        # The lock lets them go on one by one: what each does next would together be a turn of the loop of a second.
+        async with self._turns:
+            return await asyncio.shield(question)
 
     async def run(self) -> None:
         """Keep the keys fresh, for ever."""

@@ -124,6 +124,30 @@ async def test_all_who_want_a_key_share_one_question() -> None:
     assert issuer.asked == 1
 
 
+async def test_those_who_waited_for_a_key_go_on_one_by_one() -> None:
+    """Each verifies a token then, and joins: thousands would together be a turn of a second."""
+    issuer, turns, turn = Issuer(Signer()), Counter[int](), 0
+    issuer.may_answer.clear()
+    published = PublishedKeys(URL, outcomes=Counter(), fetch=issuer.fetch)
+
+    async def wait() -> None:
+        assert await published.ask()
+        turns[turn] += 1
+
+    waiting = [asyncio.create_task(wait()) for _ in range(100)]
+    await issuer.was_asked.wait()
+    # One that leaves while it waits keeps nobody.
+    waiting.pop(0).cancel()
+    waiting.pop().cancel()
+    issuer.may_answer.set()
+    while not all(task.done() for task in waiting):
+        turn += 1
+        await asyncio.sleep(0)
+    assert turns.total() == 98
+    assert max(turns.values()) == 1
+    assert await published.ask()
+
+
 async def test_an_issuer_that_is_away_takes_no_key_away() -> None:
     one, outcomes = Signer(), Counter[str]()
     issuer = Issuer(one)
