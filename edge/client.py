@@ -51,6 +51,7 @@ _WAITING_ITEMS: Final = 1000
 _SAVE_SECONDS: Final = 1.0
 # An edge ends a session of more than ten errors a minute for good. After so many it is told no more what was handled.
 _MOST_ERRORS: Final = 5
+_BUSY_SECONDS: Final = 1.0
 _CLOSE_SECONDS: Final = 1.0
 # Far above any post: Kafka takes records of 1 MiB unless it is told otherwise.
 _MESSAGE_BYTES: Final = 1 << 26
@@ -239,7 +240,8 @@ class Feed:
         self._newest = self._cursor = self._saved = cursor
         self._told: str | None = None
         self._acknowledged: str | None = None
-        self._save_at: float | None = None
+        self._is_moved = False
+        self._saving: asyncio.Task[None] | None = None
         self._items: deque[_Entry] = deque()
         self._in_hand: _Entry | None = None
         self._changed = asyncio.Event()
@@ -252,6 +254,7 @@ class Feed:
         self._requests = 0
         self._errors = 0
         self._renewing: asyncio.Task[None] | None = None
+        self._renewal = 0
 
     @property
     def state(self) -> State:
@@ -288,11 +291,10 @@ class Feed:
         self._items.clear()
         self._in_hand = None
         try:
+            await _cancelled(self._saving)
             await self._save()
         finally:
-            if self._running is not None:
-                self._running.cancel()
-                await asyncio.wait([self._running])
+            await _cancelled(self._running)
             if self._own_session is not None:
                 await self._own_session.close()
 
@@ -309,13 +311,7 @@ class Feed:
                     self._running.result()
                 raise StopAsyncIteration
             self._changed.clear()
-            try:
-                async with asyncio.timeout_at(self._save_at):
-                    await self._changed.wait()
-            except TimeoutError:
-                await self._save()
-        if self._save_at is not None and self._save_at <= _now():
-            await self._save()
+            await self._changed.wait()
         self._in_hand = self._items.popleft()
         self._room.set()
         return self._in_hand.item
@@ -328,12 +324,18 @@ class Feed:
             self._save_soon()
 
     def _save_soon(self) -> None:
-        if self._save_at is None and (self._store is not None or self._device is not None):
-            self._save_at = _now() + _SAVE_SECONDS
-            self._changed.set()
+        self._is_moved = True
+        is_needed = self._store is not None or self._device is not None
+        if is_needed and (self._saving is None or self._saving.done()):
+            self._saving = asyncio.create_task(self._save_later())
+
+    async def _save_later(self) -> None:
+        while self._is_moved:
+            await asyncio.sleep(_SAVE_SECONDS)
+            await self._save()
 
     async def _save(self) -> None:
-        self._save_at = None
+        self._is_moved = False
         cursor = self._cursor
         if self._store is not None and cursor is not None and cursor != self._saved:
             try:
@@ -500,9 +502,12 @@ class Feed:
             elif action == "acked":
                 self._acknowledged = payload["position"]
             elif action == "error" and payload["code"] == "busy":
-                # What was acknowledged is not stored: it is said again, and is no error of ours.
-                self._told = None
-                self._save_soon()
+                # The edge could not do it now, which is no error of ours: it is asked again.
+                if message.get("id") == self._renewal:
+                    self._renewing = asyncio.create_task(self._renew(_BUSY_SECONDS))
+                else:
+                    self._told = None
+                    self._save_soon()
             elif action == "error":
                 self._errors += 1
         except (TypeError, KeyError, AttributeError, ValueError) as error:
@@ -511,7 +516,7 @@ class Feed:
             # Whatever it is that we do not know: with a cursor it says where we stand.
             await self._take(cursor, item)
         elif action == "expiring" and callable(self._token):
-            self._renewing = asyncio.create_task(self._renew())
+            self._renewing = asyncio.create_task(self._renew(0.0))
 
     def _welcomed(self) -> None:
         self._is_welcomed = True
@@ -535,9 +540,11 @@ class Feed:
             self._room.clear()
             await self._room.wait()
 
-    async def _renew(self) -> None:
+    async def _renew(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
         with suppress(_Ended):
             if token := await self._ask():
+                self._renewal = self._requests + 1
                 await self._request("token", {"token": token})
 
     async def _request(self, action: str, payload: dict[str, str]) -> None:
@@ -553,6 +560,12 @@ connect: Final = Feed
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+async def _cancelled(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def _result(value: _T | Awaitable[_T]) -> _T:
