@@ -51,6 +51,7 @@ _WAITING_ITEMS: Final = 1000
 _SAVE_SECONDS: Final = 1.0
 # An edge ends a session of more than ten errors a minute for good. After so many it is told no more what was handled.
 _MOST_ERRORS: Final = 5
+_BUSY_SECONDS: Final = 1.0
 _CLOSE_SECONDS: Final = 1.0
 # Far above any post: Kafka takes records of 1 MiB unless it is told otherwise.
 _MESSAGE_BYTES: Final = 1 << 26
@@ -252,6 +253,7 @@ class Feed:
         self._requests = 0
         self._errors = 0
         self._renewing: asyncio.Task[None] | None = None
+        self._renewal = 0
 
     @property
     def state(self) -> State:
@@ -500,9 +502,12 @@ class Feed:
             elif action == "acked":
                 self._acknowledged = payload["position"]
             elif action == "error" and payload["code"] == "busy":
-                # What was acknowledged is not stored: it is said again, and is no error of ours.
-                self._told = None
-                self._save_soon()
+                # The edge could not do it now, which is no error of ours: it is asked again.
+                if message.get("id") == self._renewal:
+                    self._renewing = asyncio.create_task(self._renew(_BUSY_SECONDS))
+                else:
+                    self._told = None
+                    self._save_soon()
             elif action == "error":
                 self._errors += 1
         except (TypeError, KeyError, AttributeError, ValueError) as error:
@@ -511,7 +516,7 @@ class Feed:
             # Whatever it is that we do not know: with a cursor it says where we stand.
             await self._take(cursor, item)
         elif action == "expiring" and callable(self._token):
-            self._renewing = asyncio.create_task(self._renew())
+            self._renewing = asyncio.create_task(self._renew(0.0))
 
     def _welcomed(self) -> None:
         self._is_welcomed = True
@@ -535,9 +540,11 @@ class Feed:
             self._room.clear()
             await self._room.wait()
 
-    async def _renew(self) -> None:
+    async def _renew(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
         with suppress(_Ended):
             if token := await self._ask():
+                self._renewal = self._requests + 1
                 await self._request("token", {"token": token})
 
     async def _request(self, action: str, payload: dict[str, str]) -> None:

@@ -18,6 +18,7 @@ from integration.bench import (
     latency,
     outage,
     path,
+    positions,
     rebalance,
     replay,
     resting,
@@ -111,6 +112,14 @@ async def test_each_part_measures_all_its_figures(stage: Stage, part: str) -> No
     figures = await measure(stage)
     assert [figure.part for figure in figures] == [part] * count
     assert all(figure.values for figure in figures)
+
+
+async def test_positions_are_measured(stage: Stage) -> None:
+    """PostgreSQL's part where it is a process of ours; each acknowledgement is answered, none in vain."""
+    figures = await positions.measure(stage, positions.Size(devices=20, pace=1200, seconds=2, repetitions=1))
+    assert {figure.part for figure in figures} == {positions.PART}
+    assert len(figures) in (3, 4)
+    assert (figures[0].median, figures[0].note) == (1200, "0 were not")
 
 
 async def test_an_upheaval_is_measured_where_there_are_transactions(stage: Stage) -> None:

@@ -1,15 +1,18 @@
 """The Python client: nothing lost, twice or out of order, whatever edges do."""
 
 import asyncio
+import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Final
 
+import jwt
 import msgspec
 import pytest
 
-from edge.client import Feed, Gap, Post, Transport, connect
+from edge.client import Feed, Gap, Post, Token, Transport, Unauthorized, connect
 from integration import topics
 from integration.conftest import Install
 from integration.relay import relaying
@@ -18,13 +21,17 @@ from streams.contract import FeedRecord, Publication, encode_feed
 
 _PATIENCE_SECONDS: Final = 90.0
 
-_ids = count(2**63 - 100)
+_KEY: Final = secrets.token_urlsafe(48)
+_LEEWAY_SECONDS: Final = 30
+"""For so long an edge takes a token that has expired."""
+
+_ids = count(2**63 - 200)
 
 
 @pytest.fixture
 def system(install: Install) -> System:
-    """One edge that says often that it lives, and a feed that no worker writes."""
-    system = install(HEARTBEAT_SECONDS=1, LONG_POLL_SECONDS=2, DRAIN_SECONDS=2)
+    """One edge that says often that it lives, and knows a key; and a feed that no worker writes."""
+    system = install(HEARTBEAT_SECONDS=1, LONG_POLL_SECONDS=2, DRAIN_SECONDS=2, JWT_SECRET_KEY=_KEY)
     asyncio.run(topics.create(system.environment["KAFKA_URL"], {system.feed: 1}))
     system.edge().until_ready()
     return system
@@ -57,8 +64,8 @@ class Viewer:
 
 
 @asynccontextmanager
-async def viewing(url: str, transport: Transport) -> AsyncIterator[Viewer]:
-    async with connect(url, transports=[transport]) as feed:
+async def viewing(url: str, transport: Transport, token: Token | None = None) -> AsyncIterator[Viewer]:
+    async with connect(url, transports=[transport], token=token) as feed:
         viewer = Viewer(feed)
         running = asyncio.create_task(viewer.run())
         yield viewer
@@ -73,12 +80,12 @@ class Shown:
         self._system = system
         self.ids: list[int] = []
 
-    async def show(self, number: int) -> None:
-        """Show so many posts, in as many records."""
+    async def show(self, number: int, author: int | None = None) -> None:
+        """Show so many posts of an author, in as many records."""
         new = [next(_ids) for _ in range(number)]
         self.ids += new
         records = [
-            FeedRecord(window=0, publications=[Publication("created", id_, msgspec.Raw(b'{"id":%d}' % id_))])
+            FeedRecord(window=0, publications=[Publication("created", id_, msgspec.Raw(b'{"id":%d}' % id_), author)])
             for id_ in new
         ]
         await topics.write(
@@ -140,3 +147,81 @@ async def test_nothing_is_lost_twice_or_out_of_order_whatever_an_edge_does(
         await shown.until_seen(viewer)
         assert viewer.gaps == []
         assert viewer.feed.cursor is not None
+
+
+def token(seconds: float, *authors: int, key: str = _KEY) -> str:
+    """Return a token that allows these authors' posts, everybody's if there are none, and ends in so many seconds."""
+    claim = {"postcast": {"authors": authors}} if authors else {}
+    return jwt.encode({"sub": "a", "exp": time.time() + seconds, **claim}, key, "HS256")
+
+
+@pytest.mark.parametrize("transport", ["websocket", "long-polling"])
+async def test_a_token_is_renewed_while_it_follows_and_what_the_new_one_allows_holds_from_then_on(
+    system: System, transport: Transport
+) -> None:
+    """By message on a WebSocket; by another request, after the old one is refused, where it polls."""
+    shown, [edge] = Shown(system), system.processes
+    life = 4 if transport == "websocket" else 10 - _LEEWAY_SECONDS
+    tokens = iter([token(life, 1), token(600, 2)])
+    may_renew = asyncio.Event()
+
+    async def ask() -> str:
+        one = next(tokens)
+        if viewer.feed.cursor is not None:
+            await may_renew.wait()
+        return one
+
+    async with viewing(f"http://127.0.0.1:{edge.port}/", transport, ask) as viewer:
+        await viewer.until(lambda: viewer.feed.state == "live", "live")
+        await shown.show(1, author=2)
+        await shown.show(2, author=1)
+        first = shown.ids[1:]
+        await viewer.until(lambda: viewer.ids == first, "the posts of author 1")
+        may_renew.set()
+        known = len(shown.ids)
+        while viewer.ids == first:
+            await shown.show(1, author=2)
+            await asyncio.sleep(0.1)
+        await shown.show(1, author=1)
+        await shown.show(1, author=2)
+        await viewer.until(lambda: viewer.ids[-1] == shown.ids[-1], "the last post")
+        behind = [id_ for id_ in shown.ids[known:] if id_ != shown.ids[-2]]
+        assert viewer.ids == first + behind[len(behind) - len(viewer.ids) + len(first) :]
+        assert viewer.gaps == []
+
+
+async def test_a_token_that_runs_out_ends_the_connection_and_the_next_one_goes_on_behind_it(system: System) -> None:
+    shown, [edge] = Shown(system), system.processes
+    feeds: list[Feed] = []
+    begun = 0
+
+    def ask() -> str | None:
+        nonlocal begun
+        if feeds and feeds[0].state == "live":
+            return None
+        begun += 1
+        return token(2 - _LEEWAY_SECONDS)
+
+    async with viewing(f"http://127.0.0.1:{edge.port}/", "websocket", ask) as viewer:
+        feeds.append(viewer.feed)
+        await viewer.until(lambda: viewer.feed.state == "live", "live")
+        while begun < 3:
+            await shown.show(1)
+            await asyncio.sleep(0.1)
+        await shown.until_seen(viewer)
+        assert viewer.gaps == []
+
+
+@pytest.mark.parametrize("transport", ["websocket", "long-polling"])
+@pytest.mark.parametrize("seconds", [600, -3600])
+async def test_a_token_that_is_refused_ends_the_feed_with_what_it_is(
+    system: System, transport: Transport, seconds: float
+) -> None:
+    """One of another key, and one that has expired."""
+    [edge] = system.processes
+    bad = token(seconds, key=secrets.token_urlsafe(48) if seconds > 0 else _KEY)
+    async with connect(f"http://127.0.0.1:{edge.port}/", transports=[transport], token=lambda: bad) as feed:
+        with pytest.raises(Unauthorized) as refused:
+            await anext(feed)
+        assert refused.value.code == 4501
+        assert bad not in str(refused.value)

@@ -4,12 +4,12 @@ Law: a token that is there and not good is refused, and never taken for none. No
 """
 
 from collections import Counter
-from dataclasses import replace
 from typing import Final, Protocol
 
 from edge.access.credentials import Query, token_in
 from edge.access.grant import Grant, TokenRefused
 from edge.access.sign_in import Demands, Outcome, SignIn
+from edge.clients.view import shared
 from edge.feed.selection import Selections
 from edge.wire.handshake import Headers, Rejected
 
@@ -59,11 +59,4 @@ class Identification:
                 return Rejected(401, found.sentence, why="token")
             return Rejected(503, found.sentence, found.retry_after, why="keys")
         self._outcomes["granted"] += 1
-        return self._shared(found)
-
-    def _shared(self, grant: Grant) -> Grant | Rejected:
-        """Keep one object for equal claims, if there is room for it."""
-        if grant.claim is None:
-            return grant
-        claim = self._selections.the(grant.claim)
-        return self._full if claim is None else replace(grant, claim=claim)
+        return shared(self._selections, found) or self._full

@@ -7,14 +7,13 @@ one is looked at, and not whether it is good.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
 
 from edge.access.grant import Grant, TokenRefused
 from edge.clients.owed import Answer, Later
 from edge.clients.seldom import Seldom
-from edge.clients.view import view
+from edge.clients.view import shared, view
 from edge.fanout.link import Client
 from edge.fanout.session import Session
 from edge.feed.selection import Selections
@@ -80,17 +79,10 @@ class Renewing:
             return Refused(id, "token_refused" if found.retry_after is None else "busy", found.sentence)
         if found.subject != subject:
             return Refused(id, "wrong_subject", "the token is another user's")
-        grant = self._shared(found)
+        grant = shared(self._selections, found)
         seen = None if grant is None else view(self._selections, grant, self._session.asked)
         if grant is None or seen is None:
             return Refused(id, "busy", "the server has as many authors in filters as it takes")
         if not self._client.renew(grant, seen.selection):
             return Refused(id, "busy", "the connection takes nothing now; ask again in a second")
         return authorized(id, grant.expires_at)
-
-    def _shared(self, grant: Grant) -> Grant | None:
-        """Keep one object for equal claims; None when there is no room for it."""
-        if grant.claim is None:
-            return grant
-        claim = self._selections.the(grant.claim)
-        return None if claim is None else replace(grant, claim=claim)

@@ -1,5 +1,6 @@
 """What a client sees: what it asks for, as far as its token allows it. Nothing else decides that."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from edge.access.grant import Grant
@@ -11,6 +12,14 @@ class View(NamedTuple):
 
     asked: Selection | None
     selection: Selection | None
+
+
+def shared(selections: Selections, grant: Grant) -> Grant | None:
+    """Keep one object for equal claims, which count like filters; None when there is no room for it."""
+    if grant.claim is None:
+        return grant
+    claim = selections.the(grant.claim)
+    return None if claim is None else replace(grant, claim=claim)
 
 
 def view(selections: Selections, grant: Grant | None, asked: Selection | None) -> View | None:

@@ -1,8 +1,8 @@
 """``python -m integration.bench [PART]...``: measure, print a table, and write figures and plots to ``bench-results/``.
 
-The parts: path, window, fanout, filters, compression, cores, latency, slow, comeback, replay, storm, upheaval, idle,
-resting, scale, attack, outage, rebalance. Unless some are named, all but ``slow``, which takes as long as many others
-together.
+The parts: path, window, fanout, filters, compression, cores, latency, slow, comeback, replay, positions, storm,
+upheaval, idle, resting, scale, attack, outage, rebalance. Unless some are named, all but ``slow``, which takes as long
+as many others together.
 """
 
 import asyncio
@@ -32,6 +32,7 @@ from integration.bench import (
     latency,
     outage,
     path,
+    positions,
     rebalance,
     replay,
     resting,
@@ -68,6 +69,7 @@ PARTS: Final = {
     slow.PART: Part(lambda stage: slow.measure(stage, slow.Size()), 1200),
     comeback.PART: Part(lambda stage: comeback.measure(stage, comeback.Size()), 240),
     replay.PART: Part(lambda stage: replay.measure(stage, replay.Size()), 900),
+    positions.PART: Part(lambda stage: positions.measure(stage, positions.Size()), 900),
     storm.PART: Part(lambda stage: storm.measure(stage, storm.Size()), 300),
     upheaval.PART: Part(lambda stage: upheaval.measure(stage, upheaval.Size()), 360),
     idle.PART: Part(lambda stage: idle.measure(stage, idle.Size()), 1500),

@@ -53,9 +53,9 @@ class ClusterStage(Stage):
 
     @property
     def environment(self) -> dict[str, str]:
-        """Where the product finds the services, whose tokens it takes, and how many copies it asks for."""
+        """Where the product finds the services, what its clients may do, and how many copies it asks for."""
         return {
             **self._services.environment,
-            **self.issuer.environment,
+            **self.of_edges(self.postgres.url),
             "KAFKA_REPLICATION": str(_REPLICATION),
         }

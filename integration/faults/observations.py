@@ -38,6 +38,8 @@ class Stretch:
     """Whose posts the client was to see: those that it asked for and that were allowed to it. None for everybody's."""
     allowed: frozenset[int] | None = None
     """Whose posts its token allows it to see; None for everybody's."""
+    again: frozenset[int] | None = None
+    """What a client whose place an edge keeps has seen and may see once more: where a life of it begins, else None."""
 
 
 @dataclass

@@ -1,7 +1,10 @@
 """One schedule from its beginning to its verdict, on a system that goes on from one to the next."""
 
 import asyncio
+import os
 import random
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -165,8 +168,18 @@ class Runner:
                 authors=frozenset({2, 6, 7}),
             ),
             viewer("signed-careless", Feeds(edges, bearer=bearer(3, 4, seconds=ENDING, renews=False)), other, one),
-            viewer("signed-plain", Sockets(asks=False, bearer=bearer(5, 6, seconds=ENDING)), one),
+            viewer("signed-plain", Sockets(asks=False, bearer=bearer(5, 6)), one),
             viewer("signed-events", Events(bearer(1, 8, seconds=ENDING)), other, one),
+            viewer(
+                "device", Feeds(edges, bearer=Bearer(self._stage.issuer), device="phone"), one, other, away=(0.0, 6.0)
+            ),
+            viewer(
+                "device-some",
+                Feeds(edges, bearer=bearer(1, 2, 3, 4, seconds=BRIEF), device="phone"),
+                *(other, one),
+                away=(0.0, 2.0),
+                authors=frozenset({2, 3, 5}),
+            ),
             viewer("signed-pages", Pages(bearer(4, 5, 6)), one, other, away=(0.0, 3.0), authors=frozenset({3, 4, 5})),
         ]
 
@@ -265,6 +278,10 @@ async def _tables(stage: Stage) -> None:
             await create_tables(database)
     finally:
         await database.close()
+    # As an operator makes it.
+    command = [sys.executable, "-m", "edge", "positions", "create"]
+    environment = {**os.environ, **stage.environment, "POSITIONS_URL": stage.postgres.url}
+    await asyncio.to_thread(subprocess.run, command, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
 @asynccontextmanager

@@ -1,5 +1,8 @@
 """What a client knows, whatever it came by: where it is in the feed, and what it has seen of it.
 
+A client whose place an edge keeps, by a device's name, begins a new life whenever it comes back: it brings nothing, and
+may be sent again what it has seen and has not acknowledged. What was acknowledged does not come again.
+
 Laws: a client's place is what it was told last. What it is told between two beginnings is one stretch; it has begun
 when it is told so. It is absent from when it was cut off, or left, until it begins again.
 
@@ -52,7 +55,17 @@ class Lost(NamedTuple):
     """It is connected no longer, and comes back by itself."""
 
 
-Told = Opened | Welcomed | Shown | Moved | Filtered | Lost
+class Reborn(NamedTuple):
+    """It knows nothing of before, and an edge is to know where it was."""
+
+
+class Acknowledged(NamedTuple):
+    """An edge has said that it keeps this as the client's place."""
+
+    cursor: str
+
+
+Told = Opened | Welcomed | Shown | Moved | Filtered | Lost | Reborn | Acknowledged
 """What a transport makes of what it receives."""
 
 
@@ -71,6 +84,11 @@ class Sight:
     """Whether it is connected and knows that it is."""
     cursor: str | None = None
     seen: set[int] = field(default_factory=set)
+    is_kept: bool = False
+    """Whether an edge keeps its place."""
+    _loose: dict[int, str] = field(default_factory=dict)
+    """The posts that it has seen and that are not acknowledged, each with its cursor."""
+    _again: frozenset[int] | None = None
 
     @property
     def wanted(self) -> frozenset[int] | None:
@@ -91,6 +109,8 @@ class Sight:
                 self.view.stretches[-1].arrivals.append(Arrival(post, at))
                 self.seen.add(post)
                 self.cursor = cursor
+                if cursor is not None:
+                    self._loose[post] = cursor
             case Filtered(authors, cursor):
                 self.authors = authors
                 self._begin("resumed", at)
@@ -99,6 +119,16 @@ class Sight:
                 self.cursor = cursor
             case Lost():
                 self.leave(at)
+            case Reborn() | Acknowledged():
+                self._take_of_keeping(told)
+
+    def _take_of_keeping(self, told: Reborn | Acknowledged) -> None:
+        match told:
+            case Reborn():
+                self._again = frozenset(self._loose)
+            case Acknowledged(cursor):
+                self.is_kept = True
+                self._loose = {post: its for post, its in self._loose.items() if its > cursor}
 
     def leave(self, at: float) -> None:
         """Note that it is connected no longer; nothing new where it was not."""
@@ -114,5 +144,6 @@ class Sight:
     def _begin(self, begins: Begins, at: float) -> None:
         if not self.is_there and self.view.stretches:
             self.view.absences.append(Span(self.left, at))
-        self.view.stretches.append(Stretch(begins, authors=self.wanted, allowed=self.allowed))
+        self.view.stretches.append(Stretch(begins, authors=self.wanted, allowed=self.allowed, again=self._again))
+        self._again = None
         self.is_there = True

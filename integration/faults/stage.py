@@ -74,14 +74,18 @@ class Stage:
             for name, port in self._ports.items()
         }
 
+    def of_edges(self, database: str) -> dict[str, str]:
+        """Say whose tokens edges take, and where they store positions."""
+        return {**self.issuer.environment, "POSITIONS_URL": database}
+
     @property
     def environment(self) -> dict[str, str]:
-        """Where the product finds the services, behind the proxies, and whose tokens it takes."""
+        """Where the product finds the services, behind the proxies, and what its clients may do."""
         return {
             "AMQP_URL": _through(self.rabbitmq.url, self._ports["rabbitmq"]),
-            "DATABASE_URL": _through(self.postgres.url, self._ports["postgres"]),
+            "DATABASE_URL": (database := _through(self.postgres.url, self._ports["postgres"])),
             "KAFKA_URL": _through(self.kafka.url, self._ports["kafka"]),
-            **self.issuer.environment,
+            **self.of_edges(database),
         }
 
 

@@ -3,7 +3,8 @@
 Laws of the judge:
 
 * a post that should be shown and that no client saw is *lost*, and so is a dead letter that is not there;
-* a client that saw a post more than once, or one that is not (or no longer) to be shown, saw it *twice*;
+* a client that saw a post more than once, or one that is not (or no longer) to be shown, saw it *twice*. A client
+  whose place an edge keeps may see once more what was not acknowledged, in each of its lives;
 * a client that saw the post of an author whom its token does not allow saw what was *not allowed*;
 * a client that sees the posts of some authors and saw another's, an allowed one's, saw what was *not asked for*;
 * two clients that saw two posts in opposite orders saw them out of order;
@@ -89,12 +90,17 @@ def _lost(seen: Observations, shown: Mapping[int, Announced]) -> list[str]:
 
 def _twice(view: View, shown: Mapping[int, Announced]) -> Iterable[str]:
     sight: set[int] = set()
-    for post, _ in view.arrivals:
-        if post in sight:
-            yield f"{view.client} saw post {post} again"
-        elif post not in shown:
-            yield f"{view.client} saw post {post}, which was not to be shown (any more)"
-        sight.add(post)
+    again: set[int] = set()
+    for stretch in view.stretches:
+        again = again if stretch.again is None else set(stretch.again)
+        for post, _ in stretch.arrivals:
+            if post in again:
+                again.remove(post)
+            elif post in sight:
+                yield f"{view.client} saw post {post} again"
+            elif post not in shown:
+                yield f"{view.client} saw post {post}, which was not to be shown (any more)"
+            sight.add(post)
 
 
 def _forbidden(view: View, shown: Mapping[int, Announced]) -> Iterable[str]:
@@ -216,7 +222,10 @@ def _late(seen: Observations, shown: Mapping[int, Announced]) -> tuple[list[str]
     slowest = 0.0
     for view in seen.views:
         disturbed = _union([*(fault.span for fault in seen.faults), *view.absences])
+        first: dict[int, float] = {}
         for post, at in view.arrivals:
+            first.setdefault(post, at)
+        for post, at in first.items():
             if (one := shown.get(post)) is None:
                 continue
             took = at - one.due - _overlap(disturbed, Span(one.due, at))

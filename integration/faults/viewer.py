@@ -47,8 +47,8 @@ class Viewer:
 
     @property
     def is_there(self) -> bool:
-        """Whether it is connected and has been told where it stands."""
-        return self._sight.is_there
+        """Whether it is connected, has been told where it stands, and can come back to there."""
+        return self._sight.is_there and self._can_come_back
 
     @property
     def seen(self) -> set[int]:
@@ -79,7 +79,8 @@ class Viewer:
             pause, is_leaving = _RETRY_SECONDS, False
             try:
                 edge, sight = next(self._edges), self._sight
-                async with self._transport.connect(edge, sight.cursor, sight.authors) as connection:
+                cursor = sight.cursor if self._transport.device is None else None
+                async with self._transport.connect(edge, cursor, sight.authors) as connection:
                     is_leaving = await self._watch(connection)
             except Later as later:
                 pause = later.seconds
@@ -94,11 +95,12 @@ class Viewer:
 
     async def _watch(self, connection: Connection) -> bool:
         """Take what it is told until that ends; return whether it leaves by itself, in good order or without a word."""
-        stay = None if self._away is None or self._stays.is_set() else self._dice.uniform(*_STAY_SECONDS)
         try:
-            async with asyncio.timeout(stay) as limit:
+            async with asyncio.timeout(self._stay()) as limit:
                 async for told in connection.told():
                     self._sight.take(told, time.monotonic())
+                    if limit.when() is None and (stay := self._stay()) is not None:
+                        limit.reschedule(asyncio.get_running_loop().time() + stay)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -107,6 +109,16 @@ class Viewer:
                 connection.abort()
             return True
         return False
+
+    @property
+    def _can_come_back(self) -> bool:
+        return self._transport.device is None or self._sight.is_kept
+
+    def _stay(self) -> float | None:
+        """Return for how many seconds it stays; None without an end."""
+        if self._away is None or self._stays.is_set() or not self._can_come_back:
+            return None
+        return self._dice.uniform(*_STAY_SECONDS)
 
     async def _stay_away(self) -> None:
         assert self._away is not None

@@ -610,6 +610,17 @@ async def test_at_expiring_it_is_asked_for_again_and_sent() -> None:
 
 
 @virtual
+async def test_a_token_that_the_edge_was_too_busy_to_verify_is_sent_again() -> None:
+    async with live(token=lambda: "t", device="phone") as (_, _, web):
+        web.socket.say({"action": "expiring", "payload": {}})
+        await after(1.1)
+        assert [one["action"] for one in web.socket.sent] == ["token", "ack"]
+        web.socket.say({"action": "error", "id": 1, "payload": {"code": "busy"}})
+        await after(1.1)
+        assert web.socket.sent[2:] == [{"action": "token", "id": 3, "payload": {"token": "t"}}]
+
+
+@virtual
 async def test_a_token_that_comes_when_its_connection_has_ended_is_not_sent_on_another_one() -> None:
     late = asyncio.Event()
     tokens = iter(["t1", "late", "t2"])

@@ -3,7 +3,7 @@
 import pytest
 
 from integration.faults.observations import Arrival, Span, Stretch, View
-from integration.faults.sight import Breach, Filtered, Lost, Moved, Opened, Shown, Sight, Welcomed
+from integration.faults.sight import Acknowledged, Breach, Filtered, Lost, Moved, Opened, Reborn, Shown, Sight, Welcomed
 
 
 def sight() -> Sight:
@@ -46,6 +46,21 @@ def test_it_is_to_see_what_it_asks_for_of_what_its_token_allows() -> None:
     seen = [(stretch.authors, stretch.allowed) for stretch in a.view.stretches]
     assert seen == [(frozenset({2}), a.allowed), (frozenset({3}), a.allowed)]
     assert a.authors == frozenset({3, 4})
+
+
+def test_what_is_not_acknowledged_may_come_again_to_a_client_whose_place_is_kept() -> None:
+    a = sight()
+    for told in (Reborn(), Welcomed("c0", is_recovered=True), Shown(7, "c1"), Shown(8, "c2"), Acknowledged("c1")):
+        a.take(told, 2.0)
+    for told in (Reborn(), Welcomed("c1", is_recovered=True), Shown(8, "c2"), Shown(9, "c3")):
+        a.take(told, 3.0)
+    a.take(Welcomed("c3", is_recovered=True), 4.0)
+    for told in (Reborn(), Welcomed("c1", is_recovered=True), Acknowledged("c2"), Reborn()):
+        a.take(told, 5.0)
+    a.take(Welcomed("c2", is_recovered=True), 6.0)
+    again = [stretch.again for stretch in a.view.stretches]
+    assert again == [frozenset(), frozenset({8}), None, frozenset({8, 9}), frozenset({9})]
+    assert a.is_kept
 
 
 def test_a_gap_is_told_when_coming_back_and_on_a_connection_that_stays() -> None:

@@ -197,6 +197,49 @@ def test_an_author_that_is_asked_for_before_and_after_is_to_be_seen_in_between(
     assert judge(observed(WHOLE, choosy(stretches))).unsaid == [f"a missed 1 posts without a word: {missing}"]
 
 
+def lives(*stretches: tuple[Begins, Sequence[int], Sequence[int] | None]) -> View:
+    """Make a client whose place an edge keeps: how stretches begin, what it was sent, and what may come again."""
+    return View(
+        "a",
+        [
+            Stretch(begins, [Arrival(post, 1.0) for post in posts], again=None if again is None else frozenset(again))
+            for begins, posts, again in stretches
+        ],
+    )
+
+
+def test_what_was_not_acknowledged_may_come_once_more_in_each_life() -> None:
+    a = lives(("first", [1, 2, 3], []), ("resumed", [2, 3], [2, 3]), ("resumed", [], None), ("resumed", [3, 4], [3]))
+    assert judge(observed(WHOLE, a)) == Verdict(slowest=1.0)
+
+
+@pytest.mark.parametrize(
+    ("second", "again", "charged"),
+    [([2, 3, 4], [3], 2), ([3, 3, 4], [3], 3), ([3, 4], [], 3), ([3, 4], None, 3)],
+)
+def test_what_was_acknowledged_and_what_has_come_again_does_not_come_again(
+    second: list[int], again: list[int] | None, charged: int
+) -> None:
+    a = lives(("first", [1, 2, 3], []), ("resumed", second, again))
+    assert judge(observed(WHOLE, a)).twice == [f"a saw post {charged} again"]
+
+
+def test_what_may_come_again_may_not_in_the_life_after_that() -> None:
+    a = lives(("first", [1, 2, 3], []), ("resumed", [], [3]), ("resumed", [3, 4], []))
+    assert judge(observed(WHOLE, a)).twice == ["a saw post 3 again"]
+
+
+def test_a_place_that_was_kept_too_far_ahead_is_an_unsaid_gap() -> None:
+    a = lives(("first", [1, 2], []), ("resumed", [4], [2]))
+    assert judge(observed(WHOLE, a)).unsaid == ["a missed 1 posts without a word: 3"]
+
+
+def test_what_comes_again_is_not_late() -> None:
+    a = lives(("first", [1, 2, 3, 4], []), ("resumed", [], [4]))
+    a.stretches[1].arrivals.append(Arrival(4, 1000.0))
+    assert judge(observed(WHOLE, a)) == Verdict(slowest=1.0)
+
+
 def test_a_post_that_a_token_does_not_allow_is_charged_as_that_alone() -> None:
     a = view("a", ("first", [1, 2, 3]), authors=ODD)
     a.stretches[0].allowed = ODD

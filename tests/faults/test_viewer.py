@@ -5,9 +5,10 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from integration.faults.sight import Breach, Filtered, Shown, Told, Welcomed
+from integration.faults.sight import Acknowledged, Breach, Filtered, Reborn, Shown, Told, Welcomed
 from integration.faults.transports import Later, Transport
 from integration.faults.viewer import Viewer
+from tests.streams.virtual import virtual
 
 WELCOME = Welcomed("c0", is_recovered=True)
 AT_ONCE = Later(0)
@@ -23,6 +24,8 @@ class Scripted(Transport):
         """The edges that were asked, from where on, and for whom."""
         self.is_aborted = False
         self.is_used_up = asyncio.Event()
+        self.stays = False
+        """Whether each connection stays, and not only the last one."""
         self._connections = list(connections)
 
     @asynccontextmanager
@@ -39,6 +42,7 @@ class Scripted(Transport):
             yield step
         if not self._connections:
             self.is_used_up.set()
+        if self.stays or not self._connections:
             await asyncio.Event().wait()
 
     def abort(self) -> None:
@@ -111,6 +115,35 @@ async def test_a_gap_takes_its_promise_from_it() -> None:
     a = viewer(transport, "one")
     await watched(a, transport)
     assert not a.promises_all
+
+
+async def test_who_has_its_place_kept_brings_none_and_is_there_once_it_is_kept() -> None:
+    transport = Scripted(
+        [Reborn(), WELCOME, Shown(7, "c1"), AT_ONCE], [Reborn(), WELCOME, Acknowledged("c1"), AT_ONCE], [WELCOME]
+    )
+    transport.device = "phone"
+    a = viewer(transport, "one", "other")
+    assert not a.is_there
+    await watched(a, transport)
+    assert [cursor for _, cursor, _ in transport.asked] == [None, None, None]
+    assert [stretch.again for stretch in a.view.stretches] == [frozenset(), frozenset({7}), None]
+    assert a.is_there
+
+
+@virtual
+async def test_who_can_come_back_leaves_and_who_cannot_stays() -> None:
+    before: list[Told | Exception] = [Reborn(), WELCOME]
+    for told, leaves in ((before, False), ([*before, Acknowledged("c0")], True)):
+        transport = Scripted(told, *([before] * 20))
+        transport.stays = True
+        transport.device = "phone"
+        a = Viewer("a", transport, ["one"], dice=random.Random(0), away=(0.0, 0.0))  # noqa: S311 - no secret
+        watching = asyncio.create_task(a.run())
+        await asyncio.sleep(20)
+        assert (len(transport.asked) > 1) == leaves
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
 
 
 async def test_it_is_to_have_seen_what_it_asks_for() -> None:

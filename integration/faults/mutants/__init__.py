@@ -69,6 +69,18 @@ MUTANTS: Final = (
         edge="integration.faults.mutants.leaks",
     ),
     _mutant(
+        "it stores where a device was only once",
+        _ABSENCES,
+        expected="twice",
+        edge="integration.faults.mutants.old_places",
+    ),
+    _mutant(
+        "it does not look where a device was",
+        _ABSENCES,
+        expected="unsaid gaps",
+        edge="integration.faults.mutants.no_places",
+    ),
+    _mutant(
         "it overlooks posts of the authors that a client asked for",
         _ABSENCES,
         expected="unsaid gaps",

@@ -49,6 +49,9 @@ class Transport(ABC):
     bearer: Bearer | None = None
     """Whose token it brings; None for none."""
 
+    device: str | None = None
+    """The name under which an edge keeps its place; None where it brings its place itself."""
+
     @property
     def authorization(self) -> dict[str, str]:
         """The header with the token, one that begins now."""

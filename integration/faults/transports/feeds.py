@@ -14,7 +14,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from edge import client
 from edge.client import Feed, Gap, Post, Refused
 from integration.faults.bearers import Bearer
-from integration.faults.sight import Breach, Lost, Moved, Shown, Told, Welcomed
+from integration.faults.sight import Acknowledged, Breach, Lost, Moved, Reborn, Shown, Told, Welcomed
 from integration.faults.transports import Transport
 
 _LOOK_SECONDS: Final = 0.05
@@ -54,7 +54,9 @@ class FeedConnection:
 
     async def told(self) -> AsyncIterator[Told]:
         """Yield what it hands out, and whether it is connected, until it ends."""
-        is_there, cursor = False, ""
+        is_there, cursor, kept = False, "", None
+        if self._transport.device is not None:
+            yield Reborn()
         while True:
             item = await self._next()
             if isinstance(item, Gap):
@@ -73,6 +75,9 @@ class FeedConnection:
             elif is_there and self._feed.cursor not in {None, cursor}:
                 cursor = self._feed.cursor or cursor
                 yield Moved(cursor)
+            if self._feed.acknowledged not in {None, kept}:
+                kept = self._feed.acknowledged or ""
+                yield Acknowledged(kept)
             self._hurry()
 
     async def _next(self) -> Post | Gap | None:
@@ -102,10 +107,16 @@ class Feeds(Transport):
     """Feeds of one client, which reads all ``edges`` by one of the Python client's transports."""
 
     def __init__(
-        self, edges: Sequence[str], *, by: client.Transport = "websocket", bearer: Bearer | None = None
+        self,
+        edges: Sequence[str],
+        *,
+        by: client.Transport = "websocket",
+        bearer: Bearer | None = None,
+        device: str | None = None,
     ) -> None:
-        self.name = f"the Python client ({by})"
+        self.name = f"the Python client ({by if device is None else 'a device'})"
         self.bearer = bearer
+        self.device = device
         self.is_settled = False
         self._edges = edges
         self._by = by
@@ -134,6 +145,7 @@ class Feeds(Transport):
                 author=None if authors is None else sorted(authors),
                 transports=[self._by],
                 token=token,
+                device=self.device,
                 session=session,
             ) as feed,
         ):

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.clients.view import View, view
+from edge.clients.view import View, shared, view
 from edge.feed.selection import Selection, Selections
 from tests.edge.kit.sign_in import granted
 
@@ -36,6 +36,18 @@ def test_a_view_is_what_is_allowed_and_asked_for(
     if found.selection is not None:
         # It is the one object for it: its clients are served together.
         assert selections.the(Selection(found.selection.authors)) is found.selection
+
+
+def test_equal_claims_are_one_object_if_there_is_room() -> None:
+    """Many clients may have the same token, of some thousand authors."""
+    selections = Selections(limit=2)
+    one, other = shared(selections, granted("7", 1, 2)), shared(selections, granted("8", 2, 1))
+    assert one is not None
+    assert other is not None
+    assert one.claim is other.claim
+    assert (one.subject, other.subject) == ("7", "8")
+    assert shared(selections, granted("7", 3)) is None
+    assert shared(selections, granted("7")) == granted("7")
 
 
 def test_there_may_be_no_room_for_what_is_asked_or_seen() -> None:
