@@ -240,7 +240,8 @@ class Feed:
         self._newest = self._cursor = self._saved = cursor
         self._told: str | None = None
         self._acknowledged: str | None = None
-        self._save_at: float | None = None
+        self._is_moved = False
+        self._saving: asyncio.Task[None] | None = None
         self._items: deque[_Entry] = deque()
         self._in_hand: _Entry | None = None
         self._changed = asyncio.Event()
@@ -290,11 +291,10 @@ class Feed:
         self._items.clear()
         self._in_hand = None
         try:
+            await _cancelled(self._saving)
             await self._save()
         finally:
-            if self._running is not None:
-                self._running.cancel()
-                await asyncio.wait([self._running])
+            await _cancelled(self._running)
             if self._own_session is not None:
                 await self._own_session.close()
 
@@ -311,13 +311,7 @@ class Feed:
                     self._running.result()
                 raise StopAsyncIteration
             self._changed.clear()
-            try:
-                async with asyncio.timeout_at(self._save_at):
-                    await self._changed.wait()
-            except TimeoutError:
-                await self._save()
-        if self._save_at is not None and self._save_at <= _now():
-            await self._save()
+            await self._changed.wait()
         self._in_hand = self._items.popleft()
         self._room.set()
         return self._in_hand.item
@@ -330,12 +324,18 @@ class Feed:
             self._save_soon()
 
     def _save_soon(self) -> None:
-        if self._save_at is None and (self._store is not None or self._device is not None):
-            self._save_at = _now() + _SAVE_SECONDS
-            self._changed.set()
+        self._is_moved = True
+        is_needed = self._store is not None or self._device is not None
+        if is_needed and (self._saving is None or self._saving.done()):
+            self._saving = asyncio.create_task(self._save_later())
+
+    async def _save_later(self) -> None:
+        while self._is_moved:
+            await asyncio.sleep(_SAVE_SECONDS)
+            await self._save()
 
     async def _save(self) -> None:
-        self._save_at = None
+        self._is_moved = False
         cursor = self._cursor
         if self._store is not None and cursor is not None and cursor != self._saved:
             try:
@@ -560,6 +560,12 @@ connect: Final = Feed
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+async def _cancelled(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def _result(value: _T | Awaitable[_T]) -> _T:

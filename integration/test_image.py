@@ -142,6 +142,16 @@ def test_the_edge_runs_with_a_published_port_and_the_example_environment(image: 
         assert ends_well(edge), edge.tail()
 
 
+def test_the_mock_runs_from_it_without_any_settings(image: str, tmp_path: Path) -> None:
+    """As the documentation says it; all addresses of the container are asked for by name."""
+    port = free_port()
+    command = ("python", "-m", "edge.mock", "--host", "0.0.0.0")
+    with running(image, *command, options=(f"--publish=127.0.0.1:{port}:8080",), log=tmp_path / "mock.log") as mock:
+        assert answers(port, "/readyz")
+        assert answers(port, "/posts?offset=-1")
+        assert ends_well(mock), mock.tail()
+
+
 def test_its_health_check_asks_where_an_edge_serves_its_probes(image: str, tmp_path: Path) -> None:
     """With ``ADMIN_PORT`` the clients' port has none; a container that runs is a healthy one."""
     port, admin_port = free_port(), free_port()

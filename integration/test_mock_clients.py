@@ -5,6 +5,7 @@ No service is needed, and no container.
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -49,7 +50,9 @@ async def in_javascript(
 
         async def lines() -> list[str]:
             await viewer.look()
-            return [f"{type_} {value}" for type_, value in viewer.said if type_ in {"post", "gap"}]
+            # Of states, those that say how a connection ended.
+            said = [(type_, value) for type_, value in viewer.said if type_ in {"post", "gap", "state"}]
+            return [f"{type_} {value}" for type_, value in said if type_ != "state" or value.startswith("waiting")]
 
         yield lines
 
@@ -97,18 +100,38 @@ async def following(kind: str, folder: Path, ready: dict[str, Any], **options: A
 
 
 async def shown(kind: str, folder: Path, arguments: tuple[str, ...], last: str, **options: Any) -> list[str]:
-    """Return what a client of a kind has shown of a mock of its own by the time that it has shown the last post."""
+    """Return what a client of a kind has shown of a mock of its own by the time that it has shown the last post.
+
+    And, where the client tells, how its connections have ended, in its place.
+    """
     found: list[str] = []
     async with mock(*arguments) as ready, following(kind, folder, ready, **options) as lines:
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while found[-1:] != [last]:
+                while last not in found[-3:]:
                     await asyncio.sleep(0.1)
                     found = list(await lines())
     return found
 
 
+def items(lines: list[str]) -> list[str]:
+    """Leave out how connections have ended."""
+    return [line for line in lines if not line.startswith("state")]
+
+
 KINDS: Final = ("node", "chromium", "python", "node long-polling", "python long-polling")
+
+
+# How a connection ends there, as the JavaScript client tells: what does not happen proves nothing.
+ENDS: Final = {
+    "drops": {"1006"},
+    "half-frame": {"1006"},
+    "silence": {"1006"},
+    "outage": {"1006"},
+    "crowd": {"1006"},
+    "restart": {"1001"},
+    "expired-tokens": {"4501"},
+}
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -117,21 +140,26 @@ async def test_our_clients_show_what_they_ought_to(name: str, folder: Path) -> N
     arguments = ("--scenario", name, *CLOCK)
     right = await expected(*arguments)
     kinds = [kind for kind in KINDS if not (kind.endswith("polling") and name in WITHOUT_POLLS)]
-    found = await asyncio.gather(*(shown(kind, folder, arguments, right[-1]) for kind in kinds))
-    wrong = {kind: transcript.fault(right, lines) for kind, lines in zip(kinds, found, strict=True)}
-    assert wrong == dict.fromkeys(kinds)
-    for kind, lines in zip(kinds, found, strict=True):
+    said = await asyncio.gather(*(shown(kind, folder, arguments, right[-1]) for kind in kinds))
+    found = {
+        kind: [line for line in lines if not line.startswith("state")] for kind, lines in zip(kinds, said, strict=True)
+    }
+    assert {kind: transcript.fault(right, lines) for kind, lines in found.items()} == dict.fromkeys(kinds)
+    for kind in kinds:
         if not kind.endswith("polling"):
-            assert lines == right
+            assert found[kind] == right
+    for kind in ("node", "chromium"):
+        ends = {line.split()[-1] for line in said[kinds.index(kind)] if line.startswith("state")}
+        assert ends >= ENDS.get(name, set()), kind
 
 
 async def test_a_filter_is_held_against_the_posts_of_its_authors(folder: Path) -> None:
-    """Through connections that end."""
-    arguments = ("--scenario", "drops", *CLOCK)
+    """Through messages of which half is lost."""
+    arguments = ("--scenario", "half-frame", *CLOCK)
     right = await expected(*arguments, "--author", "1", "--author", "2")
     kinds = ("node", "python", "python long-polling")
-    found = await asyncio.gather(*(shown(kind, folder, arguments, right[-1], author=[1, 2]) for kind in kinds))
-    assert found == [right] * len(kinds)
+    said = await asyncio.gather(*(shown(kind, folder, arguments, right[-1], author=[1, 2]) for kind in kinds))
+    assert [items(lines) for lines in said] == [right] * len(kinds)
 
 
 async def forgetful(url: str, *, pause: float = 1) -> AsyncIterator[str]:
@@ -160,6 +188,20 @@ async def until(last: str, client: Callable[[str], AsyncIterator[str]], *argumen
             if line == last:
                 break
     return lines
+
+
+async def test_in_a_crowd_a_client_is_told_when_there_is_room() -> None:
+    """One is taken in, and who comes right behind it is told how long to wait."""
+    async with mock("--scenario", "crowd", "--window", "20") as ready:
+        url = f"{ready['url'].replace('http', 'ws')}?cursor={ready['start']}"
+        async with connect_plain(url, subprotocols=[SUBPROTOCOL]) as first:
+            assert json.loads(await first.recv())["action"] == "welcome"
+            async with connect_plain(url, subprotocols=[SUBPROTOCOL]) as second:
+                with pytest.raises(websockets.ConnectionClosed):
+                    await second.recv()
+                assert second.close_code == 4001
+                assert second.close_reason is not None
+                assert re.search(r"retry_after=\d", second.close_reason)
 
 
 async def test_a_client_that_brings_no_other_token_is_told_when_its_own_has_run_out() -> None:

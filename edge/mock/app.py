@@ -24,8 +24,7 @@ from edge.telemetry import TurnTimes
 from streams.contract import Offset
 
 _ADDRESS: Final = "127.0.0.1"
-# A client waits so long for an answer while the feed cannot be asked, and so long for its turn to go at the end.
-_JOIN_SECONDS: Final = 0.5
+# In how long all clients are told to go at the end: nobody waits for a mock.
 _DRAIN_SECONDS: Final = 2
 
 
@@ -51,6 +50,7 @@ def issuer_of(told: Arguments) -> Issuer:
 
 def settings_of(told: Arguments, secret: str) -> Settings:
     """Return the settings of the edge behind the links; ``secret`` signs tokens."""
+    apart = told.scenario.join_windows
     return MockSettings(
         # It is never connected to.
         kafka_url=f"kafka://{_ADDRESS}:9",
@@ -58,8 +58,8 @@ def settings_of(told: Arguments, secret: str) -> Settings:
         edge_port=0,
         window_seconds=max(0.1, told.clock.window),
         heartbeat_seconds=told.scenario.heartbeat_seconds,
-        join_seconds=_JOIN_SECONDS,
         drain_seconds=_DRAIN_SECONDS,
+        join_rate=Settings.model_fields["join_rate"].default if apart is None else 1 / (apart * told.clock.window),
         jwt_secret_key=SecretStr(secret),
         auth_required=told.scenario.needs_token,
     )

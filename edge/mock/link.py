@@ -44,15 +44,23 @@ class Link:
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry bytes both ways until both ends have ended, or one of them is gone."""
-        if self.port is None:
-            writer.transport.abort()
-            return
+        to_edge: asyncio.StreamWriter | None = None
         try:
-            from_edge, to_edge = await asyncio.open_connection("127.0.0.1", self.port, limit=_PIECE)
+            # Between two edges, and where one has just ended, a connection ends at once.
+            if self.port is not None:
+                from_edge, to_edge = await asyncio.open_connection("127.0.0.1", self.port, limit=_PIECE)
+                await self._carry(_Connection(writer, to_edge), reader, from_edge)
+                await _closed(writer, to_edge)
         except OSError:
-            writer.transport.abort()
             return
-        connection = _Connection(writer, to_edge)
+        finally:
+            for end in (writer, to_edge):
+                if end is not None:
+                    end.transport.abort()
+
+    async def _carry(
+        self, connection: "_Connection", reader: asyncio.StreamReader, from_edge: asyncio.StreamReader
+    ) -> None:
         self._open.add(connection)
         ways = [
             asyncio.create_task(self._to_edge(connection, reader)),
@@ -64,7 +72,6 @@ class Link:
             for each in ways:
                 each.cancel()
             self._open.discard(connection)
-            connection.end()
 
     async def _to_edge(self, connection: "_Connection", reader: asyncio.StreamReader) -> None:
         async for data in self._pieces(reader):
@@ -137,6 +144,14 @@ class _Connection:
         """End it at once, on both sides."""
         self.client.transport.abort()
         self.edge.transport.abort()
+
+
+async def _closed(*ends: asyncio.StreamWriter) -> None:
+    """Close both ends once what was written to them has gone out."""
+    for end in ends:
+        end.close()
+    for end in ends:
+        await end.wait_closed()
 
 
 def asks_for_feed(head: bytes) -> bool:

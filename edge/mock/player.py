@@ -21,8 +21,8 @@ _TO_LINKS: Final[dict[Act, Callable[[Link], None]]] = {
     Act.HALVE: lambda link: link.halve(),
     Act.FREEZE: lambda link: link.freeze(),
 }
-# What comes before is read by the edge, so that it is not missed, or is on its way to clients.
-_AFTER_READING: Final = frozenset({Act.CUT, Act.HALVE, Act.FREEZE, Act.STALL, Act.RESTART})
+AFTER_READING: Final = frozenset({Act.CUT, Act.HALVE, Act.FREEZE, Act.STALL, Act.RESTART})
+"""What waits until the edge has read all that was written: so that it is on its way to clients, or is not missed."""
 
 
 class Player:
@@ -81,7 +81,7 @@ class Player:
             self._topic.write(encode_feed(record), millis(step.at))
 
     async def _do(self, act: Act, link: Link) -> None:
-        if act in _AFTER_READING:
+        if act in AFTER_READING:
             await self.followed()
         match act:
             case Act.CUT | Act.HALVE | Act.FREEZE:

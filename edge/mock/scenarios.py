@@ -83,6 +83,8 @@ class Scenario:
     """How much a link carries each way; None for all that there is."""
     heartbeat_seconds: float = 25
     needs_token: bool = False
+    join_windows: float | None = None
+    """An edge takes one client in so many windows; None for as many as come."""
 
 
 _SCENARIOS: Final = (
@@ -102,9 +104,16 @@ _SCENARIOS: Final = (
     ),
     Scenario(
         "outage",
-        "Every connection ends, and for two windows new ones are told to come later.",
-        behind=(Act.LEAVE, Act.CUT),
+        "Every connection ends, and for two windows there is no Kafka: who has no cursor is told to come later.",
+        behind=(Act.CUT, Act.LEAVE),
         after_away=(Act.RETURN,),
+    ),
+    Scenario(
+        "crowd",
+        "Every connection ends, and after two windows again: who comes back then is told when there is room.",
+        behind=(Act.CUT,),
+        after_away=(Act.CUT,),
+        join_windows=4,
     ),
     Scenario(
         "restart",

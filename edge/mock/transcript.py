@@ -44,9 +44,10 @@ def fault(expected: Sequence[str], shown: Iterable[str]) -> str | None:
         if missing and gap is None and (at or place > BACKLOG):
             return f"line {number}: {missing[0] if at else expected[BACKLOG]} is missing before {line}"
         at, gap = place + 1, None
-    if gap is not None:
+    missing = expected[at:]
+    if gap is not None and not any(map(_is_gap, missing)):
         return f"line {gap}: there is no gap"
-    return f"{expected[at]} is missing at the end" if at < len(expected) else None
+    return f"{missing[0]} is missing at the end" if missing else None
 
 
 def _is_gap(line: str) -> bool:

@@ -768,15 +768,15 @@ async def test_what_was_acknowledged_on_a_connection_that_was_lost_is_said_again
         web.socket.is_open = False
         web.socket.say(created(2))
         await after(1)
-        web.socket.cut()
-        await settled()
         web.fails = NOBODY_IS_THERE
-        await until_next(web)
+        web.socket.say(created(3))
+        web.socket.cut()
+        await after(2)
         web.fails = None
         await until_next(web)
-        web.socket.say(welcome("c2"))
+        web.socket.say(welcome("c3"))
         await after(1)
-        assert acks(web.socket) == ["c2"]
+        assert acks(web.socket) == ["c3"]
 
 
 @virtual
@@ -876,7 +876,41 @@ async def test_who_handles_one_item_after_the_other_without_waiting_saves_too() 
         for _ in range(6):
             await anext(feed)
             await after(0.6)
-        assert store.cursors == ["c2", "c5"]
+        assert store.cursors == ["c1", "c3", "c5"]
+
+
+@virtual
+async def test_what_was_handled_is_kept_while_the_next_item_takes_its_time() -> None:
+    web, store = Web(), Kept()
+    async with offered(web, store=store) as feed:
+        await settled()
+        web.socket.say(welcome("c0"), *map(created, range(1, 4)))
+        await anext(feed)
+        await anext(feed)
+        await after(1000)
+        assert store.cursors == ["c1"]
+
+
+class Slow(Kept):
+    """A store that takes three seconds."""
+
+    async def set(self, cursor: str, /) -> None:  # type: ignore[override] # a store may do either
+        await asyncio.sleep(3)
+        self.cursors.append(cursor)
+
+
+@virtual
+async def test_what_moves_while_the_store_is_slow_is_kept_after_that() -> None:
+    store = Slow()
+    async with live(store=store) as (_, _, web):
+        web.socket.say(created(1))
+        await after(2)
+        web.socket.say(created(2))
+        await after(10)
+        assert store.cursors == ["c1", "c2"]
+        web.socket.say(created(3))
+        await after(2)
+    assert store.cursors == ["c1", "c2", "c3"]
 
 
 @virtual

@@ -22,7 +22,6 @@ def test_the_edge_has_its_defaults_but_for_what_the_mock_needs(monkeypatch: pyte
         "edge_host": "127.0.0.1",
         "edge_port": 0,
         "window_seconds": 2,
-        "join_seconds": 0.5,
         "drain_seconds": 2,
     }
 
@@ -30,6 +29,11 @@ def test_the_edge_has_its_defaults_but_for_what_the_mock_needs(monkeypatch: pyte
 def test_heartbeats_are_as_the_scenario_needs_them() -> None:
     assert settings_of(parse(["--scenario", "silence"]), "").heartbeat_seconds == 1
     assert settings_of(parse([]), "").heartbeat_seconds == 25
+
+
+def test_where_there_is_a_crowd_few_clients_are_taken_in() -> None:
+    """One in four windows."""
+    assert settings_of(parse(["--scenario", "crowd", "--window", "0.5"]), "").join_rate == 0.5
 
 
 async def test_whose_tokens_are_taken_is_known_to_the_mock_alone() -> None:

@@ -186,6 +186,21 @@ async def test_without_an_edge_a_connection_ends_at_once(is_known: bool) -> None
         assert await rest(reader) == b""
 
 
+async def test_a_slow_reader_gets_all_that_was_carried_for_it() -> None:
+    """Also when both ends have ended what they send long before."""
+    async with wired() as wire:
+        reader, writer = await asyncio.open_connection("127.0.0.1", wire.port, limit=1024)
+        wire.clients.append(writer)
+        data = bytes(1 << 22)
+        writer.write(data)
+        writer.write_eof()
+        while not wire.served or not wire.served[0].is_closing():
+            await asyncio.sleep(0.001)
+            if len(wire.served) and wire.served[0].transport.get_write_buffer_size():
+                break
+        assert len(await reader.read(-1)) == len(data)
+
+
 async def test_the_edge_may_end_a_connection() -> None:
     async with wired() as wire:
         reader, _writer = await wire.connect()

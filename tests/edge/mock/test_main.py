@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect
 
 from edge.mock.__main__ import main
 
@@ -71,6 +72,19 @@ def test_serves_every_endpoint_without_settings_and_ends_when_told(number: signa
         process.send_signal(number)
         output, errors = process.communicate(timeout=60)
     assert (process.returncode, output, errors) == (0, "", "")
+
+
+def test_ends_with_a_client_that_is_connected() -> None:
+    """It is told to come back, as by any edge, and holds nothing up."""
+    with mock("--port", "0", "--json") as process:
+        url = json.loads(said(process))["url"].replace("http", "ws")
+        with connect(f"{url}?history=1") as client:
+            assert json.loads(client.recv())["action"] == "welcome"
+            process.send_signal(signal.SIGTERM)
+            for _ in client:
+                pass
+            assert client.close_code == 1001
+        assert process.wait(60) == 0
 
 
 def test_says_where_it_is_in_words() -> None:

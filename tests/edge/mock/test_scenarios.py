@@ -4,6 +4,7 @@ from itertools import islice, pairwise
 
 import pytest
 
+from edge.mock.player import AFTER_READING
 from edge.mock.scenarios import BACKLOG, EVERY, LARGE_ID, SCENARIOS, STORM_POSTS, Act, Clock, Lose, Write, steps
 
 CLOCK = Clock(rate=2, window=1, posts=50)
@@ -58,8 +59,9 @@ def test_ids_follow_each_other_and_times_never_go_back(name: str) -> None:
         ("half-frame", [Act.HALVE] * 2),
         ("silence", [Act.FREEZE] * 2),
         ("restart", [Act.RESTART] * 2),
-        ("outage", [Act.LEAVE, Act.CUT, Act.RETURN] * 2),
+        ("outage", [Act.CUT, Act.LEAVE, Act.RETURN] * 2),
         ("expired-tokens", [Act.LAST_TOKENS, Act.TOKENS] * 2),
+        ("crowd", [Act.CUT] * 4),
         ("hole", [Act.SKIP] * 2),
         ("gaps", [Act.STALL, Act.EXPIRE] * 2),
     ],
@@ -79,9 +81,21 @@ def test_it_happens_again_and_again_and_never_at_the_end(name: str, acts: list[A
 def test_kafka_is_back_at_the_end(posts: int) -> None:
     """However few windows follow: else the last posts would come to nobody."""
     done = list(steps(SCENARIOS["outage"], Clock(2, 1, posts)))
-    assert [each for each in done if isinstance(each, Act)] == [Act.LEAVE, Act.CUT, Act.RETURN]
+    assert [each for each in done if isinstance(each, Act)] == [Act.CUT, Act.LEAVE, Act.RETURN]
 
 
 def test_without_an_end_it_goes_on() -> None:
     done = islice(steps(SCENARIOS["drops"], Clock(1, 1)), 1000)
     assert sum(each is Act.CUT for each in done) > 80
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_nothing_that_waits_until_the_edge_has_read_comes_while_it_cannot(name: str) -> None:
+    """It would wait for ever, and everybody with it."""
+    reads = True
+    for each in steps(SCENARIOS[name], CLOCK):
+        assert reads or each not in AFTER_READING
+        if each in {Act.LEAVE, Act.STALL}:
+            reads = False
+        elif each in {Act.RETURN, Act.EXPIRE}:
+            reads = True

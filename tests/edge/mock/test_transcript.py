@@ -20,7 +20,7 @@ def posts(begin: int, end: int) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["steady", "drops", "half-frame", "silence", "slow-link", "outage", "restart", "expired-tokens"]
+    "name", ["steady", "drops", "half-frame", "silence", "slow-link", "outage", "crowd", "restart", "expired-tokens"]
 )
 def test_what_happens_to_connections_changes_nothing_of_what_is_shown(name: str) -> None:
     assert expected(name) == posts(1, BACKLOG + 26)
@@ -61,6 +61,7 @@ WRONG = [
     ("says no gap", [line for line in HOLE if line != GAP], "line 30: gap interrupted is missing before post 31"),
     ("says a gap of its own", [*HOLE[:5], GAP, *HOLE[5:]], "line 6: there is no gap"),
     ("says a gap at the end", [*HOLE, GAP], f"line {len(HOLE) + 1}: there is no gap"),
+    ("stops behind a gap", HOLE[:30], "gap interrupted is missing at the end"),
     ("says a gap first", [GAP, *HOLE], "line 1: there is no gap"),
     ("shows twice", [*HOLE[:5], *HOLE[4:]], "line 6: post 5 comes again, or too late"),
     ("mixes up", [*HOLE[:4], HOLE[5], HOLE[4], *HOLE[6:]], "line 5: post 5 is missing before post 6"),
