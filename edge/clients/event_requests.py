@@ -1,7 +1,8 @@
 """Answers ``GET /events``: a stream of Server-Sent Events, or why not.
 
 An ``EventSource`` comes back by itself when its stream ends, and never after another status than 200. So a client that
-is refused for now gets a stream that says when to come back, and ends; one that is refused for good gets a status.
+is refused for now gets a stream that says when to come back, and ends; one that is refused for good gets a status. That
+stream's event has an ``id``, as every event: the position that the client has said itself, which it keeps so.
 """
 
 import random
@@ -14,10 +15,11 @@ from aiohttp import hdrs, web
 
 from edge.clients.codes import REFUSALS
 from edge.clients.event_stream import LEAST_RETRY_SECONDS, EventStream
-from edge.clients.joining import request_for
+from edge.clients.joining import place_in, request_for
 from edge.clients.link import Surroundings
 from edge.clients.reception import Reception
 from edge.clients.refusals import refusal
+from edge.feed.position import Gap
 from edge.wire.event_encodings import EVENTS, MEDIA_TYPE, retry
 from edge.wire.handshake import Rejected
 from edge.wire.messages import end
@@ -57,18 +59,18 @@ class EventRequests:
         """Begin a client's stream, or answer why not."""
         if request.method == hdrs.METH_HEAD:
             grant = await self._reception.grant(request)
-            return self._refuse(grant) if isinstance(grant, Rejected) else _head()
+            return self._refuse(grant, request) if isinstance(grant, Rejected) else _head()
         connection = self._reception.admit(request)
         if connection is None:
             return web.Response()  # It left at once: nobody gets this.
         if isinstance(connection, Rejected):
-            return self._refuse(connection)
+            return self._refuse(connection, request)
         asked = request_for(EVENTS, request.query, request.headers.get("Last-Event-ID"))
         if isinstance(asked, Rejected):
-            return self._refuse(asked)
+            return self._refuse(asked, request)
         session = await self._reception.session(asked, request, connection)
         if isinstance(session, Rejected):
-            return self._refuse(session)
+            return self._refuse(session, request)
         # Nothing is awaited from here on.
         taken = connection.take_over(
             lambda slot: self.stream(self._around, connection.transport, peer=str(connection.client), slot=slot)
@@ -79,18 +81,29 @@ class EventRequests:
             self._reception.note_join(connection, HTTPStatus.OK)
         return web.Response()  # Nobody gets this: the connection is no longer aiohttp's.
 
-    def _refuse(self, rejected: Rejected) -> web.Response:
+    def _refuse(self, rejected: Rejected, request: web.Request) -> web.Response:
         self._around.refusals["http" if rejected.retry_after is None else "events", rejected.why] += 1
         if rejected.retry_after is None:
             return refusal(rejected)
-        told = retry(rejected.retry_after) + EVENTS.notice(end(REFUSALS[rejected.status], rejected.sentence, ""))
-        response = web.Response(body=told, headers=_HEADERS)
+        told = end(REFUSALS[rejected.status], rejected.sentence, "")
+        response = web.Response(body=retry(rejected.retry_after) + _at(request) + EVENTS.notice(told), headers=_HEADERS)
         response.force_close()
         return response
 
     def _wait(self) -> float:
         """Return after how long a client comes back whose stream ends without a word, in seconds."""
         return LEAST_RETRY_SECONDS + _RETRY_SPREAD_SECONDS * self._share()
+
+
+def _at(request: web.Request) -> bytes:
+    """Return the field that repeats the position which a client has said, or that it has none.
+
+    What is no cursor is not repeated: the client keeps it without a word.
+    """
+    place = place_in(request.query, request.headers.get("Last-Event-ID"))
+    if isinstance(place, Rejected) or isinstance(place[1], Gap):
+        return b""
+    return f"id: {place[1] or ''}\n".encode()
 
 
 def _head() -> web.StreamResponse:

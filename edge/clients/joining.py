@@ -91,12 +91,12 @@ def request_for(encoding: Encoding, query: Query, last_event_id: str | None = No
     device = query.get("device")
     if device is not None and not is_name(device):
         return Rejected(400, BAD_DEVICE)
-    place = _place_in(query, last_event_id)
+    place = place_in(query, last_event_id)
     return place if isinstance(place, Rejected) else JoinRequest(encoding, *place, selection, device=device)
 
 
-def _place_in(query: Query, last_event_id: str | None) -> tuple[int, Cursor | Gap | None] | Rejected:
-    """Return how many posts of the past are wanted, and the cursor if there is one."""
+def place_in(query: Query, last_event_id: str | None) -> tuple[int, Cursor | Gap | None] | Rejected:
+    """Return how many posts of the past are wanted, and the cursor if there is one: a gap if it is none."""
     if last_event_id:
         return 0, parse(last_event_id)
     token, history = query.get("cursor"), query.get("history")

@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from edge.clients.post_requests import PostsRequest, Sentinel
+from edge.fanout.greetings import lost_between
 from edge.feed.position import Cursor, Reason
 
 _INTERVAL_SECONDS: Final = 20
@@ -108,9 +109,12 @@ def head_answer(end: Cursor) -> Answer:
     return Answer(HTTPStatus.OK, {"Cache-Control": NO_STORE, "Stream-Next-Offset": str(end)})
 
 
-def gone_answer(request: PostsRequest, reason: Reason, end: Cursor) -> Answer:
-    """Answer that what follows the offset cannot be read whole, why, and where to go on: at the feed's end."""
-    payload = {"recovered": False, "cursor": str(end), "reason": reason}
+def gone_answer(request: PostsRequest, reason: Reason, end: Cursor, seen: Cursor | None = None) -> Answer:
+    """Answer that what follows ``seen`` cannot be read whole, why, and where to go on: at the feed's end."""
+    payload: dict[str, object] = {"recovered": False, "cursor": str(end), "reason": reason}
+    lost = lost_between(None if seen is None else seen.position, end.position, reason)
+    if lost is not None:
+        payload["lost"] = {"records": lost}
     headers = {"Cache-Control": _unshared(request), "Stream-Next-Offset": str(end)}
     return Answer(HTTPStatus.GONE, headers, msgspec.json.encode(payload))
 

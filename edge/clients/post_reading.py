@@ -119,7 +119,7 @@ class PostReading:
                 if found == _EXPIRED:
                     return await self._read_old(request, cursor, poll)
                 if isinstance(found, Gap):
-                    return await self._gone(request, found.reason)
+                    return await self._gone(request, found.reason, cursor)
                 start = None if found is None else self._log.cursor_at(found.position)
         return _UNKNOWN if start is None else await self._read(request, start, poll)
 
@@ -139,7 +139,7 @@ class PostReading:
                 # The log has what there is.
                 return await self._read(request, self._log.cursor_at(self._log.tail), poll)
             case Gap(reason):
-                return await self._gone(request, reason)
+                return await self._gone(request, reason, cursor)
             case None:
                 return _UNKNOWN
             case refused:
@@ -168,9 +168,9 @@ class PostReading:
                 # Nothing was awaited since this was seen, so that no record is missed.
                 waiter = await self._wait(page.end, reading, poll, until)
                 if waiter.gap is not None:
-                    return await self._gone(request, waiter.gap)
+                    return await self._gone(request, waiter.gap, waiter.cursor)
                 start = waiter.cursor
-        return await self._gone(request, found.reason if isinstance(found, Gap) else "unknown")
+        return await self._gone(request, found.reason if isinstance(found, Gap) else "unknown", start)
 
     async def _wait(self, start: Cursor, reading: Reading, poll: Poll, until: float) -> Waiter:
         waiter = self._waiters.add(start, reading, poll.wake)
@@ -230,9 +230,9 @@ class PostReading:
                 return True
         return False
 
-    async def _gone(self, request: PostsRequest, reason: Reason) -> Answer | Rejected:
+    async def _gone(self, request: PostsRequest, reason: Reason, seen: Cursor) -> Answer | Rejected:
         end = await self._end()
-        return _UNKNOWN if end is None else gone_answer(request, reason, end)
+        return _UNKNOWN if end is None else gone_answer(request, reason, end, seen)
 
     def _moment(self) -> Moment:
         return Moment(time.time(), self._share())

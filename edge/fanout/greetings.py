@@ -38,14 +38,14 @@ def greet(
         heartbeat=heartbeat,
         behind=behind,
         gap=gap,
-        lost=_lost(position, gap, seen),
+        lost=lost_between(seen, position, gap),
         expires_at=None if session.grant is None else session.grant.expires_at,
     )
     session.skip_to(position, encoding.notice(told), log.head if behind else None)
 
 
-def _lost(position: Position, gap: Reason | None, seen: Position | None) -> int | None:
-    """Count the records between what was seen and ``position``; None where they cannot be counted."""
+def lost_between(seen: Position | None, position: Position, gap: Reason | None) -> int | None:
+    """Count the records between what was seen and a position behind a gap; None where they cannot be counted."""
     if gap not in _SAME_FEED or seen is None:
         return None
     lost = first_behind(position) - first_behind(seen)

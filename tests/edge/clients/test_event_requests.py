@@ -198,8 +198,31 @@ async def test_a_client_that_is_refused_for_now_is_told_when_to_come_back() -> N
         await edge.server.drain(0)
         status, [told], retry = await refused(edge, "/events", "Last-Event-ID: kept")
         assert (status, retry, told.message["payload"]["reason"]) == (200, 1000, "The server is shutting down.")
-        # Its position is left as it is.
-        assert told.last_event_id == ""
+        # What is no position is not repeated.
+        assert (told.last_event_id, told.has_id) == ("", False)
+
+
+@pytest.mark.parametrize(
+    ("query", "line"),
+    [
+        ("", f"Last-Event-ID: {before(Offset(3))}"),
+        (f"?cursor={before(Offset(3))}", ""),
+        (f"?cursor={before(Offset(4))}", f"Last-Event-ID: {before(Offset(3))}"),
+        ("", ""),
+        ("?history=20", ""),
+    ],
+)
+@pytest.mark.parametrize("is_full", [True, False], ids=["at the door", "later"])
+async def test_a_client_that_is_refused_for_now_keeps_its_position_by_the_events_own_id(
+    query: str, line: str, is_full: bool
+) -> None:
+    """Every event has an id: here the client's own position, or that it has none."""
+    async with serving(through=gate(total=1)) as edge, edge.connect():
+        edge.gate.census.total = 1 if is_full else 100
+        edge.feed.trouble = None if is_full else "Kafka does not answer."
+        status, [told], _ = await refused(edge, f"/events{query}", *([line] if line else []))
+        position = str(before(Offset(3))) if "cursor" in query or line else ""
+        assert (status, told.type, told.last_event_id, told.has_id) == (200, "end", position, True)
 
 
 async def test_a_client_for_whose_position_there_is_no_replay_now_is_told_when_to_come_back() -> None:
@@ -209,7 +232,8 @@ async def test_a_client_for_whose_position_there_is_no_replay_now_is_told_when_t
         edge.feed.publish(1)
         edge.old.answer = "replays"
         status, [told], retry = await refused(edge, "/events", f"Last-Event-ID: {before(Offset(3))}")
-        assert (status, told.message["payload"]["code"], told.last_event_id) == (200, 4001, "")
+        assert (status, told.message["payload"]["code"]) == (200, 4001)
+        assert told.last_event_id == str(before(Offset(3)))
         assert retry is not None
         assert retry >= 1000
         assert edge.around.refusals.total() == 1

@@ -201,6 +201,17 @@ async def test_clients_that_are_ended_come_back_one_after_the_other() -> None:
         assert sorted(each.reader.retry or 0 for each in (one, other)) == pytest.approx([2250, 3500], abs=100)
 
 
+async def test_a_client_whose_token_has_run_out_is_told_its_turn_too() -> None:
+    """It comes back by itself, be it told so or not, and thousands would come in one second."""
+    async with serving() as edge, listening_to(edge) as client:
+        await client.events(1)
+        object.__setattr__(edge.around, "returns", Returns(1))
+        RecordedStream.last.close(End.EXPIRED)
+        [end] = await client.rest()
+        assert end.message["payload"]["code"] == 4501
+        assert client.reader.retry == pytest.approx(2250, abs=100)
+
+
 async def test_a_drain_is_spread_and_every_client_gets_posts_until_its_end() -> None:
     """Nothing is lost between the last post of one connection and the first of the next."""
     async with serving() as edge:

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from edge.clients.post_answers import (
     stream_cursor,
 )
 from edge.clients.post_requests import PostsRequest, Sentinel
-from edge.feed.position import before
+from edge.feed.position import Reason, before
 from streams.contract import Offset
 from tests.edge.kit.records import cursor
 
@@ -116,6 +117,21 @@ def test_a_client_is_not_sent_back_behind_its_offset(waits: bool) -> None:
 def test_head_says_where_the_feed_ends_and_is_not_kept() -> None:
     """§5.5."""
     assert head_answer(END) == Answer(HTTPStatus.OK, {"Cache-Control": "no-store", "Stream-Next-Offset": str(END)})
+
+
+@pytest.mark.parametrize(
+    ("reason", "lost"),
+    [
+        ("expired", {"lost": {"records": 1}}),
+        ("interrupted", {"lost": {"records": 1}}),
+        ("unknown", {}),
+        ("recreated", {}),
+    ],
+)
+def test_what_is_gone_is_counted_where_it_is_of_the_same_feed(reason: Reason, lost: dict[str, Any]) -> None:
+    seen = before(Offset(END.position >> 20))
+    told = json.loads(gone_answer(ASKED, reason, END, seen).body)
+    assert told == {"recovered": False, "cursor": str(END), "reason": reason, **lost}
 
 
 def test_what_is_gone_is_said_as_a_welcome_says_it() -> None:

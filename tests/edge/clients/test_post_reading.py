@@ -274,7 +274,8 @@ async def test_a_gap_is_told_to_those_who_wait_and_to_those_who_come() -> None:
     reading.waiters.interrupt("interrupted")
     reading.log.append(Offset(9), record(9))
     for answer, reason in ((await task, "interrupted"), (await reading.answer(PostsRequest(behind(4))), "expired")):
-        assert (answer.status, json.loads(answer.body)["reason"]) == (410, reason)
+        payload = json.loads(answer.body)
+        assert (answer.status, payload["reason"], payload["lost"]) == (410, reason, {"records": 5})
         assert next_offset(answer) == str(cursor(9, 1, record(9)))
         assert json.loads(answer.body)["cursor"] == next_offset(answer)
 
@@ -302,7 +303,8 @@ async def test_places_that_are_not_in_the_feed_are_gone() -> None:
         (before(Offset(9)), "unknown"),
     ):
         answer = await reading.answer(PostsRequest(place))
-        assert (answer.status, json.loads(answer.body)["reason"]) == (410, reason)
+        payload = json.loads(answer.body)
+        assert (answer.status, payload["reason"], "lost" in payload) == (410, reason, False)
         assert next_offset(answer) == str(behind(4))
 
 

@@ -1,6 +1,7 @@
 """What clients are told of their tokens, and how they go on with others."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,7 @@ from edge.feed.log import Log
 from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
 from edge.wire.event_encodings import EVENTS
+from edge.wire.messages import welcome
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import Offset
 from tests.edge.kit.lines import Line, Turns
@@ -164,6 +166,44 @@ def test_a_client_that_is_not_greeted_is_told_behind_its_welcome() -> None:
     assert line.ends == [End.EXPIRED]
 
 
+def test_what_a_client_is_told_before_its_turn_takes_it_back_nowhere() -> None:
+    """Those that wait for their welcome are told behind that, and behind what is sent with it."""
+    stage = Stage()
+    stage.publish(2)
+    greeting = EVENTS.notice(welcome(str(stage.log.cursor_at(stage.log.tail)), session="s", heartbeat=25))
+    lines = [Line(stage.turns) for _ in range(400)]
+    for line in lines:
+        stage.hub.join(Session(stage.log.tail, EVENTS, greeting, grant=stage.grant(-10)), line)
+    stage.turns.sleep(AGAIN_SECONDS + 1)
+    for line in lines:
+        read = messages(b"".join(line.written), EVENTS)
+        assert [one["action"] for one in read] == ["welcome", "created", "created", "expiring"]
+        assert [one["cursor"] for one in read] == sorted(one["cursor"] for one in read)
+
+
+def test_what_a_client_is_told_of_its_token_is_a_message_like_others() -> None:
+    """A heartbeat comes so long after it."""
+    stage = Stage(replace(SILENT, heartbeat=25))
+    line, _ = stage.join(stage.grant(40))
+    stage.turns.sleep(44.9)
+    assert said(line) == ["expiring"]
+    stage.turns.sleep(0.2)
+    assert said(line) == ["expiring", "heartbeat"]
+
+
+def test_a_client_whose_token_has_run_out_gets_no_heartbeat_before_its_close() -> None:
+    """Of thousands that are closed together the last wait for some seconds."""
+    stage = Stage(replace(SILENT, heartbeat=25))
+    line, member = stage.join(stage.grant(-10))
+    stage.turns.sleep(1)
+    stage.turns.now += 20
+    stage.turns.turn()
+    assert (member.is_over, line.ends) == (True, [])
+    written = len(line.written)
+    stage.hub._beat(member)  # noqa: SLF001 - as it is called when a heartbeat is due
+    assert len(line.written) == written
+
+
 def test_another_token_moves_the_end_and_is_told_of_by_itself() -> None:
     """However long the old one would have gone on."""
     stage = Stage()
@@ -237,7 +277,7 @@ def test_what_cannot_be_done_now_changes_nothing() -> None:
 def test_thousands_whose_tokens_end_together_make_no_long_turn(seconds: float) -> None:
     """Neither when they are told nor when they end; and whoever else is there gets its posts meanwhile."""
     stage = Stage(cohort_size=64)
-    lines = [stage.join(stage.grant(seconds))[0] for _ in range(3000)]
+    lines = [stage.join(stage.grant(seconds))[0] for _ in range(800)]
     other, _ = stage.join(None)
     longest = 0
     while not all(line.ends for line in lines):
