@@ -13,10 +13,13 @@ import msgspec
 import pytest
 
 from edge.client import Feed, Gap, Post, Token, Transport, Unauthorized, connect
+from edge.positions.postgres import PostgresStore
 from integration import topics
 from integration.conftest import Install
+from integration.database import Database
 from integration.relay import relaying
 from integration.system import Process, System
+from runtime.database_url import parse
 from streams.contract import FeedRecord, Publication, encode_feed
 
 _PATIENCE_SECONDS: Final = 90.0
@@ -220,8 +223,46 @@ async def test_a_token_that_is_refused_ends_the_feed_with_what_it_is(
     """One of another key, and one that has expired."""
     [edge] = system.processes
     bad = token(seconds, key=secrets.token_urlsafe(48) if seconds > 0 else _KEY)
-    async with connect(f"http://127.0.0.1:{edge.port}/", transports=[transport], token=lambda: bad) as feed:
+    async with connect(f"http://127.0.0.1:{edge.port}/", transports=[transport], token=bad) as feed:
         with pytest.raises(Unauthorized) as refused:
             await anext(feed)
         assert refused.value.code == 4501
         assert bad not in str(refused.value)
+
+
+async def test_a_device_goes_on_at_another_edge_with_nothing_but_its_name(install: Install, database: Database) -> None:
+    """Behind what its last client had handled; behind what was acknowledged, when that one's edge was killed."""
+    store = PostgresStore(parse(database.url))
+    await store.create()
+    await store.close()
+    system = install(JWT_SECRET_KEY=_KEY, POSITIONS_URL=database.url, ACK_SECONDS=1, DRAIN_SECONDS=2)
+    await topics.create(system.environment["KAFKA_URL"], {system.feed: 1})
+    one, other = edges = [system.edge(), system.edge()]
+    for edge in edges:
+        await asyncio.to_thread(edge.until_ready)
+    shown = Shown(system)
+
+    def following(edge: Process) -> Feed:
+        return connect(f"http://127.0.0.1:{edge.port}/", device="phone", token=lambda: token(600))
+
+    async def next_ids(feed: Feed, number: int) -> list[int]:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return [item.id for item in [await anext(feed) for _ in range(number)] if isinstance(item, Post)]
+
+    async with following(one) as feed:
+        # It has been told where it begins, and the edge that it knows that.
+        waiting = asyncio.create_task(next_ids(feed, 3))
+        while feed.acknowledged is None:
+            await asyncio.sleep(0.02)
+        await shown.show(5)
+        assert await waiting == shown.ids[:3]
+        feed.handled()
+    async with following(other) as feed:
+        assert await next_ids(feed, 1) == shown.ids[3:4]
+        assert await next_ids(feed, 1) == shown.ids[4:]
+        # The fifth is in hand, and the fourth was handled.
+        while feed.acknowledged != feed.cursor:
+            await asyncio.sleep(0.02)
+        other.kill()
+    async with following(one) as feed:
+        assert await next_ids(feed, 1) == shown.ids[4:]
