@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -15,11 +16,12 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection
 
+from edge.client import Feed, Post, connect
 from edge.positions.device import Key
 from edge.positions.postgres import PostgresStore
 from edge.positions.store import Away, Row
 from edge.positions.table import NAME, RIGHTS
-from integration import topics
+from integration import fed, npm, topics, viewers
 from integration.conftest import Install
 from integration.database import Database
 from integration.services import Services
@@ -273,3 +275,54 @@ async def test_a_feed_that_was_made_anew_is_said_once_and_the_position_replaced(
     async with viewing(other) as again:
         welcome = (await again.hear("welcome"))["payload"]
         assert (welcome["recovered"], welcome["cursor"]) == (True, viewer.cursor)
+
+
+async def _until_live(feed: Feed) -> None:
+    async with asyncio.timeout(30):
+        while feed.state != "live":
+            await asyncio.sleep(0.02)
+
+
+async def _ids(feed: Feed, last: int) -> list[int]:
+    """Iterate up to a post, which is in hand then and not handled."""
+    ids: list[int] = []
+    async with asyncio.timeout(60):
+        async for item in feed:
+            assert isinstance(item, Post)
+            ids.append(item.id)
+            if item.id == last:
+                break
+    return ids
+
+
+async def test_our_python_client_goes_on_with_nothing_but_its_device(installed: Installed) -> None:
+    """It acknowledges what it has handled, also at its end; what it had in hand comes again, on another edge."""
+    first, other = installed.system.processes
+    token = flask("alice", at=time.time())
+    async with connect(first.websocket, token=token, device="py") as feed:
+        await _until_live(feed)
+        await show(installed.system, [11], [12], [13])
+        assert await _ids(feed, 13) == [11, 12, 13]
+    await show(installed.system, [14])
+    async with connect(other.websocket, token=token, device="py") as feed:
+        assert await _ids(feed, 14) == [13, 14]
+
+
+async def test_our_javascript_client_does_so_too(installed: Installed, tmp_path: Path) -> None:
+    """It acknowledges as it goes."""
+    folder = await asyncio.to_thread(npm.install, tmp_path, viewers.WS)
+    first, other = installed.system.processes
+    options = {"token": flask("alice", at=time.time()), "device": "js"}
+    shown = fed.Feed(installed.system)
+    async with viewers.viewing("node", folder, "", first.websocket, options) as viewer:
+        await viewer.until(lambda: viewer.state == "live", "live")
+        await shown.show(3)
+        await shown.until_shown(viewer)
+        await asyncio.to_thread(first.until, lambda: first.metric("postcast_edge_acknowledging") == 1, "hears of it")
+        await asyncio.to_thread(
+            first.until, lambda: first.metric("postcast_edge_unacknowledged_seconds") == 0, "has heard of all"
+        )
+    missed = fed.Feed(installed.system)
+    await missed.show(2)
+    async with viewers.viewing("node", folder, "", other.websocket, options) as viewer:
+        await missed.until_shown(viewer)

@@ -5,13 +5,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
 import pytest
 
+from edge.positions.device import Key
+from edge.positions.postgres import PostgresStore
 from integration import firefox, npm, tokens, topics, viewers
 from integration.conftest import Install
+from integration.database import Database
 from integration.fed import Feed
 from integration.system import System
 from integration.tokens import Issuer
+from runtime.database_url import parse
 
 SHORT: Final = 6.0
 """For so many seconds tokens are good; an edge says after half of it that they expire, and ends sessions 30 s later."""
@@ -152,3 +157,50 @@ async def test_a_renewed_token_that_allows_something_else_shows_that_from_the_ne
         await viewer.until(lambda: viewer.ids[-1:] == feed.ids[-1:], "the last post")
         assert len(viewer.sessions) == 1
         assert not {*others.ids[:2], others.ids[-1]} & {*viewer.ids}
+
+
+@pytest.mark.parametrize("kind", viewers.KINDS)
+async def test_a_device_goes_on_where_it_acknowledged_on_another_edge(
+    install: Install, database: Database, folder: Path, issuer: Issuer, kind: str
+) -> None:
+    """It keeps nothing itself: the edges do, for who has signed in, and for no other device."""
+    store = PostgresStore(parse(database.url))
+    await store.create()
+    system = install(JWT_SECRET_KEY=tokens.SECRET, POSITIONS_URL=database.url, ACK_SECONDS=0.2, DRAIN_SECONDS=2)
+    await topics.create(system.environment["KAFKA_URL"], {system.feed: 1})
+    edges = [system.edge(), system.edge()]
+    for edge in edges:
+        await asyncio.to_thread(edge.until_ready)
+    feed, origin = Feed(system), f"http://127.0.0.1:{edges[0].port}"
+    phone = {"tokenUrl": issuer.url, "transports": ["websocket"], "device": "phone"}
+    key = Key("alice", "phone")
+
+    async def until_stored() -> None:
+        """Wait until the place behind the last post is stored."""
+        async with (
+            asyncio.timeout(60),
+            aiohttp.ClientSession() as session,
+            session.head(f"{origin}/posts") as answer,
+        ):
+            end = answer.headers["Stream-Next-Offset"]
+            while (await store.read([key])).get(key) != end:
+                await asyncio.sleep(0.05)
+
+    try:
+        async with viewers.viewing(kind, folder, origin, edges[0].websocket, phone) as viewer:
+            await viewer.until(lambda: viewer.state == "live", "live")
+            await feed.show(3)
+            await feed.until_shown(viewer)
+            await until_stored()
+        seen = len(feed.ids)
+        await feed.show(2)
+        async with viewers.viewing(kind, folder, origin, edges[1].websocket, phone) as viewer:
+            await viewer.until(lambda: viewer.ids == feed.ids[seen:], "what it missed, and nothing else")
+            await until_stored()
+            assert (viewer.gaps, viewer.errors) == ([], [])
+        async with viewers.viewing(kind, folder, origin, edges[1].websocket, {**phone, "device": "tablet"}) as viewer:
+            await viewer.until(lambda: viewer.state == "live", "live")
+            await feed.show(1)
+            await viewer.until(lambda: viewer.ids == feed.ids[-1:], "what comes from now on")
+    finally:
+        await store.close()

@@ -27,7 +27,7 @@ LONG: Final = 32
 MAX_SECRETS: Final = 8
 """A bad token is tried with each of them, and with as many keys without a name."""
 MAX_KEYS: Final = 64
-"""How many keys a set may have: to make one takes some 0.1 ms. Issuers have two or three."""
+"""How many keys a set may have: to make so many takes some 2 ms at most. Issuers have two or three."""
 _RSA_BITS: Final = range(2048, 8192 + 1)
 """RFC 7518 §3.3; longer ones take too long to verify."""
 

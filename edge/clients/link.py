@@ -77,10 +77,10 @@ class Surroundings:
     key_fetches: Counter[str] = field(default_factory=Counter)
     """How often an issuer was asked for its keys, by what became of it."""
     bearers: KeyWaits = field(init=False)
-    """Says it of tokens that connected clients bring."""
+    """Says whose the tokens are that connected clients bring."""
 
     def __post_init__(self) -> None:
-        """Have both ask the same."""
+        """Have these tokens verified as all others are."""
         object.__setattr__(self, "bearers", KeyWaits(self.sign_in))
 
 

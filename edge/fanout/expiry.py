@@ -20,6 +20,9 @@ from edge.access.grant import LEEWAY_SECONDS, Grant
 _LATEST: Final = 60.0
 _EARLIEST: Final = 90.0
 _CRC: Final = 1 << 32
+SOONEST: Final = 1.0
+"""So long after a token has come its client is told at the earliest: where an issuer's clock is late each new token has
+expired already, and telling of each at once would have the client bring another as fast as the line carries it."""
 
 
 class Expiry:
@@ -44,7 +47,8 @@ def expiry_of(grant: Grant | None, session: str, *, now: float, utc: float, is_t
     if grant is None or grant.expires_at is None:
         return None
     left = grant.expires_at - utc
-    warns_at = now + max(left - lead(session), left / 2, 0.0) if is_told else math.inf
+    soonest = min(SOONEST, (left + LEEWAY_SECONDS) / 2)
+    warns_at = now + max(left - lead(session), left / 2, soonest) if is_told else math.inf
     return Expiry(grant.expires_at, warns_at=warns_at, ends_at=end_of(grant, now=now, utc=utc))
 
 

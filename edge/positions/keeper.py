@@ -116,6 +116,7 @@ class Keeper:
                     await self._wrote.wait()
                     if self.is_away:
                         break
+        self._is_draining = False
         if self._pending.devices:
             _logger.warning("positions.lost", devices=self._pending.devices, why=self.trouble)
 
@@ -191,6 +192,8 @@ class Keeper:
         trouble = None if error is None else str(error)
         if trouble is not None and self.trouble is None:
             _logger.warning("positions.away", why=trouble, devices=self._pending.devices)
+            # From now on it is tried by the clock.
+            self._changed.set()
         elif trouble is None and self.trouble is not None:
             _logger.info("positions.there", devices=self._pending.devices)
         self.trouble = trouble

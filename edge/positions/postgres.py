@@ -3,6 +3,7 @@
 Whatever goes wrong is :class:`~edge.positions.store.Away`: the feed does not wait for this database.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -69,8 +70,7 @@ class PostgresStore:
 
     async def close(self) -> None:
         """Close the connections."""
-        await close(self._writing)
-        await close(self._reading)
+        await asyncio.gather(close(self._writing), close(self._reading))
 
 
 def _names(keys: Sequence[Key]) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.access.grant import LEEWAY_SECONDS, Grant
-from edge.fanout.expiry import Expiry, end_of, expiry_of, lead
+from edge.fanout.expiry import SOONEST, Expiry, end_of, expiry_of, lead
 
 NOW, UTC = 1000.0, 1_700_000_000.0
 
@@ -36,10 +36,10 @@ def test_clients_that_signed_in_together_are_told_at_different_times() -> None:
 
 @pytest.mark.parametrize(
     ("left", "told_after"),
-    [(3600, 3600 - lead("s")), (180, 180 - lead("s")), (120, 60), (10, 5), (1, 0.5), (0, 0), (-20, 0)],
+    [(3600, 3600 - lead("s")), (180, 180 - lead("s")), (120, 60), (10, 5), (1, 1), (0, 1), (-20, 1), (-29, 0.5)],
 )
 def test_where_less_is_left_it_is_told_at_half_of_that(left: float, told_after: float) -> None:
-    """If that is later; a token that is taken although it has expired is told of at once."""
+    """If that is later; one that is taken although it has expired is told of in a second, not at once and for ever."""
     made = expiry(left)
     assert made.warns_at == NOW + told_after
     assert (made.expires_at, made.ends_at) == (UTC + left, NOW + left + LEEWAY_SECONDS)
@@ -55,4 +55,4 @@ def test_a_client_that_cannot_be_told_is_not() -> None:
 def test_a_client_is_told_before_the_end_and_never_before_the_token_has_come(left: float, session: str) -> None:
     made = expiry(left, session)
     assert NOW <= made.warns_at <= made.ends_at
-    assert left <= 0 or made.warns_at <= NOW + left
+    assert made.warns_at <= NOW + max(left, SOONEST)

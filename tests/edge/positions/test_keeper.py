@@ -231,6 +231,18 @@ async def test_who_asks_a_store_that_is_away_is_told() -> None:
         assert not keeper.is_away
 
 
+async def test_a_store_that_somebody_found_away_is_tried_until_it_is_there() -> None:
+    """Without traffic: nothing waits to be stored, and nobody asks again."""
+    store = MemoryStore()
+    async with keeping(store, seconds=0.01) as keeper:
+        store.away = "gone"
+        with pytest.raises(Away):
+            await keeper.find(PHONE)
+        assert keeper.is_away
+        store.away = None
+        await settled(keeper, away=False)
+
+
 async def test_who_leaves_while_it_asks_takes_nobody_s_question_along() -> None:
     """The first asks for all; it is gone before there is an answer."""
     store = MemoryStore()
