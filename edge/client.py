@@ -59,6 +59,9 @@ _MESSAGE_BYTES: Final = 1 << 26
 _NO_CODE: Final = 1005
 _CUT: Final = 1006
 _UNAUTHORIZED: Final = 4501
+# So many tokens in a row may be refused where there is a function that returns another one: the clock that tells it
+# when a token expires may be late by some seconds.
+_MOST_REFUSED: Final = 5
 # What the statuses of HTTP that do not ask to come back are as close codes.
 _FINAL_STATUSES: Final = {400: 4500, 401: _UNAUTHORIZED, 403: 4503, 414: 4500}
 
@@ -179,7 +182,8 @@ class _Ended(Exception):
     def __init__(self, code: int, reason: str, retry_after: str | None = None, *, others: bool = True) -> None:
         super().__init__(code, reason)
         self.code = code
-        self.reason = reason
+        # It is shown on terminals, and may be anybody's.
+        self.reason = _printable(reason)
         asked = re.search(r"\bretry_after=(\d+(?:\.\d*)?)$", reason) if retry_after is None else None
         seconds = asked[1] if asked else retry_after or ""
         self.asked = float(seconds) if re.fullmatch(r"\d+(\.\d*)?", seconds, re.ASCII) else None
@@ -288,13 +292,13 @@ class Feed:
 
     async def close(self) -> None:
         """End for good. What was not asked for is dropped, and comes again when you resume with :attr:`cursor`."""
-        self._items.clear()
         self._in_hand = None
         try:
             await _cancelled(self._saving)
             await self._save()
         finally:
             await _cancelled(self._running)
+            self._items.clear()
             if self._own_session is not None:
                 await self._own_session.close()
 
@@ -349,7 +353,7 @@ class Feed:
 
     async def _run(self) -> None:
         """Make one connection after the other, until the edge says that it is of no use."""
-        failures = transport = 0
+        failures = transport = refused = 0
         try:
             while True:
                 self._is_welcomed = False
@@ -359,13 +363,14 @@ class Feed:
                     end = None
                 except _Ended as ended:
                     end = ended
-                failures = 0 if self._is_welcomed else failures
+                failures, refused = (0, 0) if self._is_welcomed else (failures, refused)
                 if end is None:
                     transport = 0
                 elif end.allows_others and not self._is_welcomed and transport + 1 < len(self._transports):
                     transport += 1
                 else:
-                    self._refuse_final(end)
+                    refused += end.code == _UNAUTHORIZED
+                    self._refuse_final(end, refused)
                     transport = 0
                     seconds = pause(failures, end.asked, random.random())  # noqa: S311 - no secret
                     failures += 1
@@ -378,9 +383,10 @@ class Feed:
         finally:
             self._enter("closed")
 
-    def _refuse_final(self, end: _Ended) -> None:
-        has_run_out = end.code == _UNAUTHORIZED and self._is_welcomed and callable(self._token)
-        if is_final(end.code) and not has_run_out:
+    def _refuse_final(self, end: _Ended, refused: int) -> None:
+        """Raise for an end that is final; ``refused`` tokens in a row were, this one included."""
+        may_have_another = end.code == _UNAUTHORIZED and callable(self._token) and refused <= _MOST_REFUSED
+        if is_final(end.code) and not may_have_another:
             raise (Unauthorized if end.code == _UNAUTHORIZED else Refused)(end.code, end.reason)
 
     def _enter(self, state: State) -> None:
@@ -465,9 +471,11 @@ class Feed:
         while ends_at is None or _now() < ends_at:
             asked_at = _now()
             limit.reschedule(asked_at + (_POLL_SECONDS if live else _WELCOME_SECONDS))
-            query = {**self._filter, "offset": self._newest or "now", **live}
+            before = self._newest
+            query = {**self._filter, "offset": before or "now", **live}
             url = _address(self._url, {"ws": "http", "wss": "https"}, path, query)
-            async with self._session.get(url, headers=headers, timeout=aiohttp.ClientTimeout()) as response:
+            asked = {"headers": headers, "timeout": aiohttp.ClientTimeout(), "raise_for_status": False}
+            async with self._session.get(url, **asked) as response:
                 text = await response.text(errors="replace")
             limit.reschedule(None)
             offset = response.headers.get("Stream-Next-Offset")
@@ -481,12 +489,13 @@ class Feed:
             for message in messages:
                 await self._receive(message)
             await self._take(offset, gap)
-            if live and not messages:
+            is_up_to_date = response.headers.get("Stream-Up-To-Date") == "true"
+            if not messages and (live or (offset == before and not is_up_to_date)):
                 # Something in between that does not wait must not make us ask without end.
                 await asyncio.sleep(asked_at + 1.0 - _now())
             echo = response.headers.get("Stream-Cursor")
             live = {} if echo is None else {"cursor": echo}
-            live = {"live": "long-poll", **live} if response.headers.get("Stream-Up-To-Date") == "true" else {}
+            live = {"live": "long-poll", **live} if is_up_to_date else {}
 
     async def _receive(self, message: Any, socket: Any = None) -> None:
         try:
@@ -542,7 +551,8 @@ class Feed:
 
     async def _renew(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        with suppress(_Ended):
+        # What the function raises, or a token that cannot be sent, is said at the next connect.
+        with suppress(_Ended, Unauthorized, ValueError):
             if token := await self._ask():
                 self._renewal = self._requests + 1
                 await self._request("token", {"token": token})
@@ -556,6 +566,10 @@ class Feed:
 
 connect: Final = Feed
 """Follow a feed, inside of ``async with``."""
+
+
+def _printable(text: str) -> str:
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _now() -> float:
@@ -608,7 +622,7 @@ def line(item: Post | Gap) -> str:
             said = json.dumps(payload, ensure_ascii=False)
         case Gap(reason, _, lost):
             said = f"-- some posts may be missing here: {reason}" + ("" if lost is None else f", {lost} records")
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in said)
+    return _printable(said)
 
 
 def json_line(item: Post | Gap) -> str:

@@ -427,6 +427,34 @@ def test_after_a_final_code_it_does_not_come_back_and_says_why(code: int) -> Non
 
 
 @virtual
+async def test_a_reason_cannot_act_on_a_terminal() -> None:
+    async with live() as (_, reader, web):
+        web.socket.end(4500, "a\x1b[2Jb\nc")
+        await settled()
+        with pytest.raises(Refused) as refused:
+            await reader.task
+        assert refused.value.reason == "a\\x1b[2Jb\\nc"
+
+
+@virtual
+async def test_nothing_is_handed_out_that_comes_while_it_closes() -> None:
+    class Closing(Kept):
+        async def set(self, cursor: str, /) -> None:  # type: ignore[override] # a store may do either
+            self.cursors.append(cursor)
+            web.socket.say(created(2))
+            await asyncio.sleep(1)
+
+    web = Web()
+    async with offered(web, store=Closing()) as feed:
+        await settled()
+        web.socket.say(welcome("c0"), created(1))
+        await anext(feed)
+        feed.handled()
+    assert [item async for item in feed] == []
+    assert feed.cursor == "c1"
+
+
+@virtual
 async def test_what_came_before_the_end_is_handed_out_before_it_is_said() -> None:
     web = Web()
     async with offered(web) as feed:
@@ -655,12 +683,15 @@ async def test_a_token_that_is_a_string_cannot_be_renewed_and_ends_with_its_time
 
 
 @virtual
-async def test_4501_after_a_welcome_asks_a_token_function_for_another_one_and_before_one_is_final() -> None:
+async def test_a_refused_token_is_asked_for_anew_five_times_in_a_row() -> None:
+    """A welcome begins the count anew: that token ran out. What is refused for the sixth time is refused for good."""
     async with live(token=lambda: "t") as (feed, reader, web):
         web.socket.end(4501, "the token has run out")
-        await until_next(web)
-        web.socket.end(4501, "refused")
-        await settled()
+        for _ in range(5):
+            assert not reader.task.done()
+            await until_next(web)
+            web.socket.end(4501, "refused")
+            await settled()
         assert feed.state == "closed"
         assert isinstance(reader.task.exception(), Unauthorized)
 
@@ -687,6 +718,25 @@ async def test_a_token_function_that_fails_is_said_and_asked_again_after_a_wait(
         web.socket.say(welcome("c0"), {"action": "expiring"})
         await settled()
         assert web.socket.is_open
+
+
+@virtual
+async def test_a_token_function_that_ends_the_feed_does_so_at_the_next_connect() -> None:
+    tokens: list[str] = ["t"]
+
+    def ask() -> str:
+        if not tokens:
+            raise Unauthorized
+        return tokens.pop()
+
+    async with live(token=ask) as (feed, reader, web):
+        web.socket.say({"action": "expiring", "payload": {}}, created(1))
+        await settled()
+        assert reader.ids == [1]
+        web.socket.end(4501, "the token has run out")
+        await after(1)
+        assert feed.state == "closed"
+        assert isinstance(reader.task.exception(), Unauthorized)
 
 
 @virtual
@@ -1156,6 +1206,18 @@ async def test_answers_without_a_wait_do_not_make_it_ask_without_end() -> None:
         assert len(web.requests) == 2
         await after(1)
         assert len(web.requests) == 3
+
+
+@virtual
+async def test_pages_that_do_not_move_do_not_make_it_ask_without_end() -> None:
+    async with polling(cursor="c0") as (_, _, web):
+        await answer(web.request, 200, {"Stream-Next-Offset": "c1"}, [])
+        assert len(web.requests) == 2
+        await answer(web.request, 200, {"Stream-Next-Offset": "c1"}, [])
+        assert len(web.requests) == 2
+        await after(1)
+        await answer(web.request, 200, {"Stream-Next-Offset": "c1", **UP_TO_DATE}, [])
+        assert len(web.requests) == 4
 
 
 @virtual
