@@ -59,6 +59,9 @@ _MESSAGE_BYTES: Final = 1 << 26
 _NO_CODE: Final = 1005
 _CUT: Final = 1006
 _UNAUTHORIZED: Final = 4501
+# So many tokens in a row may be refused where there is a function that returns another one: the clock that tells it
+# when a token expires may be late by some seconds.
+_MOST_REFUSED: Final = 5
 # What the statuses of HTTP that do not ask to come back are as close codes.
 _FINAL_STATUSES: Final = {400: 4500, 401: _UNAUTHORIZED, 403: 4503, 414: 4500}
 
@@ -350,7 +353,7 @@ class Feed:
 
     async def _run(self) -> None:
         """Make one connection after the other, until the edge says that it is of no use."""
-        failures = transport = 0
+        failures = transport = refused = 0
         try:
             while True:
                 self._is_welcomed = False
@@ -360,13 +363,14 @@ class Feed:
                     end = None
                 except _Ended as ended:
                     end = ended
-                failures = 0 if self._is_welcomed else failures
+                failures, refused = (0, 0) if self._is_welcomed else (failures, refused)
                 if end is None:
                     transport = 0
                 elif end.allows_others and not self._is_welcomed and transport + 1 < len(self._transports):
                     transport += 1
                 else:
-                    self._refuse_final(end)
+                    refused += end.code == _UNAUTHORIZED
+                    self._refuse_final(end, refused)
                     transport = 0
                     seconds = pause(failures, end.asked, random.random())  # noqa: S311 - no secret
                     failures += 1
@@ -379,9 +383,10 @@ class Feed:
         finally:
             self._enter("closed")
 
-    def _refuse_final(self, end: _Ended) -> None:
-        has_run_out = end.code == _UNAUTHORIZED and self._is_welcomed and callable(self._token)
-        if is_final(end.code) and not has_run_out:
+    def _refuse_final(self, end: _Ended, refused: int) -> None:
+        """Raise for an end that is final; ``refused`` tokens in a row were, this one included."""
+        may_have_another = end.code == _UNAUTHORIZED and callable(self._token) and refused <= _MOST_REFUSED
+        if is_final(end.code) and not may_have_another:
             raise (Unauthorized if end.code == _UNAUTHORIZED else Refused)(end.code, end.reason)
 
     def _enter(self, state: State) -> None:

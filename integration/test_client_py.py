@@ -223,7 +223,7 @@ async def test_a_token_that_is_refused_ends_the_feed_with_what_it_is(
     """One of another key, and one that has expired."""
     [edge] = system.processes
     bad = token(seconds, key=secrets.token_urlsafe(48) if seconds > 0 else _KEY)
-    async with connect(f"http://127.0.0.1:{edge.port}/", transports=[transport], token=lambda: bad) as feed:
+    async with connect(f"http://127.0.0.1:{edge.port}/", transports=[transport], token=bad) as feed:
         with pytest.raises(Unauthorized) as refused:
             await anext(feed)
         assert refused.value.code == 4501

@@ -683,12 +683,15 @@ async def test_a_token_that_is_a_string_cannot_be_renewed_and_ends_with_its_time
 
 
 @virtual
-async def test_4501_after_a_welcome_asks_a_token_function_for_another_one_and_before_one_is_final() -> None:
+async def test_a_refused_token_is_asked_for_anew_five_times_in_a_row() -> None:
+    """A welcome begins the count anew: that token ran out. What is refused for the sixth time is refused for good."""
     async with live(token=lambda: "t") as (feed, reader, web):
         web.socket.end(4501, "the token has run out")
-        await until_next(web)
-        web.socket.end(4501, "refused")
-        await settled()
+        for _ in range(5):
+            assert not reader.task.done()
+            await until_next(web)
+            web.socket.end(4501, "refused")
+            await settled()
         assert feed.state == "closed"
         assert isinstance(reader.task.exception(), Unauthorized)
 
