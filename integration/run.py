@@ -10,6 +10,7 @@ import http.client
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -133,7 +134,7 @@ def _run(environ: Mapping[str, str]) -> NoReturn:
         parts += [Part(f"the {name}", child) for name, child in children.items()]
         with _started(children):
             _say(f"starting the {', the '.join(children)}")
-            services.await_ready(services.kafka, services.rabbitmq)
+            _await_brokers(services, [part for part in parts if part.name.startswith("the ")])
             _await_ready(parts, {"worker": worker_port, "edge": admin_port or port})
             if shows_posts:
                 _await_post(parts, port)
@@ -199,6 +200,25 @@ def _started(children: Mapping[str, Child]) -> Iterator[None]:
         deadline = time.monotonic() + STOP_SECONDS
         for child in children.values():
             child.await_end(max(0, deadline - time.monotonic()))
+
+
+def _await_brokers(services: Services, children: Sequence[Part]) -> None:
+    """Return when both brokers answer; look after those that wait for them meanwhile, which may end by themselves."""
+    errors: list[ServiceError] = []
+
+    def wait() -> None:
+        try:
+            services.await_ready(services.kafka, services.rabbitmq)
+        except ServiceError as error:
+            errors.append(error)
+
+    # It ends with the brokers, which are ended whatever happens here.
+    waiting = threading.Thread(target=wait, name="brokers", daemon=True)
+    waiting.start()
+    while waiting.is_alive():
+        _look_after(children)
+    if errors:
+        raise errors[0]
 
 
 def _await_ready(parts: Sequence[Part], ports: Mapping[str, int]) -> None:

@@ -221,6 +221,19 @@ async def test_a_part_that_ends_is_started_again_three_times_and_then_all_ends(r
     assert left_in(folder) == []
 
 
+async def test_a_part_that_ends_while_the_brokers_start_is_noticed_at_once(run: Runner, folder: Path) -> None:
+    """Here RabbitMQ never is there: that is said in the end."""
+    async with run(AMQP_URL=f"amqp://127.0.0.1:{free_port()}/") as running:
+        await running.line("starting the worker")
+        running.child("-m", "edge").kill()
+        await running.line(r"the edge ended by itself and was started again \(1 of 3\)$")
+        families = running.family()
+        await running.line("run: RabbitMQ at .* does not answer")
+        assert await running.exit_code(within=_END_SECONDS) == 1
+        assert gone(families)
+    assert left_in(folder) == []
+
+
 async def test_what_is_said_at_the_end_of_the_start_can_be_tried_also_after_a_restart_of_rabbitmq(
     run: Runner, folder: Path
 ) -> None:

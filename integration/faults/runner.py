@@ -112,7 +112,10 @@ class Runner:
         posts = iter(await scene.insert(_POSTS))
         first_letter = await logs.end(kafka_url, system.dead)
         async with _together(*(viewer.run() for viewer in scene.viewers)):
-            await scene.until(lambda: all(viewer.is_there for viewer in scene.viewers), "every client is there")
+            try:
+                await scene.until(lambda: not scene.absent, "every client is there")
+            except Unprovable as error:
+                raise Unprovable(f"{error}, but not {', '.join(scene.absent)}") from None
             enough = asyncio.Event()
             async with asyncio.TaskGroup() as announcing:
                 announcing.create_task(announcer.go_on(posts, enough))
@@ -210,7 +213,7 @@ class Runner:
             viewer.stay()
         while troubles := [
             *await asyncio.to_thread(self._installation.troubles),
-            *(f"{viewer.view.client} cannot connect" for viewer in scene.viewers if not viewer.is_there),
+            *(f"{client} cannot connect" for client in scene.absent),
         ]:
             if time.monotonic() > deadline:
                 return troubles

@@ -81,6 +81,11 @@ class Scene:
         due = {one.post for one in self.announcer.announced if one.fate == "shown"}
         return all(viewer.has_seen(due) for viewer in self.viewers if viewer.promises_all)
 
+    @property
+    def absent(self) -> list[str]:
+        """The clients that are not there."""
+        return [viewer.view.client for viewer in self.viewers if not viewer.is_there]
+
     async def until_settled(self) -> None:
         """Wait until everything that was announced is shown and released; raises :class:`Unprovable`.
 

@@ -19,7 +19,7 @@ from integration.faults.transports import Transport
 
 _LOOK_SECONDS: Final = 0.05
 _HURRY_SECONDS: Final = 2.0
-"""In the end it is made to connect so often, since after many failures it may wait for a minute."""
+"""Where it begins, and in the end, it is made to connect so often: after many failures it may wait for a minute."""
 
 
 class Addresses(AbstractResolver):
@@ -50,6 +50,7 @@ class FeedConnection:
         self._connector = connector
         self._transport = transport
         self._hurried_at = 0.0
+        self._has_been_there = False
         self._closing: asyncio.Future[None] | None = None
 
     async def told(self) -> AsyncIterator[Told]:
@@ -65,6 +66,7 @@ class FeedConnection:
                 continue
             if (item is not None or self._feed.state == "live") and not is_there:
                 is_there, cursor = True, self._feed.cursor or cursor
+                self._has_been_there = True
                 yield Welcomed(cursor, is_recovered=True)
             if item is not None:
                 cursor = item.cursor
@@ -94,7 +96,8 @@ class FeedConnection:
 
     def _hurry(self) -> None:
         now = time.monotonic()
-        if self._transport.is_settled and self._feed.state == "waiting" and now > self._hurried_at + _HURRY_SECONDS:
+        is_hurried = self._transport.is_settled or not self._has_been_there
+        if is_hurried and self._feed.state == "waiting" and now > self._hurried_at + _HURRY_SECONDS:
             self._hurried_at = now
             self._feed.reconnect()
 

@@ -320,3 +320,50 @@ async def _deserted(edge: Edge) -> None:
     async with asyncio.timeout(5):
         while edge.gate.census.connections:
             await asyncio.sleep(0)
+
+
+async def test_the_rate_is_asked_before_a_token_is_looked_at() -> None:
+    """Law 16: what verifying costs is bounded, however many bad tokens come."""
+    sign_in = MemorySignIn()
+    async with serving(sign_in=sign_in, join_rate=0.1) as edge:
+        bad = {"Authorization": "Bearer bad"}
+        assert (await edge.get("/events", bad))[0] == 401
+        looked_at = len(sign_in.asked)
+        for _ in range(10):
+            # Told when to come back.
+            assert (await edge.get("/events", bad))[0] == 200
+        assert len(sign_in.asked) == looked_at
+        assert edge.around.refusals == {("http", "token"): 1, ("events", "rate"): 10}
+
+
+async def test_who_waits_for_a_key_while_the_edge_stops_is_told_to_come_back() -> None:
+    sign_in = MemorySignIn()
+    sign_in.fetched["late"] = granted("7")
+    async with serving(sign_in=sign_in) as edge:
+        asking = asyncio.create_task(edge.get("/events", {"Authorization": "Bearer late"}))
+        await sign_in.awaited.wait()
+        edge.reception.is_stopping = True
+        sign_in.fetch()
+        status, text, _ = await asking
+        assert (status, "The server is shutting down." in text) == (200, True)
+        assert edge.around.refusals == {("events", "stopping"): 1}
+
+
+async def test_who_leaves_while_waiting_for_a_key_leaves_nothing_behind() -> None:
+    """Neither a connection of its subject nor a claim among the selections."""
+    sign_in = MemorySignIn()
+    sign_in.fetched["late"] = granted("7", 1, 2)
+    async with serving(sign_in=sign_in, through=gate(per_subject=1)) as edge:
+        async with connecting(edge) as peer:
+            await peer.send(_HANDSHAKE.format("late").encode())
+            await sign_in.awaited.wait()
+        await _deserted(edge)
+        sign_in.fetch()
+        while not edge.around.sign_ins["granted"]:
+            await asyncio.sleep(0)
+        # The double has the claim, too.
+        sign_in.grants.clear()
+        while edge.around.selections.authors:
+            await asyncio.sleep(0)
+        assert not edge.gate.census._subjects  # noqa: SLF001
+        assert len(edge.hub) == 0

@@ -453,7 +453,7 @@ def test_the_head_has_a_cursor_of_all_that_was_read(feed: list[bytes]) -> None:
     named = [(offset, value) for offset, value in enumerate(feed) if _count(value)]
     last = named[-1] if named else None
     found = log.cursor_at(log.head)
-    assert found == (before(Offset(0)) if last is None else cursor(last[0], _count(last[1]), last[1]))
+    assert found == (before(Offset(len(feed))) if last is None else cursor(last[0], _count(last[1]), last[1]))
     assert log.resume(found) == Resume(log.head)
 
 
@@ -600,3 +600,34 @@ def test_positions_are_in_the_order_of_offsets() -> None:
     log = log_of(*(record(*range(n)) for n in range(6)))
     found = [log.position_at(Offset(offset)) for offset in range(8)]
     assert all(one <= other for one, other in pairwise(found))
+
+
+@pytest.mark.parametrize("later", [0, 1, 2, 3])
+def test_a_place_without_a_publication_before_it_has_one_cursor_wherever_a_log_begins(later: int) -> None:
+    """Behind a hole, or at the feed's beginning: records without posts are passed, and what is told is not smaller.
+
+    A client that has the newest cursor by its order would else be sent back by another edge, or by a later message.
+    """
+    empty = [record()] * 3
+    behind_hole, beginning = log_of(record(1), record(2)), log_of()
+    behind_hole.skip_to(Offset(10))
+    beginning.begin(Offset(10), Offset(10))
+    other = log_of(*empty[later:], first=10 + later)
+    for number, value in enumerate(empty, 10):
+        for log in (behind_hole, beginning):
+            before_it = log.head
+            log.append(Offset(number), value)
+            assert log.head > before_it
+    logs = (behind_hole, beginning, other)
+    heads = [log.cursor_at(log.head) for log in logs]
+    assert heads == [before(Offset(13))] * 3
+    for log in logs:
+        assert log.resume(before(Offset(13))) == Resume(log.head)
+        assert log.position_at(Offset(13)) == log.head
+        assert log.read(log.position_at(Offset(10 + later)), Reading(PLAIN), 1000) == (b"", log.head, 0)
+        log.append(Offset(13), record(7))
+        assert ids(log.read(heads[0].position, Reading(PLAIN), 1000).data) == [7]
+        # Who was told a smaller one earlier goes on there, too.
+        if log is not other:
+            assert log.resume(before(Offset(11))) == Resume(log.position_at(Offset(11)))
+    assert len({str(log.cursor_at(log.head)) for log in logs}) == 1
