@@ -59,8 +59,8 @@ _ABOUT: Final = """\
 Posts, live: over a WebSocket, as Server-Sent Events, and in pages. docs/protocol.md is the norm; this document says of
 it what its form can say. Close codes, most answers by HTTP, the order of messages and promises are not in it."""
 _WEBSOCKET: Final = """\
-A client that offers the subprotocol postcast.v1, or has a cursor or a history in its query, is a v1 client: it gets a
-welcome first, and a cursor with every post. Any other client is plain: it gets posts, and nothing else."""
+A client that offers the subprotocol postcast.v1, or has a cursor, a history or a device in its query, is a v1 client:
+it gets a welcome first, and a cursor with every post. Any other client is plain: it gets posts, and nothing else."""
 _STREAM: Final = """\
 The body of the answer to GET. Each message is the data of an event, whose id is the message's cursor. Posts are events
 without a type; all others have their action as their type."""
@@ -73,6 +73,11 @@ _QUERY: Final[dict[str, Any]] = {
         "type": "string",
         "pattern": "^[0-9]{1,9}$",
         "description": "Begin with the last N posts that are still in memory. Not together with cursor.",
+    },
+    "device": {
+        "type": "string",
+        "pattern": "^[A-Za-z0-9._~-]{1,64}$",
+        "description": "Without a cursor, go on where this device of the token's subject was, if that is stored.",
     },
     "author": {
         "type": "string",

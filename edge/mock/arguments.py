@@ -49,7 +49,7 @@ def parse(arguments: Sequence[str]) -> Arguments:
 
 
 def _parser() -> argparse.ArgumentParser:
-    scenarios = "\n".join(f"  {each.name:<12} {each.sentence}" for each in SCENARIOS.values())
+    scenarios = "\n".join(f"  {each.name:<14} {each.sentence}" for each in SCENARIOS.values())
     parser = argparse.ArgumentParser(
         prog="python -m edge.mock",
         description=_ABOUT,
@@ -70,7 +70,12 @@ def _parser() -> argparse.ArgumentParser:
         help="so many posts and no more, from when the first client comes; without it posts come at once and for ever",
     )
     add(
-        "--author", type=int, action="append", default=[], metavar="ID", help="with --print: of this author, or several"
+        "--author",
+        type=int,
+        action="append",
+        default=[],
+        metavar="ID",
+        help="of --print and --check: by this author, or several",
     )
     add("--print", action="store_true", help="serve nothing; print what a correct client has shown")
     add(

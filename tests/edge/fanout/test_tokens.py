@@ -171,10 +171,11 @@ def test_what_a_client_is_told_before_its_turn_takes_it_back_nowhere() -> None:
     stage = Stage()
     stage.publish(2)
     greeting = EVENTS.notice(welcome(str(stage.log.cursor_at(stage.log.tail)), session="s", heartbeat=25))
-    lines = [Line(stage.turns) for _ in range(400)]
+    lines = [Line(stage.turns) for _ in range(2500)]
     for line in lines:
         stage.hub.join(Session(stage.log.tail, EVENTS, greeting, grant=stage.grant(-10)), line)
-    stage.turns.sleep(AGAIN_SECONDS + 1)
+    # To greet all of them takes longer than until the first of them is told.
+    stage.turns.sleep(AGAIN_SECONDS + 5)
     for line in lines:
         read = messages(b"".join(line.written), EVENTS)
         assert [one["action"] for one in read] == ["welcome", "created", "created", "expiring"]
