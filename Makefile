@@ -53,7 +53,8 @@ test-processes: setup browser
 
 # What takes minutes and cannot take less: an outage long enough to see that memory stays where it is.
 endurance: setup
-	$(BIN)/python -m pytest -m endurance --capture=no integration/test_endurance.py integration/test_comeback.py
+	$(BIN)/python -m pytest -m endurance --capture=no integration/test_endurance.py integration/test_comeback.py \
+	    integration/test_tokens_that_end.py
 
 # Which lines and branches the tests without brokers reach. Each core's own test module reaches all of it.
 coverage: setup
