@@ -14,6 +14,7 @@ from typing import Any, Final
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from websockets.frames import Opcode
 
@@ -28,7 +29,10 @@ from tests.strict import Handshake
 
 AUDIENCE: Final = "live.example"
 _ANSWER_SECONDS: Final = 10.0
-_REFUSED: Final = (400, 401, 404, 405, 408, 414, 426, 429, 431, 503)
+PASSWORD: Final = secrets.token_hex(16)
+"""Opens a database that is away."""
+API_KEY: Final = secrets.token_hex(16)
+"""Stands in the URL of an issuer that is away."""
 
 
 class Said:
@@ -134,6 +138,11 @@ def bad_tokens(said: Said) -> Iterator[tuple[str, str]]:
     yield "a claim of another form", said.token("a claim of another form", postcast={"authors": ["7"]})
     yield "a name of a path", said.shown("path", jwt.encode(key, tokens.SECRET, "HS256", {"kid": "../../etc/passwd"}))
     yield "no subject", said.shown("no subject", jwt.encode({"nonce": key["nonce"]}, tokens.SECRET, "HS256"))
+    rsa = generate_private_key(65537, 2048)
+    yield (
+        "a key that cannot be had",
+        said.shown("a key that cannot be had", jwt.encode(key, rsa, "RS256", {"kid": "1"})),
+    )
     yield "no token at all", said.shown("no token at all", f"x.{secrets.token_hex(20)}.y")
     yield "cut off", said.token("cut off").rpartition(".")[0]
     yield "too long", said.token("too long", more="x" * 9000)
@@ -144,6 +153,8 @@ def system(install: Install) -> System:
     system = install(
         JWT_SECRET_KEY=tokens.SECRET,
         JWT_AUDIENCE=AUDIENCE,
+        JWT_JWKS_URL=f"http://127.0.0.1:9/keys?key={API_KEY}",
+        POSITIONS_URL=f"postgres://edge:{PASSWORD}@127.0.0.1:9/positions",
         TOKEN_IN_QUERY="true",
         LOG_LEVEL="debug",
         HEARTBEAT_SECONDS=1,
@@ -157,7 +168,7 @@ def system(install: Install) -> System:
 async def _all_ways(said: Said, name: str, token: str) -> None:
     """Show a token in each way to each transport, all at once."""
     ways = (("header", in_header(token), ""), ("subprotocol", in_protocol(token), ""), ("query", "", f"token={token}"))
-    wishes = ("history=0", "author=x", "cursor=no&history=1", "device=!")
+    wishes = ("history=0", "author=x", "cursor=no&history=1", "device=!", "device=phone")
     requests = [("GET", path) for path in ("/events", "/posts", "/status.json", "/page/none.js", "/")]
     requests += [("HEAD", "/posts"), ("POST", "/posts")]
     watched = (
@@ -264,7 +275,7 @@ async def _while_it_is_full(system: System) -> Said:
 async def test_no_token_and_no_secret_is_said_anywhere(system: System) -> None:
     edge = await asyncio.to_thread(system.edge(MAX_CONNECTIONS_PER_SUBJECT=2, HANDSHAKE_SECONDS=1).until_ready)
     said, feed = Said(edge), Feed(system)
-    said.secrets.append(Secret("the key", tokens.SECRET))
+    said.secrets += [Secret("the key", tokens.SECRET), Secret("password", PASSWORD), Secret("API key", API_KEY)]
     await feed.show(3)
     async for _ in _each(said):
         await feed.show(1)
@@ -281,7 +292,7 @@ async def test_no_token_and_no_secret_is_said_anywhere(system: System) -> None:
     await asyncio.gather(*watching, return_exceptions=True)
     full = await _while_it_is_full(system)
     # All of it has happened.
-    assert {101, 200, 400, 401, 404, 405, 414, 426, 431} <= said.statuses
+    assert {101, 200, 400, 401, 404, 405, 414, 426, 429, 431, 503} <= said.statuses
     assert 429 in full.statuses
     assert ({4500, 4501} <= said.codes, full.codes) == (True, {4001})
     assert {"authorized", "error wrong_subject", "error token_refused", "error too_big"} <= said.actions

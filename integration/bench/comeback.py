@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from edge.settings import Settings
 from integration.bench.companion import companion
 from integration.bench.crowd import crowd
 from integration.bench.feed import Feed, Show
@@ -30,6 +31,8 @@ _MOVES_SECONDS: Final = 0.005
 _PACE_SECONDS: Final = 0.1
 _JOIN_SECONDS: Final = 60
 """On a busy machine Kafka takes its time, and nobody is to be refused."""
+_JOIN_RATE: Final[int] = Settings.model_fields["join_rate"].default
+"""As an edge has it that nobody has told otherwise: clients that come back are what it is for."""
 _MANY: Final = 1_000_000
 _SHARES: Final = (0.5, 0.9, 0.99)
 
@@ -49,7 +52,10 @@ class Size:
 async def measure(stage: Stage, size: Size) -> list[Figure]:
     """Send windows to clients at the head, first with nobody else there, and then with those that come back."""
     stage.say(f"{PART}: {size.rate} clients a second come back to a full log, with {size.head} at its head")
-    async with stage.installation(JOIN_SECONDS=_JOIN_SECONDS) as (system, edge), stage.producer() as producer:
+    async with (
+        stage.installation(JOIN_SECONDS=_JOIN_SECONDS, JOIN_RATE=_JOIN_RATE) as (system, edge),
+        stage.producer() as producer,
+    ):
         feed = Feed(producer, system.feed)
         for _ in range(size.records):
             await feed.window(size.posts)

@@ -46,7 +46,10 @@ class Stage:
     async def installation(self, **variables: object) -> AsyncIterator[tuple[System, Process]]:
         """Have an installation with an edge that is ready, and no worker yet."""
         with System(
-            self.services.environment, self.logs, IMAGE_BASE_URL=IMAGE_BASE_URL, JOIN_RATE=0, **{**_HOURS, **variables}
+            self.services.environment,
+            self.logs,
+            IMAGE_BASE_URL=IMAGE_BASE_URL,
+            **{"JOIN_RATE": 0, **_HOURS, **variables},
         ) as system:
             # An edge waits for the feed, and it is the worker that makes it otherwise.
             await topics.create(self.kafka_url, {system.feed: 1})

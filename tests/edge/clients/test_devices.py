@@ -196,6 +196,28 @@ async def test_a_position_that_cannot_be_gone_on_at_is_replaced() -> None:
         assert store.positions == {PHONE: cursor}
 
 
+async def test_a_feed_that_is_made_anew_under_a_connection_replaces_its_position() -> None:
+    """Everything that it had acknowledged is of the feed that is gone; it need not connect again."""
+    store = MemoryStore()
+    async with serving(sign_in=_signing_in(), store=store) as edge, _client(edge) as client:
+        await _hear(client, "welcome")
+        for number in (1, 2, 3):
+            edge.feed.publish(number)
+        gone = [(await _hear(client, "created"))["cursor"] for _ in range(3)][-1]
+        await _acknowledge(client, gone)
+        await _hear(client, "acked")
+        edge.log.begin(Offset(0), Offset(0))
+        edge.hub.interrupt("recreated")
+        edge.feed.publish(9)
+        welcome = (await _hear(client, "welcome"))["payload"]
+        assert (welcome["recovered"], welcome["reason"]) == (False, "recreated")
+        cursor = (await _hear(client, "created"))["cursor"]
+        assert cursor < gone
+        await _acknowledge(client, cursor)
+        assert (await _hear(client, "acked"))["payload"] == {"position": cursor}
+        assert store.positions == {PHONE: cursor}
+
+
 async def test_two_connections_of_a_device_have_one_position() -> None:
     """The one that is further on, whichever has said it; both are told that."""
     store = MemoryStore()
