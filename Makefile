@@ -51,9 +51,10 @@ test: setup browser
 test-processes: setup browser
 	POSTCAST_SERVICES=processes $(BIN)/python -m pytest integration/test_end_to_end.py integration/test_crash.py
 
-# What takes minutes and cannot take less: an outage long enough to see that memory stays where it is.
+# What takes minutes and cannot take less: an outage long enough to see that memory stays where it is, and 10,000 clients.
 endurance: setup
-	$(BIN)/python -m pytest -m endurance --capture=no integration/test_endurance.py integration/test_comeback.py
+	$(BIN)/python -m pytest -m endurance --capture=no integration/test_endurance.py integration/test_comeback.py \
+	    integration/test_tokens_that_end.py
 
 # Which lines and branches the tests without brokers reach. Each core's own test module reaches all of it.
 coverage: setup

@@ -1,4 +1,4 @@
-"""An edge that stores a device's position once and says ever after that it has done so: the position stays behind."""
+"""An edge that stores a device's first position and says ever after that it has stored the newest: it stays behind."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,13 +9,11 @@ from edge.positions.postgres import PostgresStore
 from edge.positions.store import Row
 
 _write = PostgresStore.write
-_stored: set[Key] = set()
 
 
 async def _once(self: PostgresStore, rows: Sequence[Row]) -> Mapping[Key, str]:
-    new = [row for row in rows if row.key not in _stored]
-    _stored.update(row.key for row in new)
-    return await _write(self, new)
+    there = await self.read([row.key for row in rows])
+    return await _write(self, [row for row in rows if row.key not in there])
 
 
 PostgresStore.write = _once  # type: ignore[method-assign]  # a mutant
