@@ -1,9 +1,11 @@
 """Answers what one client says: each request once, in the order of the requests.
 
 Laws: a request that is not done is answered with an error, and the session goes on; a client that makes more than
-``ERRORS`` in a minute makes no sense, and its session ends. What is not done has changed nothing. An answer that is not
-known at once is waited for (:mod:`edge.clients.owed`): meanwhile acknowledgements are taken, and what changes the
-stream waits. Time is told, in seconds of any clock that never runs backwards; this module sends nothing.
+``ERRORS`` in a minute makes no sense, and its session ends. What the edge is too busy for is none of these: how much a
+client may ask for at all is bounded where it is read (:mod:`edge.wire.allowance`). What is not done has changed
+nothing. An answer that is not known at once is waited for (:mod:`edge.clients.owed`): meanwhile acknowledgements are
+taken, and what changes the stream waits. Time is told, in seconds of any clock that never runs backwards; this module
+sends nothing.
 """
 
 from collections import Counter
@@ -14,7 +16,7 @@ from typing import Final
 from msgspec import UNSET
 
 from edge.clients.acknowledging import Acknowledging, Positions
-from edge.clients.owed import MOST, Answer, Due, Later, Owed
+from edge.clients.owed import MOST, Answer, Later, Owed
 from edge.clients.renewing import Bearers, Renewing
 from edge.clients.seldom import Seldom
 from edge.clients.unacknowledged import Unacknowledged
@@ -30,7 +32,7 @@ from edge.wire.messages import error, filtered
 from edge.wire.requests import Ack, Code, Filter, Id, Refused, Request, Token, request_of
 
 ERRORS: Final = 10
-"""How many errors a client may make in a minute."""
+"""How many errors a client may make in a minute, ``busy`` not counted."""
 _MINUTE: Final = 60.0
 FILTERS: Final = 4
 """How many times a client may choose another filter in ``FILTERS_SECONDS``."""
@@ -90,7 +92,7 @@ class Conversation:
         action, request = self._read(said)
         self._tally.requests[action or "other"] += 1
         is_ack = isinstance(request, Request) and isinstance(request.payload, Ack)
-        due: list[Due] = []
+        due: list[Answer] = []
         owed = self._owed
         if owed is not None and (len(owed) >= MOST or (owed.holds_work and not is_ack)):
             # One more may not wait: so none does.
@@ -99,7 +101,7 @@ class Conversation:
         if owed is None or not len(owed):
             answer = self._done(request, now)
             if answer is not None:
-                due.append(Due(answer))
+                due.append(answer)
         else:
             self._done_behind(owed, request, now)
             if not is_ack:
@@ -122,15 +124,15 @@ class Conversation:
             return None, Refused(UNSET, "bad_message", "a request is text")
         return request_of(said.data)
 
-    def _said(self, due: Iterable[Due], now: float) -> Sequence[Notice] | Violation:
+    def _said(self, due: Iterable[Answer], now: float) -> Sequence[Notice] | Violation:
         """Return the messages for answers whose turn has come, unless they are one error too many."""
         notices: list[Notice] = []
-        for answer, is_put_off in due:
+        for answer in due:
             if isinstance(answer, Notice):
                 notices.append(answer)
                 continue
             self._tally.errors[answer.code] += 1
-            if not is_put_off and self._is_one_too_many(now):
+            if answer.code != "busy" and self._is_one_too_many(now):
                 return NONSENSE
             notices.append(error(answer))
         return notices

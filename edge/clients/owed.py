@@ -7,7 +7,7 @@ before another is, those that are not known are put off (``busy``). This module 
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from edge.wire.encoding import Notice
 from edge.wire.requests import Id, Refused
@@ -18,24 +18,6 @@ MOST: Final = 16
 Answer = Notice | Refused
 
 
-class Due(NamedTuple):
-    """An answer whose turn has come; ``is_put_off`` when it is none of the client's doing that it is refused."""
-
-    answer: Answer
-    is_put_off: bool = False
-
-
-class _Given(NamedTuple):
-    """An answer, or what makes it when its turn comes."""
-
-    answer: Answer | Callable[[], Answer]
-    is_put_off: bool = False
-
-    def due(self) -> Due:
-        """Do what is to be done for it."""
-        return Due(self.answer() if callable(self.answer) else self.answer, self.is_put_off)
-
-
 class Later:
     """An answer that is not known yet."""
 
@@ -44,24 +26,23 @@ class Later:
     def __init__(self, id: Id, ready: Callable[[], None]) -> None:  # noqa: A002 - as it is called in the message
         self.id = id
         self._ready = ready
-        self._given: _Given | None = None
+        self._given: Answer | Callable[[], Answer] | None = None
 
     @property
-    def given(self) -> _Given | None:
-        """The answer, once it is known."""
+    def given(self) -> Answer | Callable[[], Answer] | None:
+        """The answer, once it is known, or what makes it when its turn comes."""
         return self._given
 
     def give(self, answer: Answer | Callable[[], Answer]) -> None:
         """Answer, unless that was done; it is sent when all before it is, and made only then if that is to be."""
         if self._given is None:
-            self._given = _Given(answer)
+            self._given = answer
             self._ready()
 
     def put_off(self) -> None:
         """Have the client ask again, unless it was answered; whoever calls this sees to what is due then."""
         if self._given is None:
-            refused = Refused(self.id, "busy", "that takes longer than it should; ask again in a second")
-            self._given = _Given(refused, is_put_off=True)
+            self._given = Refused(self.id, "busy", "that takes longer than it should; ask again in a second")
 
 
 class Owed:
@@ -97,12 +78,12 @@ class Owed:
             if isinstance(turn, Later):
                 turn.put_off()
 
-    def due(self) -> Iterator[Due]:
+    def due(self) -> Iterator[Answer]:
         """Take out the answers whose turn has come; do what is to be done for them."""
         while self._turns:
             turn = self._turns[0]
-            given = turn.given if isinstance(turn, Later) else _Given(turn)
+            given = turn.given if isinstance(turn, Later) else turn
             if given is None:
                 return
             self._turns.popleft()
-            yield given.due()
+            yield given() if callable(given) else given

@@ -8,6 +8,7 @@ import pytest
 from edge.access.grant import Grant
 from edge.clients.conversation import ERRORS, FILTERS, FILTERS_SECONDS, NONSENSE, Conversation, Tally
 from edge.clients.owed import MOST
+from edge.clients.renewing import TOKENS
 from edge.clients.unacknowledged import Unacknowledged
 from edge.fanout.session import Session
 from edge.feed.position import before
@@ -240,6 +241,23 @@ def test_filters_are_bounded_in_time() -> None:
     assert answers[-1]["payload"]["code"] == "busy"
     bench.now += FILTERS_SECONDS
     assert bench.asks(action="filter", payload={"authors": None})["action"] == "filtered"
+
+
+def test_a_user_that_chooses_fast_makes_no_error() -> None:
+    """``busy`` is never the client's: how many messages it may send at all is bounded where they are read."""
+    bench = Bench()
+    answers = [bench.asks(action="filter", payload={"authors": [n]}) for n in range(130)]
+    assert [answer["payload"].get("code") for answer in answers] == [None] * FILTERS + ["busy"] * (130 - FILTERS)
+    assert bench.tally.errors == {"busy": 130 - FILTERS}
+    for _ in range(ERRORS):
+        assert bench.asks(action="dance")["payload"]["code"] == "unknown_action"
+    assert bench.asks(action="dance") == NONSENSE
+
+
+def test_no_token_that_the_edge_is_too_busy_for_is_an_error() -> None:
+    bench = Bench(grant=granted("7"))
+    answers = [bench.asks(**TOKEN) for _ in range(3 * ERRORS)]
+    assert [answer["payload"].get("code") for answer in answers] == [None] * TOKENS + ["busy"] * (3 * ERRORS - TOKENS)
 
 
 def _ack(number: int, seen: object = SENT) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.clients.owed import Due, Later, Owed
+from edge.clients.owed import Answer, Later, Owed
 from edge.wire.encoding import Notice
 from edge.wire.requests import Refused
 
@@ -14,8 +14,8 @@ def _notice(number: int) -> Notice:
     return Notice(str(number), b"")
 
 
-def _busy(number: int) -> Due:
-    return Due(Refused(number, "busy", "that takes longer than it should; ask again in a second"), is_put_off=True)
+def _busy(number: int) -> Refused:
+    return Refused(number, "busy", "that takes longer than it should; ask again in a second")
 
 
 class Told:
@@ -40,7 +40,7 @@ def test_what_is_first_given_is_the_answer() -> None:
     second.put_off()
     second.give(_notice(2))
     assert told.times == 1
-    assert list(told.owed.due()) == [Due(_notice(1)), _busy(2)]
+    assert list(told.owed.due()) == [_notice(1), _busy(2)]
     assert len(told.owed) == 0
 
 
@@ -58,7 +58,7 @@ def test_work_is_done_when_its_turn_comes() -> None:
     assert told.owed.holds_work
     assert (list(told.owed.due()), done) == ([], [])
     later.give(_notice(1))
-    assert (list(told.owed.due()), done) == ([Due(_notice(1)), Due(_notice(2))], ["work"])
+    assert (list(told.owed.due()), done) == ([_notice(1), _notice(2)], ["work"])
 
 
 @given(st.lists(st.sampled_from(["later", "known", "work", "give", "put_off", "drain"])))
@@ -66,8 +66,8 @@ def test_every_request_is_answered_once_and_in_order(steps: list[str]) -> None:
     told = Told()
     asked = 0
     waiting: list[tuple[int, Later]] = []
-    answers: list[Due] = []
-    expected: dict[int, Due] = {}
+    answers: list[Answer] = []
+    expected: dict[int, Answer] = {}
 
     def making(number: int) -> Callable[[], Notice]:
         return lambda: _notice(number)
@@ -78,13 +78,13 @@ def test_every_request_is_answered_once_and_in_order(steps: list[str]) -> None:
                 waiting.append((asked, told.owed.later(asked)))
                 asked += 1
             case "known" | "work":
-                expected[asked] = Due(_notice(asked))
+                expected[asked] = _notice(asked)
                 told.owed.add(_notice(asked) if step == "known" else making(asked))
                 asked += 1
             case "give" if waiting:
                 # The newest first: that is the wrong order.
                 number, later = waiting.pop()
-                expected[number] = Due(_notice(number))
+                expected[number] = _notice(number)
                 later.give(_notice(number))
             case "put_off":
                 expected |= {number: _busy(number) for number, _ in waiting}
@@ -110,5 +110,5 @@ def test_an_answer_may_be_known_before_it_is_made() -> None:
     third.give(work)
     assert (list(told.owed.due()), done) == ([], [])
     first.give(_notice(1))
-    assert list(told.owed.due()) == [Due(_notice(1)), Due(_notice(2)), _busy(3)]
+    assert list(told.owed.due()) == [_notice(1), _notice(2), _busy(3)]
     assert done == ["work"]
