@@ -40,7 +40,10 @@ def guard(origins: Origins, refusals: Counter[tuple[str, Why]]) -> Middleware:
             return await handler(request)
         if (fault := fault_in(origins, request)) is not None:
             refusals["http", fault.why] += 1
-            return refusal(fault)
+            response = refusal(fault)
+            # Without it caches may keep a 414 (RFC 9110 §15.5.15).
+            response.headers[hdrs.CACHE_CONTROL] = "no-store"
+            return response
         if request.method == hdrs.METH_OPTIONS:
             return web.Response(status=HTTPStatus.NO_CONTENT, headers=PREFLIGHT)
         return await handler(request)

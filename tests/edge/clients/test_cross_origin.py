@@ -209,7 +209,7 @@ async def test_refusals_carry_the_headers_also_of_what_could_not_be_read(request
         assert (f"\r\nAccess-Control-Allow-Origin: {HOME}\r\n".encode() in head) is (b"cursor" in request_bytes)
 
 
-@pytest.mark.parametrize("path", ["/", "/status.json", "/events", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/status.json", "/events", "/posts", "/nothing"])
 async def test_a_url_may_have_8190_bytes(path: str) -> None:
     """One more is 414, which a page can read: a list of authors may be as long as that."""
     long = f"{path}?author=1,{'2' * 8190}"[:8190]
@@ -217,7 +217,7 @@ async def test_a_url_may_have_8190_bytes(path: str) -> None:
         assert (await ask(edge, "HEAD", long, {"Origin": HOME}))[0] in {200, 400, 404}
         status, text, headers = await ask(edge, "GET", f"{long}2", {"Origin": HOME})
         assert (status, text) == (414, "The URL has more than 8190 bytes.\n")
-        assert told(headers) == NAMED
+        assert (told(headers), headers["Cache-Control"]) == (NAMED, "no-store")
         async with connecting(edge) as peer:
             await peer.send(upgrade(f"{long}2", {"Origin": HOME}))
             assert (await peer.read_head()).startswith(b"HTTP/1.1 414 ")
@@ -251,8 +251,9 @@ async def test_pages_of_posts_are_for_the_same_pages(query: str, status: int) ->
         assert answered == status
         assert {**told(headers), "Vary": "Origin"} == NAMED
         assert "Origin" in headers.getall("Vary")
-        answered, text, _ = await ask(edge, "GET", f"/posts{query}", {"Origin": EVIL})
+        answered, text, headers = await ask(edge, "GET", f"/posts{query}", {"Origin": EVIL})
         assert (answered, text) == (403, "Pages of your origin may not read this server.\n")
+        assert headers["Cache-Control"] == "no-store"
 
 
 async def test_a_stream_of_events_is_for_the_same_pages() -> None:
