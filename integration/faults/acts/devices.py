@@ -27,6 +27,10 @@ async def come_back(scene: Scene, _: Fault) -> str:
 
 
 def _returns(device: Viewer, viewers: Sequence[Viewer]) -> int:
-    """Count those before which somebody was shown a post that the device was to see, while it was away."""
-    shown = [arrival.at for viewer in viewers for arrival in viewer.view.arrivals if device.wants(arrival.post)]
-    return sum(any(away.begin < at < away.end for at in shown) for away in device.returns)
+    """Count those before which a post that the device was to see was shown for the first time, while it was away."""
+    shown: dict[int, float] = {}
+    for viewer in viewers:
+        for post, at in viewer.view.arrivals:
+            shown[post] = min(at, shown.get(post, at))
+    due = [at for post, at in shown.items() if device.wants(post)]
+    return sum(any(away.begin < at < away.end for at in due) for away in device.returns)
