@@ -254,6 +254,7 @@ class Clients(RuleBasedStateMachine):
             session.progress.replay = replay
             self.clients.append(Client(self.hub, session, Line(self.turns, each.room), due))
             replay.stand_up(each.seat)
+            assert session.replay is replay or session.position >= self.log.tail
 
     def begin_anew(self) -> None:
         """Forget the records before a gap, with all replays of them."""
