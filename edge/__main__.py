@@ -14,12 +14,13 @@ from edge.app import run
 from edge.feed.kafka import kafka_feed
 from edge.keeping import create
 from edge.ports import CannotListen
+from edge.positions_settings import StoreSettings
 from edge.settings import Settings, load
 from edge.telemetry import TurnTimes
 from edge.turns import new_event_loop
 from runtime import command
 from runtime.output import Output
-from runtime.settings import BadSettings, unread_variables
+from runtime.settings import BadSettings, read, unread_variables
 
 _LAST_LINES_SECONDS: Final = 1.0
 """How long the log's last lines may take."""
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     told = _parser().parse_args(arguments)
     if told.does_create:
         try:
-            return create(load())
+            return create(read(StoreSettings))
         except BadSettings as error:
             print(error, file=sys.stderr)  # noqa: T201 - a sentence for whoever started it
             return 1

@@ -8,7 +8,7 @@ from edge.positions.keeper import Keeper
 from edge.positions.postgres import PostgresStore
 from edge.positions.store import Away
 from edge.positions.table import NAME, RIGHTS
-from edge.positions_settings import PositionsSettings
+from edge.positions_settings import PositionsSettings, StoreSettings
 from runtime.database_url import Database
 
 LAST_SECONDS: Final = 5.0
@@ -21,7 +21,7 @@ def keeper_of(settings: PositionsSettings) -> Keeper | None:
     return None if database is None else Keeper(PostgresStore(database), seconds=settings.ack_seconds)
 
 
-def create(settings: PositionsSettings) -> int:
+def create(settings: StoreSettings) -> int:
     """Make the table, unless it is there, and say what the edge needs; return the exit code."""
     database = settings.positions
     if database is None:

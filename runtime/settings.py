@@ -31,14 +31,10 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-class ProcessSettings(KafkaSettings):
-    """The settings of both processes. Field names are the variables' names in lower case."""
+class Sourced(BaseSettings):
+    """Settings, and where they come from. Field names are the variables' names in lower case."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, env_file_encoding="utf-8")
-
-    log_level: Annotated[Literal["", Level], BeforeValidator(_lower)] = ""
-    """The lowest level that is logged; empty for info, or for what Faust's ``-l`` says."""
-    log_format: Annotated[Format, BeforeValidator(_lower)] = "auto"
 
     @field_validator("*", mode="before")
     @classmethod
@@ -61,6 +57,14 @@ class ProcessSettings(KafkaSettings):
         return init_settings, SecretFiles(settings_cls, variables), env_settings, dotenv_settings
 
 
+class ProcessSettings(KafkaSettings, Sourced):
+    """The settings of both processes."""
+
+    log_level: Annotated[Literal["", Level], BeforeValidator(_lower)] = ""
+    """The lowest level that is logged; empty for info, or for what Faust's ``-l`` says."""
+    log_format: Annotated[Format, BeforeValidator(_lower)] = "auto"
+
+
 def _variables(*sources: PydanticBaseSettingsSource) -> Variables:
     """Return what is set by its name; a source before another wins."""
     merged: dict[str, str | None] = {}
@@ -70,11 +74,11 @@ def _variables(*sources: PydanticBaseSettingsSource) -> Variables:
     return merged
 
 
-S = TypeVar("S", bound=ProcessSettings)
+S = TypeVar("S", bound=Sourced)
 
 
 def read(settings: type[S]) -> S:
-    """Read the settings of a process; raises :class:`BadSettings`."""
+    """Read the settings of a process, or of a command; raises :class:`BadSettings`."""
     variables = _all_variables(settings)
     try:
         return settings(_env_file=DOTENV)
@@ -90,7 +94,7 @@ def unread_variables(settings: type[ProcessSettings]) -> list[str]:
     return unread([name.upper() for name in settings.model_fields], _all_variables(settings))
 
 
-def _all_variables(settings: type[ProcessSettings]) -> Variables:
+def _all_variables(settings: type[Sourced]) -> Variables:
     try:
         dotenv = DotEnvSettingsSource(settings, env_file=DOTENV)
     except (OSError, ValueError) as error:

@@ -86,9 +86,15 @@ class Sight:
     seen: set[int] = field(default_factory=set)
     is_kept: bool = False
     """Whether an edge keeps its place."""
+    is_relied_on: bool = False
+    """Whether an edge has said in this life that it keeps a place behind a post that the client has seen."""
+    returns: list[Span] = field(default_factory=list)
+    """From when to when it was away before each life in which something of what it has seen must not come again."""
     _loose: dict[int, str] = field(default_factory=dict)
     """The posts that it has seen and that are not acknowledged, each with its cursor."""
     _again: frozenset[int] | None = None
+    _has_relied: bool = False
+    _reborn_at: float | None = None
 
     @property
     def wanted(self) -> frozenset[int] | None:
@@ -120,15 +126,19 @@ class Sight:
             case Lost():
                 self.leave(at)
             case Reborn() | Acknowledged():
-                self._take_of_keeping(told)
+                self._take_of_keeping(told, at)
 
-    def _take_of_keeping(self, told: Reborn | Acknowledged) -> None:
+    def _take_of_keeping(self, told: Reborn | Acknowledged, at: float) -> None:
         match told:
             case Reborn():
                 self._again = frozenset(self._loose)
+                self._reborn_at, self.is_relied_on = at, False
             case Acknowledged(cursor):
                 self.is_kept = True
-                self._loose = {post: its for post, its in self._loose.items() if its > cursor}
+                loose = {post: its for post, its in self._loose.items() if its > cursor}
+                if len(loose) < len(self._loose):
+                    self.is_relied_on = self._has_relied = True
+                self._loose = loose
 
     def leave(self, at: float) -> None:
         """Note that it is connected no longer; nothing new where it was not."""
@@ -144,6 +154,9 @@ class Sight:
     def _begin(self, begins: Begins, at: float) -> None:
         if not self.is_there and self.view.stretches:
             self.view.absences.append(Span(self.left, at))
+            if self._has_relied and self._reborn_at is not None:
+                self.returns.append(Span(self.left, self._reborn_at))
+        self._reborn_at = None
         self.view.stretches.append(Stretch(begins, authors=self.wanted, allowed=self.allowed, again=self._again))
         self._again = None
         self.is_there = True

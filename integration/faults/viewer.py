@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from integration.faults.authors import author_of
-from integration.faults.observations import View
+from integration.faults.observations import Span, View
 from integration.faults.sight import Sight
 from integration.faults.transports import FAILURES, Connection, Later, Transport
 
@@ -23,7 +23,8 @@ class Viewer:
     It comes back to the next edge, to its own if there is one alone. ``away`` are the shortest and the longest time in
     seconds that it stays away when it leaves by itself, which it does every few seconds if it is given. ``authors`` are
     those whose posts it asks for in the beginning; None for everybody's. What its transport's token does not allow it
-    is not to see.
+    is not to see. One whose place an edge keeps leaves every other time only after the edge has said that it keeps one
+    behind what it has seen: from such a life on, a wrong place shows.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Viewer:
         self._dice = dice
         self._away = away
         self._stays = asyncio.Event()
+        self._is_patient = False
 
     @property
     def is_there(self) -> bool:
@@ -54,6 +56,16 @@ class Viewer:
     def seen(self) -> set[int]:
         """The posts that it was sent."""
         return self._sight.seen
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether an edge keeps its place."""
+        return self._sight.is_kept
+
+    @property
+    def returns(self) -> Sequence[Span]:
+        """From when to when it was away before it came back to what was acknowledged."""
+        return self._sight.returns
 
     @property
     def promises_all(self) -> bool:
@@ -80,6 +92,7 @@ class Viewer:
             try:
                 edge, sight = next(self._edges), self._sight
                 cursor = sight.cursor if self._transport.device is None else None
+                self._is_patient = not self._is_patient
                 async with self._transport.connect(edge, cursor, sight.authors) as connection:
                     is_leaving = await self._watch(connection)
             except Later as later:
@@ -96,7 +109,8 @@ class Viewer:
     async def _watch(self, connection: Connection) -> bool:
         """Take what it is told until that ends; return whether it leaves by itself, in good order or without a word."""
         try:
-            async with asyncio.timeout(self._stay()) as limit:
+            # A device's life begins with the first word, and nothing of what was said before counts in it.
+            async with asyncio.timeout(self._stay() if self._transport.device is None else None) as limit:
                 async for told in connection.told():
                     self._sight.take(told, time.monotonic())
                     if limit.when() is None and (stay := self._stay()) is not None:
@@ -114,9 +128,14 @@ class Viewer:
     def _can_come_back(self) -> bool:
         return self._transport.device is None or self._sight.is_kept
 
+    @property
+    def _may_leave(self) -> bool:
+        is_waiting = self._transport.device is not None and self._is_patient and not self._sight.is_relied_on
+        return self._can_come_back and not is_waiting
+
     def _stay(self) -> float | None:
         """Return for how many seconds it stays; None without an end."""
-        if self._away is None or self._stays.is_set() or not self._can_come_back:
+        if self._away is None or self._stays.is_set() or not self._may_leave:
             return None
         return self._dice.uniform(*_STAY_SECONDS)
 

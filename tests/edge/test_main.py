@@ -201,7 +201,8 @@ def test_the_table_of_positions_is_made_by_a_command_of_its_own() -> None:
     told = [sys.executable, "-m", "edge", "positions"]
     for command, environment, code, said in (
         ([*told, "create"], ENVIRONMENT, 1, "POSITIONS_URL is missing"),
-        ([*told, "create"], {**ENVIRONMENT, "KAFKA_URL": ""}, 1, "KAFKA_URL is missing"),
+        ([*told, "create"], {"POSITIONS_URL": "mysql://x"}, 1, "POSITIONS_URL"),
+        ([*told, "create"], {"POSITIONS_URL": "postgres://u:p@127.0.0.1:1/x"}, 1, "cannot be made"),
         (told, ENVIRONMENT, 2, "the following arguments are required"),
     ):
         ran = _run(command, environment)

@@ -63,6 +63,28 @@ def test_what_is_not_acknowledged_may_come_again_to_a_client_whose_place_is_kept
     assert a.is_kept
 
 
+def test_it_has_returned_where_something_it_has_seen_must_not_come_again() -> None:
+    a = sight()
+    for told in (Reborn(), Welcomed("c0", is_recovered=True), Acknowledged("c0"), Shown(7, "c1")):
+        a.take(told, 2.0)
+    assert (a.is_kept, a.is_relied_on) == (True, False)
+    a.leave(3.0)
+    for told in (Reborn(), Welcomed("c0", is_recovered=True), Shown(7, "c1"), Acknowledged("c1")):
+        a.take(told, 4.0)
+    assert a.is_relied_on
+    assert a.returns == []
+    a.leave(5.0)
+    a.take(Reborn(), 6.0)
+    assert not a.is_relied_on
+    assert a.returns == []
+    a.take(Reborn(), 7.0)
+    a.take(Welcomed("c1", is_recovered=True), 8.0)
+    a.leave(9.0)
+    # Its own client comes back by itself, and knows where it was: that is the same life.
+    a.take(Welcomed("c1", is_recovered=True), 10.0)
+    assert a.returns == [Span(5.0, 7.0)]
+
+
 def test_a_gap_is_told_when_coming_back_and_on_a_connection_that_stays() -> None:
     a = sight()
     a.take(Welcomed("c0", is_recovered=True), 2.0)

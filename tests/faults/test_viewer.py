@@ -132,8 +132,9 @@ async def test_who_has_its_place_kept_brings_none_and_is_there_once_it_is_kept()
 
 @virtual
 async def test_who_can_come_back_leaves_and_who_cannot_stays() -> None:
-    before: list[Told | Exception] = [Reborn(), WELCOME]
-    for told, leaves in ((before, False), ([*before, Acknowledged("c0")], True)):
+    before: list[Told | Exception] = [Reborn(), WELCOME, Shown(7, "c1")]
+    kept: list[Told | Exception] = [*before, Acknowledged("c0")]
+    for told, leaves in ((before, False), (kept, False), ([*kept, Acknowledged("c1")], True)):
         transport = Scripted(told, *([before] * 20))
         transport.stays = True
         transport.device = "phone"
@@ -144,6 +145,23 @@ async def test_who_can_come_back_leaves_and_who_cannot_stays() -> None:
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching
+
+
+@virtual
+async def test_every_other_life_waits_for_what_it_has_seen_to_be_kept_and_the_others_do_not() -> None:
+    before: list[Told | Exception] = [Reborn(), WELCOME, Shown(7, "c1")]
+    transport = Scripted([*before, Acknowledged("c1")], before, [*before, Acknowledged("c0")], before)
+    transport.stays = True
+    transport.device = "phone"
+    a = Viewer("a", transport, ["one"], dice=random.Random(0), away=(0.0, 0.0))  # noqa: S311 - no secret
+    watching = asyncio.create_task(a.run())
+    await asyncio.sleep(60)
+    # The third stays, since what was said in the first life does not count for it.
+    assert len(transport.asked) == 3
+    assert len(a.returns) == 2
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
 
 
 async def test_it_is_to_have_seen_what_it_asks_for() -> None:

@@ -10,6 +10,7 @@ from integration.faults.acts import (
     contents,
     crashes,
     databases,
+    devices,
     partitions,
     queues,
     retention,
@@ -44,4 +45,6 @@ ACTS: Final[Mapping[str, Act]] = {
     "poison": bulk.poison,
     "clock": clocks.set_back,
     "add": partitions.add,
+    # Of mutants alone; no seed has it in its hand.
+    "return": devices.come_back,
 }

@@ -31,6 +31,9 @@ def _mutant(name: str, *faults: Fault, expected: str, worker: str = WORKER, edge
 # Long enough for a client to stay away for a window, which takes it ten seconds at most, and to come back.
 _ABSENCES: Final = Fault("slow postgres", ("postgres",), at_ms=1_000, lasts_ms=14_000)
 
+# A device comes back as often as it takes: nothing is broken, so that all that it acknowledged is stored when it does.
+_RETURNS: Final = Fault("return devices", (), at_ms=0, lasts_ms=0)
+
 MUTANTS: Final = (
     _mutant(
         "it acknowledges before Kafka has confirmed",
@@ -70,13 +73,13 @@ MUTANTS: Final = (
     ),
     _mutant(
         "it stores where a device was only once",
-        _ABSENCES,
+        _RETURNS,
         expected="twice",
         edge="integration.faults.mutants.old_places",
     ),
     _mutant(
         "it does not look where a device was",
-        _ABSENCES,
+        _RETURNS,
         expected="unsaid gaps",
         edge="integration.faults.mutants.no_places",
     ),

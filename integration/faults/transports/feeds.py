@@ -60,6 +60,9 @@ class FeedConnection:
             yield Reborn()
         while True:
             item = await self._next()
+            if item is None and self._feed.state == "live" and not is_there:
+                # It may have become so just when that look ended: then what it was welcomed with waits.
+                item = await self._next()
             if isinstance(item, Gap):
                 is_there, cursor = True, item.cursor
                 yield Welcomed(cursor, is_recovered=False)
