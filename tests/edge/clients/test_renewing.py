@@ -181,5 +181,5 @@ def test_a_token_whose_key_has_to_be_fetched_is_answered_later() -> None:
     bench.desk.fetch()
     seen = bench.seen
     [due] = bench.owed.due()
-    assert isinstance(due.answer, Notice)
-    assert (json.loads(due.answer.text)["id"], seen, bench.seen) == (5, None, [1])
+    assert isinstance(due, Notice)
+    assert (json.loads(due.text)["id"], seen, bench.seen) == (5, None, [1])
