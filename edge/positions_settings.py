@@ -37,5 +37,8 @@ class PositionsSettings(TokenSettings, StoreSettings):
     @model_validator(mode="after")
     def _somebody_has_positions(self) -> Self:
         if self.positions_url.get_secret_value() and not self.has_keys:
-            raise ValueError("POSITIONS_URL needs keys to sign in with: a position is somebody's")
+            raise ValueError(
+                "POSITIONS_URL needs keys to sign in with, since a position is somebody's: set JWT_SECRET_KEY, "
+                "JWT_PUBLIC_KEY_FILE or JWT_JWKS_URL, or leave POSITIONS_URL empty"
+            )
         return self

@@ -33,10 +33,17 @@ class SigningIn:
 def signing_in_of(settings: TokenSettings) -> SigningIn:
     """Make what says whose tokens are."""
     if not settings.has_keys:
+        if idle := settings.idle:
+            why = f"no effect without JWT_SECRET_KEY, JWT_PUBLIC_KEY_FILE or JWT_JWKS_URL: {', '.join(idle)}"
+            _logger.warning("sign_in.idle", why=why)
         return SigningIn(NobodySignsIn())
     keys = [*settings.secret_keys, *settings.public_keys]
     if short := short_secrets(keys):
-        why = f"of JWT_SECRET_KEY's secrets {short} have less than {LONG} bytes: who has one token can guess them"
+        have, them = ("has", "it") if short == 1 else ("have", "them")
+        why = (
+            f"{short} of JWT_SECRET_KEY's secrets {have} less than {LONG} bytes, and who has one token can guess "
+            f"{them}: replace {them} (openssl rand -base64 32)"
+        )
         _logger.warning("sign_in.weak", why=why)
     rules = Rules(settings.jwt_audience or None, settings.jwt_issuer or None)
     if not settings.jwt_jwks_url:

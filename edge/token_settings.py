@@ -44,22 +44,32 @@ class TokenSettings(ProcessSettings):
         """The key in ``jwt_public_key_file``; raises :class:`edge.access.keys.BadKey`."""
         if not self.jwt_public_key_file:
             return []
+        path = self.jwt_public_key_file
+        if "-----BEGIN" in path:
+            raise BadKey("it must name a file, and has a key itself")
         try:
-            return [public_key_of(Path(self.jwt_public_key_file).read_bytes())]
+            return [public_key_of(Path(path).read_bytes())]
         except OSError as error:
-            raise BadKey(f"the file cannot be read: {error.strerror}") from None
+            raise BadKey(f"{path} cannot be read: {error.strerror}") from None
+        except BadKey as bad:
+            raise BadKey(f"{path}: {bad}") from None
 
     @property
     def has_keys(self) -> bool:
         """Whether anybody can sign in."""
         return bool(self.jwt_secret_key.get_secret_value() or self.jwt_public_key_file or self.jwt_jwks_url)
 
+    @property
+    def idle(self) -> list[str]:
+        """The settings that are set and have no effect without keys."""
+        names = ("jwt_audience", "jwt_issuer", "max_connections_per_subject", "token_in_query")
+        return [name.upper() for name in names if getattr(self, name) and not self.has_keys]
+
     @field_validator("jwt_jwks_url")
     @classmethod
     def _is_safe(cls, value: str) -> str:
-        # Who can change what comes from there can sign for everybody.
-        if value and not _is_out_of_reach(value):
-            raise ValueError("must be a URL of https, or of http on localhost, without a user and a password")
+        if value:
+            _check_out_of_reach(value)
         return value
 
     @model_validator(mode="after")
@@ -77,16 +87,24 @@ class TokenSettings(ProcessSettings):
         return self
 
 
-def _is_out_of_reach(url: str) -> bool:
-    """Tell whether nobody on the way can change what comes from a URL."""
+def _check_out_of_reach(url: str) -> None:
+    """Refuse a URL unless nobody on the way can change what comes from it: who can could sign for everybody.
+
+    Nothing of the URL is said, since it may have a secret.
+    """
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("has spaces, or characters that a URL has percent-encoded")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        return False
-    if not host or "@" in parts.netloc or parts.fragment or not url.isascii() or not url.isprintable() or " " in url:
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and _is_here(host))
+        raise ValueError("has a host or a port that is none") from None
+    if "@" in parts.netloc:
+        raise ValueError("must have no user and no password: a key that is published is asked for without")
+    if parts.fragment:
+        raise ValueError("must have no fragment (#…): it would not be sent")
+    if not host or not (parts.scheme == "https" or (parts.scheme == "http" and _is_here(host))):
+        raise ValueError("must be a URL of https, or of http on localhost")
 
 
 def _is_here(host: str) -> bool:

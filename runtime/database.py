@@ -6,6 +6,7 @@ Whatever goes wrong here is not the fault of what is asked: it is :class:`NoConn
 import asyncio
 import contextlib
 import random
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -65,7 +66,7 @@ class Connector:
                     connection = await self._attempt(host, port, session)
                 except Exception as error:  # noqa: BLE001 - of many kinds, and here all mean the same: no connection
                     place = f"{host or 'the default host'}:{port or 'default port'}: " if len(self._hosts) > 1 else ""
-                    reasons[place + first_line(error)] = _is_final(error)
+                    reasons[place + reason(error)] = _is_final(error)
                 else:
                     self._hosts = self._hosts[number:] + self._hosts[:number]
                     return connection
@@ -186,6 +187,18 @@ async def close(engine: AsyncEngine) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_CLOSE_SECONDS):
             await engine.dispose()
+
+
+def reason(error: Exception) -> str:
+    """Return why a host gives no connection, and where that is known what to do; no password is in it."""
+    match error:
+        case socket.gaierror():
+            return "the host's name is not known"
+        case ConnectionRefusedError():
+            return "the connection is refused: nothing listens at that host and port"
+        case asyncpg.InvalidCatalogNameError():
+            return f"{first_line(error)}: create the database first"
+    return first_line(error)
 
 
 def first_line(error: BaseException | None) -> str:

@@ -112,5 +112,7 @@ def _sentence(error: ErrorDetails, variables: Variables) -> str:
         aliases = aliases_of(name, variables)
         why = f"{aliases[0]} is set, and is not read" if aliases else "python -m edge --settings says what it is"
         return f"{name} is missing; {why}."
+    if error["type"] in {"bool_parsing", "bool_type"}:
+        return f"{name} is wrong: must be true or false."
     # pydantic begins with a capital.
     return f"{name} is wrong: {text if error['type'] == 'value_error' else text[:1].lower() + text[1:]}."

@@ -4,6 +4,8 @@
 """
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,6 +55,10 @@ OTHER_FILES: Final = frozenset(
     {"JWT_PUBLIC_KEY_FILE", "KAFKA_CA_FILE", "KAFKA_CERT_FILE", "KAFKA_KEY_FILE", "NIX_SSL_CERT_FILE", "SSL_CERT_FILE"}
 )
 """Settings that are paths themselves, and what OpenSSL reads, in some systems under a name of their own."""
+
+
+_LIKE: Final = 0.8
+"""How alike two names are (difflib) of which one is probably a slip: AMPQ_URL and AMQP_URL are 0.875."""
 
 
 class Wrong:
@@ -113,8 +119,20 @@ def unread(fields: Iterable[str], variables: Variables) -> list[str]:
             sentences.append(f"{alias} is set and not read; the setting's name is {' or '.join(names)}.")
     readable = OTHER_FILES | {f"{name}_FILE" for name in SECRETS}
     named = (name.upper() for name, value in variables.items() if value is not None)
-    if files := sorted(name for name in named if name.endswith("_FILE") and name not in readable):
+    files = sorted(
+        name
+        for name in named
+        if name.endswith("_FILE") and name not in readable and _is_like_ours(name.removesuffix("_FILE"), known)
+    )
+    if files:
         sentences.append(
             f"{', '.join(files)}: set and not read; what can come from files is {', '.join(sorted(SECRETS))}."
         )
     return sentences
+
+
+def _is_like_ours(name: str, known: AbstractSet[str]) -> bool:
+    """Tell whether a name begins as a secret of ours does, or is nearly one of ours: an environment has many others."""
+    ours = {*SECRETS, *ALIASES}
+    begins_so = name.split("_", maxsplit=1)[0] in {each.split("_")[0] for each in ours}
+    return begins_so or bool(get_close_matches(name, ours | known, 1, _LIKE))

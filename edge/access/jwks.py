@@ -5,13 +5,23 @@ taken back is used when it has said so. A question has ``SECONDS`` and ``MAX_BYT
 """
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Final
 
 import structlog
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorDNSError,
+    ClientConnectorError,
+    ClientError,
+    ClientSession,
+    ClientSSLError,
+    ClientTimeout,
+    DummyCookieJar,
+)
 
 from edge.access.freshness import Freshness
 from edge.access.keys import BadKey, Key, Keys, Published, published_keys
@@ -41,6 +51,10 @@ async def fetch(url: str, *, seconds: float = SECONDS) -> bytes:
             ) as session,
             session.get(url, allow_redirects=False) as response,
         ):
+            if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
+                raise NotFetched(
+                    f"the answer is {response.status}: it leads elsewhere, which is not followed: give the final URL"
+                )
             if response.status != HTTPStatus.OK:
                 raise NotFetched(f"the answer is {response.status}")
             if response.headers.get("Content-Encoding", "identity") != "identity":
@@ -54,7 +68,21 @@ async def fetch(url: str, *, seconds: float = SECONDS) -> bytes:
     except TimeoutError:
         raise NotFetched(f"there was no whole answer within {seconds:g} s") from None
     except (ClientError, OSError, ValueError) as error:
-        raise NotFetched(f"it cannot be asked: {type(error).__name__}") from None
+        raise NotFetched(f"it cannot be asked: {_cause(error)}") from None
+
+
+def _cause(error: Exception) -> str:
+    """Say what is in the way; of the URL nothing is said, and so nothing of what an error's own text has."""
+    match error:
+        case ClientConnectorDNSError():
+            return "its host's name is not known"
+        case ClientConnectorCertificateError():
+            return "its certificate is not to be trusted"
+        case ClientSSLError():
+            return "TLS with it fails"
+        case ClientConnectorError(os_error=OSError(errno=int(number))):
+            return os.strerror(number)
+    return type(error).__name__
 
 
 class PublishedKeys:
@@ -118,7 +146,7 @@ class PublishedKeys:
         try:
             found = published_keys(await self._fetch(self._url))
         except (NotFetched, BadKey) as why:
-            _logger.warning("sign_in.keys_not_fetched", why=str(why), keys=len(self.keys))
+            _logger.warning("sign_in.keys_not_fetched", why=f"JWT_JWKS_URL: {why}", keys=len(self.keys))
         except Exception:
             _logger.exception("sign_in.keys_not_fetched", keys=len(self.keys))
         else:
@@ -133,4 +161,8 @@ class PublishedKeys:
         self._outcomes["fetched"] += 1
         self._freshness.answer()
         self.keys = Keys([*self._fixed, *found.keys])
+        if not found.keys:
+            why = "the JWK Set of JWT_JWKS_URL has no key that can be used"
+            _logger.warning("sign_in.no_keys", why=why, left_out=found.left_out)
+            return
         _logger.info("sign_in.keys_fetched", keys=len(found.keys), left_out=found.left_out)

@@ -119,6 +119,8 @@ def public_key_of(pem: bytes) -> Key:
         else:
             material = load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm):
+        if b"PRIVATE KEY-----" in pem:
+            raise BadKey("it is a private key: put the public one there (openssl pkey -pubout)") from None
         raise BadKey("it is no public key and no certificate in PEM") from None
     return key_of(material)
 

@@ -1,6 +1,8 @@
 """``python -m edge.mock``: serve the edge on a feed of its own making, or say what a correct client has shown."""
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -11,7 +13,7 @@ from edge import logs
 from edge.mock.app import run
 from edge.mock.arguments import Arguments, parse
 from edge.mock.posts import author_of
-from edge.mock.scenarios import steps
+from edge.mock.scenarios import EVERY, steps
 from edge.mock.transcript import fault, transcript
 from edge.ports import CannotListen
 from edge.telemetry import TurnTimes
@@ -19,14 +21,22 @@ from edge.turns import new_event_loop
 from runtime.output import Output
 
 _LAST_LINES_SECONDS: Final = 1.0
+_NOBODY_READS: Final = 128 + signal.SIGPIPE
+"""What a shell says of a program that wrote to a pipe that nobody read."""
+
+_UNEVENTFUL: Final = (
+    f"warning: --posts ends before anything of the scenario happens: that comes after {EVERY} windows with posts, "
+    "and never with the last"
+)
 
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Run a mock; return the exit code: 1 with a sentence for what is wrong, 0 when told to stop."""
     told = parse(arguments)
+    if told.is_uneventful:
+        print(_UNEVENTFUL, file=sys.stderr)  # noqa: T201 - for whoever started it
     if told.prints:
-        sys.stdout.writelines(f"{line}\n" for line in _expected(told))
-        return 0
+        return _print(told)
     if told.check is not None:
         return _check(told, told.check)
     output = Output(sys.stderr.fileno())
@@ -40,6 +50,18 @@ def main(arguments: Sequence[str] = ()) -> int:
         return 1
     finally:
         output.close(_LAST_LINES_SECONDS)
+    return 0
+
+
+def _print(told: Arguments) -> int:
+    """Print what a correct client has shown; as of any such program, no more when nobody reads it."""
+    try:
+        sys.stdout.writelines(f"{line}\n" for line in _expected(told))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left would be written, and fail, once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NOBODY_READS
     return 0
 
 

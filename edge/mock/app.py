@@ -1,7 +1,10 @@
 """The composition of a mock: the edge as it is, the feed in memory before it, and the links behind it."""
 
 import asyncio
+import errno
 import json
+import os
+import socket
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, Final
@@ -73,9 +76,15 @@ async def run(told: Arguments, turns: TurnTimes, output: LogOutput) -> None:
             opening = linked(told.host, told.port, told.scenario.bytes_per_second)
             link, port = await stack.enter_async_context(opening)
         except OSError as error:
-            where = f"{told.host}, port {told.port}"
-            raise CannotListen(f"The mock cannot listen on {where}: {error.strerror}; --port names another.") from error
+            raise CannotListen(f"The mock cannot listen on {told.host}, port {told.port}: {_why(error)}.") from error
         await _serve(told, turns, output, link=link, port=port, stopped=stopped)
+
+
+def _why(error: OSError) -> str:
+    """Say why the system gives no port, without the place, and which option names another."""
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return "this machine has no such address; --host names another"
+    return f"{os.strerror(error.errno) if error.errno else error.strerror}; --port names another"
 
 
 async def _serve(

@@ -28,12 +28,24 @@ class Arguments:
     prints: bool
     check: str | None
 
+    @property
+    def is_uneventful(self) -> bool:
+        """Whether the last post comes before the scenario's first event."""
+        return self.scenario.has_events and not self.clock.outlasts(EVERY)
+
 
 def parse(arguments: Sequence[str]) -> Arguments:
     """Read the command line; ends the process with a sentence when something in it is wrong."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    if (given.print or given.check) and given.posts is None:
+    serves = not given.print and given.check is None
+    if given.print and given.check is not None:
+        parser.error("--print or --check, not both: each serves nothing and ends")
+    if not serves and given.json:
+        parser.error("--json says where a mock listens, which with --print and --check it does not")
+    if serves and given.author:
+        parser.error("--author needs --print or --check: a mock that serves shows what each client asks for")
+    if not serves and given.posts is None:
         parser.error("--print and --check need --posts: without it there is no last post")
     return Arguments(
         host=given.host,
@@ -90,21 +102,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= _MAX_PORT:
-        raise ValueError
-    return number
+    if not (text.isascii() and text.isdecimal() and int(text) <= _MAX_PORT):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: a number from 0 to {_MAX_PORT}")
+    return int(text)
 
 
 def _positive(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
     if not 0 < number < float("inf"):
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
     return number
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
+    return int(text)

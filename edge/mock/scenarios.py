@@ -7,7 +7,7 @@ The steps are a function of the arguments alone. :mod:`edge.mock.player` carries
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from itertools import count
+from itertools import count, islice
 from typing import Final
 
 EVERY: Final = 10
@@ -86,6 +86,11 @@ class Scenario:
     join_windows: float | None = None
     """An edge takes one client in so many windows; None for as many as come."""
 
+    @property
+    def has_events(self) -> bool:
+        """Whether anything happens at a time of its own."""
+        return bool(self.before or self.behind or self.misses or self.loses or self.storm)
+
 
 _SCENARIOS: Final = (
     Scenario("steady", "Nothing goes wrong."),
@@ -159,6 +164,13 @@ class Clock:
                 given = due
             if given == self.posts:
                 return
+
+    def outlasts(self, windows: int) -> bool:
+        """Tell whether there are more windows with posts than so many."""
+        if self.posts is None or self.posts <= windows:
+            return self.posts is None
+        # Of a slow clock each window has one post at most: to go through the empty ones could take long.
+        return self.rate * self.window <= 1 or sum(1 for _ in islice(self.windows(), windows + 1)) > windows
 
 
 def steps(scenario: Scenario, clock: Clock) -> Iterator[Step]:

@@ -4,11 +4,20 @@ A line is ``post ID`` for each post, in order, and ``gap REASON`` where the clie
 A client has shown what it ought to when it has the same lines from where it began: at the first post, or at any later
 one up to the first that came after the clock began. Behind a gap further posts may be missing: a client that polls,
 or was away, goes on at the feed's end.
+
+What ``python -m edge.client --json`` prints says the same in JSON, and is read too.
 """
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
 
 from edge.mock.scenarios import BACKLOG, Act, Lose, Step, Write
+
+_SHOWN: Final = 80
+"""So much of a line that is wrong is shown."""
+_LINE: Final = re.compile(r"post -?[0-9]+|gap \S.*")
 
 
 def transcript(steps: Iterable[Step]) -> Iterator[str]:
@@ -26,6 +35,16 @@ def transcript(steps: Iterable[Step]) -> Iterator[str]:
 
 def fault(expected: Sequence[str], shown: Iterable[str]) -> str | None:
     """Return what is wrong with the lines of a client, as a sentence; None when nothing is."""
+    lines: list[str] = []
+    for number, text in enumerate(shown, 1):
+        line = _line_of(text)
+        if line is None:
+            return f"line {number}: {text[:_SHOWN]} is neither `post ID` nor `gap REASON`"
+        lines.append(line)
+    return _difference(expected, lines) if lines else "nothing was shown"
+
+
+def _difference(expected: Sequence[str], shown: Sequence[str]) -> str | None:
     places = {line: place for place, line in enumerate(expected) if not _is_gap(line)}
     at = 0
     gap: int | None = None
@@ -48,6 +67,22 @@ def fault(expected: Sequence[str], shown: Iterable[str]) -> str | None:
     if gap is not None and not any(map(_is_gap, missing)):
         return f"line {gap}: there is no gap"
     return f"{missing[0]} is missing at the end" if missing else None
+
+
+def _line_of(text: str) -> str | None:
+    """Return what a line says; None when that is nothing that is known."""
+    if _LINE.fullmatch(text):
+        return text
+    try:
+        said: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    match said:
+        case {"post": {"id": int(id_)}}:
+            return f"post {id_}"
+        case {"gap": {"reason": str(reason)}}:
+            return f"gap {reason}"
+    return None
 
 
 def _is_gap(line: str) -> bool:

@@ -36,8 +36,17 @@ def test_the_command_says_what_it_lacks(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().err == "POSITIONS_URL is missing: it says in which database the table is to be.\n"
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        assert create(told(f"postgres://u:keep-it@127.0.0.1:{taken.getsockname()[1]}/positions")) == 1
+        port = taken.getsockname()[1]
+        assert create(told(f"postgres://u:keep-it@127.0.0.1:{port}/positions")) == 1
     said = capsys.readouterr()
-    assert said.err.startswith("The table postcast_positions cannot be made: ")
+    assert said.err == (
+        f"The table postcast_positions cannot be made in the database of POSITIONS_URL (127.0.0.1:{port}): "
+        "the connection is refused: nothing listens at that host and port\n"
+    )
     assert "keep-it" not in said.err
     assert said.out == ""
+    assert create(told("postgres://u:keep-it@nowhere.invalid/positions")) == 1
+    assert capsys.readouterr().err == (
+        "The table postcast_positions cannot be made in the database of POSITIONS_URL (nowhere.invalid:5432): "
+        "the host's name is not known\n"
+    )

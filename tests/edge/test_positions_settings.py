@@ -50,5 +50,5 @@ def test_a_wrong_url_is_a_sentence_without_it(url: str) -> None:
 
 
 def test_where_nobody_can_sign_in_nobody_has_a_position() -> None:
-    with pytest.raises(ValidationError, match="POSITIONS_URL needs keys to sign in with: a position is somebody's"):
+    with pytest.raises(ValidationError, match="set JWT_SECRET_KEY, JWT_PUBLIC_KEY_FILE or JWT_JWKS_URL, or"):
         told(positions_url=SecretStr(URL))

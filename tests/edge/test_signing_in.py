@@ -25,8 +25,19 @@ def told(**settings: Any) -> Settings:
 
 
 def test_without_a_key_nobody_signs_in() -> None:
+    settings = told(jwt_audience="us", token_in_query=True)
+    with capture_logs() as logs:
+        assert isinstance(signing_in_of(settings).sign_in, NobodySignsIn)
+    # What was set for tokens was meant to do something.
+    [warning] = logs
+    assert (warning["event"], warning["log_level"]) == ("sign_in.idle", "warning")
+    assert warning["why"] == (
+        "no effect without JWT_SECRET_KEY, JWT_PUBLIC_KEY_FILE or JWT_JWKS_URL: JWT_AUDIENCE, TOKEN_IN_QUERY"
+    )
+    with capture_logs() as logs:
+        signing_in_of(told())
+    assert logs == []
     settings = told(jwt_audience="us")
-    assert isinstance(signing_in_of(settings).sign_in, NobodySignsIn)
     assert demands_of(settings) == ANYBODY
 
 
@@ -61,7 +72,10 @@ def test_a_short_secret_is_warned_of_and_not_shown() -> None:
     assert isinstance(sign_in.known(signed({"sub": "7"}, short)), Grant)
     [warning] = logs
     assert (warning["event"], warning["log_level"]) == ("sign_in.weak", "warning")
-    assert "1 have less than 32 bytes" in warning["why"]
+    assert warning["why"] == (
+        "1 of JWT_SECRET_KEY's secrets has less than 32 bytes, and who has one token can guess it: "
+        "replace it (openssl rand -base64 32)"
+    )
     assert short not in str(warning)
 
 

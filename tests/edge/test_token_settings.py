@@ -1,5 +1,6 @@
 """What the edge can be told about tokens: every wrong value is a sentence, and no secret is in one."""
 
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -71,13 +72,25 @@ def test_a_public_key_is_in_a_file(tmp_path: Path) -> None:
 def test_a_file_without_a_public_key_is_a_sentence(tmp_path: Path) -> None:
     """A private key in it is one that should not be there."""
     path = tmp_path / "key.pem"
-    with pytest.raises(ValidationError, match="JWT_PUBLIC_KEY_FILE is wrong: the file cannot be read: No such file"):
+    missing = f"JWT_PUBLIC_KEY_FILE is wrong: {re.escape(str(path))} cannot be read: No such file"
+    with pytest.raises(ValidationError, match=missing):
         told(jwt_public_key_file=str(path))
     private = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     path.write_bytes(private)
-    with pytest.raises(ValidationError, match="JWT_PUBLIC_KEY_FILE is wrong: it is no public key") as raised:
+    with pytest.raises(ValidationError, match=r"key\.pem: it is a private key: put the public one there") as raised:
         told(jwt_public_key_file=str(path))
     assert private.decode().splitlines()[1] not in str(raised.value)
+    path.write_text("x")
+    with pytest.raises(ValidationError, match=r"key\.pem: it is no public key and no certificate in PEM"):
+        told(jwt_public_key_file=str(path))
+
+
+def test_a_key_in_the_place_of_its_files_name_is_not_shown() -> None:
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    with pytest.raises(ValidationError, match="it must name a file, and has a key itself") as raised:
+        told(jwt_public_key_file=pem)
+    [error] = raised.value.errors()
+    assert pem.splitlines()[1] not in error["msg"]
 
 
 @pytest.mark.parametrize(
@@ -87,22 +100,28 @@ def test_keys_come_from_where_nobody_on_the_way_can_change_them(url: str) -> Non
     assert told(jwt_jwks_url=url, auth_required=True).has_keys
 
 
+SCHEME = "must be a URL of https, or of http on localhost"
+
+
 @pytest.mark.parametrize(
-    "url",
+    ("url", "why"),
     [
-        "http://issuer.example/keys",
-        "http://10.0.0.1/keys",
-        "http://localhost.evil.example/",
-        "file:///etc/passwd",
-        "issuer.example",
-        "https://",
-        "https://user:pass@issuer.example/",
-        "https://issuer.example/#x",
-        "https://issuer.example/ x",
-        "https://issuer.example:99999/",
-        "https://[issuer/",
+        ("http://issuer.example/keys", SCHEME),
+        ("http://10.0.0.1/keys", SCHEME),
+        ("http://localhost.evil.example/", SCHEME),
+        ("file:///etc/passwd", SCHEME),
+        ("issuer.example", SCHEME),
+        ("https://", SCHEME),
+        ("https://user:pass@issuer.example/", "must have no user and no password"),
+        ("https://issuer.example/#x", "must have no fragment"),
+        ("https://issuer.example/ x", "has spaces, or characters that a URL has percent-encoded"),
+        ("https://issuer.example:99999/", "has a host or a port that is none"),
+        ("https://[issuer/", "has a host or a port that is none"),
     ],
 )
-def test_other_urls_are_a_sentence(url: str) -> None:
-    with pytest.raises(ValidationError, match="must be a URL of https, or of http on localhost"):
+def test_other_urls_are_a_sentence_that_fits(url: str, why: str) -> None:
+    with pytest.raises(ValidationError) as raised:
         told(jwt_jwks_url=url)
+    [error] = raised.value.errors()
+    assert error["msg"].startswith(f"Value error, {why}")
+    assert url not in error["msg"]

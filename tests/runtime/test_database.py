@@ -1,9 +1,11 @@
 """Hosts are tried one after the other, beginning with the one that gave the last connection."""
 
+import socket
+
 import asyncpg
 import pytest
 
-from runtime.database import Connector, NoConnection, first_line
+from runtime.database import Connector, NoConnection, first_line, reason
 from runtime.database_tls import WrongFile
 from runtime.database_url import parse
 
@@ -105,3 +107,22 @@ async def test_balanced_hosts_begin_with_any_of_them() -> None:
 def test_an_error_without_a_word_is_told_by_its_type() -> None:
     assert first_line(TimeoutError()) == "TimeoutError"
     assert first_line(ValueError("one\ntwo")) == "one"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "the host's name is not known"),
+        (
+            ConnectionRefusedError(111, "Connect call failed"),
+            "the connection is refused: nothing listens at that host and port",
+        ),
+        (
+            asyncpg.InvalidCatalogNameError('database "positions" does not exist'),
+            'database "positions" does not exist: create the database first',
+        ),
+        (ValueError("one\ntwo"), "one"),
+    ],
+)
+def test_why_there_is_no_connection_is_said_in_words(error: Exception, said: str) -> None:
+    assert reason(error) == said

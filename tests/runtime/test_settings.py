@@ -21,6 +21,7 @@ class Settings(ProcessSettings):
 
     amqp_url: Annotated[SecretStr, AfterValidator(_long)]
     number: int = Field(1, ge=1)
+    is_strict: bool = False
 
 
 @pytest.fixture(autouse=True)
@@ -132,10 +133,12 @@ def test_all_sentences_come_at_once_what_is_missing_first(environment: pytest.Mo
     environment.delenv("KAFKA_URL")
     environment.setenv("RABBITMQ_URL", "amqp://a")
     environment.setenv("NUMBER", "0")
+    environment.setenv("IS_STRICT", "maybe")
     environment.setenv("LOG_LEVEL", "loud")
     assert sentences() == [
         "AMQP_URL is missing; RABBITMQ_URL is set, and is not read.",
         "KAFKA_URL is missing; python -m edge --settings says what it is.",
+        "IS_STRICT is wrong: must be true or false.",
         "LOG_LEVEL is wrong: input should be '', 'debug', 'info', 'warning', 'error' or 'critical'.",
         "NUMBER is wrong: input should be greater than or equal to 1.",
     ]

@@ -40,9 +40,15 @@ def test_a_file_that_nothing_reads_is_named(name: str) -> None:
 
 
 def test_such_files_are_named_together() -> None:
-    """An environment has variables of others that end so: they are worth one line."""
-    [sentence] = unread(FIELDS, {"tf_cli_config_file": "x", "ampq_url_file": "x"})
-    assert sentence.startswith("AMPQ_URL_FILE, TF_CLI_CONFIG_FILE: set and not read;")
+    """They are worth one line."""
+    [sentence] = unread(FIELDS, {"queue_name_file": "x", "ampq_url_file": "x"})
+    assert sentence.startswith("AMPQ_URL_FILE, QUEUE_NAME_FILE: set and not read;")
+
+
+@pytest.mark.parametrize("name", ["tf_cli_config_file", "cloudsdk_core_custom_ca_certs_file", "x_file"])
+def test_files_of_others_are_not_named(name: str) -> None:
+    """An environment has variables of others that end so: a warning of those hides the one that counts."""
+    assert unread(FIELDS, {name: "x"}) == []
 
 
 def test_what_is_read_is_not_named() -> None:

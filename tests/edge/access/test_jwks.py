@@ -1,11 +1,19 @@
 """The keys that an issuer publishes, with one that is away, slow, huge, or sends elsewhere."""
 
 import asyncio
+import re
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from structlog.testing import capture_logs
 
 from edge.access.freshness import AGE_SECONDS, APART_SECONDS
@@ -32,7 +40,9 @@ async def test_nobody_is_sent_elsewhere(status: int) -> None:
     issuer = Issuer(Signer())
     async with publishing(issuer) as url:
         issuer.status, issuer.headers = status, {"Location": "/elsewhere"}
-        with pytest.raises(NotFetched, match=str(status)):
+        with pytest.raises(
+            NotFetched, match=f"{status}: it leads elsewhere, which is not followed: give the final URL"
+        ):
             await fetch(url)
     assert issuer.paths == ["/keys"]
 
@@ -79,7 +89,68 @@ async def test_an_issuer_that_is_away_is_named_by_the_fault_alone() -> None:
     """The URL may have a secret, and a log may be read by many."""
     with pytest.raises(NotFetched) as raised:
         await fetch("http://127.0.0.1:1/keys?secret=s3cr3t")
-    assert str(raised.value) == "it cannot be asked: ClientConnectorError"
+    assert str(raised.value) == "it cannot be asked: Connection refused"
+
+
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        ("http://nowhere.invalid/keys?secret=s3cr3t", "its host's name is not known"),
+        ("https://{}/keys?secret=s3cr3t", "TLS with it fails"),
+        ("http://127.0.0.1:99999/keys?secret=s3cr3t", "[A-Z][A-Za-z]*(Error|URL)"),
+    ],
+)
+async def test_what_is_in_the_way_is_said(url: str, cause: str) -> None:
+    """Who set the URL has to know whether it is the name, the network or TLS."""
+    async with publishing(Issuer()) as there:
+        with pytest.raises(NotFetched) as raised:
+            await fetch(url.format(there.split("/")[2]))
+    assert re.fullmatch(f"it cannot be asked: {cause}", str(raised.value))
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_said(tmp_path: Path) -> None:
+    """For it the operator has to do something else than for a port that does not speak TLS."""
+    certificate, key = self_signed(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(NotFetched, match=r"^it cannot be asked: its certificate is not to be trusted$"):
+            await fetch(f"https://127.0.0.1:{port}/keys?secret=s3cr3t")
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate that only its own key vouches for."""
+    key = Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "issuer.example")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, None)
+    )
+    paths = folder / "certificate.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(Encoding.PEM))
+    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return paths
+
+
+async def test_a_set_without_a_key_that_can_be_used_is_warned_of() -> None:
+    """Nobody can sign in then, and the answer looked good."""
+    issuer = Issuer()
+    issuer.body = b'{"keys":[{"kty":"oct","k":"AAAA"}]}'
+    with capture_logs() as logs:
+        assert await PublishedKeys(URL, outcomes=Counter(), fetch=issuer.fetch).ask()
+    assert logs == [
+        {
+            "event": "sign_in.no_keys",
+            "log_level": "warning",
+            "why": "the JWK Set of JWT_JWKS_URL has no key that can be used",
+            "left_out": 1,
+        }
+    ]
 
 
 @asynccontextmanager
@@ -162,6 +233,7 @@ async def test_an_issuer_that_is_away_takes_no_key_away() -> None:
     assert known(published, one) == [True]
     assert outcomes == {"fetched": 1, "failed": 3}
     assert [line["event"] for line in logs] == ["sign_in.keys_not_fetched"] * 3
+    assert all(line["why"].startswith("JWT_JWKS_URL: ") for line in logs)
     assert "s3cr3t" not in str(logs)
 
 

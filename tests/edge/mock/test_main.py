@@ -101,8 +101,9 @@ def test_says_that_its_port_is_taken() -> None:
         with mock("--port", str(port)) as process:
             output, errors = process.communicate(timeout=60)
     assert (process.returncode, output) == (1, "")
-    assert errors.startswith(f"The mock cannot listen on 127.0.0.1, port {port}: ")
-    assert len(errors.splitlines()) == 1
+    assert errors == (
+        f"The mock cannot listen on 127.0.0.1, port {port}: Address already in use; --port names another.\n"
+    )
 
 
 LINE = ("--scenario", "hole", "--posts", "12")
@@ -143,3 +144,33 @@ def test_reads_what_was_shown_from_standard_input(
         monkeypatch.setattr("sys.stdin", given)
         assert main([*LINE, "--check", "-"]) == 1
     assert capsys.readouterr().err == "line 2: post 2 is missing before post 3\n"
+
+
+def test_ends_in_silence_when_nobody_reads_what_it_prints() -> None:
+    """As in ``… --print | head -2``: no traceback, and the exit code of a program that SIGPIPE has ended."""
+    with mock("--posts", "100000", "--print") as process:
+        assert said(process) == "post 1\n"
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert (process.wait(60), process.stderr.read()) == (141, "")
+
+
+@pytest.mark.parametrize(("posts", "warns"), [("10", True), ("11", False)])
+def test_warns_where_the_scenario_meets_no_event(posts: str, warns: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """A client that was held against it would be held against nothing."""
+    assert main(["--scenario", "hole", "--posts", posts, "--print"]) == 0
+    errors = capsys.readouterr().err
+    assert errors.startswith("warning: --posts ends before anything of the scenario happens") is warns
+    assert bool(errors) is warns
+
+
+def test_says_that_its_address_is_none_of_this_machine() -> None:
+    """And once where, and the option that is wrong."""
+    for host in ("192.0.2.1", "nowhere.invalid"):
+        with mock("--host", host, "--port", "8080") as process:
+            output, errors = process.communicate(timeout=60)
+        assert (process.returncode, output) == (1, "")
+        assert errors == (
+            f"The mock cannot listen on {host}, port 8080: this machine has no such address; --host names another.\n"
+        )

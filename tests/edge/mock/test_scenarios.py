@@ -99,3 +99,22 @@ def test_nothing_that_waits_until_the_edge_has_read_comes_while_it_cannot(name: 
             reads = False
         elif each in {Act.RETURN, Act.EXPIRE}:
             reads = True
+
+
+@pytest.mark.parametrize(
+    ("clock", "does"),
+    [
+        (Clock(1, 1), True),
+        (Clock(1, 1, 10), False),
+        (Clock(1, 1, 11), True),
+        (Clock(5, 1, 50), False),
+        (Clock(5, 1, 51), True),
+        (Clock(1e-12, 1, 11), True),
+    ],
+)
+def test_whether_a_clock_goes_on_for_more_than_ten_windows(clock: Clock, does: bool) -> None:
+    assert clock.outlasts(10) is does
+
+
+def test_in_some_scenarios_nothing_happens_at_a_time_of_its_own() -> None:
+    assert [each.name for each in SCENARIOS.values() if not each.has_events] == ["steady", "slow-link", "large-ids"]

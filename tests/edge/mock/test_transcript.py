@@ -2,6 +2,7 @@
 
 import pytest
 
+from edge.client import Gap, Post, json_line
 from edge.mock.scenarios import BACKLOG, SCENARIOS, Clock, steps
 from edge.mock.transcript import fault, transcript
 
@@ -54,7 +55,7 @@ def test_a_client_that_is_right_is_found_right(shown: list[str]) -> None:
 
 
 WRONG = [
-    ("shows nothing", [], "post 1 is missing at the end"),
+    ("shows nothing", [], "nothing was shown"),
     ("stops", HOLE[:-1], "post 47 is missing at the end"),
     ("begins late", HOLE[BACKLOG + 1 :], "line 1: post 21 is missing before post 22"),
     ("leaves out", [*HOLE[:5], *HOLE[6:]], "line 6: post 6 is missing before post 7"),
@@ -67,10 +68,25 @@ WRONG = [
     ("mixes up", [*HOLE[:4], HOLE[5], HOLE[4], *HOLE[6:]], "line 5: post 5 is missing before post 6"),
     ("shows what is not there", [*HOLE, "post 99"], f"line {len(HOLE) + 1}: post 99: there is no such post"),
     ("shows what was lost", [*HOLE[:30], "post 30"], "line 31: post 30: there is no such post"),
-    ("writes something else", ["", *HOLE], "line 1: : there is no such post"),
+    ("writes something else", ["", *HOLE], "line 1:  is neither `post ID` nor `gap REASON`"),
+    ("writes a number", ["7", *HOLE], "line 1: 7 is neither `post ID` nor `gap REASON`"),
+    ("writes at length", ["x" * 200], f"line 1: {'x' * 80} is neither `post ID` nor `gap REASON`"),
+    ("writes deep JSON", ["[" * 100_000], f"line 1: {'[' * 80} is neither `post ID` nor `gap REASON`"),
 ]
 
 
 @pytest.mark.parametrize(("shown", "sentence"), [each[1:] for each in WRONG], ids=[each[0] for each in WRONG])
 def test_a_client_that_is_wrong_is_found_wrong(shown: list[str], sentence: str) -> None:
     assert fault(HOLE, shown) == sentence
+
+
+def test_what_our_own_client_prints_as_json_is_read() -> None:
+    """Right and wrong, as the lines."""
+    lines = [
+        json_line(
+            Gap(line.removeprefix("gap "), "0" * 32, 1) if line == GAP else Post({"id": int(line[5:])}, "0" * 32, 1)
+        )
+        for line in HOLE
+    ]
+    assert fault(HOLE, lines) is None
+    assert fault(HOLE, [*lines[:5], *lines[6:]]) == "line 6: post 6 is missing before post 7"
