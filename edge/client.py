@@ -7,6 +7,8 @@
 It follows docs/protocol.md, by the rules of ``assets/client.js``. It imports aiohttp and the standard library alone, so
 that it can be copied into any project: that is why it is longer than a module of ours may be. ``python -m edge.client``
 prints a feed.
+
+Part of Postcast 0.1.0, under the Apache License 2.0.
 """
 
 import argparse
@@ -27,7 +29,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, Self, TypeVar
+from typing import Any, Final, Literal, Protocol, Self, TypeVar, get_args
 from urllib.parse import SplitResult, parse_qs, urlencode, urlsplit
 
 import aiohttp
@@ -59,6 +61,7 @@ _MESSAGE_BYTES: Final = 1 << 26
 _NO_CODE: Final = 1005
 _CUT: Final = 1006
 _UNAUTHORIZED: Final = 4501
+_LARGEST_ID: Final = 2**63 - 1
 # So many tokens in a row may be refused where there is a function that returns another one: the clock that tells it
 # when a token expires may be late by some seconds.
 _MOST_REFUSED: Final = 5
@@ -205,7 +208,8 @@ class Feed:
     ``cursor``; else behind the one in ``store``; else where the edge knows that ``device`` was; else with the last
     ``history`` posts. ``author`` is whose posts to show, None for everybody's. ``token`` is a token, or a function that
     returns one, asked at each connect and when the token expires. ``session`` is for one's own TLS, proxy or headers,
-    and stays open. Raises :class:`ValueError` for what can never be, and :class:`Refused` while it is iterated.
+    and stays open. Raises :class:`ValueError` for what can never be, of another type too, and :class:`Refused` while it
+    is iterated.
     """
 
     def __init__(
@@ -222,14 +226,22 @@ class Feed:
         session: aiohttp.ClientSession | None = None,
     ) -> None:
         self._url = urlsplit(url)
-        if self._url.scheme not in {"http", "https", "ws", "wss"} or not self._url.hostname or self._url.port == 0:
-            raise ValueError("the URL is not one of http, https, ws or wss with a host")
-        if history < 0 or not transports:
-            raise ValueError("history is negative, or there is no transport")
-        authors = [author] if isinstance(author, int | str) else author if author is None else list(author)
-        if authors == []:
-            raise ValueError("author is empty, which would show all posts: leave it out for that")
-        self._filter = {} if authors is None else {"author": ",".join(map(str, authors))}
+        authors = None if author is None else _joined(author)
+        for is_wrong, why in (
+            (not _is_followed(self._url), "the URL is not one of http, https, ws or wss with a host"),
+            ("@" in self._url.netloc, "the URL has a user or a password: give a token"),
+            (not _is_number(history), "history is not a number of posts, 0 or more"),
+            (authors == "", "author is empty, which would show all posts: leave it out for that"),
+            (authors is not None and not all(map(_is_id, authors.split(","))), "an author is not from 0 to 2**63 - 1"),
+            (not (token is None or isinstance(token, str) or callable(token)), "token is not a string or a function"),
+            (device is not None and not _is_name(device), "device is not 1 to 64 of A-Z a-z 0-9 . _ ~ -"),
+            (store is not None and not (hasattr(store, "get") and hasattr(store, "set")), "store has no get or no set"),
+            (not transports, "there is no transport"),
+            (not set(transports) <= set(get_args(Transport)), f"a transport is not one of {get_args(Transport)}"),
+        ):
+            if is_wrong:
+                raise ValueError(why)
+        self._filter = {} if authors is None else {"author": authors}
         self._history = history
         self._token = token
         self._device = device
@@ -238,6 +250,7 @@ class Feed:
         self._session: Any = session
         self._own_session: aiohttp.ClientSession | None = None
         self._state: State = "connecting"
+        self._by = transports[0]
         self._running: asyncio.Task[None] | None = None
         # The newest position that was received, the one that was handled, the one that was kept; and what the edge was
         # told of, and has answered for.
@@ -346,7 +359,7 @@ class Feed:
                 await _result(self._store.set(cursor))
                 self._saved = cursor
             except Exception as error:  # noqa: BLE001 - whatever the caller's store fails with, the feed goes on
-                _log.warning("the cursor could not be kept: %r", error)
+                _log.warning("the cursor could not be kept: %s: %s", type(error).__name__, error)
         if self._device is not None and cursor is not None and cursor != self._told and self._errors < _MOST_ERRORS:
             self._told = cursor
             await self._request("ack", {"cursor": cursor})
@@ -357,6 +370,7 @@ class Feed:
         try:
             while True:
                 self._is_welcomed = False
+                self._by = self._transports[transport]
                 self._enter("connecting")
                 try:
                     await self._attempt(transport)
@@ -368,13 +382,16 @@ class Feed:
                     transport = 0
                 elif end.allows_others and not self._is_welcomed and transport + 1 < len(self._transports):
                     transport += 1
+                    self._tell_of_the_next(self._transports[transport], end)
                 else:
                     refused += end.code == _UNAUTHORIZED
                     self._refuse_final(end, refused)
                     transport = 0
                     seconds = pause(failures, end.asked, random.random())  # noqa: S311 - no secret
                     failures += 1
-                    _log.warning("%s (%d); connecting again in %.1f s", end.reason, end.code, seconds)
+                    # Who lost a connection has no use for the code that stands for it.
+                    code = "" if end.code == _CUT else f" ({end.code})"
+                    _log.warning("%s%s; connecting again in %.1f s", end.reason, code, seconds)
                     self._enter("waiting")
                     self._hurry.clear()
                     with suppress(TimeoutError):
@@ -393,9 +410,20 @@ class Feed:
         self._state = state
         self._changed.set()
         if state != "waiting":
-            # Without what may be a secret.
-            url = self._url._replace(netloc=self._url.netloc.rpartition("@")[2], query="", fragment="")
-            _log.info("%s: %s", state, url.geturl())
+            _log.info("%s: %s by %s", state, self._shown(self._by), self._by)
+
+    def _tell_of_the_next(self, by: Transport, end: _Ended) -> None:
+        but = ", where history and device do not count" if by == "long-polling" else ""
+        _log.warning("%s: %s; trying %s by %s%s", self._shown(self._by), end.reason, self._shown(by), by, but)
+
+    def _shown(self, by: Transport) -> str:
+        """Return the address of a transport, without the query, which may have a secret."""
+        path = self._url.path if by == "websocket" else self._posts
+        return self._url._replace(path=path, query="", fragment="").geturl()
+
+    @property
+    def _posts(self) -> str:
+        return self._url.path.rpartition("/")[0] + "/posts"
 
     async def _attempt(self, transport: int) -> None:
         """Connect and take what comes; return when another transport is to be tried, else raise :class:`_Ended`."""
@@ -403,7 +431,7 @@ class Feed:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         try:
             async with asyncio.timeout(_WELCOME_SECONDS) as limit:
-                if self._transports[transport] == "websocket":
+                if self._by == "websocket":
                     await self._follow(headers, limit)
                 else:
                     await self._poll(headers, limit, ends_at=_now() + _POLLING_SECONDS if transport else None)
@@ -411,7 +439,8 @@ class Feed:
             raise _Ended(_CUT, "nothing was heard of the edge") from None
         except aiohttp.ClientConnectorError as error:
             # Nobody is there: another transport would find nobody either.
-            raise _Ended(_CUT, str(error), others=False) from error
+            # aiohttp names its setting for TLS, for http: too.
+            raise _Ended(_CUT, str(error).replace(" ssl:default", ""), others=False) from error
         except (aiohttp.ClientError, OSError) as error:
             raise _Ended(_CUT, str(error) or type(error).__name__) from error
 
@@ -424,7 +453,7 @@ class Feed:
         except Exception as error:
             _log.warning("the token function has failed: %r", error)
             raise _Ended(_CUT, "there is no token", others=False) from error
-        if token and not re.fullmatch("[!-~]+", token):
+        if token and not _is_sendable(token):
             raise ValueError("the token cannot stand in a header")
         return token or None
 
@@ -467,13 +496,12 @@ class Feed:
 
     async def _poll(self, headers: dict[str, str], limit: asyncio.Timeout, *, ends_at: float | None) -> None:
         live: dict[str, str] = {}
-        path = self._url.path.rpartition("/")[0] + "/posts"
         while ends_at is None or _now() < ends_at:
             asked_at = _now()
             limit.reschedule(asked_at + (_POLL_SECONDS if live else _WELCOME_SECONDS))
             before = self._newest
             query = {**self._filter, "offset": before or "now", **live}
-            url = _address(self._url, {"ws": "http", "wss": "https"}, path, query)
+            url = _address(self._url, {"ws": "http", "wss": "https"}, self._posts, query)
             asked = {"headers": headers, "timeout": aiohttp.ClientTimeout(), "raise_for_status": False}
             async with self._session.get(url, **asked) as response:
                 text = await response.text(errors="replace")
@@ -568,6 +596,30 @@ connect: Final = Feed
 """Follow a feed, inside of ``async with``."""
 
 
+def _is_followed(url: SplitResult) -> bool:
+    return url.scheme in {"http", "https", "ws", "wss"} and bool(url.hostname) and url.port != 0
+
+
+def _joined(author: int | str | Iterable[int | str]) -> str:
+    return ",".join(map(str, [author] if isinstance(author, int | str) else author))
+
+
+def _is_id(text: str) -> bool:
+    return re.fullmatch("[0-9]{1,19}", text) is not None and int(text) <= _LARGEST_ID
+
+
+def _is_number(history: object) -> bool:
+    return isinstance(history, int) and history >= 0
+
+
+def _is_name(device: object) -> bool:
+    return isinstance(device, str) and re.fullmatch("[A-Za-z0-9._~-]{1,64}", device) is not None
+
+
+def _is_sendable(token: str) -> bool:
+    return re.fullmatch("[!-~]+", token) is not None
+
+
 def _printable(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
@@ -645,19 +697,54 @@ async def _print(feed: Feed, text: Callable[[Post | Gap], str], count: int | Non
                 return
 
 
+def _count(text: str) -> int:
+    if not re.fullmatch("0*[1-9][0-9]*", text, re.ASCII):
+        raise argparse.ArgumentTypeError("it is at least 1")
+    return int(text)
+
+
+def _cursor_file(name: str) -> FileStore:
+    """Return the store, if it can be used: a feed that cannot keep its cursor would be noticed too late."""
+    folder = Path(name).parent
+    if not name or Path(name).is_dir():
+        raise argparse.ArgumentTypeError(f"{name!r} is not the name of a file")
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise argparse.ArgumentTypeError(f"{name!r} is in a folder in which no file can be made")
+    store = FileStore(name)
+    try:
+        store.get()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{name!r} cannot be read: {error.strerror}") from None
+    return store
+
+
+def _token_file(name: str) -> Callable[[], str]:
+    """Return a function that reads it: a token is replaced before it expires."""
+
+    def read() -> str:
+        # What it has instead of a token may be a secret, too.
+        token = Path(name).read_text("ascii", errors="replace").strip()
+        if not _is_sendable(token.replace("\ufffd", " ")):
+            raise ValueError("it holds no token")
+        return token
+
+    try:
+        read()
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise argparse.ArgumentTypeError(f"{name!r} cannot be used: {why}") from None
+    return read
+
+
 def _feed_of(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Feed:
-    token: Token | None = os.environ.get("POSTCAST_TOKEN")
-    if options.token_file is not None:
-        path = Path(options.token_file)
-        token = lambda: path.read_text("ascii").strip()  # noqa: E731 - it is read again at each connect
+    token: Token | None = options.token_file or os.environ.get("POSTCAST_TOKEN")
     if "token" in parse_qs(urlsplit(options.url).query):
         parser.error("other users can see a token on the command line: use POSTCAST_TOKEN or --token-file")
+    if isinstance(token, str) and token and not _is_sendable(token):
+        parser.error("POSTCAST_TOKEN holds no token")
     try:
-        if callable(token):
-            token()
-        store = None if options.cursor_file is None else FileStore(options.cursor_file)
-        return Feed(options.url, history=options.history, author=options.author, token=token, store=store)
-    except (ValueError, OSError) as error:
+        return Feed(options.url, history=options.history, author=options.author, token=token, store=options.cursor_file)
+    except ValueError as error:
         parser.error(str(error))
 
 
@@ -667,20 +754,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog=f"python -m {__package__}.client" if __package__ else None,
         allow_abbrev=False,
         description="Print the posts of an edge, a line for each, and go on where it was after a lost connection.",
-        epilog="A token is read from the variable POSTCAST_TOKEN or from --token-file, which is read at each connect.",
+        epilog="A token is read from --token-file, at each connect; without it from the variable POSTCAST_TOKEN. "
+        "Exit codes: 0 after --count posts, 1 when the edge has closed the feed for good, 2 for wrong arguments, "
+        "130 when interrupted, 141 when nobody reads what is printed.",
     )
     parser.add_argument("url", help="the edge's address, such as https://posts.example/")
     parser.add_argument("--history", type=int, default=0, metavar="N", help="begin with the last N posts")
     parser.add_argument(
         "--author", action="append", metavar="ID", help="show this author's posts alone; may be repeated"
     )
-    parser.add_argument("--cursor-file", metavar="FILE", help="keep the position there, and go on there the next time")
-    parser.add_argument("--count", type=int, metavar="N", help="end after N posts")
+    parser.add_argument(
+        "--cursor-file",
+        type=_cursor_file,
+        metavar="FILE",
+        help="keep the position there, and go on there the next time; its folder must exist",
+    )
+    parser.add_argument("--count", type=_count, metavar="N", help="end after N posts, at least 1")
     parser.add_argument("--json", action="store_true", help="print JSON, with cursors")
-    parser.add_argument("--token-file", metavar="FILE", help="sign in with the token in this file")
+    parser.add_argument(
+        "--token-file", type=_token_file, metavar="FILE", help="sign in with the token in this file, not POSTCAST_TOKEN"
+    )
     options = parser.parse_args(arguments)
-    if options.count is not None and options.count < 1:
-        parser.error("--count is at least 1")
     feed = _feed_of(parser, options)
     logging.basicConfig(format="%(message)s")
     _log.setLevel(logging.INFO)

@@ -69,7 +69,7 @@ export interface Options {
   cursor?: string | null;
   /** How many of the latest posts to begin with where there is no cursor; 0 unless set. */
   history?: number;
-  /** Show posts of these authors alone. An empty array is refused with a TypeError. */
+  /** Show posts of these authors alone. An empty array or string is refused with a TypeError. */
   author?: Author | readonly Author[];
   /** A token, or what returns one: asked at each connect, and when the edge says that the token expires. */
   token?: string | null | (() => string | null | undefined | Promise<string | null | undefined>);

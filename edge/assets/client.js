@@ -385,7 +385,8 @@ class Feed extends EventTarget {
   constructor(url, options = {}) {
     super();
     const { author, device, signal, store } = options;
-    if (Array.isArray(author) && author.length === 0) throw new TypeError("author is empty: leave it out to see all");
+    // The edge takes an empty one for none.
+    if (author !== undefined && [author].flat().join() === "") throw new TypeError("author is empty: leave it out to see all");
     this.#store = store;
     this.#device = device;
     const page = globalThis.document;

@@ -111,7 +111,7 @@ class Hub:
         self._tokens.begin(member)
         link.attach(member)
         self._members.add(member)
-        enter(member)
+        enter(member, self._log)
         self.deserted.clear()
         self._endings.see_to(member)
         self._cohorts.filters.enter(session.selection)

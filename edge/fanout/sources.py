@@ -17,8 +17,12 @@ def log_of(progress: Progress, live: Log) -> Log:
     return live if progress.replay is None else progress.replay.log
 
 
-def enter(member: Member) -> None:
-    """Have a client that has come be a reader of its replay, if it reads one."""
+def enter(member: Member, live: Log) -> None:
+    """Have a client that has come be a reader of its replay, if it reads one, unless it can go on in the log at once.
+
+    A replay that has come to the log's end has nothing to send it by which it would be found out later.
+    """
+    settle(member.session.progress, (member,), live)
     if member.session.replay is not None:
         member.session.replay.enter(member)
 

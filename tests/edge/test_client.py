@@ -182,8 +182,25 @@ async def test_without_a_cursor_or_a_history_it_asks_for_none_in_the_form_that_h
     ("url", "options", "why"),
     [
         (EDGE, {"author": []}, "author is empty"),
+        (EDGE, {"author": ""}, "author is empty"),
+        (EDGE, {"author": [""]}, "author is empty"),
+        (EDGE, {"author": [7, ""]}, "an author"),
+        (EDGE, {"author": "x"}, "an author"),
+        (EDGE, {"author": "\u0663"}, "an author"),
+        (EDGE, {"author": -1}, "an author"),
+        (EDGE, {"author": 2**63}, "an author"),
         (EDGE, {"history": -1}, "history"),
+        (EDGE, {"history": "20"}, "history"),
         (EDGE, {"transports": []}, "no transport"),
+        (EDGE, {"transports": ("sse",)}, "a transport"),
+        (EDGE, {"transports": "websocket"}, "a transport"),
+        (EDGE, {"token": 5}, "token"),
+        (EDGE, {"device": "bad name"}, "device"),
+        (EDGE, {"device": ""}, "device"),
+        (EDGE, {"device": "a" * 65}, "device"),
+        (EDGE, {"store": "posts.cursor"}, "store"),
+        ("http://me@edge.example/", {}, "a user or a password"),
+        ("http://me:secret@edge.example/", {"token": "t"}, "a user or a password"),
         ("edge.example", {}, "the URL"),
         ("file:///etc/passwd", {}, "the URL"),
         ("http://:80/", {}, "the URL"),
@@ -193,6 +210,13 @@ async def test_without_a_cursor_or_a_history_it_asks_for_none_in_the_form_that_h
 def test_what_can_never_be_is_refused_at_once(url: str, options: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         connect(url, **options)
+
+
+@virtual
+async def test_the_largest_and_the_smallest_of_what_can_be_is_asked_for() -> None:
+    web = Web()
+    async with reading(web, author=(0, 2**63 - 1), device="a" * 64):
+        assert web.socket.query == {"author": "0,9223372036854775807", "device": "a" * 64, "history": "0"}
 
 
 async def test_a_feed_is_iterated_inside_of_async_with() -> None:
@@ -764,7 +788,7 @@ def test_a_token_that_cannot_stand_in_a_header_is_the_callers_fault_and_is_not_s
 @virtual
 async def test_a_token_is_in_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
-    async with live(token=lambda: "secret", url="http://me:secret@edge.example/?token=secret") as (feed, _, web):
+    async with live(token=lambda: "secret", url="http://edge.example/?token=secret") as (feed, _, web):
         web.socket.say({"action": "expiring"})
         web.socket.end(1001, "bye")
         await until_next(web)
@@ -970,7 +994,7 @@ async def test_a_store_that_fails_stops_nothing_and_is_told_of(caplog: pytest.Lo
         store.fails = True
         web.socket.say(created(1))
         await after(1)
-        assert "the cursor could not be kept: OSError('full')" in caplog.text
+        assert "the cursor could not be kept: OSError: full" in caplog.text
         store.fails = False
         web.socket.say(created(2))
         await settled()
@@ -1061,6 +1085,30 @@ async def test_where_no_websocket_gets_through_it_polls() -> None:
         await answer(web.request, 204, {"Stream-Next-Offset": "c4", "Stream-Up-To-Date": "true"})
         assert feed.cursor == "c4"
         assert web.request.query == {"author": "7", "offset": "c4", "live": "long-poll"}
+
+
+@virtual
+async def test_that_it_polls_is_said_with_what_does_not_count_there(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with polling(url="http://edge.example/nope?token=secret", history=5) as (_, _, web):
+        await answer(web.request, 200, {"Stream-Next-Offset": "c0", **UP_TO_DATE}, [])
+    [warning] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning == (
+        "http://edge.example/nope: no WebSocket, but the HTTP status 404; "
+        "trying http://edge.example/posts by long-polling, where history and device do not count"
+    )
+    assert "connecting: http://edge.example/nope by websocket" in caplog.messages
+    assert "live: http://edge.example/posts by long-polling" in caplog.messages
+
+
+@virtual
+async def test_a_websocket_that_comes_second_takes_everything(caplog: pytest.LogCaptureFixture) -> None:
+    web = Web()
+    async with reading(web, transports=("long-polling", "websocket"), history=5):
+        web.request.fail()
+        await settled()
+        assert web.socket.query == {"history": "5"}
+    assert caplog.messages[0].endswith("; trying http://edge.example/ by websocket")
 
 
 @virtual

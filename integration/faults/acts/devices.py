@@ -8,6 +8,8 @@ from integration.faults.schedule import Fault
 from integration.faults.viewer import Viewer
 
 _RETURNS: Final = 2
+_PATIENCE_SECONDS: Final = 150.0
+"""It takes some 15 s. On a machine that is busy with other things a client may need as long for one return."""
 
 
 async def come_back(scene: Scene, _: Fault) -> str:
@@ -21,6 +23,7 @@ async def come_back(scene: Scene, _: Fault) -> str:
             len(device.returns) >= _RETURNS and _returns(device, scene.viewers) >= _RETURNS for device in devices
         ),
         f"a device has come back {_RETURNS} times to what was acknowledged",
+        _PATIENCE_SECONDS,
     )
     told = ", ".join(f"{device.view.client} {_returns(device, scene.viewers)} times" for device in devices)
     return f"came back: {told}"

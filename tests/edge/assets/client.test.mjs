@@ -55,6 +55,7 @@ test("without a cursor or a history it asks for none, in the form that has curso
 
 test("a filter that nobody passes is refused: the edge would take it for none", () => {
   assert.throws(() => connect(URL_, { author: [] }), TypeError);
+  assert.throws(() => connect(URL_, { author: "" }), TypeError);
 });
 
 // --- Items and the cursor ---

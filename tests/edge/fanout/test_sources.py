@@ -51,6 +51,17 @@ def test_a_client_of_a_replay_goes_on_in_the_log_where_that_has_what_follows() -
     assert lines[0].got[-1] == 14
 
 
+@pytest.mark.parametrize("seen", [11, 13])
+def test_a_client_comes_to_a_replay_where_the_log_has_what_follows(seen: int) -> None:
+    """It reads the log at once, and nobody lags at the end of both; no replay has to move for it."""
+    turns, log = Turns(), log_of(*map(record, range(10, 14)), first=10)
+    hub, replay, line = hub_of(log, turns), replay_of(0, seen + 1), Line(turns)
+    member = join_replay(hub, replay, line, seen)
+    assert (member.session.replay, len(replay.readers)) == (None, 0)
+    turns.rest()
+    assert (line.got, member.position, hub.lagging) == (list(range(seen + 1, 14)), log.head, 0)
+
+
 def test_a_client_of_a_replay_that_takes_nothing_waits_in_it() -> None:
     """It is not judged by the log; once it takes something it goes on, in the log if that has what follows."""
     turns, log = Turns(), log_of(*map(record, range(10, 14)), first=10)

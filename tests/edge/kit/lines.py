@@ -63,12 +63,18 @@ class Line:
         return True
 
     def drain(self, room: float = float("inf")) -> None:
-        """Be rid of what was held."""
+        """Be rid of what was held: who was closed is told nothing of it, and what was cut holds nothing more."""
         self.unsent_since, self.room = None, room
-        assert self.client is not None
-        self.client.resume_writing()
-        if self.ends:
+        if not self.ends:
+            assert self.client is not None
+            self.client.resume_writing()
+        elif not self.is_cut:
             self._await_close()
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the connection was cut, and is as good as lost."""
+        return "aborted" in self.ends
 
     def attach(self, client: Client) -> None:
         """Note whom to tell."""
