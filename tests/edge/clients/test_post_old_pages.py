@@ -38,7 +38,7 @@ class Reader:
             pages,
             OldPages(rig.replays, pages, extent, lambda: 0.5),
             waiters,
-            join_seconds=1,
+            join_seconds=30,
             patience=1,
             press=lambda: None,
             share=lambda: 0.5,
