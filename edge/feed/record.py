@@ -66,8 +66,12 @@ class Record:
         self.window = window
         """When the window of its posts began, in ms."""
         self.begin = begin
-        # A record without publications is no place: the one after it is the one before it.
-        self.end = position_of(offset, len(publications)) if publications else begin
+        if publications:
+            self.end = position_of(offset, len(publications))
+        else:
+            # It is no place: the one after it is the one before it. Where there is no publication before it, that is
+            # the place before what comes next.
+            self.end = begin if place_of(begin)[1] else position_of(Offset(offset + 1), 0)
         self.places = array("I", shown)
         self.authors = array("q", (author_of(publications[index].author) for index in shown))
         """By which ids its posts can be selected."""

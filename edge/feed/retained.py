@@ -225,12 +225,12 @@ class Retained:
             self.tail = self._before
 
     def _behind(self, record: Record, cursor: Cursor) -> Cursor:
-        if record.end != record.begin:
-            return Cursor(record.end, record.stamp)
-        # A record without publications: where none is known before it either, as behind a hole, the place behind it is
-        # that before the next record. So a log calls it that begins there, and there is one cursor for it.
-        _, index = place_of(cursor.position)
-        return cursor if index else before(Offset(record.offset + 1))
+        if record.end == record.begin:
+            return cursor
+        # Behind a record without publications, where none is known before it either, as behind a hole, is the place
+        # before the next record. So a log calls it that begins there, and there is one cursor for it.
+        _, index = place_of(record.end)
+        return Cursor(record.end, record.stamp) if index else before(Offset(record.offset + 1))
 
     def _number(self, offset: Offset) -> int:
         """Return where record ``offset`` is among those kept: negative before them, their number after them."""

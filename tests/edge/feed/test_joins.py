@@ -1,7 +1,7 @@
 """What is read from the log, by readers that select; what all others read is told by the log's own tests."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge.feed.joins import Back
@@ -116,6 +116,7 @@ def test_a_late_read_that_found_nothing_has_passed_something() -> None:
     assert log.read(Position(0), Reading(PLAIN, Selection([3])), 100) == (b"", log.head, 0)
 
 
+@example(feed=[[], []], wanted=None, limit=1, until=1, hurried=False)
 @given(
     feed=feeds,
     wanted=st.none() | selections,

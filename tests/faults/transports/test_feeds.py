@@ -119,6 +119,8 @@ async def test_it_can_be_gone_without_a_word() -> None:
 async def test_what_is_refused_for_good_is_a_breach() -> None:
     async with serving() as edge:
         transport = Feeds([f"127.0.0.1:{edge.port}"])
-        async with transport.connect(f"127.0.0.1:{edge.port}", None, frozenset({-1})) as connection:
+        # More than a URL holds.
+        many = frozenset(range(1_000_000, 1_001_100))
+        async with transport.connect(f"127.0.0.1:{edge.port}", None, many) as connection:
             with pytest.raises(Breach, match="4500"):
                 await anext(connection.told())
