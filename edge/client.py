@@ -187,8 +187,7 @@ class _Ended(Exception):
         self.code = code
         # It is shown on terminals, and may be anybody's.
         self.reason = _printable(reason)
-        asked = re.search(r"\bretry_after=(\d+(?:\.\d*)?)$", reason) if retry_after is None else None
-        seconds = asked[1] if asked else retry_after or ""
+        seconds = reason.partition("retry_after=")[2] if retry_after is None else retry_after
         self.asked = float(seconds) if re.fullmatch(r"\d+(\.\d*)?", seconds, re.ASCII) else None
         self.allows_others = others and code == _CUT and self.asked is None
 
@@ -266,7 +265,6 @@ class Feed:
         self._room = asyncio.Event()
         # What follows is the connection's that there is.
         self._socket: Any = None
-        self._is_welcomed = False
         self._heartbeat = 0.0
         self._requests = 0
         self._errors = 0
@@ -369,7 +367,6 @@ class Feed:
         failures = transport = refused = 0
         try:
             while True:
-                self._is_welcomed = False
                 self._by = self._transports[transport]
                 self._enter("connecting")
                 try:
@@ -377,10 +374,11 @@ class Feed:
                     end = None
                 except _Ended as ended:
                     end = ended
-                failures, refused = (0, 0) if self._is_welcomed else (failures, refused)
+                is_welcomed = self._state == "live"
+                failures, refused = (0, 0) if is_welcomed else (failures, refused)
                 if end is None:
                     transport = 0
-                elif end.allows_others and not self._is_welcomed and transport + 1 < len(self._transports):
+                elif end.allows_others and not is_welcomed and transport + 1 < len(self._transports):
                     transport += 1
                     self._tell_of_the_next(self._transports[transport], end)
                 else:
@@ -484,7 +482,7 @@ class Feed:
                 # It is we who are waited for when there is no room.
                 limit.reschedule(None)
                 await self._receive(_parsed(message.data, dict), socket)
-                if not self._is_welcomed:
+                if self._state != "live":
                     limit.reschedule(welcome_by)
                 elif self._heartbeat:
                     limit.reschedule(_now() + _PATIENCE * self._heartbeat)
@@ -556,7 +554,6 @@ class Feed:
             self._renewing = asyncio.create_task(self._renew(0.0))
 
     def _welcomed(self) -> None:
-        self._is_welcomed = True
         if self._state != "live":
             self._enter("live")
             # What was acknowledged on another connection may not have arrived.
