@@ -54,6 +54,8 @@ _SAVE_SECONDS: Final = 1.0
 # An edge ends a session of more than ten errors a minute for good. After so many it is told no more what was handled.
 _MOST_ERRORS: Final = 5
 _BUSY_SECONDS: Final = 1.0
+# A token that cannot be had at expiring is asked for again: an edge says a minute before that the old one expires.
+_AGAIN_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 1.0
 # Far above any post: Kafka takes records of 1 MiB unless it is told otherwise.
 _MESSAGE_BYTES: Final = 1 << 26
@@ -576,9 +578,14 @@ class Feed:
 
     async def _renew(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        # What the function raises, or a token that cannot be sent, is said at the next connect.
-        with suppress(_Ended, Unauthorized, ValueError):
-            if token := await self._ask():
+        # What ends the feed, or a token that cannot be sent, is said at the next connect.
+        with suppress(Unauthorized, ValueError):
+            try:
+                token = await self._ask()
+            except _Ended:
+                self._renewing = asyncio.create_task(self._renew(_AGAIN_SECONDS))
+                return
+            if token:
                 self._renewal = self._requests + 1
                 await self._request("token", {"token": token})
 

@@ -745,6 +745,33 @@ async def test_a_token_function_that_fails_is_said_and_asked_again_after_a_wait(
 
 
 @virtual
+async def test_at_expiring_a_token_that_cannot_be_had_is_asked_for_again_on_the_same_connection() -> None:
+    failure = OSError("offline")
+    answers: list[str | OSError] = ["t1", failure, failure, "t2", failure, "t3", "t4"]
+
+    async def ask() -> str:
+        if isinstance(answer := answers.pop(0), OSError):
+            raise answer
+        return answer
+
+    async with live(token=ask) as (_, _, web):
+        first = web.socket
+        first.say({"action": "expiring", "payload": {}})
+        await after(6)
+        assert first.sent == []
+        await after(6)
+        assert first.sent == [{"action": "token", "id": 1, "payload": {"token": "t2"}}]
+        # When the connection has ended nobody asks for it any more.
+        first.say({"action": "expiring", "payload": {}})
+        await settled()
+        first.end(1001)
+        await until_next(web)
+        web.socket.say(welcome("c0"))
+        await after(60)
+        assert (web.socket.token, web.socket.sent, answers) == ("t3", [], ["t4"])
+
+
+@virtual
 async def test_a_token_function_that_ends_the_feed_does_so_at_the_next_connect() -> None:
     tokens: list[str] = ["t"]
 
