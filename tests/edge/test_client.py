@@ -108,6 +108,16 @@ async def live(more: dict[str, Any] | None = None, **options: Any) -> AsyncItera
         yield feed, reader, web
 
 
+@asynccontextmanager
+async def welcomed(*messages: dict[str, Any], **options: Any) -> AsyncIterator[tuple[Feed, Web]]:
+    """Have a feed that nobody reads yet, and that was welcomed at c0 and has been sent these messages."""
+    web = Web()
+    async with offered(web, **options) as feed:
+        await settled()
+        web.socket.say(welcome("c0"), *messages)
+        yield feed, web
+
+
 async def until_next(web: Web) -> tuple[float, Socket]:
     """Wait for the client's next WebSocket; return after how many seconds it came."""
     known, begun = len(web.sockets), asyncio.get_running_loop().time()
@@ -242,10 +252,7 @@ async def test_posts_are_handed_out_in_order_once_and_it_resumes_behind_the_last
 
 @virtual
 async def test_the_cursor_moves_when_the_next_item_is_asked_for() -> None:
-    web = Web()
-    async with offered(web) as feed:
-        await settled()
-        web.socket.say(welcome("c0"))
+    async with welcomed() as (feed, web):
         await settled()
         assert feed.cursor == "c0"
         web.socket.say(created(1), created(2))
@@ -271,10 +278,7 @@ async def test_the_cursor_moves_when_the_next_item_is_asked_for() -> None:
 
 @virtual
 async def test_asking_for_an_item_can_be_given_up_and_loses_none() -> None:
-    web = Web()
-    async with offered(web) as feed:
-        await settled()
-        web.socket.say(welcome("c0"))
+    async with welcomed() as (feed, web):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(5):
                 await anext(feed)
@@ -393,10 +397,7 @@ async def test_a_bounded_number_of_items_waits_and_no_silence_is_counted_meanwhi
 
 @virtual
 async def test_close_ends_the_iteration_and_the_connection_and_what_waits_is_before_the_cursor() -> None:
-    web = Web()
-    async with offered(web) as feed:
-        await settled()
-        web.socket.say(welcome("c0"), created(1), created(2), created(3))
+    async with welcomed(created(1), created(2), created(3)) as (feed, web):
         await anext(feed)
         await anext(feed)
         await feed.close()
@@ -423,10 +424,7 @@ async def test_close_ends_who_waits_for_an_item() -> None:
 
 @virtual
 async def test_leaving_the_loop_counts_the_item_in_hand_as_not_handled() -> None:
-    web = Web()
-    async with offered(web) as feed:
-        await settled()
-        web.socket.say(welcome("c0"), created(1), created(2))
+    async with welcomed(created(1), created(2)) as (feed, _):
         async for item in feed:
             if item == post(2):
                 break
@@ -468,10 +466,7 @@ async def test_nothing_is_handed_out_that_comes_while_it_closes() -> None:
             web.socket.say(created(2))
             await asyncio.sleep(1)
 
-    web = Web()
-    async with offered(web, store=Closing()) as feed:
-        await settled()
-        web.socket.say(welcome("c0"), created(1))
+    async with welcomed(created(1), store=Closing()) as (feed, web):
         await anext(feed)
         feed.handled()
     assert [item async for item in feed] == []
@@ -480,10 +475,7 @@ async def test_nothing_is_handed_out_that_comes_while_it_closes() -> None:
 
 @virtual
 async def test_what_came_before_the_end_is_handed_out_before_it_is_said() -> None:
-    web = Web()
-    async with offered(web) as feed:
-        await settled()
-        web.socket.say(welcome("c0"), created(1), created(2))
+    async with welcomed(created(1), created(2)) as (feed, web):
         web.socket.end(4500, "because")
         await settled()
         assert feed.state == "closed"
@@ -852,10 +844,7 @@ async def test_with_a_device_the_edge_is_told_what_was_handled_at_most_once_a_se
 
 @virtual
 async def test_what_is_in_hand_is_not_acknowledged() -> None:
-    web = Web()
-    async with offered(web, device="phone") as feed:
-        await settled()
-        web.socket.say(welcome("c0"), created(1), created(2))
+    async with welcomed(created(1), created(2), device="phone") as (feed, web):
         await anext(feed)
         await anext(feed)
     assert acks(web.socket) == ["c1"]
@@ -970,10 +959,8 @@ async def test_a_cursor_that_is_given_goes_before_the_store() -> None:
 
 @virtual
 async def test_who_handles_one_item_after_the_other_without_waiting_saves_too() -> None:
-    web, store = Web(), Kept()
-    async with offered(web, store=store) as feed:
-        await settled()
-        web.socket.say(welcome("c0"), *map(created, range(1, 7)))
+    store = Kept()
+    async with welcomed(*map(created, range(1, 7)), store=store) as (feed, _):
         for _ in range(6):
             await anext(feed)
             await after(0.6)
@@ -982,10 +969,8 @@ async def test_who_handles_one_item_after_the_other_without_waiting_saves_too() 
 
 @virtual
 async def test_what_was_handled_is_kept_while_the_next_item_takes_its_time() -> None:
-    web, store = Web(), Kept()
-    async with offered(web, store=store) as feed:
-        await settled()
-        web.socket.say(welcome("c0"), *map(created, range(1, 4)))
+    store = Kept()
+    async with welcomed(*map(created, range(1, 4)), store=store) as (feed, _):
         await anext(feed)
         await anext(feed)
         await after(1000)
