@@ -1,11 +1,12 @@
 """A feed that a test writes itself, without a worker, and what a viewer of it must have been shown."""
 
+from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
-from integration import topics, viewers
+from integration import topics
 from integration.system import System
 from streams.contract import FeedRecord, Publication, encode_feed
 
@@ -13,6 +14,29 @@ LARGE: Final = 2**53
 """Beyond it JavaScript cannot count."""
 
 _ids = count(LARGE - 3)
+
+
+class Viewer(Protocol):
+    """Who follows a feed."""
+
+    @property
+    def ids(self) -> Sequence[int]:
+        """The posts that were shown."""
+        ...
+
+    @property
+    def gaps(self) -> Sequence[object]:
+        """Where posts may be missing."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """What its client does."""
+        ...
+
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait until the condition holds."""
+        ...
 
 
 class Feed:
@@ -34,7 +58,7 @@ class Feed:
             self._system.environment["KAFKA_URL"], self._system.feed, [encode_feed(record) for record in records]
         )
 
-    async def until_shown(self, viewer: viewers.Viewer) -> None:
+    async def until_shown(self, viewer: Viewer) -> None:
         """Wait until a viewer was shown all of them, and nothing else."""
         await viewer.until(lambda: len(viewer.ids) >= len(self.ids), f"{len(self.ids)} posts")
         assert viewer.ids == self.ids

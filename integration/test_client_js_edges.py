@@ -2,13 +2,13 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from integration import clients, firefox, npm, topics, viewers
 from integration.conftest import Install
 from integration.fed import Feed
+from integration.ordeals import start_again, survive
 from integration.ports import free_port
 from integration.relay import relaying
 from integration.system import Process, System
@@ -29,10 +29,6 @@ def system(install: Install) -> System:
     return system
 
 
-async def _in_thread(call: Any) -> None:
-    await asyncio.to_thread(call)
-
-
 @pytest.mark.parametrize("transport", ["websocket", "long-polling"])
 @pytest.mark.parametrize("kind", viewers.KINDS)
 async def test_nothing_is_lost_twice_or_out_of_order_whatever_an_edge_does(
@@ -50,43 +46,7 @@ async def test_nothing_is_lost_twice_or_out_of_order_whatever_an_edge_does(
             {"transports": [transport]},
         ) as viewer,
     ):
-
-        async def until_lost() -> None:
-            await viewer.until(lambda: viewer.state != "live", "the connection is given up")
-
-        await viewer.until(lambda: viewer.state == "live", "live")
-        await feed.show(4)
-        await feed.until_shown(viewer)
-
-        edge.kill()
-        await feed.show(3)
-        await until_lost()
-        await _in_thread(edge.start().until_ready)
-        await feed.show(2)
-        await feed.until_shown(viewer)
-
-        edge.pause()
-        await feed.show(3)
-        if transport == "websocket":
-            await until_lost()
-        edge.resume()
-        await feed.show(2)
-        await feed.until_shown(viewer)
-
-        assert await asyncio.to_thread(edge.terminate) == 0
-        await feed.show(3)
-        await until_lost()
-        await _in_thread(edge.start().until_ready)
-        await feed.until_shown(viewer)
-
-        relay.flowing.clear()
-        await feed.show(3)
-        if transport == "websocket":
-            await until_lost()
-        relay.flowing.set()
-        await feed.show(2)
-        await feed.until_shown(viewer)
-        assert viewer.gaps == []
+        await survive(feed, viewer, edge, relay, notices_silence=transport == "websocket")
 
 
 @pytest.mark.parametrize("kind", viewers.KINDS)
@@ -98,7 +58,7 @@ async def test_a_refusal_that_a_browser_could_not_see_is_seen(system: System, fo
         assert viewer.code == 4500
     # Who asks whether it is ready is a client's address, too.
     full = system.edge(MAX_CONNECTIONS_PER_ADDRESS=1, ADMIN_PORT=free_port())
-    await _in_thread(full.until_ready)
+    await asyncio.to_thread(full.until_ready)
     async with (
         await clients.connect(full.websocket) as first,
         viewers.viewing(kind, folder, origin, full.websocket, {}) as viewer,
@@ -145,7 +105,7 @@ async def test_tabs_share_one_connection_and_when_the_one_that_has_it_closes_ano
 
         edge.kill()
         await feed.show(2)
-        await _in_thread(edge.start().until_ready)
+        await start_again(edge)
         await shown()
         await _until_one_is_connected(edge)
 

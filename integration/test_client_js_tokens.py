@@ -14,6 +14,7 @@ from integration import firefox, npm, tokens, topics, viewers
 from integration.conftest import Install
 from integration.database import Database
 from integration.fed import Feed
+from integration.ordeals import start_again
 from integration.system import System
 from integration.tokens import Issuer
 from runtime.database_url import parse
@@ -53,16 +54,21 @@ def viewing(kind: str, folder: Path, system: System, **options: Any) -> Any:
     return viewers.viewing(kind, folder, f"http://127.0.0.1:{origin.port}", edge.websocket, options)
 
 
+async def _follow_over_tokens(feed: Feed, viewer: viewers.Viewer, issuer: Issuer, tokens: int) -> None:
+    """Show posts with each of so many tokens, and wait until all of them were shown."""
+    await viewer.until(lambda: viewer.state == "live", "live")
+    for number in range(2, tokens + 1):
+        await feed.show(2)
+        await viewer.until(lambda number=number: len(issuer.given) >= number, f"token {number}")
+    await feed.until_shown(viewer)
+
+
 @pytest.mark.parametrize("kind", viewers.KINDS)
 async def test_a_connection_outlives_its_tokens(system: System, folder: Path, issuer: Issuer, kind: str) -> None:
     """Each is renewed on the open connection before it expires, and nothing is missed meanwhile."""
     feed, issuer.seconds = Feed(system), SHORT
     async with viewing(kind, folder, system, tokenUrl=issuer.url) as viewer:
-        await viewer.until(lambda: viewer.state == "live", "live")
-        for number in range(2, 6):
-            await feed.show(2)
-            await viewer.until(lambda number=number: len(issuer.given) >= number, f"token {number}")
-        await feed.until_shown(viewer)
+        await _follow_over_tokens(feed, viewer, issuer, 5)
         assert (viewer.state, viewer.errors, viewer.gaps, len(viewer.sessions)) == ("live", [], [], 1)
 
 
@@ -91,11 +97,7 @@ async def test_who_polls_shows_a_token_and_gets_another_when_it_has_run_out(
 ) -> None:
     feed, issuer.seconds = Feed(system), LAST
     async with viewing(kind, folder, system, tokenUrl=issuer.url, transports=["long-polling"]) as viewer:
-        await viewer.until(lambda: viewer.state == "live", "live")
-        for number in range(2, 4):
-            await feed.show(2)
-            await viewer.until(lambda number=number: len(issuer.given) >= number, f"token {number}")
-        await feed.until_shown(viewer)
+        await _follow_over_tokens(feed, viewer, issuer, 3)
         assert (viewer.gaps, viewer.errors) == ([], [])
 
 
@@ -124,13 +126,13 @@ async def test_nothing_is_lost_over_edges_that_are_killed_and_drained_while_toke
         edge.kill()
         await feed.show(2)
         await viewer.until(lambda: viewer.state != "live", "the connection is given up")
-        await asyncio.to_thread(edge.start().until_ready)
+        await start_again(edge)
         await feed.until_shown(viewer)
 
         assert await asyncio.to_thread(edge.terminate) == 0
         await feed.show(2)
         await viewer.until(lambda: viewer.state != "live", "the connection is given up")
-        await asyncio.to_thread(edge.start().until_ready)
+        await start_again(edge)
         await feed.show(1)
         await feed.until_shown(viewer)
         assert viewer.gaps == []

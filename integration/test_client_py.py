@@ -5,30 +5,26 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from itertools import count
 from typing import Final
 
 import jwt
-import msgspec
 import pytest
 
 from edge.client import Feed, Gap, Post, Token, Transport, Unauthorized, connect
 from edge.positions.postgres import PostgresStore
-from integration import topics
+from integration import fed, topics
 from integration.conftest import Install
 from integration.database import Database
+from integration.ordeals import survive
 from integration.relay import relaying
 from integration.system import Process, System
 from runtime.database_url import parse
-from streams.contract import FeedRecord, Publication, encode_feed
 
 _PATIENCE_SECONDS: Final = 90.0
 
 _KEY: Final = secrets.token_urlsafe(48)
 _LEEWAY_SECONDS: Final = 30
 """For so long an edge takes a token that has expired."""
-
-_ids = count(2**63 - 200)
 
 
 @pytest.fixture
@@ -47,6 +43,10 @@ class Viewer:
         self.feed = feed
         self.ids: list[int] = []
         self.gaps: list[Gap] = []
+
+    @property
+    def state(self) -> str:
+        return self.feed.state
 
     async def run(self) -> None:
         async for item in self.feed:
@@ -76,79 +76,14 @@ async def viewing(url: str, transport: Transport, token: Token | None = None) ->
         await running
 
 
-class Shown:
-    """What was shown on the feed."""
-
-    def __init__(self, system: System) -> None:
-        self._system = system
-        self.ids: list[int] = []
-
-    async def show(self, number: int, author: int | None = None) -> None:
-        """Show so many posts of an author, in as many records."""
-        new = [next(_ids) for _ in range(number)]
-        self.ids += new
-        records = [
-            FeedRecord(window=0, publications=[Publication("created", id_, msgspec.Raw(b'{"id":%d}' % id_), author)])
-            for id_ in new
-        ]
-        await topics.write(
-            self._system.environment["KAFKA_URL"], self._system.feed, [encode_feed(record) for record in records]
-        )
-
-    async def until_seen(self, viewer: Viewer) -> None:
-        """Wait until a viewer was given all of them, and nothing else."""
-        await viewer.until(lambda: len(viewer.ids) >= len(self.ids), f"{len(self.ids)} posts")
-        assert viewer.ids == self.ids
-
-
-async def start_again(edge: Process) -> None:
-    await asyncio.to_thread(edge.start().until_ready)
-
-
 @pytest.mark.parametrize("transport", ["websocket", "long-polling"])
 async def test_nothing_is_lost_twice_or_out_of_order_whatever_an_edge_does(
     system: System, transport: Transport
 ) -> None:
     """It is killed, frozen, drained, and cut off, with posts before, meanwhile and afterwards."""
-    shown, [edge] = Shown(system), system.processes
+    shown, [edge] = fed.Feed(system), system.processes
     async with relaying(edge.port) as relay, viewing(f"http://127.0.0.1:{relay.port}/", transport) as viewer:
-
-        async def until_lost() -> None:
-            await viewer.until(lambda: viewer.feed.state != "live", "the connection is given up")
-
-        await viewer.until(lambda: viewer.feed.state == "live", "live")
-        await shown.show(4)
-        await shown.until_seen(viewer)
-
-        edge.kill()
-        await shown.show(3)
-        await until_lost()
-        await start_again(edge)
-        await shown.show(2)
-        await shown.until_seen(viewer)
-
-        edge.pause()
-        await shown.show(3)
-        if transport == "websocket":
-            await until_lost()
-        edge.resume()
-        await shown.show(2)
-        await shown.until_seen(viewer)
-
-        assert await asyncio.to_thread(edge.terminate) == 0
-        await shown.show(3)
-        await until_lost()
-        await start_again(edge)
-        await shown.until_seen(viewer)
-
-        relay.flowing.clear()
-        await shown.show(3)
-        if transport == "websocket":
-            await until_lost()
-        relay.flowing.set()
-        await shown.show(2)
-        await shown.until_seen(viewer)
-        assert viewer.gaps == []
+        await survive(shown, viewer, edge, relay, notices_silence=transport == "websocket")
         assert viewer.feed.cursor is not None
 
 
@@ -163,7 +98,7 @@ async def test_a_token_is_renewed_while_it_follows_and_what_the_new_one_allows_h
     system: System, transport: Transport
 ) -> None:
     """By message on a WebSocket; by another request, after the old one is refused, where it polls."""
-    shown, [edge] = Shown(system), system.processes
+    shown, [edge] = fed.Feed(system), system.processes
     life = 4 if transport == "websocket" else 10 - _LEEWAY_SECONDS
     tokens = iter([token(life, 1), token(600, 2)])
     may_renew = asyncio.Event()
@@ -175,7 +110,7 @@ async def test_a_token_is_renewed_while_it_follows_and_what_the_new_one_allows_h
         return one
 
     async with viewing(f"http://127.0.0.1:{edge.port}/", transport, ask) as viewer:
-        await viewer.until(lambda: viewer.feed.state == "live", "live")
+        await viewer.until(lambda: viewer.state == "live", "live")
         await shown.show(1, author=2)
         await shown.show(2, author=1)
         first = shown.ids[1:]
@@ -194,7 +129,7 @@ async def test_a_token_is_renewed_while_it_follows_and_what_the_new_one_allows_h
 
 
 async def test_a_token_that_runs_out_ends_the_connection_and_the_next_one_goes_on_behind_it(system: System) -> None:
-    shown, [edge] = Shown(system), system.processes
+    shown, [edge] = fed.Feed(system), system.processes
     feeds: list[Feed] = []
     begun = 0
 
@@ -207,11 +142,11 @@ async def test_a_token_that_runs_out_ends_the_connection_and_the_next_one_goes_o
 
     async with viewing(f"http://127.0.0.1:{edge.port}/", "websocket", ask) as viewer:
         feeds.append(viewer.feed)
-        await viewer.until(lambda: viewer.feed.state == "live", "live")
+        await viewer.until(lambda: viewer.state == "live", "live")
         while begun < 3:
             await shown.show(1)
             await asyncio.sleep(0.1)
-        await shown.until_seen(viewer)
+        await shown.until_shown(viewer)
         assert viewer.gaps == []
 
 
@@ -240,7 +175,7 @@ async def test_a_device_goes_on_at_another_edge_with_nothing_but_its_name(instal
     one, other = edges = [system.edge(), system.edge()]
     for edge in edges:
         await asyncio.to_thread(edge.until_ready)
-    shown = Shown(system)
+    shown = fed.Feed(system)
 
     def following(edge: Process) -> Feed:
         return connect(f"http://127.0.0.1:{edge.port}/", device="phone", token=lambda: token(600))
