@@ -56,10 +56,14 @@ def viewing(kind: str, folder: Path, system: System, **options: Any) -> Any:
 
 async def _follow_over_tokens(feed: Feed, viewer: viewers.Viewer, issuer: Issuer, tokens: int) -> None:
     """Show posts with each of so many tokens, and wait until all of them were shown."""
+
+    async def until_given(number: int) -> None:
+        await viewer.until(lambda: len(issuer.given) >= number, f"token {number}")
+
     await viewer.until(lambda: viewer.state == "live", "live")
     for number in range(2, tokens + 1):
         await feed.show(2)
-        await viewer.until(lambda number=number: len(issuer.given) >= number, f"token {number}")
+        await until_given(number)
     await feed.until_shown(viewer)
 
 
