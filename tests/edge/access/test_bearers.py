@@ -90,7 +90,7 @@ async def test_a_stranger_has_the_issuer_asked_once_in_a_while_and_shuts_nobody_
     """Any name can be in a header. Whoever has a new key meanwhile is told to come back, and not refused for good."""
     one, new = Signer(), Signer("new")
     shop = Shop(one)
-    assert [await shop.says(Signer(f"x{number}").token()) for number in range(1)] == ["key"]
+    assert await shop.says(Signer("x").token()) == "key"
     later = [await shop.says(Signer(f"x{number}").token()) for number in range(100)]
     assert all(isinstance(each, float) and 0 < each <= APART_SECONDS for each in later)
     shop.issuer.body = jwks(one, new)
