@@ -200,6 +200,9 @@ def test_8_kib_is_the_most_that_is_read() -> None:
         ({"exp": -1e308}, "expired"),
         ({"exp": 1e308}, "claims"),
         ({"exp": NOW * 1000}, "claims"),
+        # The end of the year 9999: a client is told by RFC 3339.
+        ({"exp": 253402300799}, None),
+        ({"exp": 253402300800}, "claims"),
         ({"exp": None}, "claims"),
         ({"exp": str(NOW + 1)}, "claims"),
         ({"exp": True}, "claims"),
