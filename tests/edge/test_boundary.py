@@ -26,6 +26,7 @@ from edge.mock.app import MockSettings
 from edge.mock.topic import MemoryTopic
 from edge.telemetry import TurnTimes
 from streams.contract import Millis, Offset, Publication
+from tests.edge.kit.output import Output
 from tests.edge.kit.records import publication, record
 from tests.edge.kit.tokens import SECRET, signed
 from tests.strict import StrictConnection
@@ -42,12 +43,6 @@ BROWSER: Final = "v1 compressed"
 TRANSPORTS: Final = ("plain", "plain compressed", "v1", BROWSER, "events", "posts")
 STARTS: Final = ("beginning", "old", "recent", "history", "now")
 HISTORY: Final = 7
-
-
-class Output:
-    """A log that drops nothing."""
-
-    dropped = 0
 
 
 class Post(NamedTuple):
