@@ -40,6 +40,7 @@ from edge.signals import told_to_stop
 from edge.signing_in import demands_of, signing_in_of
 from edge.status import Facts, Status
 from edge.telemetry import Metrics, TurnTimes
+from runtime.waiting import first
 
 _logger = structlog.get_logger("edge.app")
 
@@ -55,9 +56,8 @@ async def run(settings: Settings, feed: Feed, turns: TurnTimes, output: LogOutpu
     """Serve ``feed`` until SIGTERM or SIGINT; the arguments and errors are those of :func:`edge_serving`."""
     stopped = told_to_stop(asyncio.get_running_loop())
     async with edge_serving(settings, feed, turns, output) as edge:
-        stopping = asyncio.create_task(stopped.wait())
-        await asyncio.wait([stopping, edge.fault], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
+        # What the edge has failed of is raised at its end.
+        await first(stopped.wait(), asyncio.wait([edge.fault]))
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from mode import Service
 
+from runtime.waiting import first
 from streams.consumer import GATHER_SECONDS, Consumer
 from streams.contract import DeadLetter, PostId, encode_dead
 from streams.deliveries import Acknowledgement
@@ -96,7 +97,7 @@ class Bridge(Service):
                 logged.add(repr(error))
                 log.error("bridge.failed", error=repr(error), exc_info=None if seen else error)
             if not self.should_stop:
-                await _first(self.wait_until_stopped(), self._sleep(_pause(self._failures)))
+                await first(self.wait_until_stopped(), self._sleep(_pause(self._failures)))
                 self._failures += 1
 
     async def _consume(self) -> None:
@@ -116,7 +117,7 @@ class Bridge(Service):
             self._drained.clear()
             self._metrics.unacknowledged.set_function(lambda: consumer.open)
             try:
-                await _first(
+                await first(
                     self.wait_until_stopped(),
                     self._watch(subscription, consumer),
                     _raised(subscription.ended),
@@ -160,7 +161,7 @@ class Bridge(Service):
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 await subscription.cancel()
-                await _first(consumer.drained(), _ended(forwarding))
+                await first(consumer.drained(), _ended(forwarding))
         except TimeoutError:
             log.warning("bridge.not_drained", deliveries=consumer.open)
 
@@ -215,16 +216,3 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 async def _raised(ended: asyncio.Future[Lost]) -> None:
     raise await asyncio.shield(ended)
-
-
-async def _first(*coroutines: Coroutine[Any, Any, None]) -> None:
-    """Return when the first is done, with its error if it has one; the others are cancelled."""
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

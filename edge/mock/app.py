@@ -5,7 +5,6 @@ import errno
 import json
 import os
 import socket
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from edge.ports import CannotListen
 from edge.settings import Settings
 from edge.signals import told_to_stop
 from edge.telemetry import TurnTimes
+from runtime.waiting import first
 from streams.contract import Offset
 
 _ADDRESS: Final = "127.0.0.1"
@@ -93,45 +93,35 @@ async def _serve(
     issuer = issuer_of(told)
     settings = settings_of(told, issuer.secret)
     player = Player(seed=told.seed, window=told.clock.window, waits=told.clock.posts is not None, issuer=issuer)
-    playing = asyncio.create_task(player.play(steps(told.scenario, told.clock), link))
-    is_said = False
+    parts = [
+        asyncio.create_task(player.play(steps(told.scenario, told.clock), link)),
+        asyncio.create_task(_announce(told, player, port)),
+    ]
     try:
         while not stopped.is_set():
             player.restart.clear()
             async with edge_serving(settings, player.feed, turns, output, [issuer.route()]) as edge:
                 link.port = edge.listener.addresses[0][1]
-                if not is_said:
-                    await player.followed()
-                    _say(told, port)
-                    is_said = True
-                await _first(stopped.wait(), player.restart.wait(), _failed(playing), _failed(edge.fault))
+                # What the edge has failed of is raised at its end.
+                ended = asyncio.wait([edge.fault])
+                await first(stopped.wait(), player.restart.wait(), ended, *(_failed(part) for part in parts))
             link.port = None
     finally:
-        playing.cancel()
-        await asyncio.wait([playing])
+        for part in parts:
+            part.cancel()
+        await asyncio.wait(parts)
 
 
-async def _first(*waiting: Coroutine[None, None, object]) -> None:
-    """Return once one of them has, or raise what it has raised."""
-    tasks = [asyncio.create_task(each) for each in waiting]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for each in done:
-            each.result()
-    finally:
-        for each in tasks:
-            each.cancel()
-
-
-async def _failed(part: asyncio.Task[object]) -> None:
+async def _failed(part: asyncio.Task[None]) -> None:
     """Wait for ever, unless a part fails: that the last post was written ends nothing."""
     await asyncio.wait([part])
     part.result()
     await asyncio.get_running_loop().create_future()
 
 
-def _say(told: Arguments, port: int) -> None:
-    """Say where it listens, to who has started it."""
+async def _announce(told: Arguments, player: Player, port: int) -> None:
+    """Say where it listens, to who has started it, once the edge has read what is there."""
+    await player.followed()
     host = f"[{told.host}]" if ":" in told.host else told.host
     url = f"http://{host}:{port}/"
     scenario = told.scenario

@@ -23,6 +23,7 @@ from edge.mock.app import MockSettings
 from edge.mock.topic import MemoryTopic
 from edge.telemetry import TurnTimes
 from streams.contract import Millis, Publication
+from tests.edge.kit.output import Output
 from tests.edge.kit.records import publication, record
 from tests.edge.kit.tokens import SECRET, signed
 
@@ -36,12 +37,6 @@ TRANSPORTS: Final = ("plain", "plain compressed", "v1", "v1 compressed", "events
 STARTS: Final = ("old", "recent", "history", "now")
 HISTORY: Final = 7
 NEW: Final = 6
-
-
-class Output:
-    """A log that drops nothing."""
-
-    dropped = 0
 
 
 class Post(NamedTuple):

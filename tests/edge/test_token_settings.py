@@ -11,15 +11,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pydantic import SecretStr, ValidationError
 
 from edge.token_settings import TokenSettings
+from tests.edge.kit.environment import forget
 from tests.edge.kit.tokens import SECRET
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing of the machine's own environment is looked at, nor a file in its working directory."""
-    monkeypatch.chdir(tmp_path)
-    for name in TokenSettings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
+    forget(monkeypatch, TokenSettings, tmp_path)
 
 
 def told(**settings: Any) -> TokenSettings:

@@ -29,7 +29,7 @@ FOR_EVER = "public, max-age=31536000, immutable"
 class Reader:
     """A client that reads pages of ten records."""
 
-    def __init__(self, rig: Rig, *, room: int = MIB, extent: Extent = EXTENT) -> None:
+    def __init__(self, rig: Rig, *, room: int = MIB, extent: Extent = EXTENT, seconds: float = 30) -> None:
         waiters = Waiters(rig.log, asyncio.get_running_loop(), Filters())
         pages = Pages(rig.log, extent, room)
         self.reading = PostReading(
@@ -38,7 +38,7 @@ class Reader:
             pages,
             OldPages(rig.replays, pages, extent, lambda: 0.5),
             waiters,
-            join_seconds=30,
+            join_seconds=seconds,
             patience=1,
             press=lambda: None,
             share=lambda: 0.5,
@@ -180,7 +180,7 @@ async def test_without_room_for_a_page_a_client_is_told_to_come_back() -> None:
 async def test_what_kafka_does_not_send_in_time_is_not_waited_for_any_longer() -> None:
     async with running(Rig()) as rig:
         rig.topic.is_away = True
-        refused = await Reader(rig).refused(rig.cursor(20))
+        refused = await Reader(rig, seconds=0.1).refused(rig.cursor(20))
         assert (refused.status, refused.retry_after) == (503, 1.0)
 
 

@@ -26,6 +26,7 @@ from edge.mock.app import MockSettings
 from edge.mock.topic import MemoryTopic
 from edge.telemetry import TurnTimes
 from streams.contract import Millis, Offset
+from tests.edge.kit.output import Output
 from tests.edge.kit.records import publication, record
 from tests.edge.kit.tokens import SECRET, signed
 from tests.events import EventReader
@@ -65,12 +66,6 @@ def token_of(claim: frozenset[int] | None) -> str:
 def query_of(asked: frozenset[int] | None) -> str:
     """Ask for this: an empty filter is none, in its wire form."""
     return "" if asked is None else f"author={','.join(map(str, asked))}"
-
-
-class Output:
-    """A log that loses no line."""
-
-    dropped = 0
 
 
 class Stage:

@@ -1,14 +1,22 @@
-"""What the edge of a mock is told: nothing of the environment."""
+"""What the edge of a mock is told, nothing of the environment; and what ends a mock."""
 
+import asyncio
 import time
+from typing import NoReturn
 
 import pytest
 
 from edge.access.grant import Grant, TokenRefused
-from edge.mock.app import issuer_of, settings_of
+from edge.mock.app import issuer_of, run, settings_of
 from edge.mock.arguments import parse
+from edge.mock.player import Player
+from edge.mock.topic import MemoryReader
 from edge.settings import Settings
 from edge.signing_in import signing_in_of
+from edge.telemetry import TurnTimes
+from tests.edge.kit.output import Output
+
+FOLLOWED = Player.followed
 
 
 def test_the_edge_has_its_defaults_but_for_what_the_mock_needs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,3 +70,26 @@ async def test_where_tokens_expire_nobody_sees_posts_without_one() -> None:
     assert isinstance(grant, Grant)
     assert grant.expires_at is not None
     assert 10 < grant.expires_at - time.time() <= 12
+
+
+async def failing(_: object) -> NoReturn:
+    """Fail as nothing does but by a defect."""
+    raise ZeroDivisionError
+
+
+async def failing_later(player: Player, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have reads fail from when the edge has read everything."""
+    await FOLLOWED(player)
+    monkeypatch.setattr(MemoryReader, "read", failing)
+
+
+@pytest.mark.parametrize("is_ready", [False, True])
+async def test_a_mock_whose_edge_fails_ends(is_ready: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever tries a client with it would wait for posts for ever."""
+    if is_ready:
+        monkeypatch.setattr(Player, "followed", lambda player: failing_later(player, monkeypatch))
+    else:
+        monkeypatch.setattr(MemoryReader, "bounds", failing)
+    with pytest.raises(RuntimeError, match="a part of the edge ended by itself"):
+        async with asyncio.timeout(30):
+            await run(parse(["--port", "0"]), TurnTimes(), Output())
