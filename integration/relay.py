@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from edge.mock.link import carrying
+
 _PIECE: Final = 16 * 1024
 _BUFFER: Final = 16 * 1024
 """What the relay's own sockets hold: small, so that who is held back is behind at the server too."""
@@ -71,20 +73,5 @@ class Relay:
 async def relaying(port: int) -> AsyncIterator[Relay]:
     """Relay to a server's port meanwhile, from a port of the relay's own."""
     relay = Relay(port)
-    carried: set[asyncio.Task[None]] = set()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(relay.carry(reader, writer))
-        carried.add(task)
-        task.add_done_callback(carried.discard)
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    relay.port = server.sockets[0].getsockname()[1]
-    try:
+    async with carrying(relay.carry, "127.0.0.1", 0) as relay.port:
         yield relay
-    finally:
-        server.close()
-        for task in carried:
-            task.cancel()
-        if carried:
-            await asyncio.wait(carried)

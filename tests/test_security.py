@@ -40,6 +40,12 @@ def test_the_page_has_its_lines() -> None:
     assert len(held_rows()) >= 30
 
 
+def test_every_line_that_names_tests_is_in_a_table() -> None:
+    """A row behind an empty line is text, and none of the lines that are held."""
+    named = [line for line in PAGE.splitlines() if line.startswith("|") and _NAMED.search(line)]
+    assert named == held_rows()
+
+
 @pytest.mark.parametrize("row", held_rows(), ids=lambda row: row.split("|")[1].strip())
 def test_every_line_is_held_by_tests_that_exist(row: str) -> None:
     named = _NAMED.findall(row.rsplit("|", 2)[1])

@@ -23,7 +23,10 @@ class Grant:
     claim: Selection | None
     """Whose posts they may see: everybody's when it is None, nobody's when it is empty."""
     expires_at: float | None
-    """Until when, in seconds since 1970 in UTC, as the token says; None without an end. See LEEWAY_SECONDS."""
+    """Until when, in seconds since 1970 in UTC, as the token says; None without an end. See LEEWAY_SECONDS.
+
+    It is a time that RFC 3339 can say.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class SignIn(Protocol):
         ...
 
     async def grant(self, token: str) -> Grant | TokenRefused:
-        """Say it once the key is there, or is not to be had."""
+        """Say it: at once where that is known, else when the key is there, or is not to be had."""
         ...
 
 

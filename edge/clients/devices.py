@@ -29,8 +29,10 @@ class Devices:
         """Return a request that says where its device goes on; a cursor that it brings goes before what is stored."""
         if self._positions is None or asked.device is None:
             return asked
-        if asked.grant is None or not is_storable(asked.grant.subject):
-            return _NOBODY if asked.grant is None else _UNSTORABLE
+        if asked.grant is None:
+            return _NOBODY
+        if not is_storable(asked.grant.subject):
+            return _UNSTORABLE
         key = Key(asked.grant.subject, asked.device)
         if asked.cursor is not None:
             return replace(asked, seat=Device(key))

@@ -52,7 +52,7 @@ class Identification:
                 self._outcomes["anonymous"] += 1
                 return _ANONYMOUS
             return None
-        found = self._sign_in.known(token) or await self._sign_in.grant(token)
+        found = await self._sign_in.grant(token)
         if isinstance(found, TokenRefused):
             self._outcomes[found.why] += 1
             if found.retry_after is None:

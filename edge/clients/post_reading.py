@@ -13,12 +13,12 @@ from contextlib import suppress
 from typing import Final
 
 from edge.clients.placement import FeedEnd
-from edge.clients.poll_ends import PollEnds
 from edge.clients.post_answers import Answer, Moment, Page, end_answer, gone_answer, head_answer, page_answer
 from edge.clients.post_old_pages import OldPages
 from edge.clients.post_pages import Pages
 from edge.clients.post_requests import PostsRequest, Sentinel
-from edge.clients.post_waiters import Waiter, Waiters
+from edge.clients.post_waiters import AT_ONCE, Waiter, Waiters
+from edge.fanout.alarm import Alarm
 from edge.fanout.deadlines import Entry
 from edge.feed.log import Log
 from edge.feed.position import Ahead, Cursor, Gap, Reason, Resume, before
@@ -90,7 +90,8 @@ class PostReading:
         self._pages = pages
         self._old = old
         self._waiters = waiters
-        self._ends = PollEnds(asyncio.get_running_loop())
+        # Polls that end together, as those with tokens of one hour do, write their answers in the next turn.
+        self._ends = Alarm(asyncio.get_running_loop(), AT_ONCE, Poll.wake)
         self._join_seconds = join_seconds
         self._patience = patience
         self._press = press

@@ -22,7 +22,7 @@ from edge.fanout.member import Member
 from edge.fanout.sources import leave
 from edge.fanout.watch import Watch
 
-_AT_ONCE: Final = frozenset((End.EXPIRED, End.FAULT))
+_SILENT: Final = frozenset((End.EXPIRED, End.FAULT))
 """The client is sent nothing more from the moment on at which this is noticed."""
 
 
@@ -73,7 +73,7 @@ class Endings:
 
     def end(self, member: Member, end: End) -> None:
         """Have a client's connection closed in its turn."""
-        if end in _AT_ONCE:
+        if end in _SILENT:
             self.stop(member)
             member.expiry = None
         member.ends_at, member.end = math.inf, end
@@ -94,7 +94,7 @@ class Endings:
         if not member.is_over:
             self.stop(member)
             member.link.close(member.end)
-        elif member.end in _AT_ONCE:
+        elif member.end in _SILENT:
             member.link.close(member.end)
 
     def cut(self, member: Member, end: End) -> None:

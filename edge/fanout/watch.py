@@ -1,14 +1,15 @@
 """Looks at each client when it is due: pings the silent, and names those that are to be told something, ended or cut.
 
-There is one timer of the loop for all clients. Of thousands that are due at once, a few are looked at in a turn.
+Of thousands that are due at once, a few are looked at in a turn.
 """
 
 from collections.abc import Callable
 from typing import Final
 
-from edge.fanout.deadlines import Deadlines, Due, Patience, deadline, due
+from edge.fanout.alarm import Alarm
+from edge.fanout.deadlines import Due, Patience, deadline, due
 from edge.fanout.ending import End
-from edge.fanout.loop import Loop, Timer
+from edge.fanout.loop import Loop
 from edge.fanout.member import Member
 
 _AT_ONCE: Final = 64
@@ -37,48 +38,34 @@ class Watch:
         self._warn = warn
         self._end = end
         self._cut = cut
-        self._deadlines: Deadlines[Member] = Deadlines()
-        self._timer: Timer | None = None
-        self._timer_at = 0.0
+        self._alarm = Alarm(loop, _AT_ONCE, self._look)
 
     def see_to(self, member: Member) -> None:
         """Look at a client by its earliest deadline; so this is told when one has become nearer."""
-        self._deadlines.watch(member, deadline(member, self._patience))
-        self._set_timer()
+        self._alarm.watch(member, deadline(member, self._patience))
 
     def forget(self, member: Member) -> None:
         """Look at a client no longer."""
-        self._deadlines.forget(member)
+        self._alarm.forget(member)
 
-    def _set_timer(self) -> None:
-        when = self._deadlines.next
-        if when is None or (self._timer is not None and self._timer_at <= when):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self._timer_at = self._loop.call_at(when, self._look), when
-
-    def _look(self) -> None:
-        self._timer = None
+    def _look(self, member: Member) -> None:
         now = self._loop.time()
-        for member in self._deadlines.take(now, _AT_ONCE):
-            match due(member, now, self._patience):
-                case Due.DEAD:
-                    self._cut(member, End.DEAD)
-                    continue
-                case Due.STALLED:
-                    self._cut(member, End.STALLED)
-                    continue
-                case Due.END:
-                    self._end(member, member.end)
-                case Due.EXPIRED:
-                    self._end(member, End.EXPIRED)
-                case Due.EXPIRING:
-                    self._warn(member)
-                case Due.HEARTBEAT:
-                    self._beat(member)
-                case Due.PING:
-                    member.pinged = now
-                    member.link.ping()
-            self.see_to(member)
-        self._set_timer()
+        match due(member, now, self._patience):
+            case Due.DEAD:
+                self._cut(member, End.DEAD)
+                return
+            case Due.STALLED:
+                self._cut(member, End.STALLED)
+                return
+            case Due.END:
+                self._end(member, member.end)
+            case Due.EXPIRED:
+                self._end(member, End.EXPIRED)
+            case Due.EXPIRING:
+                self._warn(member)
+            case Due.HEARTBEAT:
+                self._beat(member)
+            case Due.PING:
+                member.pinged = now
+                member.link.ping()
+        self.see_to(member)

@@ -42,6 +42,8 @@ def join(kept: Retained, encodings: Encodings, read: Wanted) -> Chunk:
     while number < len(records):
         record = records[number]
         if until is not None and record.offset >= until:
+            # Also a reader that stands before repeats that are kept no more comes to the place before that record.
+            position = max(position, kept.position_at(until))
             break
         if post == len(record.places):
             position, number, post = record.end, number + 1, 0

@@ -144,8 +144,8 @@ class Retained:
 
     def shown_before(self, offset: Offset) -> int:
         """Return how many posts were shown before record ``offset``, as far as it is kept."""
-        number = self._number(offset)
-        return self.records[max(0, number)].shown_before if number < len(self.records) else self.shown
+        number = max(0, self._number(offset))
+        return self.records[number].shown_before if number < len(self.records) else self.shown
 
     def post(self, number: int) -> tuple[Record, int]:
         """Return the kept record that has the post of a number, and how many of its posts are before that."""

@@ -2,9 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
 _PIECE: Final = 64 * 1024
 # A slow link carries so little at a time that a message comes in pieces.
@@ -15,6 +15,9 @@ _HALF: Final = 20
 _FEED: Final = re.compile(rb"(?:GET|HEAD) /(?:events|posts)?(?:\?\S*)? HTTP/1")
 _MAX_HEAD_BYTES: Final = 16 * 1024
 _UPGRADE: Final = re.compile(rb"\r\nupgrade: *websocket", re.IGNORECASE)
+
+Carry = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
+"""Carries what comes on a connection, to its end."""
 
 
 class Link:
@@ -164,16 +167,26 @@ def asks_for_feed(head: bytes) -> bool:
 async def linked(host: str, port: int, bytes_per_second: int | None = None) -> AsyncIterator[tuple[Link, int]]:
     """Listen meanwhile; yield the link, and the port that was chosen where ``port`` is 0. Raises :class:`OSError`."""
     link = Link(bytes_per_second)
+    async with carrying(link.carry, host, port) as chosen:
+        yield link, chosen
+
+
+@asynccontextmanager
+async def carrying(carry: Carry, host: str, port: int) -> AsyncIterator[int]:
+    """Listen meanwhile, and carry what comes on each connection; yield the port. Raises :class:`OSError`.
+
+    At the end nothing is carried any more.
+    """
     carried: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(link.carry(reader, writer))
+        task = asyncio.create_task(carry(reader, writer))
         carried.add(task)
         task.add_done_callback(carried.discard)
 
     server = await asyncio.start_server(accept, host, port, limit=_PIECE)
     try:
-        yield link, server.sockets[0].getsockname()[1]
+        yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
         for task in carried:

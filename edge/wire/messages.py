@@ -12,7 +12,6 @@ from edge.wire.requests import Id, Refused
 from streams.contract import Publication
 
 _encode: Final = msgspec.json.Encoder().encode
-_LAST_SECOND: Final = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
 _ACTIONS: Final = {form: str(form.__struct_config__.tag) for form in get_args(forms.Form)}
 
 
@@ -101,8 +100,8 @@ def error(refused: Refused) -> Notice:
 
 
 def _time(seconds: float) -> str:
-    """Write a time since 1970 in UTC as RFC 3339 does, in whole seconds; its years end with 9999."""
-    return f"{datetime.fromtimestamp(min(int(seconds), _LAST_SECOND), UTC):%Y-%m-%dT%H:%M:%SZ}"
+    """Write a time since 1970 in UTC as RFC 3339 does, in whole seconds."""
+    return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _noticed(said: forms.Form, cursor: str = "") -> Notice:

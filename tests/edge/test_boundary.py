@@ -9,34 +9,40 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from itertools import count, product
+from itertools import combinations, count, cycle, islice, product
 from typing import Any, Final, NamedTuple
 
 import aiohttp
+import pytest
 from pydantic import SecretStr
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
+from edge import garbage_collection
 from edge.app import edge_serving
+from edge.feed.position import before
 from edge.feed.topic import Feed
 from edge.mock.app import MockSettings
 from edge.mock.topic import MemoryTopic
 from edge.telemetry import TurnTimes
-from streams.contract import Millis, Publication
+from streams.contract import Millis, Offset, Publication
 from tests.edge.kit.output import Output
 from tests.edge.kit.records import publication, record
 from tests.edge.kit.tokens import SECRET, signed
+from tests.strict import StrictConnection
 
 AUTHORS: Final = (1, 2, 3, None)
+RECORDS: Final = [authors for size in range(1, len(AUTHORS) + 1) for authors in combinations(AUTHORS, size)]
+"""Whose posts the records have, one after the other: everybody sees all of some, a part of others, and none of some."""
 LONG: Final = "x" * 8000
 """So that a few hundred posts are more than the log keeps."""
 OLD: Final = 120
 CLAIMS: Final = (None, (), (1,), (1, 3))
 FILTERS: Final = (None, (1, 2))
-TRANSPORTS: Final = ("plain", "plain compressed", "v1", "v1 compressed", "events", "posts")
-STARTS: Final = ("old", "recent", "history", "now")
+BROWSER: Final = "v1 compressed"
+TRANSPORTS: Final = ("plain", "plain compressed", "v1", BROWSER, "events", "posts")
+STARTS: Final = ("beginning", "old", "recent", "history", "now")
 HISTORY: Final = 7
-NEW: Final = 6
 
 
 class Post(NamedTuple):
@@ -55,11 +61,14 @@ class Stage:
         self.posts: list[Post] = []
         self._ids = count(1)
 
-    def write(self, text: str = LONG) -> list[Post]:
-        """Post once for each author, and once for nobody, in one record."""
-        new = [Post(next(self._ids), author) for author in AUTHORS]
-        made: list[Publication] = [publication(post.id, text=text, author=post.author) for post in new]
-        self.topic.write(record(*made), Millis(time.time_ns() // 1_000_000))
+    def write(self, records: int, text: str) -> list[Post]:
+        """Post for the authors of so many records; return the posts."""
+        new: list[Post] = []
+        for authors in islice(cycle(RECORDS), records):
+            posts = [Post(next(self._ids), author) for author in authors]
+            made: list[Publication] = [publication(post.id, text=text, author=post.author) for post in posts]
+            self.topic.write(record(*made), Millis(time.time_ns() // 1_000_000))
+            new += posts
         self.posts += new
         return new
 
@@ -67,6 +76,12 @@ class Stage:
         """Return the cursor of the feed's end."""
         async with aiohttp.ClientSession() as session, session.head(self.url("http", "/posts", {})) as answer:
             return answer.headers["Stream-Next-Offset"]
+
+    async def replays(self) -> float:
+        """Say how many replays there were, by the edge's own metrics."""
+        async with aiohttp.ClientSession() as session, session.get(self.url("http", "/metrics", {})) as answer:
+            text = await answer.text()
+        return float(text.partition("\npostcast_edge_replays_begun_total ")[2].partition("\n")[0])
 
     def url(self, scheme: str, path: str, query: Mapping[str, str]) -> str:
         """Make a URL of the edge's."""
@@ -87,8 +102,7 @@ async def staged() -> AsyncIterator[Stage]:
         drain_seconds=1,
     )
     stage = Stage(MemoryTopic())
-    for _ in range(OLD):
-        stage.write()
+    stage.write(OLD, LONG)
     feed = Feed(stage.topic.connect, stage.topic.connect)
     async with edge_serving(settings, feed, TurnTimes(), Output()) as edge:
         stage.port = edge.listener.addresses[0][1]
@@ -138,9 +152,10 @@ async def cursors(stage: Stage) -> list[tuple[str, int]]:
 class Viewer:
     """A client that looks until it stands behind the ``last`` place, or has seen ``most`` posts."""
 
-    def __init__(self, stage: Stage, headers: dict[str, str], query: dict[str, str]) -> None:
+    def __init__(self, stage: Stage, token: str, query: dict[str, str]) -> None:
         self._stage = stage
-        self._headers = headers
+        self._token = token
+        self._headers = {"Authorization": f"Bearer {token}"}
         self._query = query
         self.joined = asyncio.Event()
         self.shown: list[int] = []
@@ -152,12 +167,16 @@ class Viewer:
         return len(self.shown) >= self.most or "" < self.last <= place
 
     async def watch(self, transport: str) -> None:
-        """Look at a WebSocket."""
-        compression = "deflate" if "compressed" in transport else None
-        offered = [Subprotocol("postcast.v1")] if transport.startswith("v1") else None
-        url = self._stage.url("ws", "/", self._query)
+        """Look at a WebSocket; a browser's has its token in a subprotocol."""
+        headers, offered = self._headers, ["postcast.v1"] if transport.startswith("v1") else []
+        if transport == BROWSER:
+            headers, offered = {}, [*offered, f"postcast.token.{self._token}"]
         async with connect(
-            url, additional_headers=self._headers, subprotocols=offered, compression=compression
+            self._stage.url("ws", "/", self._query),
+            additional_headers=headers,
+            subprotocols=[Subprotocol(each) for each in offered] or None,
+            compression="deflate" if "compressed" in transport else None,
+            create_connection=StrictConnection,
         ) as client:
             self.joined.set()
             async for text in client:
@@ -208,11 +227,19 @@ def looking(viewer: Viewer, transport: str) -> Coroutine[None, None, None]:
     return viewer.listen() if transport == "events" else viewer.watch(transport)
 
 
+@pytest.fixture(autouse=True)
+def collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave Python's garbage collection to the tests."""
+    monkeypatch.setattr(garbage_collection, "configure", lambda: None)
+
+
 async def test_whoever_comes_however_sees_what_its_token_allows_and_nothing_else() -> None:
     """All of it from its place on, in order and once; also what others were sent before, compressed or in pages."""
-    async with staged() as stage, asyncio.timeout(25):
+    async with staged() as stage, asyncio.timeout(50):
         known = await cursors(stage)
-        places = {"old": known[4], "recent": known[-40]}
+        # So the log has forgotten what is old.
+        assert await stage.replays() > 0
+        places = {"beginning": (str(before(Offset(0))), 0), "old": known[4], "recent": known[-40]}
         viewers: list[tuple[Viewer, asyncio.Task[None], Case]] = []
         for case in map(Case._make, product(TRANSPORTS, CLAIMS, FILTERS, STARTS)):
             if not case.is_possible:
@@ -222,24 +249,24 @@ async def test_whoever_comes_however_sees_what_its_token_allows_and_nothing_else
                 query["history"] = str(HISTORY)
             elif case.start in places:
                 query["cursor"] = places[case.start][0]
-            viewer = Viewer(stage, {"Authorization": f"Bearer {token(case.claim)}"}, query)
+            viewer = Viewer(stage, token(case.claim), query)
             viewers.append((viewer, asyncio.create_task(looking(viewer, case.transport)), case))
         await asyncio.gather(*(viewer.joined.wait() for viewer, _, _ in viewers))
         for viewer, _, case in viewers:
             if case.transport.startswith("plain"):
                 # Nobody tells it where it stands.
-                viewer.most = NEW * sum(case.sees(Post(0, author)) for author in AUTHORS)
-        new = [post for _ in range(NEW) for post in stage.write("new")]
+                viewer.most = sum(case.sees(Post(0, author)) for authors in RECORDS for author in authors)
+        new = stage.write(len(RECORDS), "new")
         last = await stage.end()
         for viewer, _, _ in viewers:
             viewer.last = last
         for viewer, looks, case in viewers:
             await looks
-            first = {"old": places["old"][1], "recent": places["recent"][1]}.get(case.start, new[0].id - 1)
+            first = places[case.start][1] if case.start in places else new[0].id - 1
             expected = [post.id for post in stage.posts if post.id > first and case.sees(post)]
             got = viewer.shown
             if case.start == "history":
-                before = [post.id for post in stage.posts if post.id <= first and case.sees(post)]
-                expected = before[max(0, len(before) - HISTORY) :] + expected
+                earlier = [post.id for post in stage.posts if post.id <= first and case.sees(post)]
+                expected = earlier[max(0, len(earlier) - HISTORY) :] + expected
             assert got == expected, case
         assert len(viewers) > 100

@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from edge.positions_settings import PositionsSettings
+from tests.edge.kit.environment import forget
 from tests.edge.kit.tokens import SECRET
 
 URL = "postgres://edge:keep-it@db:5432/positions"
@@ -14,10 +15,7 @@ URL = "postgres://edge:keep-it@db:5432/positions"
 
 @pytest.fixture(autouse=True)
 def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing of the machine's own environment is looked at, nor a file in its working directory."""
-    monkeypatch.chdir(tmp_path)
-    for name in PositionsSettings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
+    forget(monkeypatch, PositionsSettings, tmp_path)
 
 
 def told(**settings: Any) -> PositionsSettings:

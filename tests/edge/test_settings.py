@@ -8,14 +8,12 @@ from pydantic import SecretStr
 
 from edge.settings import Settings, load
 from runtime.settings import BadSettings
+from tests.edge.kit.environment import forget
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """Nothing of the machine's own environment is looked at, nor a file in its working directory."""
-    monkeypatch.chdir(tmp_path)
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
+    forget(monkeypatch, Settings, tmp_path)
     monkeypatch.setenv("KAFKA_URL", "kafka://a:9092")
     return monkeypatch
 

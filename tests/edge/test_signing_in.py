@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
@@ -15,7 +14,7 @@ from edge.access.grant import Grant, TokenRefused
 from edge.access.sign_in import ANYBODY, Demands, NobodySignsIn
 from edge.settings import Settings
 from edge.signing_in import demands_of, signing_in_of
-from tests.edge.kit.issuer import Issuer, Signer, publishing
+from tests.edge.kit.issuer import Issuer, Signer, public_pem, publishing
 from tests.edge.kit.tokens import SECRET, signed
 
 
@@ -55,7 +54,7 @@ def test_secrets_and_a_public_key_stand_side_by_side(tmp_path: Path) -> None:
     """While a service goes from the one to the other."""
     key = Ed25519PrivateKey.generate()
     path = tmp_path / "key.pem"
-    path.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    path.write_bytes(public_pem(key))
     sign_in = signing_in_of(told(jwt_secret_key=SecretStr(SECRET), jwt_public_key_file=str(path))).sign_in
     assert (
         sign_in.known(signed({"sub": "7"}))

@@ -7,19 +7,18 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr, ValidationError
 
 from edge.token_settings import TokenSettings
+from tests.edge.kit.environment import forget
+from tests.edge.kit.issuer import public_pem
 from tests.edge.kit.tokens import SECRET
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing of the machine's own environment is looked at, nor a file in its working directory."""
-    monkeypatch.chdir(tmp_path)
-    for name in TokenSettings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
+    forget(monkeypatch, TokenSettings, tmp_path)
 
 
 def told(**settings: Any) -> TokenSettings:
@@ -61,9 +60,7 @@ def test_a_token_is_demanded_only_where_one_can_be_had() -> None:
 
 def test_a_public_key_is_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
-    path.write_bytes(
-        Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    )
+    path.write_bytes(public_pem(Ed25519PrivateKey.generate()))
     settings = told(jwt_public_key_file=str(path), auth_required=True)
     assert [key.algorithm for key in settings.public_keys] == ["EdDSA"]
     assert settings.has_keys

@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from edge.access.bearers import Bearers, Given
 from edge.access.freshness import APART_SECONDS
@@ -13,10 +12,8 @@ from edge.access.jwks import PublishedKeys
 from edge.access.keys import Key, Keys, public_key_of, secrets_of
 from edge.access.sign_in import SignIn
 from edge.access.tokens import Rules
-from tests.edge.kit.issuer import Issuer, Signer, jwks
+from tests.edge.kit.issuer import Issuer, Signer, jwks, public_pem
 from tests.edge.kit.tokens import NOW, SECRET, flask, signed
-
-PEM = Signer().key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 class Shop:
@@ -90,7 +87,7 @@ async def test_a_stranger_has_the_issuer_asked_once_in_a_while_and_shuts_nobody_
     """Any name can be in a header. Whoever has a new key meanwhile is told to come back, and not refused for good."""
     one, new = Signer(), Signer("new")
     shop = Shop(one)
-    assert [await shop.says(Signer(f"x{number}").token()) for number in range(1)] == ["key"]
+    assert await shop.says(Signer("x").token()) == "key"
     later = [await shop.says(Signer(f"x{number}").token()) for number in range(100)]
     assert all(isinstance(each, float) and 0 < each <= APART_SECONDS for each in later)
     shop.issuer.body = jwks(one, new)
@@ -131,7 +128,7 @@ async def test_a_signature_that_is_not_good_asks_nobody_where_the_key_is_known()
 async def test_a_key_beside_those_that_are_given_is_asked_for_too(kid: str | None) -> None:
     """A key without a name is tried first, and may not be the one."""
     new = Signer("new")
-    other = public_key_of(PEM)
+    other = public_key_of(public_pem(Signer().key))
     shop = Shop(new, fixed=(other,))
     token = signed({"sub": "7"}, new.key, "EdDSA", {} if kid is None else {"kid": kid})
     assert shop.bearers.known(token) is None

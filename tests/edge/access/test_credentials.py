@@ -65,5 +65,7 @@ def test_several_tokens_in_one_place_are_none() -> None:
     """Which is meant cannot be known; a proxy may have looked at the other."""
     assert counts(BEARER, BEARER) == 400
     assert counts(OFFER, ALONE) == 400
-    assert token_in(CIMultiDict(), MultiDict([("token", "a"), ("token", "b")]), in_query=True) is not None
+    twice = token_in(CIMultiDict(), MultiDict([("token", "a"), ("token", "b")]), in_query=True)
+    assert isinstance(twice, Rejected)
+    assert twice.status == 400
     assert counts(("Authorization", "Basic YTpi"), BEARER) == "a.b.c"

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,14 +27,9 @@ from edge.access.keys import (
     secrets_of,
     short_secrets,
 )
-from tests.edge.kit.issuer import Signer, jwks
+from tests.edge.kit.issuer import Signer, jwks, public_pem
 
 RSA = rsa.generate_private_key(65537, 2048)
-
-
-def pem(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey) -> bytes:
-    """Write a public key as its owner hands it out."""
-    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def test_secrets_have_commas_between_them() -> None:
@@ -51,7 +46,7 @@ def test_a_secret_is_none_that_was_mistyped(text: str) -> None:
 
 def test_a_public_key_is_no_secret() -> None:
     """Whoever has it could sign with it."""
-    text = pem(RSA.public_key()).decode().strip()
+    text = public_pem(RSA).decode().strip()
     with pytest.raises(BadKey, match="JWT_PUBLIC_KEY_FILE") as raised:
         secrets_of(text)
     assert text not in str(raised.value)
@@ -66,7 +61,7 @@ def test_short_secrets_are_counted() -> None:
 
 def test_a_public_key_or_a_certificate_says_its_algorithm() -> None:
     found = [
-        public_key_of(pem(key.public_key())).algorithm
+        public_key_of(public_pem(key)).algorithm
         for key in (RSA, ec.generate_private_key(ec.SECP256R1()), ed25519.Ed25519PrivateKey.generate())
     ]
     assert found == ["RS256", "ES256", "EdDSA"]
@@ -88,8 +83,7 @@ def test_what_is_no_good_public_key_is_refused() -> None:
         dsa.generate_private_key(1024),  # noqa: S505 - likewise
         ed448.Ed448PrivateKey.generate(),
     ]
-    public = [key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) for key in others]
-    for text in (b"", b"-----BEGIN CERTIFICATE-----", b"secret", private, *public):
+    for text in (b"", b"-----BEGIN CERTIFICATE-----", b"secret", private, *map(public_pem, others)):
         with pytest.raises(BadKey):
             public_key_of(text)
 

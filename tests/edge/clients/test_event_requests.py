@@ -1,7 +1,6 @@
 """Streams of events from the request on, with clients on real sockets; only the feed is a double."""
 
 import asyncio
-import gc
 import json
 from contextlib import suppress
 from dataclasses import replace
@@ -19,6 +18,7 @@ from edge.fanout.session import Session
 from edge.feed.position import before
 from streams.contract import Offset
 from tests.edge.kit.edge import Edge, posts, serving
+from tests.edge.kit.kept import without_the_collector
 from tests.edge.kit.listening import RULES, gate
 from tests.edge.kit.pair import connecting
 from tests.edge.kit.records import publication, record
@@ -325,18 +325,10 @@ async def test_an_answer_before_it_on_the_connection_comes_first() -> None:
         assert b"text/event-stream" in await peer.read_head()
 
 
-def _kept() -> int:
-    parts = (asyncio.Transport, Entrance, EventStream, Http, Session)
-    return sum(issubclass(type(each), parts) for each in gc.get_objects())
-
-
 @pytest.mark.parametrize("ending", ["client leaves", "client cuts", "server ends"])
 async def test_what_an_ended_client_consisted_of_is_freed_without_the_collector(ending: str) -> None:
     """As with WebSockets: the collector hardly ever runs."""
-    gc.collect()
-    gc.disable()
-    try:
-        earlier = _kept()
+    with without_the_collector(asyncio.Transport, Entrance, EventStream, Http, Session) as kept:
         async with serving() as edge:
             tasks = len(asyncio.all_tasks())
             async with connecting(edge) as peer:
@@ -345,7 +337,7 @@ async def test_what_an_ended_client_consisted_of_is_freed_without_the_collector(
                 while len(asyncio.all_tasks()) > tasks:
                     await asyncio.sleep(0)
                 # The transport, its protocol, and the session: nothing of HTTP, and no task.
-                assert _kept() == earlier + 3
+                assert kept() == 3
                 match ending:
                     case "client leaves":
                         peer.leave()
@@ -356,7 +348,5 @@ async def test_what_an_ended_client_consisted_of_is_freed_without_the_collector(
                         await peer.read_all()
                         peer.leave()
                 # Until then; the test's timeout is the limit.
-                while _kept() > earlier:
+                while kept():
                     await asyncio.sleep(0)
-    finally:
-        gc.enable()

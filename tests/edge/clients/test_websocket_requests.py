@@ -1,7 +1,6 @@
 """WebSockets from the request on, with real clients on loopback; only the feed is a double."""
 
 import asyncio
-import gc
 import json
 import socket
 import struct
@@ -25,6 +24,7 @@ from edge.feed.position import before
 from edge.wire.websocket import Reader
 from streams.contract import Offset
 from tests.edge.kit.edge import MAX_MESSAGE_BYTES, Edge, posts, serving
+from tests.edge.kit.kept import without_the_collector
 from tests.edge.kit.listening import RULES, gate
 from tests.edge.kit.records import publication, record, standing
 from tests.edge.kit.refused import refusal
@@ -180,9 +180,7 @@ async def test_a_connection_of_an_age_is_told_to_come_again() -> None:
         assert edge.closes == {("server", "1001"): 2}
 
 
-def _kept() -> int:
-    parts = (asyncio.Transport, Entrance, Http, Reader, Session, WebSocket)
-    return sum(issubclass(type(each), parts) for each in gc.get_objects())
+PARTS = (asyncio.Transport, Entrance, Http, Reader, Session, WebSocket)
 
 
 @pytest.mark.parametrize("ending", ["client closes", "client cuts", "client breaks a limit", "server closes"])
@@ -191,12 +189,7 @@ async def test_what_an_ended_client_consisted_of_is_freed_without_the_collector(
 ) -> None:
     """The collector would have to go through all that lives to find it, and it hardly ever does."""
     monkeypatch.setattr(websocket, "LINGER_SECONDS", 0.01)
-    gc.collect()
-    gc.disable()
-    # What was there before is not looked at again: each look would take as long as the other tests have left objects.
-    gc.freeze()
-    try:
-        earlier = _kept()
+    with without_the_collector(*PARTS) as kept:
         async with serving() as edge:
             tasks = len(asyncio.all_tasks())
             with socket.create_connection(("127.0.0.1", edge.port)) as plain:
@@ -207,7 +200,7 @@ async def test_what_an_ended_client_consisted_of_is_freed_without_the_collector(
                 while not len(edge.hub):
                     await asyncio.sleep(0)
                 # The transport, its protocol, what that reads, and the session: nothing of HTTP, and no task.
-                assert _kept() == earlier + 4
+                assert kept() == 4
                 assert len(asyncio.all_tasks()) == tasks
                 match ending:
                     case "client closes":
@@ -221,11 +214,8 @@ async def test_what_an_ended_client_consisted_of_is_freed_without_the_collector(
                         edge.hub.end_all(End.SHUTDOWN, 0)
                         await edge.loop.sock_sendall(plain, b"\x88\x82\0\0\0\0\x03\xe9")
                 # Until then; the test's timeout is the limit.
-                while _kept() > earlier:
+                while kept():
                     await asyncio.sleep(0)
-    finally:
-        gc.unfreeze()
-        gc.enable()
 
 
 @pytest.mark.parametrize(
@@ -243,11 +233,7 @@ async def test_what_other_connections_consisted_of_is_freed_as_well(
 ) -> None:
     """Of clients that are refused there come as many as like."""
     monkeypatch.setattr(entrance, "LINGER_SECONDS", 0.01)
-    gc.collect()
-    gc.disable()
-    gc.freeze()
-    try:
-        earlier = _kept()
+    with without_the_collector(*PARTS) as kept:
         async with serving() as edge:
             with socket.create_connection(("127.0.0.1", edge.port)) as plain:
                 plain.setblocking(False)
@@ -255,11 +241,8 @@ async def test_what_other_connections_consisted_of_is_freed_as_well(
                 while await edge.loop.sock_recv(plain, 1 << 16):
                     pass
             # Until then; the test's timeout is the limit.
-            while _kept() > earlier:
+            while kept():
                 await asyncio.sleep(0)
-    finally:
-        gc.unfreeze()
-        gc.enable()
 
 
 async def test_who_sends_too_much_is_closed_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:

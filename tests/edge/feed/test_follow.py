@@ -20,6 +20,7 @@ from streams.contract import Offset
 from tests.edge.kit.lines import Line, Turns, hub_of
 from tests.edge.kit.memory import AskedReader, AskedTopic
 from tests.edge.kit.records import everything, ids, messages, record
+from tests.edge.kit.running import running
 
 
 class Rig:
@@ -49,13 +50,8 @@ class Rig:
 @asynccontextmanager
 async def following(rig: Rig) -> AsyncIterator[Rig]:
     """Run the source meanwhile."""
-    running = asyncio.create_task(rig.source.run())
-    try:
-        async with asyncio.timeout(60):
-            yield rig
-    finally:
-        running.cancel()
-        await asyncio.wait([running])
+    async with running(rig.source.run()):
+        yield rig
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -20,12 +20,16 @@ feeds = st.lists(st.lists(st.sampled_from(AUTHORS), max_size=5), max_size=8)
 selections = st.frozensets(st.integers(1, 4))
 
 
-def feed_of(feed: list[list[int | None]], text: str = "") -> tuple[Log, list[int | None]]:
-    """Make a log of records whose posts have these authors; return the authors of all of them, too."""
+def feed_of(feed: list[list[int | None]], text: str = "", *, again: bool = False) -> tuple[Log, list[int | None]]:
+    """Make a log of records whose posts have these authors; return the authors of all of them, too.
+
+    ``again``: each record has the first post again, if there was one.
+    """
     authors = [author for some in feed for author in some]
     number, values = 0, []
     for some in feed:
-        values.append(record(*(publication(number + n, text=text, author=author) for n, author in enumerate(some))))
+        made = [publication(number + n, text=text, author=author) for n, author in enumerate(some)]
+        values.append(record(*made, *([0] if again and number else [])))
         number += len(some)
     log = log_of(*values)
     # So small that there are several.
@@ -116,19 +120,31 @@ def test_a_late_read_that_found_nothing_has_passed_something() -> None:
     assert log.read(Position(0), Reading(PLAIN, Selection([3])), 100) == (b"", log.head, 0)
 
 
-@example(feed=[[], []], wanted=None, limit=1, until=1, hurried=False)
+@example(feed=[[], []], wanted=None, limit=1, until=1, hurried=False, again=False, forgotten=0)
+@example(feed=[[1], [], [1]], wanted=None, limit=1, until=2, hurried=False, again=True, forgotten=2)
 @given(
     feed=feeds,
     wanted=st.none() | selections,
     limit=st.integers(1, 300),
     until=st.integers(0, 9),
     hurried=st.booleans(),
+    again=st.booleans(),
+    forgotten=st.integers(0, 9),
 )
 def test_a_reader_gets_nothing_of_a_record_at_which_its_read_ends(
-    feed: list[list[int | None]], wanted: frozenset[int] | None, limit: int, until: int, hurried: bool
+    *,
+    feed: list[list[int | None]],
+    wanted: frozenset[int] | None,
+    limit: int,
+    until: int,
+    hurried: bool,
+    again: bool,
+    forgotten: int,
 ) -> None:
-    """It is told the place before that record, as all are that read up to there."""
-    log, authors = feed_of(feed)
+    """It is told the place before that record, as all are that read up to there; also where nothing else is kept."""
+    log, authors = feed_of(feed, again=again)
+    log.kept.forget(log.position_at(Offset(forgotten)))
+    gone = log.kept.posts_before(log.tail)
     got: list[int] = []
     end = log.position_at(Offset(until))
     place, reading = log.tail, Reading(PLAIN, None if wanted is None else Selection(wanted))
@@ -140,4 +156,5 @@ def test_a_reader_gets_nothing_of_a_record_at_which_its_read_ends(
     chunk = log.read(place, reading, limit, lambda: hurried, Offset(until))
     assert (chunk.posts, chunk.position) == (0, place)
     offered = authors[: sum(map(len, feed[:until]))]
-    assert got == [number for number, author in enumerate(offered) if wanted is None or author in wanted]
+    expected = [number for number, author in enumerate(offered) if wanted is None or author in wanted]
+    assert got == [number for number in expected if number >= gone]

@@ -23,14 +23,15 @@ LARGE = Extent(1 << 20, 100)
 
 
 def finished(slices: Generator[None, None, Leaf]) -> Leaf:
-    """Make a page, slice by slice; return it."""
-    while True:
+    """Make a page, slice by slice, of which there are not many here; return it."""
+    for _ in range(1000):
         try:
             next(slices)
         except StopIteration as made:
             leaf = made.value
             assert isinstance(leaf, Leaf)
             return leaf
+    raise AssertionError("it does not get on")
 
 
 def whole(log: Log, start: Cursor, extent: Extent = LARGE) -> Leaf:
@@ -237,3 +238,30 @@ def test_a_page_without_a_post_ends_after_some_records_and_moves_on() -> None:
     assert (ids(leaf), leaf.end, leaf.is_full) == ([], cursor(19, 1, values[19]), True)
     leaf = chosen(log, leaf.end, Extent(1 << 20, 2), 2)
     assert (ids(leaf), leaf.end, leaf.is_full) == ([], cursor(24, 1, values[24]), False)
+
+
+def read_and_not_kept(*values: bytes, offer_from: int) -> Log:
+    """Make a log that has only read what comes before a record."""
+    log = Log(limit=1 << 20, reach=1000)
+    log.begin(Offset(0), Offset(offer_from))
+    for offset, value in enumerate(values):
+        log.append(Offset(offset), value)
+    return log
+
+
+def test_a_page_gets_on_where_the_log_begins_at_a_multiple_behind_repeats_that_it_does_not_keep() -> None:
+    """Between the oldest place and the first record that is kept there is nothing: the page goes on behind it."""
+    values = [*(record(1) for _ in range(10)), record(2)]
+    log = read_and_not_kept(*values, offer_from=10)
+    assert tail(log) == cursor(0, 1, values[0])
+    leaf = whole(log, tail(log), Extent(1 << 20, 10))
+    assert (ids(leaf), leaf.end, leaf.is_full) == ([2], cursor(10, 1, values[10]), False)
+
+
+@pytest.mark.parametrize("reading", [READING, Reading(JSON, Selection([2]))], ids=["everything", "a selection"])
+def test_a_page_of_a_log_that_keeps_nothing_yet_is_empty_wherever_multiples_are(reading: Reading) -> None:
+    """It ends where the log does, behind repeats that fill more than a page."""
+    values = [record(1) for _ in range(12)]
+    log = read_and_not_kept(*values, offer_from=12)
+    leaf = finished(page(log, tail(log), reading, Extent(1 << 20, 10), lambda: never))
+    assert leaf == Leaf(cursor(0, 1, values[0]), cursor(11, 1, values[11]), [], 0, is_full=False)

@@ -9,10 +9,17 @@ from typing import Any
 import jwt
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from edge.access.jwks import NotFetched
 from tests.edge.kit.listening import listening
 from tests.edge.kit.tokens import signed
+
+
+def public_pem(key: Any) -> bytes:
+    """Write the public part of a private key as its owner hands it out."""
+    pem: bytes = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return pem
 
 
 class Signer:

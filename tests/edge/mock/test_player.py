@@ -15,6 +15,7 @@ from edge.mock.link import Link
 from edge.mock.player import Player
 from edge.mock.scenarios import Act, Lose, Step, Write
 from tests.edge.kit.records import everything, ids
+from tests.edge.kit.running import running
 
 
 class Recorded(Link):
@@ -62,13 +63,8 @@ class Reader:
     @asynccontextmanager
     async def following(self) -> AsyncIterator[Self]:
         """Follow meanwhile."""
-        task = asyncio.create_task(self.source.run())
-        try:
-            async with asyncio.timeout(30):
-                yield self
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
+        async with running(self.source.run()):
+            yield self
 
 
 def player(*, waits: bool = False) -> Player:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import pytest
 import structlog
@@ -12,6 +12,7 @@ from edge.positions.device import Device, Key
 from edge.positions.keeper import Keeper
 from edge.positions.store import Away, Row
 from tests.edge.kit.positions import MemoryStore
+from tests.edge.kit.running import running
 from tests.edge.positions.contract import OTHER, PHONE, TABLET, place
 
 NEVER = 3600.0
@@ -41,18 +42,14 @@ class Session:
 
 @asynccontextmanager
 async def keeping(store: MemoryStore, seconds: float = NEVER) -> AsyncIterator[Keeper]:
-    """Run a keeper, which has seen its store."""
+    """Run a keeper, which has seen its store, and closes it at the end."""
     keeper = Keeper(store, seconds=seconds)
-    task = asyncio.create_task(keeper.run())
-    try:
-        async with asyncio.timeout(20):
-            while not keeper.writes.total():
-                await asyncio.sleep(0)
-            yield keeper
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    async with running(keeper.run()):
+        while not keeper.writes.total():
+            await asyncio.sleep(0)
+        yield keeper
+        assert not store.is_closed
+    assert store.is_closed
 
 
 def due_in(keeper: Keeper) -> float:
@@ -192,15 +189,21 @@ async def test_batches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [len(rows) for rows in store.written] == [0, 2, 2, 1]
 
 
+async def asking(keeper: Keeper, store: MemoryStore, key: Key) -> asyncio.Task[str]:
+    """Ask where a device goes on; the store is asked then, and answers when its gate is opened."""
+    store.gate.clear()
+    store.asked.clear()
+    asked = asyncio.create_task(keeper.find(key))
+    await store.asked.wait()
+    return asked
+
+
 async def test_what_is_stored_is_found_by_all_who_ask_in_one_question() -> None:
     """Those who come while one is asked share the next."""
     store = MemoryStore()
     store.store([Row(PHONE, place(1)), Row(TABLET, place(2))])
     async with keeping(store) as keeper:
-        store.gate.clear()
-        store.asked.clear()
-        first = asyncio.create_task(keeper.find(PHONE))
-        await store.asked.wait()
+        first = await asking(keeper, store, PHONE)
         others = [asyncio.create_task(keeper.find(key)) for key in (PHONE, TABLET, OTHER)]
         await asyncio.sleep(0)
         store.gate.set()
@@ -248,10 +251,7 @@ async def test_who_leaves_while_it_asks_takes_nobody_s_question_along() -> None:
     store = MemoryStore()
     store.store([Row(PHONE, place(1)), Row(TABLET, place(2))])
     async with keeping(store) as keeper:
-        store.gate.clear()
-        store.asked.clear()
-        first = asyncio.create_task(keeper.find(OTHER))
-        await store.asked.wait()
+        first = await asking(keeper, store, OTHER)
         lost, kept = asyncio.create_task(keeper.find(PHONE)), asyncio.create_task(keeper.find(TABLET))
         await asyncio.sleep(0)
         store.gate.set()
