@@ -75,11 +75,10 @@ check: setup
 	$(BIN)/lint-imports --no-cache
 
 # Measures the worker and the edge against baselines of the same run, in some 45 minutes; PART=fanout measures that part
-# alone (path, window, fanout, filters, compression, cores, latency, slow, comeback, storm, upheaval, idle, resting,
-# scale, attack, outage, rebalance),
-# PART="latency slow" these two. All but slow, which takes ten minutes by itself, are measured when none is named.
-# Figures and plots are written to bench-results/; `.venv/bin/python -m integration.bench.page RESULT.json...` makes
-# docs/performance.md of them.
+# alone (path, window, fanout, filters, compression, cores, latency, slow, comeback, replay, positions, storm, upheaval,
+# idle, resting, scale, attack, outage, rebalance), PART="latency slow" these two. All but slow, which takes ten minutes
+# by itself, are measured when none is named. Figures and plots are written to bench-results/;
+# `.venv/bin/python -m integration.bench.page RESULT.json...` makes docs/performance.md of them.
 bench: setup
 	@$(BIN)/python -m integration.bench $(PART)
 

@@ -4,8 +4,8 @@ What stands between its marks is replaced; the words around are written by peopl
 has a part counts for it. Where they have all that docs/scale.md is computed from, that page is made, too.
 """
 
+import argparse
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +25,9 @@ from integration.bench import (
     latency,
     outage,
     path,
+    positions,
     rebalance,
+    replay,
     resting,
     scale,
     slow,
@@ -47,8 +49,8 @@ _MS: Final = 1000
 _PLAIN: Final = [
     each.PART
     for each in (
-        attack, comeback, compression, cores, filters, idle, latency, outage, path, rebalance, resting, scale, slow,
-        storm, upheaval, window,
+        attack, comeback, compression, cores, filters, idle, latency, outage, path, positions, rebalance, replay,
+        resting, scale, slow, storm, upheaval, window,
     )
 ]  # fmt: skip
 """Whose tables list the figures as they are."""
@@ -208,12 +210,20 @@ def _memory_bars(figures: Sequence[Figure]) -> str | None:
     )
 
 
-def main(files: Sequence[str]) -> int:
-    """Write the page and its plots; return the exit code."""
-    if not files:
-        print("page: name the results, such as bench-results/20260102T030405Z.json", file=sys.stderr)
-        return 2
-    runs = [json.loads(Path(file).read_text("utf-8")) for file in files]
+def main() -> None:
+    """Write the page and its plots."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {__spec__.name}",
+        description="Write docs/performance.md, and docs/scale.md where there is all for it.",
+    )
+    parser.add_argument(
+        "results",
+        nargs="+",
+        type=Path,
+        help="such as bench-results/20260102T030405Z.json; of two that have a part, the last one counts",
+    )
+    results: list[Path] = parser.parse_args().results
+    runs = [json.loads(path.read_text("utf-8")) for path in results]
     _PLOTS.mkdir(exist_ok=True)
     for name, svg in pictures(latest(runs)).items():
         (_PLOTS / f"{name}.svg").write_text(svg, "utf-8")
@@ -226,8 +236,7 @@ def main(files: Sequence[str]) -> int:
         estimate_page.keep(constants)
         estimate_page.write(constants)
         print(f"page: wrote {estimate_page.PAGE}")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

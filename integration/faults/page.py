@@ -4,8 +4,8 @@ The lines are those of ``fault-results/all.jsonl``; of several of one schedule t
 marked. What stands between the pages' marks is replaced; the words around are written by people.
 """
 
+import argparse
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
@@ -23,17 +23,16 @@ Line = Mapping[str, Any]
 """An outcome, decoded."""
 
 
-def main(names: Sequence[str]) -> int:
-    """Write both pages from these files; return the exit code."""
-    if not names:
-        print("page: name files with outcomes, such as fault-results/all.jsonl", file=sys.stderr)
-        return 2
-    lines = [json.loads(line) for name in names for line in Path(name).read_text("utf-8").splitlines()]
+def main() -> None:
+    """Write both pages from these files."""
+    parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}", description="Write docs/reliability*.md.")
+    parser.add_argument("outcomes", nargs="+", type=Path, help="outcomes, such as fault-results/all.jsonl")
+    outcomes: list[Path] = parser.parse_args().outcomes
+    lines = [json.loads(line) for path in outcomes for line in path.read_text("utf-8").splitlines()]
     for page, blocks in pages(lines).items():
         path = _DOCS / page
         path.write_text(fill(path.read_text("utf-8"), blocks), "utf-8")
         print(f"page: wrote docs/{page}")
-    return 0
 
 
 def pages(lines: Sequence[Line]) -> dict[str, dict[str, str]]:
@@ -118,4 +117,4 @@ def _kinds_of(line: Line) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()
