@@ -140,11 +140,12 @@ class PostReading:
         match found:
             case Page():
                 return page_answer(request, found, self._moment(), is_newest=await self._is_newest(found.end))
-            case Gap() if is_first:
+            case Gap("expired") if is_first:
                 # The log has what there is.
                 return await self._read(request, self._log.cursor_at(self._log.tail), poll)
             case Gap(reason):
-                return await self._gone(request, reason, cursor)
+                # Of a client that has seen nothing yet nobody knows how much it misses.
+                return await self._gone(request, reason, None if is_first else cursor)
             case None:
                 return _UNKNOWN
             case refused:
@@ -236,7 +237,7 @@ class PostReading:
                 return True
         return False
 
-    async def _gone(self, request: PostsRequest, reason: Reason, seen: Cursor) -> Answer | Rejected:
+    async def _gone(self, request: PostsRequest, reason: Reason, seen: Cursor | None) -> Answer | Rejected:
         end = await self._end()
         return _UNKNOWN if end is None else gone_answer(request, reason, end, seen)
 

@@ -15,7 +15,7 @@ from edge.fanout.filters import Filters
 from edge.fanout.member import Member
 from edge.feed.log import Log
 from edge.feed.paging import Extent
-from edge.feed.position import Cursor, before
+from edge.feed.position import Cursor, Gap, before
 from edge.feed.replay import Replay
 from edge.feed.replaying import Place
 from edge.feed.seats import Seat
@@ -349,6 +349,16 @@ async def test_the_beginning_that_the_log_moves_past_while_its_page_is_made_is_s
         reading.feed.publish(publication(number, text="x" * 1000))
     assert (await task).status == HTTPStatus.OK
     assert reading.old.asked == [(before(Offset(0)), "")]
+
+
+@virtual
+async def test_a_hole_before_the_first_post_is_said_to_who_begins_at_the_beginning() -> None:
+    """What lies between it and the log is not passed over; how much is missing nobody knows."""
+    reading = Reading(log_of(record(9), first=9), old=Gone(Gap("interrupted")))
+    answer = await reading.answer(BEGINNING)
+    payload = json.loads(answer.body)
+    assert (answer.status, payload["reason"], "lost" in payload) == (HTTPStatus.GONE, "interrupted", False)
+    assert next_offset(answer) == str(cursor(9, 1, record(9)))
 
 
 @virtual
