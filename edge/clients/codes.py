@@ -22,5 +22,6 @@ REFUSALS: Final[Mapping[int, int]] = {400: 4500, 401: 4501, 403: 4503, 414: 4500
 CUTS: Final[Mapping[End, Disconnect]] = {
     End.DEAD: Disconnect(CUT, "gave no sign of life"),
     End.STALLED: Disconnect(CUT, "took nothing of what it was sent"),
+    End.SHUTDOWN: Disconnect(CUT, "the server is shutting down"),
 }
 """What is logged and counted of a connection that is cut for a reason; the client is told nothing."""

@@ -129,13 +129,13 @@ class Placement:
             end = await self._end(found)
             if end is None:
                 return None
-            if not isinstance(found, Ahead) or found.offset <= end:
-                # Another edge was quicker, or this one has just begun.
-                again = resumption(request, self._log)
-            else:
-                again = Gap("unknown")
+            # Another edge was quicker, or this one has just begun.
+            again = resumption(request, self._log)
             if isinstance(again, Resume):
                 return self._resumed(request, again)
+            if isinstance(again, Ahead):
+                # The log has read as far as the feed goes, or has begun anew meanwhile, and shorter.
+                again = Gap("unknown")
             if again != _EXPIRED:
                 return await self._at_end(request, end, again)
         assert isinstance(request.cursor, Cursor)  # noqa: S101 - nothing else expires; told to the type checker
@@ -168,9 +168,8 @@ class Placement:
         session.progress.replay = place.replay
         return session
 
-    async def _at_end(self, request: JoinRequest, end: Offset, found: Ahead | Gap | None) -> Session:
+    async def _at_end(self, request: JoinRequest, end: Offset, gap: Gap | None) -> Session:
         begin = None if request.selection is None else await self._begin(request, request.selection, end)
-        gap = found if isinstance(found, Gap) else None
         if gap is not None:
             self._resumes[gap.reason] += 1
         return at_end(request, self._log, end, self._terms(), gap, begin=begin)

@@ -116,13 +116,17 @@ class PostReading:
                 if start != _FIRST:
                     return await self._read_old(request, _FIRST, poll)
             case cursor:
-                found = await self._find(cursor)
-                if found == _EXPIRED:
-                    return await self._read_old(request, cursor, poll)
-                if isinstance(found, Gap):
-                    return await self._gone(request, found.reason, cursor)
-                start = None if found is None else self._log.cursor_at(found.position)
+                return await self._go_on(request, cursor, poll)
         return _UNKNOWN if start is None else await self._read(request, start, poll)
+
+    async def _go_on(self, request: PostsRequest, cursor: Cursor, poll: Poll) -> Answer | Rejected:
+        """Read what follows a cursor, in the log or where that has it no more."""
+        found = await self._find(cursor)
+        if found == _EXPIRED:
+            return await self._read_old(request, cursor, poll)
+        if isinstance(found, Gap):
+            return await self._gone(request, found.reason, cursor)
+        return _UNKNOWN if found is None else await self._read(request, self._log.cursor_at(found.position), poll)
 
     async def _read_old(self, request: PostsRequest, cursor: Cursor, poll: Poll) -> Answer | Rejected:
         """Read what the log has no more, or the first that may be offered."""
@@ -136,11 +140,12 @@ class PostReading:
         match found:
             case Page():
                 return page_answer(request, found, self._moment(), is_newest=await self._is_newest(found.end))
-            case Gap() if is_first:
+            case Gap("expired") if is_first:
                 # The log has what there is.
                 return await self._read(request, self._log.cursor_at(self._log.tail), poll)
             case Gap(reason):
-                return await self._gone(request, reason, cursor)
+                # Of a client that has seen nothing yet nobody knows how much it misses.
+                return await self._gone(request, reason, None if is_first else cursor)
             case None:
                 return _UNKNOWN
             case refused:
@@ -171,7 +176,8 @@ class PostReading:
                 if waiter.gap is not None:
                     return await self._gone(request, waiter.gap, waiter.cursor)
                 start = waiter.cursor
-        return await self._gone(request, found.reason if isinstance(found, Gap) else "unknown", start)
+        # While the request waited for its page, or its turn, the log has moved past it or begun anew.
+        return await self._go_on(request, start, poll)
 
     async def _wait(self, start: Cursor, reading: Reading, poll: Poll, until: float) -> Waiter:
         waiter = self._waiters.add(start, reading, poll.wake)
@@ -231,7 +237,7 @@ class PostReading:
                 return True
         return False
 
-    async def _gone(self, request: PostsRequest, reason: Reason, seen: Cursor) -> Answer | Rejected:
+    async def _gone(self, request: PostsRequest, reason: Reason, seen: Cursor | None) -> Answer | Rejected:
         end = await self._end()
         return _UNKNOWN if end is None else gone_answer(request, reason, end, seen)
 

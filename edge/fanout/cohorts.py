@@ -182,7 +182,7 @@ class Cohorts(Generic[C]):
             return
         if cohort.replay is not None and cohort.position >= cohort.replay.log.head and not cohort.greeting:
             newest = self._parked.newest(cohort.replay)
-            if newest is None or newest.reading != cohort.reading or not self._is_joined(cohort, newest):
+            if newest is None or not _are_sent_the_same(cohort, newest) or not self._is_joined(cohort, newest):
                 self._parked.add(cohort, cohort.replay)
             return
         where = Where(kind, cohort.position, cohort.reading, cohort.greeting, cohort.target, cohort.replay)
@@ -233,3 +233,8 @@ class Cohorts(Generic[C]):
                 self._close_to_others(cohort)
                 self.rest.forget(cohort)
                 self._parked.forget(cohort)
+
+
+def _are_sent_the_same(one: Cohort[C], other: Cohort[C]) -> bool:
+    """Tell whether two cohorts at one place are; those who came at different times catch up at different places."""
+    return one.reading == other.reading and one.target == other.target

@@ -1,5 +1,6 @@
-"""What concerns all clients at once, done for some of them at a time: a gap in the feed, and the end of the edge.
+"""What concerns many clients at once, done for some of them at a time.
 
+That is a gap in the feed, the word of a replay that it does not wait for some, or cannot go on, and the edge's end.
 Clients that are ended come back, to other edges or to this one, so one goes after the other (:class:`Pace`).
 """
 
@@ -12,6 +13,7 @@ from edge.fanout.cohorts import Cohorts
 from edge.fanout.deadlines import Pace
 from edge.fanout.ending import End
 from edge.fanout.greetings import greet
+from edge.fanout.left_behind import goes_on
 from edge.fanout.loop import Loop
 from edge.fanout.member import Gap, Member
 from edge.fanout.sources import log_of
@@ -30,8 +32,8 @@ T = TypeVar("T")
 class Everybody:
     """Clients that are still to go on behind the newest gap, or to be told when they are ended.
 
-    ``end_at`` has a client ended at a time, for a reason. ``heartbeat`` is what clients are told about heartbeats, in
-    seconds.
+    ``end_at`` has a client ended at a time, for a reason; ``drop`` ends one that what it reads has moved past.
+    ``heartbeat`` is what clients are told about heartbeats, in seconds.
     """
 
     def __init__(
@@ -42,17 +44,21 @@ class Everybody:
         *,
         heartbeat: float,
         end_at: Callable[[Member, float, End], None],
+        drop: Callable[[Member], None],
     ) -> None:
         self._log = log
         self._cohorts = cohorts
         self._heartbeat = heartbeat
         self._loop = loop
         self._end_at = end_at
+        self._drop = drop
         self.gap: Gap | None = None
         """The newest gap."""
         self._before_gap: deque[Member] = deque()
         self._gap_pace = self._end_pace = Pace(0, 0, 0)
         self._to_end: deque[Member] = deque()
+        # Clients for which their replays do not wait.
+        self._to_leave: deque[Member] = deque()
         # Clients whose replays cannot go on, and why.
         self._to_redirect: deque[tuple[Member, Reason]] = deque()
         self._end = End.SHUTDOWN
@@ -72,6 +78,10 @@ class Everybody:
         """Have all ended, over ``seconds`` or less."""
         self._end, self._to_end = end, deque(members)
         self._end_pace = Pace(self._loop.time(), len(self._to_end), seconds)
+
+    def leave_behind(self, members: Iterable[Member]) -> None:
+        """End clients of a replay that were too slow for the others, but for those who can go on in the log."""
+        self._to_leave.extend(members)
 
     def redirect(self, members: Iterable[Member], reason: Reason) -> None:
         """Have clients of a replay go on at the log's head behind a gap; those that cannot be told of it are ended."""
@@ -107,6 +117,9 @@ class Everybody:
         if self._to_end:
             for member in _some(self._to_end):
                 self._end_at(member, self._end_pace.next(), self._end)
+        elif self._to_leave:
+            for member in _some(self._to_leave):
+                self._leave_behind(member)
         elif self._to_redirect and self.can_tell():
             for member, reason in _some(self._to_redirect):
                 self._redirect(member, reason)
@@ -118,15 +131,22 @@ class Everybody:
             return False
         return True
 
-    def _redirect(self, member: Member, reason: Reason) -> None:
-        """Have a client of a replay that cannot go on go on at the log's head, behind a gap.
+    def _is_elsewhere(self, member: Member) -> bool:
+        """Tell whether what its replay has said of a client is of no account any more.
 
-        Wherever it is, it stays where it has ended, goes on in the log already, or was or is told of a gap of the feed
-        that has come meanwhile.
+        It has ended, goes on in the log already, or was or is told of a gap of the feed that has come meanwhile.
         """
-        session = member.session
-        if member.is_over or member.gap is not self.gap or session.replay is None:
+        return member.is_over or member.gap is not self.gap or member.session.replay is None
+
+    def _leave_behind(self, member: Member) -> None:
+        if not (self._is_elsewhere(member) or goes_on(self._cohorts, member, self._log, self._loop.time())):
+            self._drop(member)
+
+    def _redirect(self, member: Member, reason: Reason) -> None:
+        """Have a client of a replay that cannot go on go on at the log's head, behind a gap, wherever it is."""
+        if self._is_elsewhere(member):
             return
+        session = member.session
         self._cohorts.remove(member)
         seen = session.position
         member.skip(self._log.head)

@@ -26,7 +26,6 @@ from edge.fanout.endings import Endings
 from edge.fanout.everybody import Everybody
 from edge.fanout.head import Head
 from edge.fanout.heartbeats import Heartbeats
-from edge.fanout.left_behind import goes_on
 from edge.fanout.link import Link, WriteEach
 from edge.fanout.loop import Loop
 from edge.fanout.member import Member
@@ -75,7 +74,9 @@ class Hub:
         drop, fail = self._fall_behind, self._endings.fail
         serve = Serving(log, self._cohorts, self.delivery, loop, drop=drop, fail=fail).serve
         self._head = Head(log, self._cohorts, loop, serve=serve)
-        self._everybody = Everybody(log, self._cohorts, loop, heartbeat=patience.heartbeat, end_at=self._endings.end_at)
+        self._everybody = Everybody(
+            log, self._cohorts, loop, heartbeat=patience.heartbeat, end_at=self._endings.end_at, drop=drop
+        )
         behind = Behind(
             log,
             self._cohorts,
@@ -212,9 +213,7 @@ class Hub:
 
     def leave_behind(self, readers: Sequence[Member]) -> None:
         """End clients of a replay that were too slow for the others, but for those who can go on in the log."""
-        for member in readers:
-            if not goes_on(self._cohorts, member, self._log, self._loop.time()):
-                self._fall_behind(member)
+        self._everybody.leave_behind(readers)
         self._rounds.now()
 
     def redirect(self, readers: Sequence[Member], reason: Reason) -> None:

@@ -8,13 +8,8 @@ from edge.feed.log import Log
 
 
 def goes_on(cohorts: Cohorts[Member], member: Member, log: Log, now: float) -> bool:
-    """Have a client go on in the log, where it has what follows; tell whether it does.
-
-    It does also where it went on there already, before its replay could say so.
-    """
+    """Have a client of a replay go on in the log, where that has what follows; tell whether it does."""
     session = member.session
-    if session.replay is None:
-        return True
     if not meets(log, session.position):
         return False
     cohorts.remove(member)

@@ -77,6 +77,16 @@ async def test_connections_are_counted_while_they_are_open(transport: str) -> No
         assert edge.gate.census.connections == 0
 
 
+@pytest.mark.parametrize("end", [End.DEAD, End.STALLED, End.SHUTDOWN])
+async def test_a_connection_that_is_cut_without_a_word_is_counted_as_cut(end: End) -> None:
+    """At the edge's end, too: whoever is left is cut, whatever became of its session."""
+    async with serving() as edge:
+        async with connected(edge, "websocket") as (link, _):
+            link.abort(end)
+        await edge.hub.deserted.wait()
+        assert edge.closes == {("server", "1006"): 1}
+
+
 @pytest.mark.parametrize("transport", REQUESTS)
 async def test_a_session_is_logged_when_it_opens_and_when_it_closes(transport: str) -> None:
     """By the name that its welcome has, with whose it is and what ended it."""

@@ -100,6 +100,23 @@ async def test_a_cursor_beyond_the_end_is_unknown_when_a_majority_says_so() -> N
     assert await told(feed, seen) == ({"recovered": True, "cursor": str(seen)}, ["end", "confirmed"])
 
 
+class Anew(End):
+    """A feed that is made anew, and shorter, while Kafka is asked where it ends."""
+
+    async def end(self) -> Offset | None:
+        """Have it happen first."""
+        self.log.begin(Offset(0), Offset(0))
+        self.log.append(Offset(0), record(101))
+        return await super().end()
+
+
+async def test_a_cursor_beyond_a_feed_that_was_made_anew_meanwhile_is_unknown() -> None:
+    """The log knew that it is another feed's before it began anew: the client is not told that it has everything."""
+    feed = Anew(log_of(*map(record, range(1, 6))), 1)
+    payload = {"recovered": False, "reason": "unknown", "cursor": str(cursor(0, 1, record(101)))}
+    assert await told(feed, cursor(3, 1, b"another")) == (payload, ["end"])
+
+
 @pytest.mark.parametrize("end", [None, 2])
 async def test_nobody_is_placed_when_the_end_is_not_known_or_not_read_in_time(end: int | None) -> None:
     """The client is refused, and may come again."""

@@ -135,6 +135,15 @@ async def test_a_page_ends_before_a_hole_and_what_is_behind_it_is_gone() -> None
         assert (answer.status, json.loads(answer.body)["reason"]) == (HTTPStatus.GONE, "interrupted")
 
 
+async def test_the_beginning_is_gone_where_a_hole_comes_before_the_first_post() -> None:
+    """The log has only the newest posts of those behind it."""
+    async with running(Rig()) as rig:
+        rig.topic.become(None, *rig.values[1:])
+        answer = await Reader(rig).ask(Sentinel.BEGINNING)
+        assert (answer.status, json.loads(answer.body)["reason"]) == (HTTPStatus.GONE, "interrupted")
+        assert place(answer) == rig.cursor(RECORDS - 1)
+
+
 async def test_a_reader_with_a_filter_moves_on_over_old_posts_that_it_did_not_choose() -> None:
     async with running(Rig()) as rig:
         reader = Reader(rig)

@@ -12,9 +12,13 @@ from edge.clients.post_reading import Poll, PostReading
 from edge.clients.post_requests import PostsRequest, Sentinel
 from edge.clients.post_waiters import AT_ONCE, Waiters
 from edge.fanout.filters import Filters
+from edge.fanout.member import Member
 from edge.feed.log import Log
 from edge.feed.paging import Extent
-from edge.feed.position import Cursor, before
+from edge.feed.position import Cursor, Gap, before
+from edge.feed.replay import Replay
+from edge.feed.replaying import Place
+from edge.feed.seats import Seat
 from edge.wire.handshake import Rejected
 from streams.contract import Offset
 from tests.edge.kit.edge import MemoryFeed
@@ -293,6 +297,68 @@ async def test_a_log_that_has_begun_anew_is_waited_for_until_it_shows_what_comes
     answer = await task
     assert (answer.status, next_offset(answer)) == (410, str(behind(7)))
     assert [cursor for cursor, _ in reading.old.asked] == [behind(2)]
+
+
+def long_post(number: int) -> bytes:
+    """Make a record of which a small log keeps some twenty."""
+    return record(publication(number, text="x" * 1000))
+
+
+def small(count: int, seen: int) -> tuple[Reading, Cursor]:
+    """Have a small log read so many records; a replay has all that come behind a cursor, which is returned."""
+    values = [long_post(number) for number in range(100)]
+    log, at = log_of(*values[:count], limit=40_000, reach=0), cursor(seen, 1, values[seen])
+    replay: Replay[Member] = Replay(log_of(*values), first=Offset(0), reach=0, address="a")
+    return Reading(log, old=Gone(Place(replay, at.position, Seat(at), lambda *_: asyncio.sleep(0)))), at
+
+
+@virtual
+async def test_what_the_log_moves_past_while_its_page_waits_for_its_turn_is_read_where_it_is() -> None:
+    """Kafka has it still: it is not gone because other pages were made first."""
+    reading, place = small(20, 15)
+    task = asyncio.create_task(reading.answer(PostsRequest(place)))
+    await asyncio.sleep(0)
+    for number in range(20, 80):
+        reading.feed.publish(publication(number, text="x" * 1000))
+    answer = await task
+    assert (answer.status, ids(answer), next_offset(answer)) == (
+        HTTPStatus.OK,
+        [16, 17, 18, 19],
+        str(cursor(19, 1, long_post(19))),
+    )
+    assert reading.old.asked == [(place, "")]
+
+
+@virtual
+async def test_what_the_log_moves_past_before_a_long_poll_is_looked_at_is_read_where_it_is() -> None:
+    reading, place = small(20, 19)
+    task = await reading.asking(PostsRequest(place, waits=True))
+    for number in range(20, 80):
+        reading.feed.publish(publication(number, text="x" * 1000))
+    answer = await task
+    assert (answer.status, ids(answer), seconds()) == (HTTPStatus.OK, list(range(20, 30)), 1001.0)
+    assert reading.old.asked == [(place, "")]
+
+
+@virtual
+async def test_the_beginning_that_the_log_moves_past_while_its_page_is_made_is_still_the_beginning() -> None:
+    reading, _ = small(10, 0)
+    task = asyncio.create_task(reading.answer(BEGINNING))
+    await asyncio.sleep(0)
+    for number in range(10, 80):
+        reading.feed.publish(publication(number, text="x" * 1000))
+    assert (await task).status == HTTPStatus.OK
+    assert reading.old.asked == [(before(Offset(0)), "")]
+
+
+@virtual
+async def test_a_hole_before_the_first_post_is_said_to_who_begins_at_the_beginning() -> None:
+    """What lies between it and the log is not passed over; how much is missing nobody knows."""
+    reading = Reading(log_of(record(9), first=9), old=Gone(Gap("interrupted")))
+    answer = await reading.answer(BEGINNING)
+    payload = json.loads(answer.body)
+    assert (answer.status, payload["reason"], "lost" in payload) == (HTTPStatus.GONE, "interrupted", False)
+    assert next_offset(answer) == str(cursor(9, 1, record(9)))
 
 
 @virtual

@@ -31,6 +31,7 @@ class Scene:
             self.turns,
             heartbeat=25,
             end_at=lambda *_: self.done.append("ended"),
+            drop=self.drop,
         )
         self.everybody = everybody
         self.behind = Behind(

@@ -346,6 +346,22 @@ def test_those_that_rest_in_a_replay_and_see_the_same_rest_together() -> None:
     assert [len(cohort) for cohort in turns(of)] == [2, 2, 1]
 
 
+def test_those_that_rest_in_a_replay_each_keep_where_they_will_have_caught_up() -> None:
+    """The feed's end as it was when they came; those with the same one still rest together."""
+    replay = replay_at(0)
+    clients = readers(replay, 4, with_filters=False)
+    for one, target in zip(clients, (7, 9, 9, 7), strict=True):
+        one.session.progress.target = Position(target)
+    of = cohorts(1 << 100, *clients)
+    move(replay)
+    of.wake(replay)
+    assert of.go_on(NOW)
+    one, two, three, four = clients
+    taken = turns(of)
+    assert clients_of(taken) == [[one, four], [two, three]]
+    assert [cohort.target for cohort in taken] == [7, 9]
+
+
 def test_who_leaves_or_begins_anew_while_it_is_to_go_on_does_not() -> None:
     replay = replay_at(0)
     leaves, stays = readers(replay, 2)

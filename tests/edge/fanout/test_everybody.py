@@ -1,18 +1,21 @@
 """What concerns all clients, for a few of them at a time."""
 
+from itertools import pairwise
+
 import pytest
 
 from edge.fanout.cohorts import Cohort, Cohorts
 from edge.fanout.ending import End
 from edge.fanout.everybody import AT_ONCE, Everybody
-from edge.fanout.member import Member
+from edge.fanout.member import Gap, Member
 from edge.fanout.session import Session
 from edge.wire.encoding import Encoding
 from edge.wire.websocket_encodings import CURSOR, PLAIN
 from streams.contract import Offset
+from tests.edge.fanout.test_sources import replay_of
 from tests.edge.fanout.test_watch import Keeper
 from tests.edge.kit.lines import Line, Turns
-from tests.edge.kit.records import log_of, messages, record
+from tests.edge.kit.records import at, log_of, messages, record
 
 
 class Bench:
@@ -23,7 +26,10 @@ class Bench:
         self.log = log_of(record(1))
         self.cohorts: Cohorts[Member] = Cohorts(self.log.head)
         self.ends: list[tuple[float, End]] = []
-        self.everybody = Everybody(self.log, self.cohorts, self.turns, heartbeat=25, end_at=self.end_at)
+        self.dropped: list[Member] = []
+        self.everybody = Everybody(
+            self.log, self.cohorts, self.turns, heartbeat=25, end_at=self.end_at, drop=self.dropped.append
+        )
         self.members = [
             Member(
                 Keeper(),
@@ -82,6 +88,23 @@ def test_a_gap_is_told_to_each_once_there_is_a_cursor() -> None:
         payload = messages(member.session.progress.greeting)[0]["payload"]
         assert (payload["reason"], payload["session"]) == ("recreated", member.session.id)
     assert bench.ends == []
+
+
+def test_those_for_whom_a_replay_does_not_wait_are_dropped_a_few_at_a_time() -> None:
+    """But for who has ended, goes on in the log, or goes on behind a gap of which it is still to be told."""
+    bench = Bench(200)
+    replay = replay_of(0, 1)
+    for member in bench.members:
+        member.session.skip_to(at(0, 0), replay=replay)
+    over, elsewhere, behind_gap = bench.members[:3]
+    over.is_over, elsewhere.session.progress.replay, behind_gap.gap = True, None, Gap(bench.log.head, "interrupted")
+    bench.log.begin(Offset(5), Offset(5))
+    bench.everybody.leave_behind(bench.members)
+    dropped = [0]
+    while bench.everybody.work():
+        dropped.append(len(bench.dropped))
+    assert max(later - one for one, later in pairwise(dropped)) <= AT_ONCE
+    assert bench.dropped == bench.members[3:]
 
 
 def test_all_are_ended_over_the_time_that_there_is() -> None:

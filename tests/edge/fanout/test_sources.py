@@ -2,6 +2,7 @@
 
 import pytest
 
+from edge.access.grant import Grant
 from edge.fanout.ending import End
 from edge.fanout.hub import Hub
 from edge.fanout.member import Member
@@ -23,9 +24,17 @@ def replay_of(first: int, count: int) -> Replay[Member]:
     return replay
 
 
-def join_replay(hub: Hub, replay: Replay[Member], line: Line, offset: int, encoding: Encoding = CURSOR) -> Member:
+def join_replay(
+    hub: Hub,
+    replay: Replay[Member],
+    line: Line,
+    offset: int,
+    encoding: Encoding = CURSOR,
+    *,
+    grant: Grant | None = None,
+) -> Member:
     """Have a client come that has seen the post of a record."""
-    session = Session(at(offset, 1), encoding)
+    session = Session(at(offset, 1), encoding, grant=grant)
     session.progress.replay = replay
     return hub.join(session, line)
 
@@ -222,13 +231,11 @@ def test_clients_that_were_left_behind_are_sent_nothing_while_they_take_nothing_
     """They are still to be closed when the feed is interrupted, one after the other."""
     turns, log = Turns(), log_of(*map(record, range(10, 14)), first=10)
     hub, replay = hub_of(log, turns), replay_of(0, 5)
-    other, *held = (Line(turns, room=0) for _ in range(9))
-    join_replay(hub, replay, other, 1)
+    held = [Line(turns, room=0) for _ in range(8)]
     members = [join_replay(hub, replay, line, 1) for line in held]
     turns.rest()
-    # Work is due in the next turn from here on.
-    other.drain()
     hub.leave_behind(members)
+    assert not all(line.ends for line in held)
     replay.end()
     log.begin(Offset(50), Offset(50))
     hub.interrupt("interrupted")
