@@ -76,6 +76,8 @@ class Tabs {
   #join() {
     const life = (this.#life = new AbortController());
     this.#sink.enter({ state: "connecting" });
+    // Who hears of it may have closed the feed.
+    if (life.signal.aborted) return;
     const lead = () =>
       new Promise((release) => {
         if (life.signal.aborted) release();

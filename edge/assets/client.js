@@ -110,12 +110,14 @@ class Link {
     this.#isWelcomed = false;
     this.#errors = 0;
     this.#enter({ state: "connecting" });
+    // Whoever hears of a state or an error may have closed the feed, or have connected anew: then nothing here goes on.
+    if (signal.aborted) return;
     this.#watch(WELCOME_MS);
     this.#token().then(
       (token) => signal.aborted || this.#open(token, signal),
       (error) => {
+        if (!signal.aborted) this.#sink.fail(error);
         if (signal.aborted) return;
-        this.#sink.fail(error);
         // Another transport would have no token either.
         this.#transport = Infinity;
         this.#ended(1006, "there is no token");
@@ -186,7 +188,7 @@ class Link {
         this.#ended(1006, "a message could not be read");
         return;
       }
-      this.#receive(message);
+      this.#receive(message, signal);
     };
     // Node's ws throws an error that nobody hears of. What it says comes with the close, too.
     socket.onerror = () => {};
@@ -223,11 +225,12 @@ class Link {
         return;
       }
       if (!this.#isWelcomed) this.#welcomed();
+      if (signal.aborted) return;
       if (response.status === 410) {
         this.#take({ item: { gap: gapOf(body), cursor: next }, cursor: next });
       } else {
         for (const message of body ?? []) {
-          this.#receive(message);
+          this.#receive(message, signal);
           if (signal.aborted) return;
         }
         this.#take({ cursor: next });
@@ -250,12 +253,12 @@ class Link {
     }
   }
 
-  #receive({ action, id, payload, cursor, window }) {
+  #receive({ action, id, payload, cursor, window }, signal) {
     this.#heardAt = Date.now();
     if (action === "welcome") {
       const item = payload.recovered ? undefined : { gap: gapOf(payload), cursor: payload.cursor };
       this.#welcomed(payload.session);
-      clearTimeout(this.#timer);
+      if (signal.aborted) return;
       this.#watch(2500 * (payload.heartbeat ?? 0));
       this.#take({ item, cursor: payload.cursor });
     } else if (action === "created") {

@@ -212,6 +212,53 @@ test("a signal closes it, before or after", async () => {
   assert.equal(world.sockets.length, 1);
 });
 
+for (const state of ["connecting", "live", "waiting"])
+  test(`closed in a listener of "${state}" it stays closed`, async () => {
+    const feed = connect(URL_, { token: () => "t", transports: ["websocket"] });
+    feed.addEventListener("state", ({ detail }) => detail.state === state && feed.close());
+    await world.settled();
+    world.socket?.say(welcome("c0", { heartbeat: 25 }), created(1));
+    if (state === "waiting") world.socket.end(1006);
+    for (const seconds of [25, 75, 75, 3600]) await world.pass(seconds);
+    assert.deepEqual([feed.state, world.sockets.length], ["closed", state === "connecting" ? 0 : 1]);
+    assert.equal(feed.cursor, state === "waiting" ? "c0" : null);
+  });
+
+test("closed in a listener of an error it stays closed", async () => {
+  let asked = 0;
+  const token = () => {
+    asked += 1;
+    throw new Error("no");
+  };
+  const feed = connect(URL_, { token });
+  feed.addEventListener("error", () => feed.close());
+  await world.settled();
+  for (const seconds of [2, 2, 3600]) await world.pass(seconds);
+  assert.deepEqual([feed.state, asked], ["closed", 1]);
+});
+
+test("aborted at live while it polls, it hands out nothing of the page", async () => {
+  const controller = new AbortController();
+  const feed = connect(URL_, { transports: ["long-polling"], signal: controller.signal });
+  feed.addEventListener("state", ({ detail }) => detail.state === "live" && controller.abort());
+  const said = listen(feed);
+  await world.settled();
+  world.request.answer(200, { "Stream-Next-Offset": "c2", "Stream-Up-To-Date": "true" }, [created(1), created(2)]);
+  await world.settled();
+  assert.deepEqual([said.ids, feed.cursor, feed.state], [[], null, "closed"]);
+});
+
+test("a connection that is begun in a listener of live has 20 s for its own welcome", async () => {
+  const feed = connect(URL_, { transports: ["websocket"] });
+  feed.addEventListener("state", ({ detail }) => detail.state === "live" && world.sockets.length === 1 && feed.reconnect());
+  await world.settled();
+  world.socket.say(welcome("c0", { heartbeat: 25 }));
+  await world.settled();
+  assert.equal(world.sockets.length, 2);
+  await world.pass(20.1);
+  assert.equal(feed.state, "waiting");
+});
+
 test("close() while the token is asked for connects nobody", async () => {
   const feed = connect(URL_, { token: async () => "t" });
   feed.close();

@@ -311,6 +311,14 @@ test("a leader that cannot keep up lets another one lead, and misses nothing", a
   assert.deepEqual([follower.said.ids.length, world.sockets.length], [1001, 2]);
 });
 
+test("a tab that is closed in a listener of connecting stays closed", async () => {
+  const feed = connect(URL_, { shareTabs: true });
+  feed.addEventListener("state", () => feed.close());
+  for (let turn = 0; turn < 5; turn += 1) await world.settled();
+  for (const seconds of [4, 75, 3600]) await world.pass(seconds);
+  assert.deepEqual([feed.state, world.sockets.length, channels.size], ["closed", 0, 0]);
+});
+
 test("tabs that see something else do not share", async () => {
   const jwt = (claims) => `x.${btoa(JSON.stringify(claims)).replaceAll("=", "")}.y`;
   await tab();
