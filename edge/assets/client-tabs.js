@@ -116,7 +116,7 @@ class Tabs {
   }
 
   acknowledge(cursor) {
-    this.#link?.acknowledge(cursor);
+    return this.#link?.acknowledge(cursor);
   }
 
   #lead(release) {

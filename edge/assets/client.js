@@ -144,9 +144,9 @@ class Link {
     if (state === "waiting" ? !isAsked : state === "live" && silence > (this.#patience || SILENT_MS)) this.connect();
   }
 
-  /** Tell the edge that everything up to `cursor` was handled. */
+  /** Tell the edge that everything up to `cursor` was handled. Falsy where that cannot be sent now. */
   acknowledge(cursor) {
-    if (this.#errors < MOST_ERRORS && this.#isWelcomed) this.#request("ack", { cursor });
+    return this.#errors < MOST_ERRORS && this.#isWelcomed && this.#request("ack", { cursor });
   }
 
   async #token() {
@@ -306,6 +306,7 @@ class Link {
     const id = (this.#requests += 1);
     this.#asked[action] = { id, payload };
     this.#socket?.send(JSON.stringify({ action, id, payload }));
+    return this.#socket;
   }
 
   #welcomed(session) {
@@ -375,6 +376,8 @@ class Feed extends EventTarget {
   #session = null;
   #cursor = null;
   #saved = null;
+  // What the edge was told on this connection.
+  #told = null;
   #saver;
   // Entries that wait, and the one that is being handled.
   #queue = [];
@@ -541,24 +544,33 @@ class Feed extends EventTarget {
   #move(cursor) {
     this.#cursor = cursor;
     if (this.state === "closed") this.#save();
-    else if (this.#store || this.#device !== undefined) this.#saver ??= setTimeout(() => this.#save(), SAVE_MS);
+    else this.#saveSoon();
+  }
+
+  #saveSoon() {
+    if (this.#store || this.#device !== undefined) this.#saver ??= setTimeout(() => this.#save(), SAVE_MS);
   }
 
   #save() {
     clearTimeout(this.#saver);
     this.#saver = undefined;
     const cursor = this.#cursor;
+    if (this.#device !== undefined && cursor !== this.#told && this.#source.acknowledge(cursor)) this.#told = cursor;
     if (cursor === this.#saved) return;
     this.#saved = cursor;
     const put = async () => this.#store?.set(cursor);
     put().catch((error) => this.#emit("error", error));
-    if (this.#device !== undefined) this.#source.acknowledge(cursor);
   }
 
   #enter(details) {
     if (this.state === "closed") return;
     this.#details = details;
-    if (details.state === "live") this.#session = details.session ?? null;
+    if (details.state === "live") {
+      this.#session = details.session ?? null;
+      // What was told on another connection may not have arrived, and what was handled between the two was told on none.
+      this.#told = null;
+      this.#saveSoon();
+    }
     if (details.state === "closed") {
       this.#save();
       this.#life.abort();

@@ -637,6 +637,43 @@ test("with a device the edge is told what was handled, at most once a second", a
   assert.deepEqual(world.socket.sent, [{ action: "ack", id: 1, payload: { cursor: "c2" } }]);
 });
 
+test("what was handled while there was no connection is acknowledged on the next one", async () => {
+  await live({ device: "phone" });
+  world.socket.say(created(1), created(2));
+  world.socket.end(1001);
+  await world.pass(1);
+  assert.deepEqual(world.sockets.map(({ sent }) => sent), [[], []]);
+  world.socket.say(welcome("c2"));
+  await world.pass(1);
+  assert.deepEqual(world.socket.sent, [{ action: "ack", id: 1, payload: { cursor: "c2" } }]);
+  await world.pass(10);
+  assert.equal(world.socket.sent.length, 1);
+});
+
+test("an acknowledgement that may be lost with its connection is sent again on the next one", async () => {
+  await live({ device: "phone" });
+  world.socket.say(created(1));
+  await world.pass(1);
+  world.socket.end(1006);
+  await world.pass(1);
+  world.socket.say(welcome("c1"));
+  await world.pass(1);
+  assert.deepEqual(world.sockets.map(({ sent }) => sent.map(({ payload }) => payload.cursor)), [["c1"], ["c1"]]);
+});
+
+test("what was handled while it polled is acknowledged when there is a WebSocket again", async () => {
+  await polling({ device: "phone" });
+  world.request.answer(200, { "Stream-Next-Offset": "c1", "Stream-Up-To-Date": "true" }, [created(1)]);
+  await world.settled();
+  await world.pass(2);
+  world.request.fail();
+  await world.settled();
+  await world.pass(1);
+  world.socket.say(welcome("c1"));
+  await world.pass(1);
+  assert.deepEqual(world.socket.sent.map(({ action, payload }) => [action, payload.cursor]), [["ack", "c1"]]);
+});
+
 test("an edge that answers with errors is not told on and on: it would end the session for good", async () => {
   await live({ device: "phone" });
   for (let id = 1; id <= 20; id += 1) {

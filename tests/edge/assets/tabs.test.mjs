@@ -124,6 +124,19 @@ test("when the leader closes, another goes on with its own cursor", async () => 
   assert.deepEqual([leader.said.ids, follower.said.ids], [[1], [1, 2]]);
 });
 
+test("with a device the next leader acknowledges what was handled before", async () => {
+  const [leader] = await two({ device: "phone" });
+  world.socket.say(created(1));
+  await world.settled();
+  // The followers' second passes while somebody else leads.
+  await world.pass(2);
+  leader.feed.close();
+  await world.settled();
+  world.socket.say(welcome("c1"));
+  await world.pass(1);
+  assert.deepEqual(world.sockets.map(({ sent }) => sent.map(({ payload }) => payload.cursor)), [["c1"], ["c1"]]);
+});
+
 test("what a tab missed between two leaders it gets from the new one", async () => {
   const [leader, follower] = await two();
   const third = await tab();
