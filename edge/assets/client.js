@@ -70,6 +70,14 @@ export function parse(text) {
   });
 }
 
+/** Return a message that can be followed. Throws at any other: what follows it would move the cursor past it. */
+function checked(message) {
+  const { action, payload, cursor } = message;
+  const needed = action === "welcome" ? payload.cursor : action === "created" ? cursor : action;
+  if (typeof needed !== "string") throw new TypeError();
+  return message;
+}
+
 /**
  * One connection at a time to an edge, made again and again.
  *
@@ -182,9 +190,8 @@ class Link {
     socket.onmessage = ({ data }) => {
       let message;
       try {
-        message = parse(data);
+        message = checked(parse(data));
       } catch {
-        // What follows it would move the cursor past it.
         this.#ended(1006, "a message could not be read");
         return;
       }
@@ -206,13 +213,16 @@ class Link {
     for (;;) {
       const isLive = query.has("live");
       const askedAt = Date.now();
-      query.set("offset", this.cursor ?? "now");
+      const before = this.cursor;
+      query.set("offset", before ?? "now");
       this.#watch(isLive ? POLL_MS : WELCOME_MS);
-      let response, text, body;
+      let response, text, gap;
+      let messages = [];
       try {
         response = await fetch(url, { headers, signal });
         text = await response.text();
-        if (response.status === 200 || response.status === 410) body = parse(text);
+        if (response.status === 200) messages = parse(text).map(checked);
+        if (response.status === 410) gap = gapOf(parse(text));
       } catch {
         if (!signal.aborted) this.#ended(1006, "an answer could not be had");
         return;
@@ -226,15 +236,11 @@ class Link {
       }
       if (!this.#isWelcomed) this.#welcomed();
       if (signal.aborted) return;
-      if (response.status === 410) {
-        this.#take({ item: { gap: gapOf(body), cursor: next }, cursor: next });
-      } else {
-        for (const message of body ?? []) {
-          this.#receive(message, signal);
-          if (signal.aborted) return;
-        }
-        this.#take({ cursor: next });
+      for (const message of messages) {
+        this.#receive(message, signal);
+        if (signal.aborted) return;
       }
+      this.#take({ item: gap && { gap, cursor: next }, cursor: next });
       if (signal.aborted) return;
       if (this.#transport && Date.now() - endsAt > 0) {
         this.connect();
@@ -242,13 +248,15 @@ class Link {
       }
       query.delete("live");
       query.delete("cursor");
-      if (get("Stream-Up-To-Date") === "true") {
+      const isUpToDate = get("Stream-Up-To-Date") === "true";
+      if (isUpToDate) {
         query.set("live", "long-poll");
         const echo = get("Stream-Cursor");
         if (echo !== null) query.set("cursor", echo);
       }
       // Something in between that does not wait must not make us ask without end.
-      if (isLive && !body?.length) await new Promise((resolve) => setTimeout(resolve, 1000 - (Date.now() - askedAt)));
+      if (!messages.length && (isLive || (next === before && !isUpToDate)))
+        await new Promise((resolve) => setTimeout(resolve, 1000 - (Date.now() - askedAt)));
       if (signal.aborted) return;
     }
   }
@@ -269,7 +277,7 @@ class Link {
     } else if (action === "expiring") {
       this.#renew(this.#socket);
     } else if (action === "error") {
-      this.#failed(id, payload.code);
+      this.#failed(id, payload?.code);
     }
   }
 

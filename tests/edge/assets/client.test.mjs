@@ -155,6 +155,15 @@ test("a message that cannot be read ends the connection before anything moves pa
   assert.deepEqual(said.ids, [1]);
 });
 
+for (const message of ["null", "7", "[]", "{}", '{"action":"welcome"}', '{"action":"created","payload":{"id":2}}'])
+  test(`a message of another form ends the connection before anything moves past it: ${message}`, async () => {
+    const { feed, said } = await live();
+    world.socket.say(created(1), message, created(3));
+    assert.deepEqual([feed.state, feed.cursor], ["waiting", "c1"]);
+    await world.pass(1);
+    assert.deepEqual([query(), said.ids], [{ cursor: "c1" }, [1]]);
+  });
+
 test("who iterates and falls behind has a bounded number of items waiting, and misses none", async () => {
   const feed = connect(URL_);
   const items = feed[Symbol.asyncIterator]();
@@ -780,6 +789,14 @@ for (const status of [200, 404, 408, 429, 500, 502])
     assert.equal(feed.state, "waiting");
   });
 
+for (const [status, body] of [[200, "{}"], [200, "null"], [200, "[null]"], [200, '[{"action":"created"}]'], [410, "null"]])
+  test(`an answer of another form is no end, and moves nothing: ${status} ${body}`, async () => {
+    const { feed } = await polling({ cursor: "c0" });
+    world.request.answer(status, { "Stream-Next-Offset": "c9" }, body);
+    await world.settled();
+    assert.deepEqual([feed.state, feed.cursor], ["waiting", "c0"]);
+  });
+
 test("who polls looks every ten minutes whether a WebSocket can be had", async () => {
   await polling();
   const begun = Date.now();
@@ -803,6 +820,19 @@ test("answers without a wait do not make it ask without end", async () => {
   assert.equal(world.requests.length, 2);
   await world.pass(1);
   assert.equal(world.requests.length, 3);
+});
+
+test("pages that have nothing and do not move are asked for once a second, and others at once", async () => {
+  await polling({ cursor: "c1" });
+  const answer = async (next) => {
+    world.request.answer(200, { "Stream-Next-Offset": next }, "[]");
+    await world.settled();
+    return world.requests.length;
+  };
+  assert.equal(await answer("c1"), 1);
+  await world.pass(1);
+  assert.equal(world.requests.length, 2);
+  assert.equal(await answer("c2"), 3);
 });
 
 test("a poll that nobody answers ends, and the transports may be named", async () => {
