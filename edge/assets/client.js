@@ -164,6 +164,10 @@ class Link {
 
   #open(token, signal) {
     this.#shown = token;
+    if (token && !/^[!-~]+$/.test(token)) {
+      this.#ended(4500, "the token has characters that cannot be sent");
+      return;
+    }
     const polls = this.#options.transports[this.#transport] === "long-polling";
     const address = new URL(this.#url);
     address.protocol = address.protocol.replace(...(polls ? ["ws", "http"] : ["http", "ws"]));
@@ -181,9 +185,9 @@ class Link {
     let socket;
     try {
       socket = new WebSocket(address, ["postcast.v1", ...(token ? [`postcast.token.${token}`] : [])]);
-    } catch (error) {
-      // It can never be: the token cannot stand in a header, or the page may not connect to there.
-      this.#ended(4500, error.message);
+    } catch {
+      // It can never be. The platform's own words may have the token in them.
+      this.#ended(4500, "the token cannot be sent by a WebSocket, or the page may not connect to there");
       return;
     }
     this.#socket = socket;

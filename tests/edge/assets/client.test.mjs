@@ -597,15 +597,27 @@ test("a token function that fails is said, and asked again after a wait", async 
   assert.equal(world.sockets.length, 1);
 });
 
-test("a token that cannot stand in a header is a fault of the page", async () => {
+for (const transport of ["websocket", "long-polling"])
+  test(`a token that cannot be sent closes the feed, and is in no reason: ${transport}`, async () => {
+    for (const token of ["a b", "secret\u20ac", "secret\n"]) {
+      const said = listen(connect(URL_, { token: async () => token, transports: [transport] }));
+      await world.settled();
+      const reason = "the token has characters that cannot be sent";
+      assert.deepEqual(said.of("state").at(-1), { state: "closed", code: 4500, reason });
+      assert.deepEqual([world.sockets.length, world.requests.length], [0, 0]);
+    }
+  });
+
+test("what the platform says of a token that it refuses is not told on: the token is in it", async () => {
   globalThis.WebSocket = class {
-    constructor() {
-      throw new SyntaxError("bad protocol");
+    constructor(_, protocols) {
+      throw new SyntaxError(`the subprotocol '${protocols[1]}' is invalid`);
     }
   };
-  const feed = connect(URL_, { token: "a b" });
+  const said = listen(connect(URL_, { token: "secret/" }));
   await world.settled();
-  assert.equal(feed.state, "closed");
+  const { state, code, reason } = said.of("state").at(-1);
+  assert.deepEqual([state, code, reason.includes("secret")], ["closed", 4500, false]);
 });
 
 // --- Where the cursor is kept ---
