@@ -27,8 +27,8 @@ const MOST_ASKED = 5;
 // So many tokens in a row may be refused where there is a function that returns another one: the clock that tells it
 // when a token expires may be late by some seconds.
 const MOST_REFUSED = 5;
-// What the edge is too busy for is asked for again after 3 to 6 s; so is a token that could not be had. An edge says a
-// minute before that a token expires.
+// What the edge is too busy for is asked for again after 3 to 6 s; so is a token that could not be had, and the store. An
+// edge says a minute before that a token expires.
 const AGAIN_MS = 6000;
 // What the statuses of HTTP that do not ask to come back are as close codes.
 const FINAL_STATUSES = { 400: 4500, 401: 4501, 403: 4503, 414: 4500 };
@@ -40,7 +40,15 @@ export function connect(url, options) {
 
 /** A store that keeps the cursor in the browser's localStorage, under `name`. */
 export function localStore(name) {
-  return { get: () => localStorage.getItem(name), set: (cursor) => localStorage.setItem(name, cursor) };
+  const get = () => {
+    try {
+      return localStorage.getItem(name);
+    } catch {
+      // The browser lets this page keep nothing, so no cursor is there; set says it as an error.
+      return null;
+    }
+  };
+  return { get, set: (cursor) => localStorage.setItem(name, cursor) };
 }
 
 /** Tell whether a close code asks a client not to come back (docs/protocol.md, "Close codes"). */
@@ -68,6 +76,11 @@ export function parse(text) {
     if (typeof value !== "string") return value;
     return value[0] === "~" ? BigInt(value.slice(1)) : value[0] === "=" ? value.slice(1) : value;
   });
+}
+
+/** Return a wait at random between half and the whole of a limit. */
+function drawn(limit) {
+  return limit * (0.5 + 0.5 * Math.random());
 }
 
 /** Return a message that can be followed. Throws at any other: what follows it would move the cursor past it. */
@@ -296,7 +309,7 @@ class Link {
 
   /** Do it a little later, on the same connection. */
   #again(socket, act) {
-    setTimeout(() => socket === this.#socket && act(), AGAIN_MS * (0.5 + 0.5 * Math.random()));
+    setTimeout(() => socket === this.#socket && act(), drawn(AGAIN_MS));
   }
 
   async #renew(socket) {
@@ -361,7 +374,7 @@ class Link {
       this.connect(this.#transport + 1);
       return;
     }
-    const ours = Math.min(LONGEST_SECONDS, 2 ** this.#failures) * (0.5 + 0.5 * Math.random());
+    const ours = drawn(Math.min(LONGEST_SECONDS, 2 ** this.#failures));
     const theirs = Math.min(asked, LONGEST_ASKED_SECONDS);
     const ms = 1000 * (!isAsked ? ours : this.#failures < MOST_ASKED ? theirs : Math.max(ours, theirs));
     this.#failures += 1;
@@ -490,10 +503,18 @@ class Feed extends EventTarget {
       fail: (error) => this.#emit("error", error),
     };
     let cursor = options.cursor ?? null;
-    try {
-      cursor ??= (await this.#store?.get()) ?? null;
-    } catch (error) {
-      sink.fail(error);
+    while (cursor === null && this.#store) {
+      try {
+        cursor = (await this.#store.get()) ?? null;
+        break;
+      } catch (error) {
+        sink.fail(error);
+      }
+      // To begin anywhere else would lose posts, and write over the cursor that is there.
+      const ms = drawn(AGAIN_MS);
+      this.#enter({ state: "waiting", reason: "the store could not be read", until: Date.now() + ms });
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      if (this.state === "closed") return;
     }
     const make = (from, to) => new Link(url, options, from, to);
     let source;

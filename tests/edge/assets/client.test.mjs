@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { connect, parse } from "../../../edge/assets/client.js";
+import { connect, localStore, parse } from "../../../edge/assets/client.js";
 import { World, created, listen, welcome } from "./world.mjs";
 
 const URL_ = "https://edge.example/";
@@ -640,15 +640,64 @@ test("a store is asked first, and told at most once a second, at pagehide, and a
   assert.deepEqual(kept, ["c2", "c3", "c4"]);
 });
 
-test("a store that fails stops nothing, and is told of", async () => {
-  const fail = () => {
+test("a store that cannot keep a cursor stops nothing, and is told of", async () => {
+  const set = () => {
     throw new Error("full");
   };
-  const { feed, said } = await live({ store: { get: fail, set: fail } });
+  const { feed, said } = await live({ store: { get: () => null, set } });
   world.socket.say(created(1));
   await world.pass(1);
-  assert.deepEqual(said.of("error").map(({ message }) => message), ["full", "full"]);
+  assert.deepEqual(said.of("error").map(({ message }) => message), ["full"]);
   assert.equal(feed.cursor, "c1");
+});
+
+test("a store that cannot be read is asked again, and nothing begins or is kept before it answers", async () => {
+  const kept = [];
+  const answers = [new Error("away"), new Error("away"), "c5"];
+  const get = async () => {
+    const answer = answers.shift();
+    if (answer instanceof Error) throw answer;
+    return answer;
+  };
+  const feed = connect(URL_, { store: { get, set: (cursor) => kept.push(cursor) } });
+  const said = listen(feed);
+  await world.settled();
+  for (const left of [2, 1]) {
+    assert.deepEqual([feed.state, wait(said), answers.length, world.sockets.length], ["waiting", 4.5, left, 0]);
+    world.hear("pagehide");
+    world.hear("online");
+    feed.reconnect();
+    await world.pass(4.5);
+  }
+  assert.deepEqual(said.of("error").map(({ message }) => message), ["away", "away"]);
+  assert.deepEqual([query(), kept], [{ cursor: "c5" }, []]);
+});
+
+test("in a browser that lets the page keep nothing localStore has no cursor, and its errors are told of", async () => {
+  Object.defineProperty(globalThis, "localStorage", {
+    configurable: true,
+    get() {
+      throw new Error("denied");
+    },
+  });
+  const { feed, said } = await live({ store: localStore("posts") });
+  assert.deepEqual([feed.state, said.of("error").length], ["live", 0]);
+  await world.pass(1);
+  assert.deepEqual(said.of("error").map(({ message }) => message), ["denied"]);
+  delete globalThis.localStorage;
+});
+
+test("a feed that is closed while its store cannot be read asks it no more", async () => {
+  let asked = 0;
+  const get = () => {
+    asked += 1;
+    throw new Error("away");
+  };
+  const feed = connect(URL_, { store: { get, set() {} } });
+  await world.settled();
+  feed.close();
+  await world.pass(60);
+  assert.deepEqual([feed.state, asked, world.sockets.length], ["closed", 1, 0]);
 });
 
 test("with a device the edge is told what was handled, at most once a second", async () => {
