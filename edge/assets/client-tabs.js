@@ -11,11 +11,17 @@ const ANSWER_MS = 3000;
 // How often a tab looks whether the leader lives, and one with a connection of its own whether it is needed.
 const LOOK_MS = 30_000;
 const ALONE_MS = 1000;
+// As long as a connection of its own would wait for a token.
+const TOKEN_MS = 20_000;
 
 /** Share a connection with all tabs that see the same; return the source of a feed, as client.js's Link is one. */
 export async function share(url, options, cursor, make, sink) {
   const { author, device, history = 0, token } = options;
-  const subject = await subjectOf(token);
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(reject, TOKEN_MS, new Error("the token function does not answer"));
+  });
+  const subject = await Promise.race([subjectOf(token), late]).finally(() => clearTimeout(timer));
   const authors = author === undefined ? "all" : [author].flat().map(String).sort();
   const name = JSON.stringify(["postcast", url.href, authors, device, history, subject]);
   return new Tabs(name, history, cursor, make, sink);

@@ -363,6 +363,23 @@ test("where there are no locks, or the token cannot be had, a tab has its own co
   await tab();
   assert.equal(world.sockets.length, 2);
 });
+
+test("a tab whose token function does not answer has its own connection after 20 s", async () => {
+  let isFirst = true;
+  const { said } = await tab({
+    token: () => {
+      if (!isFirst) return "t";
+      isFirst = false;
+      return new Promise(() => {});
+    },
+  });
+  await world.pass(19.9);
+  assert.equal(world.sockets.length, 0);
+  await world.pass(0.2);
+  await world.settled();
+  assert.deepEqual([said.of("error").length, world.sockets.length], [1, 1]);
+});
+
 test("in any order of what tabs do, each shows every post once and in order", async () => {
   let seed = 11;
   const chance = (most) => (seed = (seed * 48271) % 2147483647) % most;
