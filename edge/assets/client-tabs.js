@@ -54,7 +54,8 @@ class Tabs {
   #release = null;
   // The leader's connection, or that of a tab that has to connect by itself.
   #link = null;
-  #state = { state: "connecting" };
+  // What the feed was told: this tab's, or what the leader has said.
+  #state;
   #isInStep = false;
   #timer;
   #kept = [];
@@ -81,7 +82,8 @@ class Tabs {
 
   #join() {
     const life = (this.#life = new AbortController());
-    this.#sink.enter({ state: "connecting" });
+    this.#state = { state: "connecting" };
+    this.#sink.enter(this.#state);
     // Who hears of it may have closed the feed.
     if (life.signal.aborted) return;
     const lead = () =>
@@ -100,7 +102,8 @@ class Tabs {
     this.#drop();
     this.#isInStep = false;
     if (this.#release) {
-      this.#post({ type: "state", state: { state: "connecting" } });
+      // A wait that the edge has asked for is obeyed by the next leader.
+      if (!this.#state.isAsked) this.#post({ type: "state", state: { state: "connecting" } });
       this.#release();
       this.#release = null;
     }
@@ -135,14 +138,21 @@ class Tabs {
   #connect() {
     this.#link = this.#make(this.cursor, {
       enter: (state) => {
-        this.#state = state;
         if (this.#release) this.#post({ type: "state", state });
-        this.#sink.enter(state);
+        this.#show(state);
       },
       take: (entry) => this.#take(entry),
       fail: (error) => this.#sink.fail(error),
     });
-    this.#link.connect();
+    if (this.#state.isAsked) this.#link.wait(this.#state);
+    else this.#link.connect();
+  }
+
+  /** Tell the feed of a state, unless it is the one that it was told last: the leader says its own with each answer. */
+  #show(state) {
+    if (JSON.stringify(state) === JSON.stringify(this.#state)) return;
+    this.#state = state;
+    this.#sink.enter(state);
   }
 
   #drop() {
@@ -214,7 +224,7 @@ class Tabs {
     this.#drop();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#ask(), LOOK_MS);
-    if (this.#isInStep || state.state !== "live") this.#sink.enter(state);
+    if (this.#isInStep || state.state !== "live") this.#show(state);
   }
 
   #follow(entry) {
@@ -228,7 +238,7 @@ class Tabs {
   }
 
   #mirror(state) {
-    if (this.#isInStep || state.state !== "live") this.#sink.enter(state);
+    if (this.#isInStep || state.state !== "live") this.#show(state);
     else this.#ask();
   }
 

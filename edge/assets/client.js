@@ -146,6 +146,12 @@ class Link {
     );
   }
 
+  /** Enter a state of waiting, and connect at its `until`. */
+  wait(state) {
+    this.#timer = setTimeout(() => this.connect(), state.until - Date.now());
+    this.#enter(state);
+  }
+
   /** Have no connection and no timer: nothing of an earlier attempt is heard any more. */
   leave() {
     clearTimeout(this.#timer);
@@ -378,8 +384,7 @@ class Link {
     const theirs = Math.min(asked, LONGEST_ASKED_SECONDS);
     const ms = 1000 * (!isAsked ? ours : this.#failures < MOST_ASKED ? theirs : Math.max(ours, theirs));
     this.#failures += 1;
-    this.#timer = setTimeout(() => this.connect(), ms);
-    this.#enter({ state: "waiting", code, reason, isAsked, until: Date.now() + ms });
+    this.wait({ state: "waiting", code, reason, isAsked, until: Date.now() + ms });
   }
 
   #enter(state) {

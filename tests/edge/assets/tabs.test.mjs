@@ -287,6 +287,53 @@ test("all tabs know the state, and each can ask for a connection now", async () 
   assert.equal(follower.feed.state, "live");
 });
 
+test("the next leader obeys the wait that the edge asked for, whether the last one says goodbye or not", async () => {
+  for (const isFrozen of [false, true]) {
+    begin();
+    const [leader, follower] = await two();
+    const third = await tab();
+    world.socket.end(4001, "the edge is full; retry_after=50");
+    await world.settled();
+    const asked = leader.said.of("state").at(-1);
+    const [channel] = channels;
+    channel.isFrozen = isFrozen;
+    leader.feed.close();
+    await world.settled();
+    world.hear("online");
+    await world.pass(20);
+    await world.pass(29);
+    assert.equal(world.sockets.length, 1);
+    for (const { said } of [follower, third]) assert.deepEqual(said.of("state").at(-1), asked);
+    await world.pass(1.1);
+    assert.equal(world.sockets.length, 2);
+    world.socket.say(welcome("c0"), created(1));
+    await world.settled();
+    assert.deepEqual([follower.said.ids, third.said.ids], [[1], [1]]);
+  }
+});
+
+test("a tab that leads while it waits connects when it is asked to", async () => {
+  const [leader, follower] = await two();
+  const third = await tab();
+  world.socket.end(4001, "the edge is full; retry_after=50");
+  await world.settled();
+  leader.feed.close();
+  await world.settled();
+  third.feed.reconnect();
+  await world.settled();
+  assert.deepEqual([follower.feed.state, world.sockets.length], ["connecting", 2]);
+  world.socket.say(welcome("c0"));
+  await world.pass(60);
+  assert.deepEqual([third.feed.state, world.sockets.length], ["live", 2]);
+});
+
+test("a tab is told of a state once, however often the leader says it", async () => {
+  const [, follower] = await two();
+  assert.deepEqual(follower.said.states, ["connecting", "live"]);
+  for (let minute = 0; minute < 4; minute += 1) await world.pass(30);
+  assert.deepEqual(follower.said.states, ["connecting", "live"]);
+});
+
 test("a tab that wakes up wakes the one that leads", async () => {
   const [, follower] = await two();
   world.socket.end(1001);
