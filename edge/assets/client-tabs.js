@@ -11,11 +11,17 @@ const ANSWER_MS = 3000;
 // How often a tab looks whether the leader lives, and one with a connection of its own whether it is needed.
 const LOOK_MS = 30_000;
 const ALONE_MS = 1000;
+// As long as a connection of its own would wait for a token.
+const TOKEN_MS = 20_000;
 
 /** Share a connection with all tabs that see the same; return the source of a feed, as client.js's Link is one. */
 export async function share(url, options, cursor, make, sink) {
   const { author, device, history = 0, token } = options;
-  const subject = await subjectOf(token);
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(reject, TOKEN_MS, new Error("the token function does not answer"));
+  });
+  const subject = await Promise.race([subjectOf(token), late]).finally(() => clearTimeout(timer));
   const authors = author === undefined ? "all" : [author].flat().map(String).sort();
   const name = JSON.stringify(["postcast", url.href, authors, device, history, subject]);
   return new Tabs(name, history, cursor, make, sink);
@@ -48,7 +54,8 @@ class Tabs {
   #release = null;
   // The leader's connection, or that of a tab that has to connect by itself.
   #link = null;
-  #state = { state: "connecting" };
+  // What the feed was told: this tab's, or what the leader has said.
+  #state;
   #isInStep = false;
   #timer;
   #kept = [];
@@ -75,7 +82,10 @@ class Tabs {
 
   #join() {
     const life = (this.#life = new AbortController());
-    this.#sink.enter({ state: "connecting" });
+    this.#state = { state: "connecting" };
+    this.#sink.enter(this.#state);
+    // Who hears of it may have closed the feed.
+    if (life.signal.aborted) return;
     const lead = () =>
       new Promise((release) => {
         if (life.signal.aborted) release();
@@ -92,7 +102,8 @@ class Tabs {
     this.#drop();
     this.#isInStep = false;
     if (this.#release) {
-      this.#post({ type: "state", state: { state: "connecting" } });
+      // A wait that the edge has asked for is obeyed by the next leader.
+      if (!this.#state.isAsked) this.#post({ type: "state", state: { state: "connecting" } });
       this.#release();
       this.#release = null;
     }
@@ -114,7 +125,7 @@ class Tabs {
   }
 
   acknowledge(cursor) {
-    this.#link?.acknowledge(cursor);
+    return this.#link?.acknowledge(cursor);
   }
 
   #lead(release) {
@@ -127,14 +138,21 @@ class Tabs {
   #connect() {
     this.#link = this.#make(this.cursor, {
       enter: (state) => {
-        this.#state = state;
         if (this.#release) this.#post({ type: "state", state });
-        this.#sink.enter(state);
+        this.#show(state);
       },
       take: (entry) => this.#take(entry),
       fail: (error) => this.#sink.fail(error),
     });
-    this.#link.connect();
+    if (this.#state.isAsked) this.#link.wait(this.#state);
+    else this.#link.connect();
+  }
+
+  /** Tell the feed of a state, unless it is the one that it was told last: the leader says its own with each answer. */
+  #show(state) {
+    if (JSON.stringify(state) === JSON.stringify(this.#state)) return;
+    this.#state = state;
+    this.#sink.enter(state);
   }
 
   #drop() {
@@ -206,7 +224,7 @@ class Tabs {
     this.#drop();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#ask(), LOOK_MS);
-    if (this.#isInStep || state.state !== "live") this.#sink.enter(state);
+    if (this.#isInStep || state.state !== "live") this.#show(state);
   }
 
   #follow(entry) {
@@ -220,7 +238,7 @@ class Tabs {
   }
 
   #mirror(state) {
-    if (this.#isInStep || state.state !== "live") this.#sink.enter(state);
+    if (this.#isInStep || state.state !== "live") this.#show(state);
     else this.#ask();
   }
 

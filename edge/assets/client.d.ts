@@ -56,6 +56,7 @@ export interface StateDetail {
 
 /** Where a cursor is kept from one visit to the next. */
 export interface Store {
+  /** When it fails it is asked again some seconds later; the feed does not begin before it answers. */
   get(): string | null | undefined | Promise<string | null | undefined>;
   set(cursor: string): unknown;
 }

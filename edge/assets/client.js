@@ -27,8 +27,8 @@ const MOST_ASKED = 5;
 // So many tokens in a row may be refused where there is a function that returns another one: the clock that tells it
 // when a token expires may be late by some seconds.
 const MOST_REFUSED = 5;
-// What the edge is too busy for is asked for again after 3 to 6 s; so is a token that could not be had. An edge says a
-// minute before that a token expires.
+// What the edge is too busy for is asked for again after 3 to 6 s; so is a token that could not be had, and the store. An
+// edge says a minute before that a token expires.
 const AGAIN_MS = 6000;
 // What the statuses of HTTP that do not ask to come back are as close codes.
 const FINAL_STATUSES = { 400: 4500, 401: 4501, 403: 4503, 414: 4500 };
@@ -40,7 +40,15 @@ export function connect(url, options) {
 
 /** A store that keeps the cursor in the browser's localStorage, under `name`. */
 export function localStore(name) {
-  return { get: () => localStorage.getItem(name), set: (cursor) => localStorage.setItem(name, cursor) };
+  const get = () => {
+    try {
+      return localStorage.getItem(name);
+    } catch {
+      // The browser lets this page keep nothing, so no cursor is there; set says it as an error.
+      return null;
+    }
+  };
+  return { get, set: (cursor) => localStorage.setItem(name, cursor) };
 }
 
 /** Tell whether a close code asks a client not to come back (docs/protocol.md, "Close codes"). */
@@ -68,6 +76,19 @@ export function parse(text) {
     if (typeof value !== "string") return value;
     return value[0] === "~" ? BigInt(value.slice(1)) : value[0] === "=" ? value.slice(1) : value;
   });
+}
+
+/** Return a wait at random between half and the whole of a limit. */
+function drawn(limit) {
+  return limit * (0.5 + 0.5 * Math.random());
+}
+
+/** Return a message that can be followed. Throws at any other: what follows it would move the cursor past it. */
+function checked(message) {
+  const { action, payload, cursor } = message;
+  const needed = action === "welcome" ? payload.cursor : action === "created" ? cursor : action;
+  if (typeof needed !== "string") throw new TypeError();
+  return message;
 }
 
 /**
@@ -110,17 +131,25 @@ class Link {
     this.#isWelcomed = false;
     this.#errors = 0;
     this.#enter({ state: "connecting" });
+    // Whoever hears of a state or an error may have closed the feed, or have connected anew: then nothing here goes on.
+    if (signal.aborted) return;
     this.#watch(WELCOME_MS);
     this.#token().then(
       (token) => signal.aborted || this.#open(token, signal),
       (error) => {
+        if (!signal.aborted) this.#sink.fail(error);
         if (signal.aborted) return;
-        this.#sink.fail(error);
         // Another transport would have no token either.
         this.#transport = Infinity;
         this.#ended(1006, "there is no token");
       },
     );
+  }
+
+  /** Enter a state of waiting, and connect at its `until`. */
+  wait(state) {
+    this.#timer = setTimeout(() => this.connect(), state.until - Date.now());
+    this.#enter(state);
   }
 
   /** Have no connection and no timer: nothing of an earlier attempt is heard any more. */
@@ -142,9 +171,9 @@ class Link {
     if (state === "waiting" ? !isAsked : state === "live" && silence > (this.#patience || SILENT_MS)) this.connect();
   }
 
-  /** Tell the edge that everything up to `cursor` was handled. */
+  /** Tell the edge that everything up to `cursor` was handled. Falsy where that cannot be sent now. */
   acknowledge(cursor) {
-    if (this.#errors < MOST_ERRORS && this.#isWelcomed) this.#request("ack", { cursor });
+    return this.#errors < MOST_ERRORS && this.#isWelcomed && this.#request("ack", { cursor });
   }
 
   async #token() {
@@ -154,6 +183,10 @@ class Link {
 
   #open(token, signal) {
     this.#shown = token;
+    if (token && !/^[!-~]+$/.test(token)) {
+      this.#ended(4500, "the token has characters that cannot be sent");
+      return;
+    }
     const polls = this.#options.transports[this.#transport] === "long-polling";
     const address = new URL(this.#url);
     address.protocol = address.protocol.replace(...(polls ? ["ws", "http"] : ["http", "ws"]));
@@ -171,22 +204,21 @@ class Link {
     let socket;
     try {
       socket = new WebSocket(address, ["postcast.v1", ...(token ? [`postcast.token.${token}`] : [])]);
-    } catch (error) {
-      // It can never be: the token cannot stand in a header, or the page may not connect to there.
-      this.#ended(4500, error.message);
+    } catch {
+      // It can never be. The platform's own words may have the token in them.
+      this.#ended(4500, "the token cannot be sent by a WebSocket, or the page may not connect to there");
       return;
     }
     this.#socket = socket;
     socket.onmessage = ({ data }) => {
       let message;
       try {
-        message = parse(data);
+        message = checked(parse(data));
       } catch {
-        // What follows it would move the cursor past it.
         this.#ended(1006, "a message could not be read");
         return;
       }
-      this.#receive(message);
+      this.#receive(message, signal);
     };
     // Node's ws throws an error that nobody hears of. What it says comes with the close, too.
     socket.onerror = () => {};
@@ -204,13 +236,16 @@ class Link {
     for (;;) {
       const isLive = query.has("live");
       const askedAt = Date.now();
-      query.set("offset", this.cursor ?? "now");
+      const before = this.cursor;
+      query.set("offset", before ?? "now");
       this.#watch(isLive ? POLL_MS : WELCOME_MS);
-      let response, text, body;
+      let response, text, gap;
+      let messages = [];
       try {
         response = await fetch(url, { headers, signal });
         text = await response.text();
-        if (response.status === 200 || response.status === 410) body = parse(text);
+        if (response.status === 200) messages = parse(text).map(checked);
+        if (response.status === 410) gap = gapOf(parse(text));
       } catch {
         if (!signal.aborted) this.#ended(1006, "an answer could not be had");
         return;
@@ -223,15 +258,12 @@ class Link {
         return;
       }
       if (!this.#isWelcomed) this.#welcomed();
-      if (response.status === 410) {
-        this.#take({ item: { gap: gapOf(body), cursor: next }, cursor: next });
-      } else {
-        for (const message of body ?? []) {
-          this.#receive(message);
-          if (signal.aborted) return;
-        }
-        this.#take({ cursor: next });
+      if (signal.aborted) return;
+      for (const message of messages) {
+        this.#receive(message, signal);
+        if (signal.aborted) return;
       }
+      this.#take({ item: gap && { gap, cursor: next }, cursor: next });
       if (signal.aborted) return;
       if (this.#transport && Date.now() - endsAt > 0) {
         this.connect();
@@ -239,23 +271,25 @@ class Link {
       }
       query.delete("live");
       query.delete("cursor");
-      if (get("Stream-Up-To-Date") === "true") {
+      const isUpToDate = get("Stream-Up-To-Date") === "true";
+      if (isUpToDate) {
         query.set("live", "long-poll");
         const echo = get("Stream-Cursor");
         if (echo !== null) query.set("cursor", echo);
       }
       // Something in between that does not wait must not make us ask without end.
-      if (isLive && !body?.length) await new Promise((resolve) => setTimeout(resolve, 1000 - (Date.now() - askedAt)));
+      if (!messages.length && (isLive || (next === before && !isUpToDate)))
+        await new Promise((resolve) => setTimeout(resolve, 1000 - (Date.now() - askedAt)));
       if (signal.aborted) return;
     }
   }
 
-  #receive({ action, id, payload, cursor, window }) {
+  #receive({ action, id, payload, cursor, window }, signal) {
     this.#heardAt = Date.now();
     if (action === "welcome") {
       const item = payload.recovered ? undefined : { gap: gapOf(payload), cursor: payload.cursor };
       this.#welcomed(payload.session);
-      clearTimeout(this.#timer);
+      if (signal.aborted) return;
       this.#watch(2500 * (payload.heartbeat ?? 0));
       this.#take({ item, cursor: payload.cursor });
     } else if (action === "created") {
@@ -266,7 +300,7 @@ class Link {
     } else if (action === "expiring") {
       this.#renew(this.#socket);
     } else if (action === "error") {
-      this.#failed(id, payload.code);
+      this.#failed(id, payload?.code);
     }
   }
 
@@ -281,7 +315,7 @@ class Link {
 
   /** Do it a little later, on the same connection. */
   #again(socket, act) {
-    setTimeout(() => socket === this.#socket && act(), AGAIN_MS * (0.5 + 0.5 * Math.random()));
+    setTimeout(() => socket === this.#socket && act(), drawn(AGAIN_MS));
   }
 
   async #renew(socket) {
@@ -303,6 +337,7 @@ class Link {
     const id = (this.#requests += 1);
     this.#asked[action] = { id, payload };
     this.#socket?.send(JSON.stringify({ action, id, payload }));
+    return this.#socket;
   }
 
   #welcomed(session) {
@@ -345,12 +380,11 @@ class Link {
       this.connect(this.#transport + 1);
       return;
     }
-    const ours = Math.min(LONGEST_SECONDS, 2 ** this.#failures) * (0.5 + 0.5 * Math.random());
+    const ours = drawn(Math.min(LONGEST_SECONDS, 2 ** this.#failures));
     const theirs = Math.min(asked, LONGEST_ASKED_SECONDS);
     const ms = 1000 * (!isAsked ? ours : this.#failures < MOST_ASKED ? theirs : Math.max(ours, theirs));
     this.#failures += 1;
-    this.#timer = setTimeout(() => this.connect(), ms);
-    this.#enter({ state: "waiting", code, reason, isAsked, until: Date.now() + ms });
+    this.wait({ state: "waiting", code, reason, isAsked, until: Date.now() + ms });
   }
 
   #enter(state) {
@@ -372,6 +406,8 @@ class Feed extends EventTarget {
   #session = null;
   #cursor = null;
   #saved = null;
+  // What the edge was told on this connection.
+  #told = null;
   #saver;
   // Entries that wait, and the one that is being handled.
   #queue = [];
@@ -472,10 +508,18 @@ class Feed extends EventTarget {
       fail: (error) => this.#emit("error", error),
     };
     let cursor = options.cursor ?? null;
-    try {
-      cursor ??= (await this.#store?.get()) ?? null;
-    } catch (error) {
-      sink.fail(error);
+    while (cursor === null && this.#store) {
+      try {
+        cursor = (await this.#store.get()) ?? null;
+        break;
+      } catch (error) {
+        sink.fail(error);
+      }
+      // To begin anywhere else would lose posts, and write over the cursor that is there.
+      const ms = drawn(AGAIN_MS);
+      this.#enter({ state: "waiting", reason: "the store could not be read", until: Date.now() + ms });
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      if (this.state === "closed") return;
     }
     const make = (from, to) => new Link(url, options, from, to);
     let source;
@@ -538,24 +582,33 @@ class Feed extends EventTarget {
   #move(cursor) {
     this.#cursor = cursor;
     if (this.state === "closed") this.#save();
-    else if (this.#store || this.#device !== undefined) this.#saver ??= setTimeout(() => this.#save(), SAVE_MS);
+    else this.#saveSoon();
+  }
+
+  #saveSoon() {
+    if (this.#store || this.#device !== undefined) this.#saver ??= setTimeout(() => this.#save(), SAVE_MS);
   }
 
   #save() {
     clearTimeout(this.#saver);
     this.#saver = undefined;
     const cursor = this.#cursor;
+    if (this.#device !== undefined && cursor !== this.#told && this.#source.acknowledge(cursor)) this.#told = cursor;
     if (cursor === this.#saved) return;
     this.#saved = cursor;
     const put = async () => this.#store?.set(cursor);
     put().catch((error) => this.#emit("error", error));
-    if (this.#device !== undefined) this.#source.acknowledge(cursor);
   }
 
   #enter(details) {
     if (this.state === "closed") return;
     this.#details = details;
-    if (details.state === "live") this.#session = details.session ?? null;
+    if (details.state === "live") {
+      this.#session = details.session ?? null;
+      // What was told on another connection may not have arrived, and what was handled between the two was told on none.
+      this.#told = null;
+      this.#saveSoon();
+    }
     if (details.state === "closed") {
       this.#save();
       this.#life.abort();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { connect, parse } from "../../../edge/assets/client.js";
+import { connect, localStore, parse } from "../../../edge/assets/client.js";
 import { World, created, listen, welcome } from "./world.mjs";
 
 const URL_ = "https://edge.example/";
@@ -155,6 +155,15 @@ test("a message that cannot be read ends the connection before anything moves pa
   assert.deepEqual(said.ids, [1]);
 });
 
+for (const message of ["null", "7", "[]", "{}", '{"action":"welcome"}', '{"action":"created","payload":{"id":2}}'])
+  test(`a message of another form ends the connection before anything moves past it: ${message}`, async () => {
+    const { feed, said } = await live();
+    world.socket.say(created(1), message, created(3));
+    assert.deepEqual([feed.state, feed.cursor], ["waiting", "c1"]);
+    await world.pass(1);
+    assert.deepEqual([query(), said.ids], [{ cursor: "c1" }, [1]]);
+  });
+
 test("who iterates and falls behind has a bounded number of items waiting, and misses none", async () => {
   const feed = connect(URL_);
   const items = feed[Symbol.asyncIterator]();
@@ -210,6 +219,53 @@ test("a signal closes it, before or after", async () => {
   await world.settled();
   assert.equal(other.state, "closed");
   assert.equal(world.sockets.length, 1);
+});
+
+for (const state of ["connecting", "live", "waiting"])
+  test(`closed in a listener of "${state}" it stays closed`, async () => {
+    const feed = connect(URL_, { token: () => "t", transports: ["websocket"] });
+    feed.addEventListener("state", ({ detail }) => detail.state === state && feed.close());
+    await world.settled();
+    world.socket?.say(welcome("c0", { heartbeat: 25 }), created(1));
+    if (state === "waiting") world.socket.end(1006);
+    for (const seconds of [25, 75, 75, 3600]) await world.pass(seconds);
+    assert.deepEqual([feed.state, world.sockets.length], ["closed", state === "connecting" ? 0 : 1]);
+    assert.equal(feed.cursor, state === "waiting" ? "c0" : null);
+  });
+
+test("closed in a listener of an error it stays closed", async () => {
+  let asked = 0;
+  const token = () => {
+    asked += 1;
+    throw new Error("no");
+  };
+  const feed = connect(URL_, { token });
+  feed.addEventListener("error", () => feed.close());
+  await world.settled();
+  for (const seconds of [2, 2, 3600]) await world.pass(seconds);
+  assert.deepEqual([feed.state, asked], ["closed", 1]);
+});
+
+test("aborted at live while it polls, it hands out nothing of the page", async () => {
+  const controller = new AbortController();
+  const feed = connect(URL_, { transports: ["long-polling"], signal: controller.signal });
+  feed.addEventListener("state", ({ detail }) => detail.state === "live" && controller.abort());
+  const said = listen(feed);
+  await world.settled();
+  world.request.answer(200, { "Stream-Next-Offset": "c2", "Stream-Up-To-Date": "true" }, [created(1), created(2)]);
+  await world.settled();
+  assert.deepEqual([said.ids, feed.cursor, feed.state], [[], null, "closed"]);
+});
+
+test("a connection that is begun in a listener of live has 20 s for its own welcome", async () => {
+  const feed = connect(URL_, { transports: ["websocket"] });
+  feed.addEventListener("state", ({ detail }) => detail.state === "live" && world.sockets.length === 1 && feed.reconnect());
+  await world.settled();
+  world.socket.say(welcome("c0", { heartbeat: 25 }));
+  await world.settled();
+  assert.equal(world.sockets.length, 2);
+  await world.pass(20.1);
+  assert.equal(feed.state, "waiting");
 });
 
 test("close() while the token is asked for connects nobody", async () => {
@@ -541,15 +597,27 @@ test("a token function that fails is said, and asked again after a wait", async 
   assert.equal(world.sockets.length, 1);
 });
 
-test("a token that cannot stand in a header is a fault of the page", async () => {
+for (const transport of ["websocket", "long-polling"])
+  test(`a token that cannot be sent closes the feed, and is in no reason: ${transport}`, async () => {
+    for (const token of ["a b", "secret\u20ac", "secret\n"]) {
+      const said = listen(connect(URL_, { token: async () => token, transports: [transport] }));
+      await world.settled();
+      const reason = "the token has characters that cannot be sent";
+      assert.deepEqual(said.of("state").at(-1), { state: "closed", code: 4500, reason });
+      assert.deepEqual([world.sockets.length, world.requests.length], [0, 0]);
+    }
+  });
+
+test("what the platform says of a token that it refuses is not told on: the token is in it", async () => {
   globalThis.WebSocket = class {
-    constructor() {
-      throw new SyntaxError("bad protocol");
+    constructor(_, protocols) {
+      throw new SyntaxError(`the subprotocol '${protocols[1]}' is invalid`);
     }
   };
-  const feed = connect(URL_, { token: "a b" });
+  const said = listen(connect(URL_, { token: "secret/" }));
   await world.settled();
-  assert.equal(feed.state, "closed");
+  const { state, code, reason } = said.of("state").at(-1);
+  assert.deepEqual([state, code, reason.includes("secret")], ["closed", 4500, false]);
 });
 
 // --- Where the cursor is kept ---
@@ -572,15 +640,64 @@ test("a store is asked first, and told at most once a second, at pagehide, and a
   assert.deepEqual(kept, ["c2", "c3", "c4"]);
 });
 
-test("a store that fails stops nothing, and is told of", async () => {
-  const fail = () => {
+test("a store that cannot keep a cursor stops nothing, and is told of", async () => {
+  const set = () => {
     throw new Error("full");
   };
-  const { feed, said } = await live({ store: { get: fail, set: fail } });
+  const { feed, said } = await live({ store: { get: () => null, set } });
   world.socket.say(created(1));
   await world.pass(1);
-  assert.deepEqual(said.of("error").map(({ message }) => message), ["full", "full"]);
+  assert.deepEqual(said.of("error").map(({ message }) => message), ["full"]);
   assert.equal(feed.cursor, "c1");
+});
+
+test("a store that cannot be read is asked again, and nothing begins or is kept before it answers", async () => {
+  const kept = [];
+  const answers = [new Error("away"), new Error("away"), "c5"];
+  const get = async () => {
+    const answer = answers.shift();
+    if (answer instanceof Error) throw answer;
+    return answer;
+  };
+  const feed = connect(URL_, { store: { get, set: (cursor) => kept.push(cursor) } });
+  const said = listen(feed);
+  await world.settled();
+  for (const left of [2, 1]) {
+    assert.deepEqual([feed.state, wait(said), answers.length, world.sockets.length], ["waiting", 4.5, left, 0]);
+    world.hear("pagehide");
+    world.hear("online");
+    feed.reconnect();
+    await world.pass(4.5);
+  }
+  assert.deepEqual(said.of("error").map(({ message }) => message), ["away", "away"]);
+  assert.deepEqual([query(), kept], [{ cursor: "c5" }, []]);
+});
+
+test("in a browser that lets the page keep nothing localStore has no cursor, and its errors are told of", async () => {
+  Object.defineProperty(globalThis, "localStorage", {
+    configurable: true,
+    get() {
+      throw new Error("denied");
+    },
+  });
+  const { feed, said } = await live({ store: localStore("posts") });
+  assert.deepEqual([feed.state, said.of("error").length], ["live", 0]);
+  await world.pass(1);
+  assert.deepEqual(said.of("error").map(({ message }) => message), ["denied"]);
+  delete globalThis.localStorage;
+});
+
+test("a feed that is closed while its store cannot be read asks it no more", async () => {
+  let asked = 0;
+  const get = () => {
+    asked += 1;
+    throw new Error("away");
+  };
+  const feed = connect(URL_, { store: { get, set() {} } });
+  await world.settled();
+  feed.close();
+  await world.pass(60);
+  assert.deepEqual([feed.state, asked, world.sockets.length], ["closed", 1, 0]);
 });
 
 test("with a device the edge is told what was handled, at most once a second", async () => {
@@ -588,6 +705,43 @@ test("with a device the edge is told what was handled, at most once a second", a
   world.socket.say(created(1), created(2));
   await world.pass(1);
   assert.deepEqual(world.socket.sent, [{ action: "ack", id: 1, payload: { cursor: "c2" } }]);
+});
+
+test("what was handled while there was no connection is acknowledged on the next one", async () => {
+  await live({ device: "phone" });
+  world.socket.say(created(1), created(2));
+  world.socket.end(1001);
+  await world.pass(1);
+  assert.deepEqual(world.sockets.map(({ sent }) => sent), [[], []]);
+  world.socket.say(welcome("c2"));
+  await world.pass(1);
+  assert.deepEqual(world.socket.sent, [{ action: "ack", id: 1, payload: { cursor: "c2" } }]);
+  await world.pass(10);
+  assert.equal(world.socket.sent.length, 1);
+});
+
+test("an acknowledgement that may be lost with its connection is sent again on the next one", async () => {
+  await live({ device: "phone" });
+  world.socket.say(created(1));
+  await world.pass(1);
+  world.socket.end(1006);
+  await world.pass(1);
+  world.socket.say(welcome("c1"));
+  await world.pass(1);
+  assert.deepEqual(world.sockets.map(({ sent }) => sent.map(({ payload }) => payload.cursor)), [["c1"], ["c1"]]);
+});
+
+test("what was handled while it polled is acknowledged when there is a WebSocket again", async () => {
+  await polling({ device: "phone" });
+  world.request.answer(200, { "Stream-Next-Offset": "c1", "Stream-Up-To-Date": "true" }, [created(1)]);
+  await world.settled();
+  await world.pass(2);
+  world.request.fail();
+  await world.settled();
+  await world.pass(1);
+  world.socket.say(welcome("c1"));
+  await world.pass(1);
+  assert.deepEqual(world.socket.sent.map(({ action, payload }) => [action, payload.cursor]), [["ack", "c1"]]);
 });
 
 test("an edge that answers with errors is not told on and on: it would end the session for good", async () => {
@@ -696,6 +850,14 @@ for (const status of [200, 404, 408, 429, 500, 502])
     assert.equal(feed.state, "waiting");
   });
 
+for (const [status, body] of [[200, "{}"], [200, "null"], [200, "[null]"], [200, '[{"action":"created"}]'], [410, "null"]])
+  test(`an answer of another form is no end, and moves nothing: ${status} ${body}`, async () => {
+    const { feed } = await polling({ cursor: "c0" });
+    world.request.answer(status, { "Stream-Next-Offset": "c9" }, body);
+    await world.settled();
+    assert.deepEqual([feed.state, feed.cursor], ["waiting", "c0"]);
+  });
+
 test("who polls looks every ten minutes whether a WebSocket can be had", async () => {
   await polling();
   const begun = Date.now();
@@ -719,6 +881,19 @@ test("answers without a wait do not make it ask without end", async () => {
   assert.equal(world.requests.length, 2);
   await world.pass(1);
   assert.equal(world.requests.length, 3);
+});
+
+test("pages that have nothing and do not move are asked for once a second, and others at once", async () => {
+  await polling({ cursor: "c1" });
+  const answer = async (next) => {
+    world.request.answer(200, { "Stream-Next-Offset": next }, "[]");
+    await world.settled();
+    return world.requests.length;
+  };
+  assert.equal(await answer("c1"), 1);
+  await world.pass(1);
+  assert.equal(world.requests.length, 2);
+  assert.equal(await answer("c2"), 3);
 });
 
 test("a poll that nobody answers ends, and the transports may be named", async () => {

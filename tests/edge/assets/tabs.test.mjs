@@ -124,6 +124,19 @@ test("when the leader closes, another goes on with its own cursor", async () => 
   assert.deepEqual([leader.said.ids, follower.said.ids], [[1], [1, 2]]);
 });
 
+test("with a device the next leader acknowledges what was handled before", async () => {
+  const [leader] = await two({ device: "phone" });
+  world.socket.say(created(1));
+  await world.settled();
+  // The followers' second passes while somebody else leads.
+  await world.pass(2);
+  leader.feed.close();
+  await world.settled();
+  world.socket.say(welcome("c1"));
+  await world.pass(1);
+  assert.deepEqual(world.sockets.map(({ sent }) => sent.map(({ payload }) => payload.cursor)), [["c1"], ["c1"]]);
+});
+
 test("what a tab missed between two leaders it gets from the new one", async () => {
   const [leader, follower] = await two();
   const third = await tab();
@@ -274,6 +287,53 @@ test("all tabs know the state, and each can ask for a connection now", async () 
   assert.equal(follower.feed.state, "live");
 });
 
+test("the next leader obeys the wait that the edge asked for, whether the last one says goodbye or not", async () => {
+  for (const isFrozen of [false, true]) {
+    begin();
+    const [leader, follower] = await two();
+    const third = await tab();
+    world.socket.end(4001, "the edge is full; retry_after=50");
+    await world.settled();
+    const asked = leader.said.of("state").at(-1);
+    const [channel] = channels;
+    channel.isFrozen = isFrozen;
+    leader.feed.close();
+    await world.settled();
+    world.hear("online");
+    await world.pass(20);
+    await world.pass(29);
+    assert.equal(world.sockets.length, 1);
+    for (const { said } of [follower, third]) assert.deepEqual(said.of("state").at(-1), asked);
+    await world.pass(1.1);
+    assert.equal(world.sockets.length, 2);
+    world.socket.say(welcome("c0"), created(1));
+    await world.settled();
+    assert.deepEqual([follower.said.ids, third.said.ids], [[1], [1]]);
+  }
+});
+
+test("a tab that leads while it waits connects when it is asked to", async () => {
+  const [leader, follower] = await two();
+  const third = await tab();
+  world.socket.end(4001, "the edge is full; retry_after=50");
+  await world.settled();
+  leader.feed.close();
+  await world.settled();
+  third.feed.reconnect();
+  await world.settled();
+  assert.deepEqual([follower.feed.state, world.sockets.length], ["connecting", 2]);
+  world.socket.say(welcome("c0"));
+  await world.pass(60);
+  assert.deepEqual([third.feed.state, world.sockets.length], ["live", 2]);
+});
+
+test("a tab is told of a state once, however often the leader says it", async () => {
+  const [, follower] = await two();
+  assert.deepEqual(follower.said.states, ["connecting", "live"]);
+  for (let minute = 0; minute < 4; minute += 1) await world.pass(30);
+  assert.deepEqual(follower.said.states, ["connecting", "live"]);
+});
+
 test("a tab that wakes up wakes the one that leads", async () => {
   const [, follower] = await two();
   world.socket.end(1001);
@@ -311,6 +371,14 @@ test("a leader that cannot keep up lets another one lead, and misses nothing", a
   assert.deepEqual([follower.said.ids.length, world.sockets.length], [1001, 2]);
 });
 
+test("a tab that is closed in a listener of connecting stays closed", async () => {
+  const feed = connect(URL_, { shareTabs: true });
+  feed.addEventListener("state", () => feed.close());
+  for (let turn = 0; turn < 5; turn += 1) await world.settled();
+  for (const seconds of [4, 75, 3600]) await world.pass(seconds);
+  assert.deepEqual([feed.state, world.sockets.length, channels.size], ["closed", 0, 0]);
+});
+
 test("tabs that see something else do not share", async () => {
   const jwt = (claims) => `x.${btoa(JSON.stringify(claims)).replaceAll("=", "")}.y`;
   await tab();
@@ -342,6 +410,23 @@ test("where there are no locks, or the token cannot be had, a tab has its own co
   await tab();
   assert.equal(world.sockets.length, 2);
 });
+
+test("a tab whose token function does not answer has its own connection after 20 s", async () => {
+  let isFirst = true;
+  const { said } = await tab({
+    token: () => {
+      if (!isFirst) return "t";
+      isFirst = false;
+      return new Promise(() => {});
+    },
+  });
+  await world.pass(19.9);
+  assert.equal(world.sockets.length, 0);
+  await world.pass(0.2);
+  await world.settled();
+  assert.deepEqual([said.of("error").length, world.sockets.length], [1, 1]);
+});
+
 test("in any order of what tabs do, each shows every post once and in order", async () => {
   let seed = 11;
   const chance = (most) => (seed = (seed * 48271) % 2147483647) % most;
