@@ -116,7 +116,6 @@ class Keeper:
                     await self._wrote.wait()
                     if self.is_away:
                         break
-        self._is_draining = False
         if self._pending.devices:
             _logger.warning("positions.lost", devices=self._pending.devices, why=self.trouble)
 
