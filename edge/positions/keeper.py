@@ -37,7 +37,8 @@ class Keeper:
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
         self._pending = pending or Pending()
-        self._found = Shared(self._read)
+        # A store that hangs fails later than anybody waits for it, and is to be known to be away.
+        self._found = Shared(self._read, is_kept=True)
         self._asked: list[Key] = []
         self._hurried: dict[Device, Callable[[], None]] = {}
         self._is_hurried = self._is_draining = False
@@ -171,9 +172,9 @@ class Keeper:
                 until = self._loop.time() + _SLICE_SECONDS
 
     async def _read(self) -> Mapping[Key, str] | Away:
-        """Read what was asked for until now. Those who asked may leave: what they asked is taken out at the end."""
-        asked = len(self._asked)
-        keys = list(dict.fromkeys(self._asked))
+        """Read what was asked for until now; those who asked may have left."""
+        asked, self._asked = self._asked, []
+        keys = list(dict.fromkeys(asked))
         found: dict[Key, str] = {}
         away: Away | None = None
         try:
@@ -183,7 +184,6 @@ class Keeper:
             away = error
         self.reads["done" if away is None else "failed"] += 1
         self._note(away)
-        del self._asked[:asked]
         return found if away is None else away
 
     def _note(self, error: Away | None) -> None:

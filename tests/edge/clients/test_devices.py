@@ -83,6 +83,21 @@ async def test_a_device_that_needs_its_position_is_told_when_to_come_back() -> N
         assert (refused.status, refused.why, refused.retry_after) == (503, "positions", 2)
 
 
+async def test_a_database_that_hangs_is_known_to_be_away() -> None:
+    """Clients are sent away before it has failed; nothing is acknowledged that would tell it otherwise."""
+    store = MemoryStore()
+    store.gate.clear()
+    keeper = Keeper(store, seconds=2)
+    for _ in range(3):
+        assert isinstance(await Devices(keeper, seconds=0.01).placed(ASKED), Rejected)
+    store.away = "the database did not answer in time"
+    store.gate.set()
+    async with asyncio.timeout(5):
+        while not keeper.is_away:
+            await asyncio.sleep(0)
+    assert (keeper.trouble, keeper.reads) == (store.away, {"failed": 1})
+
+
 @pytest.mark.parametrize(
     ("grant", "status", "why"),
     [

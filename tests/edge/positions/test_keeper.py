@@ -228,7 +228,7 @@ async def test_who_asks_a_store_that_is_away_is_told() -> None:
         for each in asked:
             with pytest.raises(Away, match="gone"):
                 await each
-        assert (keeper.reads, keeper.is_away) == ({"failed": 2}, True)
+        assert (keeper.reads, keeper.is_away) == ({"failed": 1}, True)
         store.away = None
         assert await keeper.find(PHONE) == ""
         assert not keeper.is_away
@@ -247,7 +247,7 @@ async def test_a_store_that_somebody_found_away_is_tried_until_it_is_there() -> 
 
 
 async def test_who_leaves_while_it_asks_takes_nobody_s_question_along() -> None:
-    """The first asks for all; it is gone before there is an answer."""
+    """The first asks for all; it is gone before there is an answer, and nothing is asked twice."""
     store = MemoryStore()
     store.store([Row(PHONE, place(1)), Row(TABLET, place(2))])
     async with keeping(store) as keeper:
@@ -262,4 +262,19 @@ async def test_who_leaves_while_it_asks_takes_nobody_s_question_along() -> None:
         lost.cancel()
         store.gate.set()
         assert await kept == place(2)
-        assert store.reads == [[OTHER], [PHONE, TABLET], [PHONE, TABLET]]
+        assert store.reads == [[OTHER], [PHONE, TABLET]]
+
+
+async def test_a_store_that_answers_later_than_anybody_waits_is_known_to_be_away() -> None:
+    """Without anything to be stored: who needs it is sent away, and an operator is told why."""
+    store = MemoryStore()
+    async with keeping(store) as keeper:
+        asked = await asking(keeper, store, PHONE)
+        asked.cancel()
+        await asyncio.wait([asked])
+        store.away = "the database did not answer in time"
+        with structlog.testing.capture_logs() as logs:
+            store.gate.set()
+            await settled(keeper, away=True)
+        assert [line["event"] for line in logs] == ["positions.away"]
+        assert (keeper.trouble, keeper.reads) == ("the database did not answer in time", {"failed": 1})
