@@ -92,6 +92,7 @@ class Pending:
             self._devices[key.subject] += key not in self._writing
         else:
             entry.take(device, position, device.take_refuted())
+        device.acknowledged = position
         entry.waiting[device] = number, stored
         return True
 

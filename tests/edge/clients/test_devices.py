@@ -233,6 +233,31 @@ async def test_a_feed_that_is_made_anew_under_a_connection_replaces_its_position
         assert store.positions == {PHONE: cursor}
 
 
+async def test_a_feed_that_is_made_anew_before_the_first_position_is_stored_replaces_it_too() -> None:
+    """It was on its way when the client was told."""
+    store = MemoryStore()
+    async with serving(sign_in=_signing_in(), store=store) as edge, _client(edge) as client:
+        await _hear(client, "welcome")
+        edge.feed.publish(1)
+        edge.feed.publish(2)
+        gone = [(await _hear(client, "created"))["cursor"] for _ in range(2)][-1]
+        store.gate.clear()
+        await _acknowledge(client, gone)
+        assert edge.keeper is not None
+        while not edge.keeper.waiting:
+            await asyncio.sleep(0)
+        edge.log.begin(Offset(0), Offset(0))
+        edge.hub.interrupt("recreated")
+        edge.feed.publish(9)
+        cursor = (await _hear(client, "created"))["cursor"]
+        assert cursor < gone
+        await _acknowledge(client, cursor, 2)
+        store.gate.set()
+        acked = [await _hear(client, "acked") for _ in range(2)]
+        assert acked[-1]["payload"] == {"position": cursor}
+        assert store.positions == {PHONE: cursor}
+
+
 async def test_two_connections_of_a_device_have_one_position() -> None:
     """The one that is further on, whichever has said it; both are told that."""
     store = MemoryStore()

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -146,6 +147,20 @@ def test_what_was_being_written_is_refuted_too() -> None:
         session.acknowledge(pending, "1")
         _succeed(pending, {} if is_own else {PHONE: "99"})
         assert pending.take(10) == [Row(PHONE, "1", "9" if is_own else "7")]
+
+
+@pytest.mark.parametrize("is_being_written", [True, False])
+def test_a_first_position_that_is_not_stored_is_refuted_too(*, is_being_written: bool) -> None:
+    """It is gone with what follows it, or is replaced where it was on its way."""
+    pending, session = Pending(), Session()
+    session.acknowledge(pending, "9")
+    if is_being_written:
+        pending.take(10)
+    session.device.refute()
+    session.acknowledge(pending, "1")
+    if is_being_written:
+        _succeed(pending)
+    assert pending.take(10) == [Row(PHONE, "1", "9")]
 
 
 def test_a_failure_keeps_what_is_to_be_replaced() -> None:
