@@ -49,7 +49,7 @@ class Device:
         self._refuted = ""
 
     def refute(self, position: str = "") -> None:
-        """Hear that the client was told that it cannot go on at a position: unless told, at what is (soon) stored."""
+        """Hear that the client was told that it cannot go on at a position: unless told, at what is (being) stored."""
         self._refuted = position or self.stored or self.acknowledged
 
     def note_stored(self, position: str, *, is_own: bool) -> None:

@@ -11,7 +11,7 @@ from edge.positions import keeper as keepers
 from edge.positions.device import Device, Key
 from edge.positions.keeper import Keeper
 from edge.positions.store import Away, Row
-from tests.edge.kit.positions import MemoryStore
+from tests.edge.kit.positions import Foreigners, MemoryStore
 from tests.edge.kit.running import running
 from tests.edge.positions.contract import OTHER, PHONE, TABLET, place
 
@@ -41,9 +41,11 @@ class Session:
 
 
 @asynccontextmanager
-async def keeping(store: MemoryStore, seconds: float = NEVER) -> AsyncIterator[Keeper]:
+async def keeping(
+    store: MemoryStore, seconds: float = NEVER, foreigners: Foreigners | None = None
+) -> AsyncIterator[Keeper]:
     """Run a keeper, which has seen its store, and closes it at the end."""
-    keeper = Keeper(store, seconds=seconds)
+    keeper = Keeper(store, seconds=seconds, foreign=foreigners or Foreigners())
     async with running(keeper.run()):
         while not keeper.writes.total():
             await asyncio.sleep(0)
@@ -278,3 +280,52 @@ async def test_a_store_that_answers_later_than_anybody_waits_is_known_to_be_away
             await settled(keeper, away=True)
         assert [line["event"] for line in logs] == ["positions.away"]
         assert (keeper.trouble, keeper.reads) == ("the database did not answer in time", {"failed": 1})
+
+
+async def test_what_is_further_on_and_foreign_is_replaced() -> None:
+    """Behind the answer, which waits for nobody; what is of the feed stays."""
+    store, foreigners = MemoryStore(), Foreigners(place(8))
+    store.store([Row(PHONE, place(8)), Row(TABLET, place(9)), Row(OTHER, place(1))])
+    async with keeping(store, 0, foreigners) as keeper:
+        sessions = [Session(keeper, key) for key in (PHONE, TABLET, OTHER)]
+        foreigners.gate.clear()
+        for session in sessions:
+            session.acknowledge(2)
+        assert [await session.told.get() for session in sessions] == [(1, place(8)), (1, place(9)), (1, place(2))]
+        assert store.positions == {PHONE: place(8), TABLET: place(9), OTHER: place(2)}
+        foreigners.gate.set()
+        while store.positions[PHONE] == place(8):
+            await asyncio.sleep(0)
+        assert store.positions == {PHONE: place(2), TABLET: place(9), OTHER: place(2)}
+        assert (foreigners.asked, keeper.waiting) == ([{place(8), place(9)}], 0)
+
+
+async def test_what_is_foreign_is_asked_once_at_a_time() -> None:
+    """Kafka may be away for long: those who come meanwhile are looked at when they acknowledge again."""
+    store, foreigners = MemoryStore(), Foreigners(place(8))
+    store.store([Row(PHONE, place(8)), Row(OTHER, place(8))])
+    async with keeping(store, 0, foreigners) as keeper:
+        foreigners.gate.clear()
+        phone, other = Session(keeper), Session(keeper, OTHER)
+        for session in (phone, other):
+            session.acknowledge(2)
+            await session.told.get()
+        foreigners.gate.set()
+        while store.positions[PHONE] == place(8):
+            await asyncio.sleep(0)
+        assert store.positions[OTHER] == place(8)
+        other.acknowledge(3)
+        while store.positions[OTHER] == place(8):
+            await asyncio.sleep(0)
+        assert (store.positions, len(foreigners.asked)) == ({PHONE: place(2), OTHER: place(3)}, 2)
+
+
+async def test_a_keeper_that_ends_asks_nothing_more() -> None:
+    store, foreigners = MemoryStore(), Foreigners()
+    foreigners.gate.clear()
+    store.store([Row(PHONE, place(8))])
+    async with keeping(store, 0, foreigners) as keeper:
+        session = Session(keeper)
+        session.acknowledge(2)
+        await session.told.get()
+    assert len(asyncio.all_tasks()) == 1
