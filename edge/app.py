@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -24,6 +25,7 @@ from edge.fanout.deadlines import Patience
 from edge.fanout.hub import Hub
 from edge.feed.audience import Audience
 from edge.feed.follow import Source
+from edge.feed.foreign import foreign
 from edge.feed.log import Log
 from edge.feed.paging import Extent
 from edge.feed.replaying import Limits, Replays
@@ -91,7 +93,7 @@ async def edge_serving(
         patience=settings.unready_seconds,
     )
     gate, admin_gate = gates(settings)
-    keeper = keeper_of(settings)
+    keeper = keeper_of(settings, partial(foreign, log=log, feed=source))
     signing_in = signing_in_of(settings)
     around = Surroundings(
         hub,

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from typing import Final
 
-from edge.positions.keeper import Keeper
+from edge.positions.keeper import Foreign, Keeper
 from edge.positions.postgres import PostgresStore
 from edge.positions.store import Away
 from edge.positions.table import NAME, RIGHTS
@@ -15,10 +15,12 @@ LAST_SECONDS: Final = 5.0
 """How long an edge that stops may take for what its clients have acknowledged, behind their drain."""
 
 
-def keeper_of(settings: PositionsSettings) -> Keeper | None:
-    """Make what stores positions, if they are to be stored."""
+def keeper_of(settings: PositionsSettings, foreign: Foreign) -> Keeper | None:
+    """Make what stores positions, if they are to be stored; ``foreign`` tells which are none of the feed's."""
     database = settings.positions
-    return None if database is None else Keeper(PostgresStore(database), seconds=settings.ack_seconds)
+    if database is None:
+        return None
+    return Keeper(PostgresStore(database), seconds=settings.ack_seconds, foreign=foreign)
 
 
 def create(settings: StoreSettings) -> int:

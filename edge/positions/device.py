@@ -37,19 +37,20 @@ def is_storable(subject: str) -> bool:
 class Device:
     """A session's device. Positions are cursors' tokens; empty for none.
 
-    ``stored`` is the newest that this session knows to be stored.
+    ``stored`` is the newest that this session knows to be stored, ``acknowledged`` the newest that it has acknowledged.
     """
 
-    __slots__ = ("_refuted", "key", "stored")
+    __slots__ = ("_refuted", "acknowledged", "key", "stored")
 
     def __init__(self, key: Key, stored: str = "") -> None:
         self.key = key
         self.stored = stored
+        self.acknowledged = ""
         self._refuted = ""
 
     def refute(self, position: str = "") -> None:
-        """Hear that the client was told that it cannot go on at a position: unless told, at what is stored."""
-        self._refuted = position or self.stored
+        """Hear that the client was told that it cannot go on at a position: unless told, at what is (being) stored."""
+        self._refuted = position or self.stored or self.acknowledged
 
     def note_stored(self, position: str, *, is_own: bool) -> None:
         """Hear that a position is stored: one that this session has acknowledged, or another that is further on."""

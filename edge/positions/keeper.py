@@ -2,12 +2,13 @@
 
 Laws: what was acknowledged is written ``seconds`` after the last beginning at most, and at once when a session ends or
 somebody waits for it, but ``APART_SECONDS`` after the last beginning at least. While the store is away what is
-acknowledged waits, and it is tried again every ``seconds``. Whoever is told takes no turn of the loop too long.
+acknowledged waits, and it is tried again every ``seconds``. Whoever is told takes no turn of the loop too long. Where
+what is stored is further on than what was acknowledged, and foreign to the feed, it is replaced; nobody waits for that.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, Literal
 
@@ -16,7 +17,7 @@ import structlog
 from edge.feed.shared import Shared
 from edge.positions.device import Device, Key
 from edge.positions.pending import Pending, Stored
-from edge.positions.store import Away, Store
+from edge.positions.store import Away, Row, Store
 
 BATCH: Final = 1000
 """How many positions one statement stores: some 10 ms for the edge and for PostgreSQL (docs/decisions/0029)."""
@@ -25,6 +26,8 @@ APART_SECONDS: Final = 0.1
 _SLICE_SECONDS: Final = 0.005
 """How long clients are told in one turn of the loop."""
 
+Foreign = Callable[[Collection[str]], Awaitable[Collection[str]]]
+"""Tells which stored positions are none of the feed's; see :mod:`edge.feed.foreign`."""
 Outcome = Literal["done", "failed"]
 _logger = structlog.get_logger("edge.positions")
 
@@ -32,14 +35,17 @@ _logger = structlog.get_logger("edge.positions")
 class Keeper:
     """The positions of all devices of this edge; ``seconds`` is how long one waits to be stored."""
 
-    def __init__(self, store: Store, *, seconds: float, pending: Pending | None = None) -> None:
+    def __init__(self, store: Store, *, seconds: float, foreign: Foreign, pending: Pending | None = None) -> None:
         self._store = store
+        self._foreign = foreign
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
         self._pending = pending or Pending()
-        self._found = Shared(self._read)
+        # A store that hangs fails later than anybody waits for it, and is to be known to be away.
+        self._found = Shared(self._read, is_kept=True)
         self._asked: list[Key] = []
         self._hurried: dict[Device, Callable[[], None]] = {}
+        self._doubting: asyncio.Task[None] | None = None
         self._is_hurried = self._is_draining = False
         self._begun_at = self._loop.time() - seconds
         self._changed = asyncio.Event()
@@ -103,6 +109,8 @@ class Keeper:
                 await self._due()
                 await self._write()
         finally:
+            if self._doubting is not None:
+                self._doubting.cancel()
             await self._store.close()
 
     async def drain(self, seconds: float) -> None:
@@ -116,7 +124,6 @@ class Keeper:
                     await self._wrote.wait()
                     if self.is_away:
                         break
-        self._is_draining = False
         if self._pending.devices:
             _logger.warning("positions.lost", devices=self._pending.devices, why=self.trouble)
 
@@ -154,6 +161,7 @@ class Keeper:
                 self.stored += len(rows)
                 self._note(None)
                 await self._each(told.tell for told in self._pending.succeeded(further))
+                self._doubt([row._replace(replaces=further[row.key]) for row in rows if row.key in further])
         except Away as error:
             self.writes["failed"] += 1
             self._note(error)
@@ -161,6 +169,18 @@ class Keeper:
             hurried, self._hurried = {**hurried, **self._hurried}, {}
             await self._each(hurried.values())
         self._wrote.set()
+
+    def _doubt(self, rows: Sequence[Row]) -> None:
+        """See whether what is stored instead of these is foreign. One look at a time: the others acknowledge again."""
+        if rows and (self._doubting is None or self._doubting.done()):
+            self._doubting = asyncio.create_task(self._replace_foreign(rows))
+
+    async def _replace_foreign(self, rows: Sequence[Row]) -> None:
+        foreign = await self._foreign({row.replaces for row in rows})
+        for row in rows:
+            if row.replaces in foreign:
+                self._pending.replace(row, self._loop.time())
+        self._changed.set()
 
     async def _each(self, calls: Iterable[Callable[[], None]]) -> None:
         """Tell sessions what has become of it, some in a turn of the loop."""
@@ -172,9 +192,9 @@ class Keeper:
                 until = self._loop.time() + _SLICE_SECONDS
 
     async def _read(self) -> Mapping[Key, str] | Away:
-        """Read what was asked for until now. Those who asked may leave: what they asked is taken out at the end."""
-        asked = len(self._asked)
-        keys = list(dict.fromkeys(self._asked))
+        """Read what was asked for until now; those who asked may have left."""
+        asked, self._asked = self._asked, []
+        keys = list(dict.fromkeys(asked))
         found: dict[Key, str] = {}
         away: Away | None = None
         try:
@@ -184,7 +204,6 @@ class Keeper:
             away = error
         self.reads["done" if away is None else "failed"] += 1
         self._note(away)
-        del self._asked[:asked]
         return found if away is None else away
 
     def _note(self, error: Away | None) -> None:

@@ -3,7 +3,8 @@
 Laws:
 
 * What is written was acknowledged. It moves forward only, but where a client was told that it cannot go on at what is
-  stored: then its next position takes that one's place, and that of what the same session had acknowledged before.
+  stored: then its next position takes that one's place, and that of what the same session had acknowledged before. So
+  does one that was acknowledged where nobody can go on at what is stored.
 * A session is told that its positions are stored when they are, or when one that is further on is.
 * What could not be written stays, and is written with what has come meanwhile.
 * So many devices wait at most, :data:`edge.positions.device.DEVICES` of a subject; each session is known once.
@@ -43,8 +44,8 @@ class _Entry:
 
     __slots__ = ("by", "position", "replaces", "since", "waiting")
 
-    def __init__(self, device: Device, position: str, replaces: str, since: float) -> None:
-        self.by: Device | None = device
+    def __init__(self, by: Device | None, position: str, replaces: str, since: float) -> None:
+        self.by = by
         self.position = position
         self.replaces = replaces
         self.since = since
@@ -84,16 +85,17 @@ class Pending:
 
     def acknowledge(self, device: Device, position: str, number: int, stored: Stored, now: float) -> bool:
         """Take what a session has acknowledged, the so manieth time; False where too many devices wait."""
-        key, entry = device.key, self._waiting.get(device.key)
-        if entry is None:
-            if not self._has_room(key):
-                return False
-            entry = self._waiting[key] = _Entry(device, position, device.take_refuted(), now)
-            self._devices[key.subject] += key not in self._writing
-        else:
-            entry.take(device, position, device.take_refuted())
+        if not self._has_room(device.key):
+            return False
+        entry = self._take(Row(device.key, position, device.take_refuted()), device, now)
+        device.acknowledged = position
         entry.waiting[device] = number, stored
         return True
+
+    def replace(self, row: Row, now: float) -> None:
+        """Take a position again that was acknowledged, for the place of one that nobody can go on at."""
+        if self._has_room(row.key):
+            self._take(row, None, now)
 
     def leave(self, device: Device) -> bool:
         """Tell a session no more, since it has ended; return whether something waits of its device."""
@@ -144,8 +146,17 @@ class Pending:
                 stored = entry.position
         return stored
 
+    def _take(self, row: Row, by: Device | None, now: float) -> _Entry:
+        entry = self._waiting.get(row.key)
+        if entry is None:
+            entry = self._waiting[row.key] = _Entry(by, row.position, row.replaces, now)
+            self._devices[row.key.subject] += row.key not in self._writing
+        else:
+            entry.take(by, row.position, row.replaces)
+        return entry
+
     def _has_room(self, key: Key) -> bool:
-        if key in self._writing:
+        if key in self._waiting or key in self._writing:
             return True
         return len(self._waiting) + len(self._writing) < self._room and self._devices[key.subject] < DEVICES
 

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from edge.keeping import create, keeper_of
 from edge.positions.keeper import Keeper
 from edge.positions_settings import PositionsSettings
+from tests.edge.kit.positions import Foreigners
 from tests.edge.kit.tokens import SECRET
 
 
@@ -26,8 +27,8 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 async def test_positions_are_stored_where_a_database_is_named() -> None:
-    assert keeper_of(told("")) is None
-    assert isinstance(keeper_of(told("postgres://u@db/positions")), Keeper)
+    assert keeper_of(told(""), Foreigners()) is None
+    assert isinstance(keeper_of(told("postgres://u@db/positions"), Foreigners()), Keeper)
 
 
 def test_the_command_says_what_it_lacks(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosedError
 from edge.access.grant import Grant
 from edge.clients.devices import Devices
 from edge.clients.joining import JoinRequest
-from edge.feed.position import Cursor, Gap, before, position_of
+from edge.feed.position import Cursor, Gap, before, position_of, stamp_of
 from edge.positions.device import Key
 from edge.positions.keeper import Keeper
 from edge.positions.store import Row
@@ -20,7 +20,8 @@ from edge.wire.handshake import Rejected
 from edge.wire.websocket_encodings import CURSOR
 from streams.contract import Offset
 from tests.edge.kit.edge import Edge, posts, serving
-from tests.edge.kit.positions import MemoryStore
+from tests.edge.kit.positions import Foreigners, MemoryStore
+from tests.edge.kit.records import record
 from tests.edge.kit.refused import refusal
 from tests.edge.kit.sign_in import MemorySignIn, granted
 from tests.edge.kit.streams import ids, listening_to
@@ -32,7 +33,7 @@ ASKED = JoinRequest(CURSOR, history=5, grant=ALICE, device="phone")
 
 
 async def _placed(asked: JoinRequest, store: MemoryStore, *, seconds: float = 5) -> JoinRequest | Rejected:
-    return await Devices(Keeper(store, seconds=2), seconds=seconds).placed(asked)
+    return await Devices(Keeper(store, seconds=2, foreign=Foreigners()), seconds=seconds).placed(asked)
 
 
 def _told(placed: JoinRequest | Rejected) -> tuple[JoinRequest, Key, str]:
@@ -81,6 +82,21 @@ async def test_a_device_that_needs_its_position_is_told_when_to_come_back() -> N
         refused = await _placed(ASKED, store, seconds=seconds)
         assert isinstance(refused, Rejected)
         assert (refused.status, refused.why, refused.retry_after) == (503, "positions", 2)
+
+
+async def test_a_database_that_hangs_is_known_to_be_away() -> None:
+    """Clients are sent away before it has failed; nothing is acknowledged that would tell it otherwise."""
+    store = MemoryStore()
+    store.gate.clear()
+    keeper = Keeper(store, seconds=2, foreign=Foreigners())
+    for _ in range(3):
+        assert isinstance(await Devices(keeper, seconds=0.01).placed(ASKED), Rejected)
+    store.away = "the database did not answer in time"
+    store.gate.set()
+    async with asyncio.timeout(5):
+        while not keeper.is_away:
+            await asyncio.sleep(0)
+    assert (keeper.trouble, keeper.reads) == (store.away, {"failed": 1})
 
 
 @pytest.mark.parametrize(
@@ -196,6 +212,65 @@ async def test_a_position_that_cannot_be_gone_on_at_is_replaced() -> None:
         assert store.positions == {PHONE: cursor}
 
 
+async def _until_stored(store: MemoryStore, position: str) -> None:
+    while store.positions != {PHONE: position}:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_a_position_of_a_feed_that_is_gone_is_replaced_whatever_cursor_the_client_has(*, is_told: bool) -> None:
+    """It is told that it cannot go on at its cursor, which is not what is stored; or its cursor is of the new feed."""
+    store = MemoryStore()
+    gone, newest = (str(Cursor(position_of(Offset(number), 1), b"another.")) for number in (7, 8))
+    store.store([Row(PHONE, gone)])
+    async with serving(sign_in=_signing_in(), store=store) as edge:
+        edge.feed.publish(1)
+        cursor = newest if is_told else str(before(Offset(1)))
+        async with _client(edge, f"{DEVICE}&cursor={cursor}") as client:
+            assert (await _hear(client, "welcome"))["payload"]["recovered"] is not is_told
+            edge.feed.publish(2)
+            cursor = (await _hear(client, "created"))["cursor"]
+            await _acknowledge(client, cursor)
+            assert (await _hear(client, "acked"))["payload"] == {"position": gone}
+        await _until_stored(store, cursor)
+        edge.feed.publish(3)
+        async with _client(edge) as client:
+            assert (await _hear(client, "welcome"))["payload"]["recovered"] is True
+            assert await posts(client, 1) == [3]
+
+
+@pytest.mark.parametrize("is_ahead", [True, False])
+async def test_a_connection_with_an_old_cursor_does_not_move_back_where_another_is(*, is_ahead: bool) -> None:
+    """Its cursor is refused; the position that the other one has stored is good, also where this edge is behind it."""
+    store = MemoryStore()
+    async with serving(sign_in=_signing_in(), store=store) as edge:
+        for number in range(9):
+            edge.feed.publish(number)
+        edge.log.kept.forget(edge.log.position_at(Offset(5)))
+        async with _client(edge, f"{DEVICE}&cursor={before(Offset(1))}") as client:
+            welcome = (await _hear(client, "welcome"))["payload"]
+            assert (welcome["recovered"], welcome["reason"]) == (False, "expired")
+            edge.feed.publish(10)
+            cursor = (await _hear(client, "created"))["cursor"]
+            value = record(11)
+            good = str(Cursor(position_of(Offset(10), 1), stamp_of(value)))
+            store.store([Row(PHONE, good)])
+            edge.feed.pending.append(value)
+            if not is_ahead:
+                edge.feed.catch_up()
+            edge.feed.asked.clear()
+            for id_ in (1, 2):
+                await _acknowledge(client, cursor, id_)
+                assert (await _hear(client, "acked"))["payload"] == {"position": good}
+            if is_ahead:
+                await edge.feed.asked.wait()
+            edge.feed.catch_up()
+        assert edge.keeper is not None
+        await edge.keeper.drain(5)
+        assert store.positions == {PHONE: good}
+        assert all(row.replaces in ("", str(before(Offset(1)))) for rows in store.written for row in rows)
+
+
 async def test_a_feed_that_is_made_anew_under_a_connection_replaces_its_position() -> None:
     """Everything that it had acknowledged is of the feed that is gone; it need not connect again."""
     store = MemoryStore()
@@ -215,6 +290,31 @@ async def test_a_feed_that_is_made_anew_under_a_connection_replaces_its_position
         assert cursor < gone
         await _acknowledge(client, cursor)
         assert (await _hear(client, "acked"))["payload"] == {"position": cursor}
+        assert store.positions == {PHONE: cursor}
+
+
+async def test_a_feed_that_is_made_anew_before_the_first_position_is_stored_replaces_it_too() -> None:
+    """It was on its way when the client was told."""
+    store = MemoryStore()
+    async with serving(sign_in=_signing_in(), store=store) as edge, _client(edge) as client:
+        await _hear(client, "welcome")
+        edge.feed.publish(1)
+        edge.feed.publish(2)
+        gone = [(await _hear(client, "created"))["cursor"] for _ in range(2)][-1]
+        store.gate.clear()
+        await _acknowledge(client, gone)
+        assert edge.keeper is not None
+        while not edge.keeper.waiting:
+            await asyncio.sleep(0)
+        edge.log.begin(Offset(0), Offset(0))
+        edge.hub.interrupt("recreated")
+        edge.feed.publish(9)
+        cursor = (await _hear(client, "created"))["cursor"]
+        assert cursor < gone
+        await _acknowledge(client, cursor, 2)
+        store.gate.set()
+        acked = [await _hear(client, "acked") for _ in range(2)]
+        assert acked[-1]["payload"] == {"position": cursor}
         assert store.positions == {PHONE: cursor}
 
 

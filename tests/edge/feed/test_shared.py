@@ -39,6 +39,26 @@ async def test_who_comes_while_it_is_asked_shares_the_next_answer() -> None:
     assert await _gathered(late) == [2] * 50
 
 
+@pytest.mark.parametrize(
+    ("is_kept", "times", "answers"), [(False, 2, [2] + [3] * 49), (True, 1, [2] * 50)], ids=["ends", "is kept"]
+)
+async def test_a_question_ends_with_who_has_put_it_or_is_kept(*, is_kept: bool, times: int, answers: list[int]) -> None:
+    """It is one at a time all the same, and nobody gets an answer to a question that was put before they came."""
+    ask = Asked()
+    shared = Shared(ask, is_kept=is_kept)
+    first = asyncio.create_task(shared.answer())
+    while not ask.times:
+        await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    late = [asyncio.create_task(shared.answer()) for _ in range(50)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert len(ask.times) == times
+    ask.may_answer.set()
+    assert await _gathered(late) == answers
+
+
 async def test_it_is_asked_so_often_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when those who waited have given up: strangers cannot make it more."""
     slept: list[float] = []

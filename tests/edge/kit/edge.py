@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -25,6 +26,7 @@ from edge.clients.writing import write_each
 from edge.fanout.deadlines import Patience
 from edge.fanout.hub import Hub
 from edge.feed.audience import Audience
+from edge.feed.foreign import foreign
 from edge.feed.log import Log
 from edge.feed.paging import Extent
 from edge.feed.position import Reason
@@ -134,7 +136,10 @@ class Edge:
         self.log = Log(limit=1 << 20, reach=1000)
         self.log.begin(Offset(0), Offset(0))
         self.hub = Hub(self.log, write_bytes=1 << 16, write_each=write_each, patience=patience, loop=self.loop)
-        self.keeper = None if store is None else Keeper(store, seconds=0.1)
+        self.waiters = Waiters(self.log, self.loop, self.hub.filters)
+        self.feed = MemoryFeed(self.log, Audience(self.hub, self.waiters))
+        is_foreign = partial(foreign, log=self.log, feed=self.feed)
+        self.keeper = None if store is None else Keeper(store, seconds=0.1, foreign=is_foreign)
         self.around = Surroundings(
             self.hub,
             self.gate,
@@ -145,8 +150,6 @@ class Edge:
             positions=self.keeper,
         )
         self.closes = self.around.closes
-        self.waiters = Waiters(self.log, self.loop, self.hub.filters)
-        self.feed = MemoryFeed(self.log, Audience(self.hub, self.waiters))
         self.old = Gone()
         self.reception = Reception(
             log=self.log,

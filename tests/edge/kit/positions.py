@@ -1,7 +1,7 @@
 """A store of positions in memory: it keeps the port's word, which ``tests/edge/positions/contract.py`` asks."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar
 
 from edge.positions.device import DEVICES, Key
@@ -63,6 +63,22 @@ class MemoryStore:
         await self.gate.wait()
         if self.away is not None:
             raise Away(self.away)
+
+
+class Foreigners:
+    """Tells which positions are foreign, when its gate is open."""
+
+    def __init__(self, *positions: str) -> None:
+        self.positions = set(positions)
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.asked: list[set[str]] = []
+
+    async def __call__(self, positions: Collection[str]) -> set[str]:
+        """Return those of these that are foreign."""
+        self.asked.append(set(positions))
+        await self.gate.wait()
+        return self.positions.intersection(positions)
 
 
 class Figures:

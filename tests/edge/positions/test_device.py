@@ -33,6 +33,18 @@ def test_what_a_client_was_told_that_it_cannot_go_on_at_is_known_once() -> None:
     assert device.take_refuted() == "7"
 
 
+def test_what_is_acknowledged_and_not_stored_yet_is_refuted() -> None:
+    """It may be stored by the time that the next one is."""
+    device = Device(Key("alice", "phone"))
+    device.acknowledged = "5"
+    device.refute()
+    device.note_stored("5", is_own=True)
+    assert device.take_refuted() == "5"
+    device.acknowledged = "6"
+    device.refute()
+    assert device.take_refuted() == "5"
+
+
 @pytest.mark.parametrize(("is_own", "refuted"), [(True, "6"), (False, "5")])
 def test_what_was_being_stored_meanwhile_is_refuted_too(is_own: bool, refuted: str) -> None:
     """If the session itself had acknowledged it; what another has stored may be of after the gap."""

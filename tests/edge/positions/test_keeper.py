@@ -11,7 +11,7 @@ from edge.positions import keeper as keepers
 from edge.positions.device import Device, Key
 from edge.positions.keeper import Keeper
 from edge.positions.store import Away, Row
-from tests.edge.kit.positions import MemoryStore
+from tests.edge.kit.positions import Foreigners, MemoryStore
 from tests.edge.kit.running import running
 from tests.edge.positions.contract import OTHER, PHONE, TABLET, place
 
@@ -41,9 +41,11 @@ class Session:
 
 
 @asynccontextmanager
-async def keeping(store: MemoryStore, seconds: float = NEVER) -> AsyncIterator[Keeper]:
+async def keeping(
+    store: MemoryStore, seconds: float = NEVER, foreigners: Foreigners | None = None
+) -> AsyncIterator[Keeper]:
     """Run a keeper, which has seen its store, and closes it at the end."""
-    keeper = Keeper(store, seconds=seconds)
+    keeper = Keeper(store, seconds=seconds, foreign=foreigners or Foreigners())
     async with running(keeper.run()):
         while not keeper.writes.total():
             await asyncio.sleep(0)
@@ -228,7 +230,7 @@ async def test_who_asks_a_store_that_is_away_is_told() -> None:
         for each in asked:
             with pytest.raises(Away, match="gone"):
                 await each
-        assert (keeper.reads, keeper.is_away) == ({"failed": 2}, True)
+        assert (keeper.reads, keeper.is_away) == ({"failed": 1}, True)
         store.away = None
         assert await keeper.find(PHONE) == ""
         assert not keeper.is_away
@@ -247,7 +249,7 @@ async def test_a_store_that_somebody_found_away_is_tried_until_it_is_there() -> 
 
 
 async def test_who_leaves_while_it_asks_takes_nobody_s_question_along() -> None:
-    """The first asks for all; it is gone before there is an answer."""
+    """The first asks for all; it is gone before there is an answer, and nothing is asked twice."""
     store = MemoryStore()
     store.store([Row(PHONE, place(1)), Row(TABLET, place(2))])
     async with keeping(store) as keeper:
@@ -262,4 +264,68 @@ async def test_who_leaves_while_it_asks_takes_nobody_s_question_along() -> None:
         lost.cancel()
         store.gate.set()
         assert await kept == place(2)
-        assert store.reads == [[OTHER], [PHONE, TABLET], [PHONE, TABLET]]
+        assert store.reads == [[OTHER], [PHONE, TABLET]]
+
+
+async def test_a_store_that_answers_later_than_anybody_waits_is_known_to_be_away() -> None:
+    """Without anything to be stored: who needs it is sent away, and an operator is told why."""
+    store = MemoryStore()
+    async with keeping(store) as keeper:
+        asked = await asking(keeper, store, PHONE)
+        asked.cancel()
+        await asyncio.wait([asked])
+        store.away = "the database did not answer in time"
+        with structlog.testing.capture_logs() as logs:
+            store.gate.set()
+            await settled(keeper, away=True)
+        assert [line["event"] for line in logs] == ["positions.away"]
+        assert (keeper.trouble, keeper.reads) == ("the database did not answer in time", {"failed": 1})
+
+
+async def test_what_is_further_on_and_foreign_is_replaced() -> None:
+    """Behind the answer, which waits for nobody; what is of the feed stays."""
+    store, foreigners = MemoryStore(), Foreigners(place(8))
+    store.store([Row(PHONE, place(8)), Row(TABLET, place(9)), Row(OTHER, place(1))])
+    async with keeping(store, 0, foreigners) as keeper:
+        sessions = [Session(keeper, key) for key in (PHONE, TABLET, OTHER)]
+        foreigners.gate.clear()
+        for session in sessions:
+            session.acknowledge(2)
+        assert [await session.told.get() for session in sessions] == [(1, place(8)), (1, place(9)), (1, place(2))]
+        assert store.positions == {PHONE: place(8), TABLET: place(9), OTHER: place(2)}
+        foreigners.gate.set()
+        while store.positions[PHONE] == place(8):
+            await asyncio.sleep(0)
+        assert store.positions == {PHONE: place(2), TABLET: place(9), OTHER: place(2)}
+        assert (foreigners.asked, keeper.waiting) == ([{place(8), place(9)}], 0)
+
+
+async def test_what_is_foreign_is_asked_once_at_a_time() -> None:
+    """Kafka may be away for long: those who come meanwhile are looked at when they acknowledge again."""
+    store, foreigners = MemoryStore(), Foreigners(place(8))
+    store.store([Row(PHONE, place(8)), Row(OTHER, place(8))])
+    async with keeping(store, 0, foreigners) as keeper:
+        foreigners.gate.clear()
+        phone, other = Session(keeper), Session(keeper, OTHER)
+        for session in (phone, other):
+            session.acknowledge(2)
+            await session.told.get()
+        foreigners.gate.set()
+        while store.positions[PHONE] == place(8):
+            await asyncio.sleep(0)
+        assert store.positions[OTHER] == place(8)
+        other.acknowledge(3)
+        while store.positions[OTHER] == place(8):
+            await asyncio.sleep(0)
+        assert (store.positions, len(foreigners.asked)) == ({PHONE: place(2), OTHER: place(3)}, 2)
+
+
+async def test_a_keeper_that_ends_asks_nothing_more() -> None:
+    store, foreigners = MemoryStore(), Foreigners()
+    foreigners.gate.clear()
+    store.store([Row(PHONE, place(8))])
+    async with keeping(store, 0, foreigners) as keeper:
+        session = Session(keeper)
+        session.acknowledge(2)
+        await session.told.get()
+    assert len(asyncio.all_tasks()) == 1

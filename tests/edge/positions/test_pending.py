@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -148,6 +149,20 @@ def test_what_was_being_written_is_refuted_too() -> None:
         assert pending.take(10) == [Row(PHONE, "1", "9" if is_own else "7")]
 
 
+@pytest.mark.parametrize("is_being_written", [True, False])
+def test_a_first_position_that_is_not_stored_is_refuted_too(*, is_being_written: bool) -> None:
+    """It is gone with what follows it, or is replaced where it was on its way."""
+    pending, session = Pending(), Session()
+    session.acknowledge(pending, "9")
+    if is_being_written:
+        pending.take(10)
+    session.device.refute()
+    session.acknowledge(pending, "1")
+    if is_being_written:
+        _succeed(pending)
+    assert pending.take(10) == [Row(PHONE, "1", "9")]
+
+
 def test_a_failure_keeps_what_is_to_be_replaced() -> None:
     pending, session = Pending(), Session()
     session.device.refute("7")
@@ -160,6 +175,21 @@ def test_a_failure_keeps_what_is_to_be_replaced() -> None:
     session.acknowledge(pending, "0")
     pending.failed()
     assert pending.take(10) == [Row(PHONE, "0", "2")]
+
+
+def test_a_foreign_position_is_replaced() -> None:
+    """By what was acknowledged, or by what has come since; nobody is told once more."""
+    pending, session = Pending(room=1), Session()
+    pending.replace(Row(PHONE, "1", "7"), 3)
+    assert (pending.devices, pending.age(4), pending.newest(PHONE, "7")) == (1, 1, "1")
+    assert pending.take(10) == [Row(PHONE, "1", "7")]
+    _succeed(pending)
+    session.acknowledge(pending, "3")
+    pending.replace(Row(PHONE, "1", "7"), 3)
+    pending.replace(Row(TABLET, "1", "7"), 3)
+    assert pending.take(10) == [Row(PHONE, "3", "7")]
+    _succeed(pending)
+    assert (session.told, pending.devices) == ([(1, "3")], 0)
 
 
 def test_a_device_goes_on_where_it_was_although_that_is_not_stored_yet() -> None:
@@ -196,7 +226,7 @@ STEPS = st.one_of(
     st.tuples(st.just("ack"), st.integers(0, 3), st.integers(0, 30)),
     st.tuples(st.just("gap"), st.integers(0, 3)),
     st.tuples(st.just("leave"), st.integers(0, 3)),
-    st.tuples(st.sampled_from(["take", "store", "answer", "fail"]), st.integers(1, 2)),
+    st.tuples(st.sampled_from(["take", "store", "answer", "fail", "replace"]), st.integers(1, 2)),
 )
 
 
@@ -213,6 +243,8 @@ class Model:
         self.said: dict[tuple[int, int], str] = {}
         self.rows: list[Row] | None = None
         self.further: dict[Key, str] | None = None
+        self.doubted: list[Row] = []
+        """What was not written, since something further on is stored."""
 
     def ack(self, number: int, position: int) -> None:
         """Acknowledge."""
@@ -258,6 +290,9 @@ class Model:
         if self.rows is not None:
             self.write()
             assert self.further is not None
+            self.doubted = [
+                row._replace(replaces=self.further[row.key]) for row in self.rows if row.key in self.further
+            ]
             for told in self.pending.succeeded(self.further):
                 told.tell()
             self.rows = self.further = None
@@ -269,6 +304,11 @@ class Model:
         if self.rows is not None:
             self.pending.failed()
             self.rows = self.further = None
+
+    def replace(self, _: int = 0) -> None:
+        """Find what is stored instead to be foreign."""
+        for row in self.doubted:
+            self.pending.replace(row, 0)
 
     def check_told(self, number: int) -> None:
         """See that what a session is told is stored, and is as far on as what it has acknowledged since its gap."""
@@ -290,7 +330,7 @@ def _run(steps: list[Any]) -> Model:
     model = Model()
     actions: dict[str, Callable[..., None]] = {
         "ack": model.ack, "gap": model.gap, "leave": model.leave, "take": model.take, "store": model.write,
-        "answer": model.answer, "fail": model.fail,
+        "answer": model.answer, "fail": model.fail, "replace": model.replace,
     }  # fmt: skip
     for name, *arguments in steps:
         actions[name](*arguments)
@@ -306,7 +346,7 @@ def test_what_is_stored_was_acknowledged_and_moves_forward_or_by_compare_and_swa
     assert set(model.store.positions) == set(model.acknowledged)
 
 
-@given(st.lists(STEPS.filter(lambda step: step[0] != "gap"), max_size=40))
+@given(st.lists(STEPS.filter(lambda step: step[0] not in ("gap", "replace")), max_size=40))
 def test_nothing_that_was_acknowledged_is_lost_while_the_feed_goes_on(steps: list[Any]) -> None:
     model = _run(steps)
     assert model.store.positions == {key: max(positions) for key, positions in model.acknowledged.items()}
