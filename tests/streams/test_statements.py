@@ -331,3 +331,23 @@ def test_every_id_is_decided_once_and_only_poison_is_set_aside(data: st.DataObje
     assert set(statements.unreadable) == poison
     assert set(statements.found) == set(posts) - poison - missing
     assert run.asked == [] or max(map(len, run.asked)) <= limit
+
+
+@given(st.data())
+def test_only_ids_that_are_always_slow_are_set_aside_whatever_passes_meanwhile(data: st.DataObject) -> None:
+    posts = ids(*data.draw(st.lists(st.integers(1, 30), unique=True, min_size=1, max_size=20)))
+    slow = set(data.draw(st.lists(st.sampled_from(posts), unique=True, max_size=4)))
+    limit = data.draw(st.integers(1, 30))
+    # Less than five minutes of it.
+    trouble = data.draw(st.lists(st.sampled_from(["slow", "unavailable", ""]), max_size=19))
+
+    def answer(asked: Sequence[PostId]) -> Outcome:
+        if trouble and (failure := trouble.pop()):
+            return failure
+        return "slow" if slow & set(asked) else rows(asked)
+
+    statements = Statements(posts, limit=limit, controls=ids(100))
+    run = Run(statements, answer, most=5000)
+    assert run.ended
+    assert set(statements.unreadable) == slow
+    assert statements.found == rows(set(posts) - slow)
