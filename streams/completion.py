@@ -5,6 +5,7 @@ or its id on posts.dead; only then may the records be released.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -41,7 +42,8 @@ class _Failure(NamedTuple):
 class Completion:
     """Completes batches, one after the other.
 
-    ``checkpoint`` is told when a promise changes hands. ``sleep`` waits that many seconds before a new attempt.
+    ``checkpoint`` is told when a promise changes hands. ``clock`` counts seconds, and ``sleep`` waits that many
+    before a new attempt.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Completion:
         metrics: Metrics,
         letters: LetterLog,
         checkpoint: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._settings = settings
@@ -65,6 +68,7 @@ class Completion:
         self._metrics = metrics
         self._letters = letters
         self._checkpoint = checkpoint
+        self._clock = clock
         self._sleep = sleep
         self._limit = settings.max_batch
         self._controls: list[PostId] = []
@@ -151,15 +155,18 @@ class Completion:
         except Unavailable as error:
             return _Failure(f"waiting for {DATABASE}: {error}", statements.unavailable())
         except TimedOut as error:
-            return _Failure(f"{DATABASE} takes too long: {error}", statements.timed_out())
+            wait = statements.timed_out(str(error), self._clock())
+            slow = statements.slow
+            is_known = slow is not None and not statement.control
+            return _Failure(_takes_long(slow) if is_known else f"{DATABASE} takes too long: {error}", wait)
         except Exception as error:  # noqa: BLE001 - law 7 holds for every error of a lookup
             if not isinstance(error, Unreadable):
                 self._log_once(error)
             wait = statements.failed(_words(error))
             return _Failure(f"{DATABASE} fails for every post that is asked for: {error}", wait) if wait else None
         else:
-            statements.answered(found)
-            return None
+            wait = statements.answered(found)
+            return _Failure(_takes_long(statements.slow), wait) if wait else None
         finally:
             self._metrics.halvings.inc(statements.halvings - halvings)
 
@@ -168,6 +175,10 @@ class Completion:
         if (what := repr(error)) != self._unexpected:
             self._unexpected = what
             log.error("lookup.failed", error=what, exc_info=error)
+
+
+def _takes_long(post: PostId | None) -> str:
+    return f"{DATABASE} takes too long for post {post} alone, and not for others"
 
 
 def _words(error: Exception) -> str:

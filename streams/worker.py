@@ -174,6 +174,7 @@ def create_app(settings: Settings, checkpoint: Callable[[str], None] = lambda _:
         metrics=metrics,
         letters=letters,
         checkpoint=checkpoint,
+        clock=clock,
     )
     app.reporter = Reporter(progress, unread_variables(Settings))
     app.database = Database(lookup, look_up)

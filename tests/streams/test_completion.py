@@ -53,11 +53,13 @@ class Bench:
             metrics=Metrics(self.registry, self.progress),
             letters=self.letters,
             checkpoint=self.points.append,
+            clock=lambda: self.now,
             sleep=self._sleep,
         )
 
     async def _sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
+        self.now += seconds
         await asyncio.sleep(0)
 
     async def complete(self, *ids: int, attempt: int = 0) -> None:
@@ -249,9 +251,31 @@ async def test_a_lock_is_waited_for_at_once_and_makes_no_halves() -> None:
         await asyncio.wait([completing], timeout=0)
     await completing
     assert bench.shown == [[*range(1, 9)]]
-    assert bench.lookup.asked == [[*range(1, 9)], *[[1]] * 20, [*range(2, 9)]]
+    assert [len(ids) for ids in bench.lookup.asked] == [8] + [1] * (19 + 8)
     assert bench.metric("postcast_halvings_total") == 0
     assert bench.dead == []
+
+
+async def test_a_post_that_always_takes_too_long_alone_does_not_hold_up_the_feed_for_ever() -> None:
+    """It is named while it is tried, for five minutes at least."""
+    bench = Bench(MemoryLookup(posts(range(1, 9))))
+    bench.lookup.poisoned = {PostId(5): TimedOut("canceling statement")}
+    completing = asyncio.create_task(bench.complete(*range(1, 9)))
+    while len(bench.pauses) < 3:
+        await asyncio.sleep(0)
+    named = "the database (PostgreSQL) takes too long for post 5 alone, and not for others"
+    while not completing.done() and bench.pauses[-1:] != [5.0]:
+        assert bench.progress.waiting == [Waiting("look up", "database", named)]
+        await asyncio.sleep(0)
+    await completing
+    assert bench.shown == [[1, 2, 3, 4, 6, 7, 8]]
+    assert bench.dead == [("unreadable", b"5")]
+    assert 300 <= bench.now < 310
+    assert bench.pauses[:8] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert bench.progress.waiting == []
+    bench.lookup.asked.clear()
+    await bench.complete(*range(1, 9))
+    assert bench.lookup.asked[0] == [*range(1, 9)]
 
 
 async def test_a_size_that_is_too_slow_is_remembered_and_tried_again_later() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streams.contract import PostId
 from streams.enrichment import Found
-from streams.statements import TRIES, Statements
+from streams.statements import PATIENCE_SECONDS, TRIES, Statements
 
 Outcome = str | dict[PostId, Found]
 POST = Found(b"{}", None)
@@ -23,7 +23,10 @@ def rows(posts: Iterable[int]) -> dict[PostId, Found]:
 
 
 class Run:
-    """Asks until all is decided. ``answer`` gets the ids of a statement and returns rows, or the word for a failure."""
+    """Asks until all is decided. ``answer`` gets the ids of a statement and returns rows, or the word for a failure.
+
+    A time-out takes 10 s, and a wait 5 s.
+    """
 
     def __init__(
         self, statements: Statements, answer: Callable[[Sequence[PostId]], Outcome], *, most: int = 1000
@@ -31,23 +34,31 @@ class Run:
         self.asked: list[list[int]] = []
         self.controls: list[list[int]] = []
         self.waits = 0
+        self.now = 1000.0
         while (statement := statements.next()) and most:
             most -= 1
             (self.controls if statement.control else self.asked).append([int(post) for post in statement.ids])
             match answer(statement.ids):
                 case "unavailable":
-                    self.waits += statements.unavailable()
+                    wait = statements.unavailable()
                 case "slow":
-                    self.waits += statements.timed_out()
+                    self.now += 10
+                    wait = statements.timed_out("statement timeout", self.now)
                 case str(why):
-                    self.waits += statements.failed(why)
+                    wait = statements.failed(why)
                 case found:
-                    statements.answered(found)
+                    wait = statements.answered(found)
+            self.waits += wait
+            self.now += 5 * wait
         self.ended = statement is None
 
 
 def poisoned(*posts: int) -> Callable[[Sequence[PostId]], Outcome]:
     return lambda asked: "bad" if set(posts) & set(asked) else rows(asked)
+
+
+def slow_for(*posts: int) -> Callable[[Sequence[PostId]], Outcome]:
+    return lambda asked: "slow" if set(posts) & set(asked) else rows(asked)
 
 
 def test_a_batch_is_one_statement() -> None:
@@ -160,7 +171,9 @@ def test_a_lock_makes_no_halves() -> None:
 
     statements = Statements(ids(1, 2, 3, 4, 5, 6, 7, 8), limit=8)
     run = Run(statements, answer)
-    assert run.asked == [[1, 2, 3, 4, 5, 6, 7, 8], *[[1]] * 12, [2, 3, 4, 5, 6, 7, 8]]
+    # Another id each time: the first may be slow itself.
+    singles = [[post] for post in range(1, 9)]
+    assert run.asked == [[1, 2, 3, 4, 5, 6, 7, 8], *singles, [1], [2], [3], [4], *singles[4:], *singles[:3]]
     assert run.waits == 11
     assert (statements.halvings, statements.limit) == (0, 8)
     assert statements.found == rows(range(1, 9))
@@ -190,6 +203,98 @@ def test_a_database_that_goes_away_after_a_slow_statement_is_no_reason_to_halve(
     run = Run(statements, lambda asked: answers.pop(0) if answers else rows(asked))
     assert run.asked == [[1, 2, 3], [1], [1], [2, 3]]
     assert statements.halvings == 0
+
+
+def test_an_id_that_always_takes_too_long_alone_is_set_aside_and_the_rest_is_found() -> None:
+    statements = Statements(ids(*range(1, 9)), limit=8)
+    run = Run(statements, slow_for(5))
+    assert run.ended
+    assert statements.found == rows([1, 2, 3, 4, 6, 7, 8])
+    assert statements.unreadable == {
+        PostId(5): "takes too long alone, 22 times in 310 s, while other posts are answered: statement timeout"
+    }
+    # The others are asked first, and the size that was halved for one id's sake is not remembered.
+    assert run.asked == [[*range(1, 9)], [1], [2, 3, 4, 5], [2], [3, 4], [5, 6], [5], [6, 7, 8], *[[5]] * 21]
+    assert len(run.controls) == 22
+    assert statements.limit == 8
+    assert statements.slow is None
+
+
+def test_several_slow_ids_are_tried_in_turn() -> None:
+    """Their times run side by side."""
+    statements = Statements(ids(1, 2, 3), limit=1, controls=ids(99))
+    run = Run(statements, slow_for(1, 3))
+    assert set(statements.unreadable) == {1, 3}
+    assert statements.found == rows([2])
+    assert run.asked[:6] == [[1], [2], [3], [1], [3], [1]]
+    assert run.now - 1000 < 1.5 * PATIENCE_SECONDS
+
+
+def test_many_tries_in_a_short_time_set_no_id_aside() -> None:
+    """A server's lock_timeout may be much shorter than a statement's limit."""
+    statements = Statements(ids(1), limit=1, controls=ids(99))
+    for _ in range(100):
+        statements.next()
+        assert not statements.timed_out("lock timeout", PATIENCE_SECONDS - 1)
+        statements.next()
+        assert statements.answered(rows([99]))
+    assert statements.slow == 1
+    assert statements.unreadable == {}
+
+
+def test_few_tries_in_a_long_time_set_no_id_aside() -> None:
+    """STATEMENT_TIMEOUT_SECONDS may be 600."""
+    statements = Statements(ids(1), limit=1, controls=ids(99))
+    for number in range(1, TRIES + 1):
+        assert statements.unreadable == {}
+        statements.next()
+        statements.timed_out("statement timeout", 600.0 * number)
+        statements.next()
+        statements.answered(rows([99]))
+    assert set(statements.unreadable) == {1}
+
+
+@pytest.mark.parametrize("failure", ["slow", "unavailable", "a function is missing"])
+def test_a_control_that_is_not_answered_says_nothing_of_a_slow_id(failure: str) -> None:
+    """A lock, an outage: for however long."""
+    statements = Statements(ids(1, 2), limit=2, controls=ids(99))
+    run = Run(statements, lambda asked: failure if asked == [99] else "slow", most=1000)
+    assert not run.ended
+    assert (statements.unreadable, statements.slow) == ({}, None)
+    # Never twice in a row: an id takes too long before each.
+    assert 498 <= len(run.controls) <= 500
+
+
+def test_a_lock_that_goes_between_an_id_and_its_control_sets_nothing_aside() -> None:
+    """Each control is answered, and the ids too once the trouble of some minutes is over."""
+    statements = Statements(ids(1, 2, 3), limit=3, controls=ids(99))
+    trouble = iter(range(3 * 7))
+
+    def answer(asked: Sequence[PostId]) -> Outcome:
+        return "slow" if asked != [99] and next(trouble, None) is not None else rows(asked)
+
+    run = Run(statements, answer)
+    assert statements.unreadable == {}
+    assert statements.found == rows([1, 2, 3])
+    assert statements.slow is None
+    assert run.ended
+
+
+def test_the_id_that_was_asked_as_a_control_may_be_slow_itself() -> None:
+    statements = Statements(ids(1), limit=1, controls=ids(98, 99))
+    run = Run(statements, slow_for(1, 99))
+    assert run.controls[:4] == [[99], [98], [98], [98]]
+    assert set(statements.unreadable) == {1}
+
+
+def test_where_no_control_is_known_another_id_of_the_batch_becomes_one() -> None:
+    """As after a start: the first id is the slow one."""
+    statements = Statements(ids(1, 2, 3), limit=3)
+    run = Run(statements, slow_for(1))
+    assert run.asked[:5] == [[1, 2, 3], [1], [2], [3], [1]]
+    assert run.controls[0] == [3]
+    assert set(statements.unreadable) == {1}
+    assert statements.found == rows([2, 3])
 
 
 def test_the_id_that_is_asked_alone_after_a_slow_statement_may_be_poison() -> None:
@@ -226,3 +331,23 @@ def test_every_id_is_decided_once_and_only_poison_is_set_aside(data: st.DataObje
     assert set(statements.unreadable) == poison
     assert set(statements.found) == set(posts) - poison - missing
     assert run.asked == [] or max(map(len, run.asked)) <= limit
+
+
+@given(st.data())
+def test_only_ids_that_are_always_slow_are_set_aside_whatever_passes_meanwhile(data: st.DataObject) -> None:
+    posts = ids(*data.draw(st.lists(st.integers(1, 30), unique=True, min_size=1, max_size=20)))
+    slow = set(data.draw(st.lists(st.sampled_from(posts), unique=True, max_size=4)))
+    limit = data.draw(st.integers(1, 30))
+    # Less than five minutes of it.
+    trouble = data.draw(st.lists(st.sampled_from(["slow", "unavailable", ""]), max_size=19))
+
+    def answer(asked: Sequence[PostId]) -> Outcome:
+        if trouble and (failure := trouble.pop()):
+            return failure
+        return "slow" if slow & set(asked) else rows(asked)
+
+    statements = Statements(posts, limit=limit, controls=ids(100))
+    run = Run(statements, answer, most=5000)
+    assert run.ended
+    assert set(statements.unreadable) == slow
+    assert statements.found == rows(set(posts) - slow)
