@@ -148,6 +148,8 @@ class Edge:
         self.waiters = Waiters(self.log, self.loop, self.hub.filters)
         self.feed = MemoryFeed(self.log, Audience(self.hub, self.waiters))
         self.old = Gone()
+        self.unready: str | None = None
+        """Why new clients had better go elsewhere, though the feed is followed."""
         self.reception = Reception(
             log=self.log,
             feed=self.feed,
@@ -184,6 +186,7 @@ class Edge:
             page=live_page(),
             status=Status(Facts("0", Millis(5000))),
             posts=self.posts,
+            unready=lambda: self.unready,
             transports=self.events.routes(),
         )
         metrics = Metrics(
