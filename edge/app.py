@@ -146,6 +146,7 @@ async def edge_serving(
         status=Status(Facts(__version__, settings.window_ms, settings.compose_url)),
         transports=EventRequests(reception, around).routes(),
         posts=posts,
+        unready=signing_in.unready,
     )
     admin = Admin(server.readiness, metrics.registry())
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -25,7 +25,10 @@ from streams.contract import Millis
 
 
 class Server:
-    """Routes requests; ``transports`` are the routes of clients beside the WebSocket's."""
+    """Routes requests; ``transports`` are the routes of clients beside the WebSocket's.
+
+    ``unready`` says why new clients had better go elsewhere though the feed is followed, if there is a reason.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Server:
         page: Page,
         status: Status,
         posts: Posts,
+        unready: Callable[[], str | None],
         transports: Iterable[web.RouteDef] = (),
     ) -> None:
         self._reception = reception
@@ -46,6 +50,7 @@ class Server:
         self._page = page
         self._status = status
         self._posts = posts
+        self._unready = unready
         self._transports = tuple(transports)
 
     def application(self, others: Iterable[web.RouteDef] = ()) -> web.Application:
@@ -68,7 +73,7 @@ class Server:
     def readiness(self) -> Readiness:
         """Say whether new clients should come here, and why."""
         feed = self._reception.feed
-        lacking = STOPPING if self._reception.is_stopping else feed.unready
+        lacking = STOPPING if self._reception.is_stopping else feed.unready or self._unready()
         return Readiness(lacking is None, lacking or feed.trouble or "The feed is followed to its end.")
 
     async def drain(self, seconds: float) -> None:

@@ -17,6 +17,12 @@ from streams.contract import Millis
 
 _MIB: Final = 1024 * 1024
 _KIB: Final = 1024
+_DAY_SECONDS: Final = 86_400
+_MAX_RETENTION_SECONDS: Final = 36_500 * _DAY_SECONDS
+"""What the largest RETENTION_DAYS keeps; in milliseconds it is far from what 64 bits hold."""
+
+Rate = Annotated[float, Field(ge=1 / BURST_SECONDS)]
+"""How many a second: below this not even one would be allowed, since so many seconds' worth may come at once."""
 
 
 class Settings(PositionsSettings):
@@ -39,7 +45,7 @@ class Settings(PositionsSettings):
 
     dedup_records: int = Field(1000, ge=0)
     """How many records of the feed back a post counts as a repeat; the same for all edges."""
-    dedup_seconds: float = Field(86_400, gt=0)
+    dedup_seconds: float = Field(_DAY_SECONDS, gt=0, le=_MAX_RETENTION_SECONDS)
     """And how much older, by Kafka's timestamps, the record may be that it repeats; less than the feed's retention."""
     max_replays: int = Field(4, ge=1)
     """How many consumers read records that are no longer in memory; clients at about the same place share one."""
@@ -59,8 +65,8 @@ class Settings(PositionsSettings):
     """How many bytes of pages are being sent at a time; clients that ask for the same page share it."""
     long_poll_seconds: float = Field(25, gt=0)
     """How long a request for posts waits for the next one, give or take a tenth."""
-    write_bytes: int = Field(64 * _KIB, ge=_KIB)
-    """How much a client is sent at a time, and how much of it the kernel keeps unsent."""
+    write_bytes: int = Field(64 * _KIB, ge=_KIB, le=1024 * _MIB)
+    """How much a client is sent at a time, and how much of it the kernel keeps unsent, which it takes as 32 bits."""
     compression: bool = True
     """Whether posts are compressed for clients that offer permessage-deflate: once for all of them."""
 
@@ -70,7 +76,7 @@ class Settings(PositionsSettings):
     """After this long a silence a client is taken for dead."""
     stalled_seconds: float = Field(600, gt=0)
     """How long a client may take nothing of what it was sent."""
-    heartbeat_seconds: float = Field(25, gt=0)
+    heartbeat_seconds: float = Field(25, gt=0, le=_DAY_SECONDS)
     """After this long without a message a client that has cursors is sent one; below the 60 s of proxies."""
     max_age_seconds: float = Field(0, ge=0)
     """How old a connection may be, give or take a tenth, before its client is told to connect again; 0 for no limit."""
@@ -104,9 +110,9 @@ class Settings(PositionsSettings):
     """What a client may send in one message; nothing of it is used."""
     max_fragments: int = Field(64, ge=1)
     """How many frames a message may come in."""
-    messages_per_second: float = Field(10, gt=0)
+    messages_per_second: Rate = 10
     bytes_per_second: float = Field(64 * _KIB, gt=0)
-    pings_per_second: float = Field(10, gt=0)
+    pings_per_second: Rate = 10
     """Pings and pongs together. Of each of the three, ten seconds' worth may come at once."""
 
     @field_validator("trusted_proxies", mode="before")

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
 
@@ -12,6 +13,8 @@ from edge.access.keys import LONG, Keys, short_secrets
 from edge.access.sign_in import Demands, NobodySignsIn, SignIn
 from edge.access.tokens import Rules
 from edge.token_settings import TokenSettings
+
+_NO_KEY: Final = "Nobody can sign in yet: JWT_JWKS_URL has given no key, and AUTH_REQUIRED asks everybody for a token."
 
 _logger = structlog.get_logger("edge.signing_in")
 
@@ -24,6 +27,17 @@ class SigningIn:
     key_fetches: Counter[str] = field(default_factory=Counter)
     """How often an issuer was asked for its keys, by what became of it."""
     published: PublishedKeys | None = None
+    is_required: bool = False
+    """Whether only who signs in is taken."""
+
+    def unready(self) -> str | None:
+        """Return why new clients had better go elsewhere: none of them could sign in, and each has to.
+
+        Once there was a key this is over for good: all edges lose an issuer at the same moment.
+        """
+        if self.is_required and self.published is not None and not self.published.had_keys:
+            return _NO_KEY
+        return None
 
     def parts(self) -> Sequence[Coroutine[None, None, None]]:
         """Return what has to run for it, for ever."""
@@ -50,7 +64,7 @@ def signing_in_of(settings: TokenSettings) -> SigningIn:
         return SigningIn(Bearers(Given(Keys(keys)), rules))
     fetches: Counter[str] = Counter()
     published = PublishedKeys(settings.jwt_jwks_url, keys, outcomes=fetches)
-    return SigningIn(Bearers(published, rules), fetches, published)
+    return SigningIn(Bearers(published, rules), fetches, published, settings.auth_required)
 
 
 def demands_of(settings: TokenSettings) -> Demands:

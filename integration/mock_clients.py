@@ -11,6 +11,7 @@ import aiohttp
 from edge import client
 from edge.client import Post
 from edge.mock import transcript
+from edge.mock.scenarios import BACKLOG
 from integration import viewers
 from integration.mocks import expected, mock
 
@@ -115,7 +116,9 @@ async def held(name: str, folder: Path) -> set[str]:
     kinds = [kind for kind in _KINDS if not (kind.endswith("polling") and name in _WITHOUT_POLLS)]
     said = await asyncio.gather(*(shown(kind, folder, arguments, right[-1]) for kind in kinds))
     found = {kind: items(lines) for kind, lines in zip(kinds, said, strict=True)}
-    assert {kind: transcript.fault(right, lines) for kind, lines in found.items()} == dict.fromkeys(kinds)
+    assert {kind: transcript.fault(right, lines, backlog=BACKLOG) for kind, lines in found.items()} == dict.fromkeys(
+        kinds
+    )
     for kind in kinds:
         if not kind.endswith("polling"):
             assert found[kind] == right

@@ -34,7 +34,10 @@ def _lower(value: object) -> object:
 class Sourced(BaseSettings):
     """Settings, and where they come from. Field names are the variables' names in lower case."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, env_file_encoding="utf-8")
+    # What is infinite, or not a number, would pass a lower bound and fail when it is first reckoned with.
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, env_file_encoding="utf-8", allow_inf_nan=False
+    )
 
     @field_validator("*", mode="before")
     @classmethod

@@ -32,7 +32,7 @@ _EMPTY_ANSWERS: Final = 2
 
 
 class Unreachable(Exception):
-    """Kafka does not answer; the message is a sentence."""
+    """Kafka does not answer, or refuses; the message is a sentence."""
 
 
 class Reads(Protocol):
@@ -80,7 +80,10 @@ class DeadTopic:
         consumer.assign([tp])
         answered, answered_at, empty = None, clock(), 0
         while True:
-            records = (await consumer.getmany(tp, timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)).get(tp, ())
+            try:
+                records = (await consumer.getmany(tp, timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)).get(tp, ())
+            except KafkaError as error:
+                raise Unreachable(f"partition {partition} of {self.name}: {error}") from error
             for record in records:
                 yield record
             if records:

@@ -2,7 +2,7 @@
 
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
@@ -12,6 +12,9 @@ from runtime.kafka import TopicName
 from runtime.settings import BadSettings, ProcessSettings, S, read
 from streams.amqp_urls import amqp_urls
 from streams.lookup_sql import WrongStatement, translate
+
+_MAX_RETENTION_DAYS: Final = 36_500
+"""A hundred years: Kafka keeps a retention as milliseconds in 64 bits."""
 
 
 def _amqp(value: SecretStr) -> SecretStr:
@@ -42,8 +45,8 @@ class TopicSettings(ProcessSettings):
     dead_topic: TopicName = "posts.dead"
     created_partitions: int = Field(default=8, ge=1, le=1000)
     kafka_replication: int = Field(default=1, ge=1, le=10)
-    retention_days: int = Field(default=7, ge=1)
-    dead_retention_days: int = Field(default=30, ge=1)
+    retention_days: int = Field(default=7, ge=1, le=_MAX_RETENTION_DAYS)
+    dead_retention_days: int = Field(default=30, ge=1, le=_MAX_RETENTION_DAYS)
 
     @model_validator(mode="after")
     def _topics_differ(self) -> Self:
@@ -76,7 +79,8 @@ class Settings(TopicSettings):
 
     # A worker holds at most 64 KiB of each of these.
     prefetch: int = Field(default=500, ge=1, le=1000)
-    statement_timeout_seconds: float = Field(default=10, gt=0, le=600)
+    # PostgreSQL takes whole milliseconds, and 0 for no limit.
+    statement_timeout_seconds: float = Field(default=10, ge=0.1, le=600)
 
     worker_port: int = Field(default=6066, ge=1, le=65_535)
 

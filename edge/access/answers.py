@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Final
 
-_STATUSES: Final = frozenset((101, 200, 204, 304, 400, 403, 404, 405, 408, 410, 414, 426, 429, 431, 500, 503))
+_STATUSES: Final = frozenset((101, 200, 204, 304, 400, 401, 403, 404, 405, 408, 410, 414, 426, 429, 431, 500, 503))
 
 
 class Answers:

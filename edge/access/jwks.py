@@ -108,6 +108,8 @@ class PublishedKeys:
         self._turns = asyncio.Lock()
         self.keys = Keys(fixed)
         """All keys that are known."""
+        self.had_keys = bool(fixed)
+        """Whether any was ever known."""
 
     @property
     def wait(self) -> float:
@@ -159,10 +161,12 @@ class PublishedKeys:
 
     def _take(self, found: Published) -> None:
         self._outcomes["fetched"] += 1
-        self._freshness.answer()
         self.keys = Keys([*self._fixed, *found.keys])
         if not found.keys:
+            # It is asked for again as soon as one that was not answered: an edge that needs keys waits for the first.
             why = "the JWK Set of JWT_JWKS_URL has no key that can be used"
             _logger.warning("sign_in.no_keys", why=why, left_out=found.left_out)
             return
+        self._freshness.answer()
+        self.had_keys = True
         _logger.info("sign_in.keys_fetched", keys=len(found.keys), left_out=found.left_out)

@@ -4,8 +4,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from edge import logs
 from edge.mock.app import run
 from edge.mock.arguments import Arguments, parse
 from edge.mock.posts import author_of
-from edge.mock.scenarios import EVERY, steps
+from edge.mock.scenarios import BACKLOG, EVERY, steps
 from edge.mock.transcript import fault, transcript
 from edge.ports import CannotListen
 from edge.telemetry import TurnTimes
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] = ()) -> int:
 def _print(told: Arguments) -> int:
     """Print what a correct client has shown; as of any such program, no more when nobody reads it."""
     try:
-        sys.stdout.writelines(f"{line}\n" for line in _expected(told))
+        sys.stdout.writelines(f"{line}\n" for line in _seen(told, _lines(told)))
         sys.stdout.flush()
     except BrokenPipeError:
         # What is left would be written, and fail, once more at the end.
@@ -65,9 +66,13 @@ def _print(told: Arguments) -> int:
     return 0
 
 
-def _expected(told: Arguments) -> Iterator[str]:
-    """Return what a correct client has shown that sees these authors."""
-    for line in transcript(steps(told.scenario, told.clock)):
+def _lines(told: Arguments) -> Iterator[str]:
+    return transcript(steps(told.scenario, told.clock))
+
+
+def _seen(told: Arguments, lines: Iterable[str]) -> Iterator[str]:
+    """Return those of the lines that a client shows that sees these authors."""
+    for line in lines:
         kind, what = line.split()
         if told.authors is None or kind == "gap" or author_of(told.seed, int(what)) in told.authors:
             yield line
@@ -79,7 +84,9 @@ def _check(told: Arguments, name: str) -> int:
     except (OSError, UnicodeDecodeError) as error:
         print(f"{name} cannot be read: {error}", file=sys.stderr)  # noqa: T201 - as above
         return 1
-    wrong = fault(list(_expected(told)), text.splitlines())
+    lines = _lines(told)
+    backlog = list(_seen(told, islice(lines, BACKLOG)))
+    wrong = fault([*backlog, *_seen(told, lines)], text.splitlines(), backlog=len(backlog))
     if wrong is not None:
         print(wrong, file=sys.stderr)  # noqa: T201 - as above
     return int(wrong is not None)

@@ -11,12 +11,14 @@ What ``python -m edge.client --json`` prints says the same in JSON, and is read 
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-from edge.mock.scenarios import BACKLOG, Act, Lose, Step, Write
+from edge.feed.position import Reason
+from edge.mock.scenarios import Act, Lose, Step, Write
 
 _SHOWN: Final = 80
 """So much of a line that is wrong is shown."""
+_REASONS: Final = frozenset(get_args(Reason))
 _LINE: Final = re.compile(r"post -?[0-9]+|gap \S.*")
 
 
@@ -33,24 +35,29 @@ def transcript(steps: Iterable[Step]) -> Iterator[str]:
             yield from (f"post {post}" for post in step.posts)
 
 
-def fault(expected: Sequence[str], shown: Iterable[str]) -> str | None:
-    """Return what is wrong with the lines of a client, as a sentence; None when nothing is."""
+def fault(expected: Sequence[str], shown: Iterable[str], *, backlog: int) -> str | None:
+    """Return what is wrong with the lines of a client, as a sentence; None when nothing is.
+
+    So many of the expected lines are of posts that came before the clock began.
+    """
     lines: list[str] = []
     for number, text in enumerate(shown, 1):
         line = _line_of(text)
         if line is None:
             return f"line {number}: {text[:_SHOWN]} is neither `post ID` nor `gap REASON`"
+        if _is_gap(line) and line.removeprefix("gap ") not in _REASONS:
+            return f"line {number}: {line[:_SHOWN]}: there is no such reason"
         lines.append(line)
-    return _difference(expected, lines) if lines else "nothing was shown"
+    return _difference(expected, lines, backlog) if lines else "nothing was shown"
 
 
-def _difference(expected: Sequence[str], shown: Sequence[str]) -> str | None:
+def _difference(expected: Sequence[str], shown: Sequence[str], backlog: int) -> str | None:
     places = {line: place for place, line in enumerate(expected) if not _is_gap(line)}
     at = 0
-    gap: int | None = None
+    gaps: list[int] = []
     for number, line in enumerate(shown, 1):
         if _is_gap(line):
-            gap = number
+            gaps.append(number)
             continue
         place = places.get(line)
         if place is None:
@@ -58,15 +65,24 @@ def _difference(expected: Sequence[str], shown: Sequence[str]) -> str | None:
         if place < at:
             return f"line {number}: {line} comes again, or too late"
         missing = expected[at:place]
-        if gap is not None and not any(map(_is_gap, missing)):
-            return f"line {gap}: there is no gap"
-        if missing and gap is None and (at or place > BACKLOG):
-            return f"line {number}: {missing[0] if at else expected[BACKLOG]} is missing before {line}"
-        at, gap = place + 1, None
+        if surplus := _surplus(gaps, missing):
+            return surplus
+        if missing and not gaps and (at or place > backlog):
+            return f"line {number}: {missing[0] if at else expected[backlog]} is missing before {line}"
+        at, gaps = place + 1, []
     missing = expected[at:]
-    if gap is not None and not any(map(_is_gap, missing)):
-        return f"line {gap}: there is no gap"
+    if surplus := _surplus(gaps, missing):
+        return surplus
     return f"{missing[0]} is missing at the end" if missing else None
+
+
+def _surplus(gaps: Sequence[int], missing: Sequence[str]) -> str | None:
+    """Return what is wrong with the gaps in these lines, between two posts; None when each is one that is expected."""
+    # There may be several: a client that asks for some authors may have no post between two of them.
+    known = sum(map(_is_gap, missing))
+    if len(gaps) <= known:
+        return None
+    return f"line {gaps[known]}: {'the gap was said before' if known else 'there is no gap'}"
 
 
 def _line_of(text: str) -> str | None:

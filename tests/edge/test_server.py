@@ -28,6 +28,17 @@ async def test_shutdown_says_goodbye_to_all() -> None:
         assert edge.closes == {("server", "1001"): 2}
 
 
+async def test_is_unready_for_another_reason_than_the_feeds() -> None:
+    """The feed's comes first, and that the edge stops before both."""
+    async with serving() as edge:
+        edge.unready = "Nobody can sign in yet."
+        assert (await edge.get("/readyz"))[:2] == (503, "Nobody can sign in yet.\n")
+        edge.feed.unready = "Kafka is away."
+        assert (await edge.get("/readyz"))[:2] == (503, "Kafka is away.\n")
+        edge.feed.unready = edge.unready = None
+        assert (await edge.get("/readyz"))[0] == 200
+
+
 async def test_a_drain_is_spread_and_whoever_is_still_there_gets_posts() -> None:
     """They come back elsewhere, and not all at once; the last ones are told in time."""
     async with serving() as edge, AsyncExitStack() as connected:

@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from edge.settings import Settings, load
+from edge.wire.allowance import Allowance, Traffic
 from runtime.settings import BadSettings
 from tests.edge.kit.environment import forget
 
@@ -150,6 +151,15 @@ def test_several_brokers(environment: pytest.MonkeyPatch) -> None:
         ("PROXY_HEADER", "x-real-ip", "PROXY_HEADER is wrong: input should be 'x-forwarded-for' or 'forwarded'."),
         ("MAX_CONNECTIONS", "0", "MAX_CONNECTIONS is wrong: input should be greater than or equal to 1."),
         ("BYTES_PER_SECOND", "13000", "BYTES_PER_SECOND must be at least a fifth of MAX_MESSAGE_BYTES: "),
+        ("WRITE_BYTES", str(1 << 31), "WRITE_BYTES is wrong: input should be less than or equal to 1073741824."),
+        ("HEARTBEAT_SECONDS", "1e19", "HEARTBEAT_SECONDS is wrong: input should be less than or equal to 86400."),
+        ("DEDUP_SECONDS", "1e308", "DEDUP_SECONDS is wrong: input should be less than or equal to 3153600000."),
+        (
+            "MESSAGES_PER_SECOND",
+            "0.09",
+            "MESSAGES_PER_SECOND is wrong: input should be greater than or equal to 0.1.",
+        ),
+        ("PINGS_PER_SECOND", "0.09", "PINGS_PER_SECOND is wrong: input should be greater than or equal to 0.1."),
         ("DEAD_SECONDS", "20", "DEAD_SECONDS must be more than PING_SECONDS: a client needs time for its pong."),
     ],
 )
@@ -163,6 +173,30 @@ def test_a_wrong_value_is_one_sentence_without_the_value(
     assert str(raised.value).startswith(sentence)
     assert "\n" not in str(raised.value)
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e400"])
+@pytest.mark.parametrize("name", [name for name, field in Settings.model_fields.items() if field.annotation is float])
+def test_no_number_is_infinite(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """It would pass a lower bound, and fail for the first client."""
+    environment.setenv(name.upper(), value)
+    with pytest.raises(BadSettings, match=rf"^{name.upper()} is wrong: input should be a finite number\.$"):
+        load()
+
+
+@pytest.mark.parametrize("name", ["MESSAGES_PER_SECOND", "PINGS_PER_SECOND"])
+def test_the_lowest_rate_lets_one_through(environment: pytest.MonkeyPatch, name: str) -> None:
+    """Of messages, and of pongs to the edge's own pings."""
+    environment.setenv(name, "0.1")
+    settings = load()
+    traffic = Traffic(
+        messages=settings.messages_per_second,
+        bytes=settings.bytes_per_second,
+        pings=settings.pings_per_second,
+        message_bytes=settings.max_message_bytes,
+        fragments=settings.max_fragments,
+    )
+    assert [Allowance(traffic).frame(opcode, 0, now=1.0) for opcode in (0x1, 0xA)] == [None, None]
 
 
 def test_each_wrong_variable_has_its_own_sentence(environment: pytest.MonkeyPatch) -> None:

@@ -98,5 +98,35 @@ async def test_the_keys_of_an_issuer_are_fetched_and_kept_fresh() -> None:
         await asyncio.wait([running])
 
 
+async def test_where_everybody_has_to_sign_in_the_edge_is_unready_until_there_is_a_first_key() -> None:
+    """Once there was one it stays ready: all edges lose an issuer at the same moment."""
+    issuer = Issuer(Signer())
+    async with publishing(issuer) as url:
+        signing_in = signing_in_of(told(jwt_jwks_url=url, auth_required=True))
+        assert signing_in.published is not None
+        right = issuer.body
+        for issuer.status, issuer.body, is_ready in (
+            (503, b"", False),
+            (200, b'{"keys":[]}', False),
+            (200, right, True),
+            (503, b"", True),
+            (200, b'{"keys":[]}', True),
+        ):
+            await signing_in.published.ask()
+            assert (signing_in.unready() is None) == is_ready
+
+
+def test_an_edge_that_can_take_somebody_waits_for_no_issuer() -> None:
+    """It has another key, or asks nobody for a token."""
+    url = "https://issuer.example/keys"
+    secret = SecretStr(SECRET)
+    assert signing_in_of(told(jwt_jwks_url=url)).unready() is None
+    assert signing_in_of(told(jwt_jwks_url=url, jwt_secret_key=secret, auth_required=True)).unready() is None
+    assert signing_in_of(told(jwt_secret_key=secret, auth_required=True)).unready() is None
+    assert signing_in_of(told(jwt_jwks_url=url, auth_required=True)).unready() == (
+        "Nobody can sign in yet: JWT_JWKS_URL has given no key, and AUTH_REQUIRED asks everybody for a token."
+    )
+
+
 def test_keys_that_are_given_need_nothing_that_runs() -> None:
     assert list(signing_in_of(told(jwt_secret_key=SecretStr(SECRET))).parts()) == []

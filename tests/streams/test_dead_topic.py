@@ -1,8 +1,15 @@
-"""The letters that are not done, found in two readings. What reads Kafka is tested in integration/."""
+"""The letters that are not done, found in two readings. Reading Kafka is tested in integration/, but for a refusal."""
 
-from streams.contract import dead_letter, encode_dead
+from collections.abc import Sequence
+from typing import NoReturn, cast
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import TopicAuthorizationFailedError
+
+from streams.contract import Partition, dead_letter, encode_dead
 from streams.dead import DISMISSED, REQUEUED, Letter
-from streams.dead_topic import outstanding
+from streams.dead_topic import DeadTopic, Unreachable, outstanding
 from tests.streams.dead_letters import GROUPED, MISSING, POISON, MemoryTopic, at
 
 LETTERS = [encode_dead(letter) for letter in (MISSING, POISON, GROUPED)]
@@ -28,3 +35,21 @@ async def test_each_record_is_counted_in_both_readings() -> None:
     topic, read = MemoryTopic(LETTERS), []
     [_ async for _ in outstanding(topic, lambda: read.append(1))]
     assert (topic.readings, len(read)) == (2, 6)
+
+
+class Refusing:
+    """A consumer whose reads a broker refuses."""
+
+    def assign(self, partitions: Sequence[TopicPartition]) -> None:
+        """Take what there is to read."""
+
+    async def getmany(self, *partitions: TopicPartition, **_: int) -> NoReturn:
+        raise TopicAuthorizationFailedError(partitions[0].topic)
+
+
+async def test_a_read_that_kafka_refuses_is_a_sentence() -> None:
+    """To see a topic is one right, and to read it another."""
+    topic = DeadTopic(cast("AIOKafkaConsumer", Refusing()), "posts.dead", [Partition(0)])
+    with pytest.raises(Unreachable) as raised:
+        [_ async for _ in topic.records()]
+    assert str(raised.value) == "partition 0 of posts.dead: [Error 29] TopicAuthorizationFailedError: posts.dead"

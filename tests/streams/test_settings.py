@@ -137,6 +137,14 @@ def test_several_brokers_are_joined_by_semicolons(monkeypatch: pytest.MonkeyPatc
             "posts.feed",
             "FEED_TOPIC and DEAD_TOPIC must be different topics, also with dots for underscores.",
         ),
+        ("WINDOW_SECONDS", "inf", "WINDOW_SECONDS is wrong: input should be a finite number."),
+        (
+            "STATEMENT_TIMEOUT_SECONDS",
+            "0.0004",
+            "STATEMENT_TIMEOUT_SECONDS is wrong: input should be greater than or equal to 0.1.",
+        ),
+        ("RETENTION_DAYS", "36501", "RETENTION_DAYS is wrong: input should be less than or equal to 36500."),
+        ("DEAD_RETENTION_DAYS", "36501", "DEAD_RETENTION_DAYS is wrong: input should be less than or equal to 36500."),
         ("QUEUE_DECLARE", "always", "QUEUE_DECLARE is wrong: input should be 'auto' or 'never'."),
         (
             "AMQP_URL",

@@ -141,8 +141,12 @@ async def test_a_set_without_a_key_that_can_be_used_is_warned_of() -> None:
     """Nobody can sign in then, and the answer looked good."""
     issuer = Issuer()
     issuer.body = b'{"keys":[{"kty":"oct","k":"AAAA"}]}'
+    published = PublishedKeys(URL, outcomes=Counter(), fetch=issuer.fetch)
     with capture_logs() as logs:
-        assert await PublishedKeys(URL, outcomes=Counter(), fetch=issuer.fetch).ask()
+        assert await published.ask()
+    # It is asked for again soon: an edge on which everybody has to sign in waits for a first key.
+    now = asyncio.get_running_loop().time()
+    assert (published.had_keys, published._freshness.rest(now) <= APART_SECONDS) == (False, True)  # noqa: SLF001
     assert logs == [
         {
             "event": "sign_in.no_keys",

@@ -151,6 +151,8 @@ class Edge:
         )
         self.closes = self.around.closes
         self.old = Gone()
+        self.unready: str | None = None
+        """Why new clients had better go elsewhere, though the feed is followed."""
         self.reception = Reception(
             log=self.log,
             feed=self.feed,
@@ -187,6 +189,7 @@ class Edge:
             page=live_page(),
             status=Status(Facts("0", Millis(5000))),
             posts=self.posts,
+            unready=lambda: self.unready,
             transports=self.events.routes(),
         )
         metrics = Metrics(

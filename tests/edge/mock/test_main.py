@@ -16,6 +16,7 @@ import pytest
 from websockets.sync.client import connect
 
 from edge.mock.__main__ import main
+from edge.mock.scenarios import BACKLOG
 
 ROOT = Path(__file__).parents[3]
 # None of the product's settings.
@@ -133,6 +134,21 @@ def test_holds_what_a_client_has_shown_against_it(capsys: pytest.CaptureFixture[
     assert capsys.readouterr() == ("", "line 30: gap interrupted is missing before post 31\n")
     assert main([*LINE, "--check", str(tmp_path / "none")]) == 1
     assert "none cannot be read: " in capsys.readouterr().err
+
+
+def test_holds_what_a_client_of_one_author_has_shown_against_that(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """It may begin as late as at that author's first post after the first 20 of all, and no later."""
+    arguments = ("--posts", "100", "--author", "7")
+    assert main([*arguments, "--print"]) == 0
+    lines = capsys.readouterr().out.splitlines(keepends=True)
+    begin = next(place for place, line in enumerate(lines) if int(line.split()[1]) > BACKLOG)
+    shown = tmp_path / "shown"
+    for place, code in ((0, 0), (begin, 0), (begin + 1, 1), (-2, 1)):
+        shown.write_text("".join(lines[place:]))
+        assert main([*arguments, "--check", str(shown)]) == code
+        assert capsys.readouterr().err.startswith(f"line 1: {lines[begin].strip()} is missing before ") is bool(code)
 
 
 def test_reads_what_was_shown_from_standard_input(

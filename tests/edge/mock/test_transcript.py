@@ -51,7 +51,7 @@ RIGHT = [
 
 @pytest.mark.parametrize("shown", RIGHT)
 def test_a_client_that_is_right_is_found_right(shown: list[str]) -> None:
-    assert fault(HOLE, shown) is None
+    assert fault(HOLE, shown, backlog=BACKLOG) is None
 
 
 WRONG = [
@@ -63,6 +63,13 @@ WRONG = [
     ("says a gap of its own", [*HOLE[:5], GAP, *HOLE[5:]], "line 6: there is no gap"),
     ("says a gap at the end", [*HOLE, GAP], f"line {len(HOLE) + 1}: there is no gap"),
     ("stops behind a gap", HOLE[:30], "gap interrupted is missing at the end"),
+    ("says a gap twice", [*HOLE[:29], GAP, *HOLE[29:]], "line 31: the gap was said before"),
+    ("says a gap twice and stops", [*HOLE[:40], GAP, GAP], "line 42: the gap was said before"),
+    (
+        "says a gap for a reason of its own",
+        [*HOLE[:29], "gap nonsense", *HOLE[30:]],
+        "line 30: gap nonsense: there is no such reason",
+    ),
     ("says a gap first", [GAP, *HOLE], "line 1: there is no gap"),
     ("shows twice", [*HOLE[:5], *HOLE[4:]], "line 6: post 5 comes again, or too late"),
     ("mixes up", [*HOLE[:4], HOLE[5], HOLE[4], *HOLE[6:]], "line 5: post 5 is missing before post 6"),
@@ -77,7 +84,20 @@ WRONG = [
 
 @pytest.mark.parametrize(("shown", "sentence"), [each[1:] for each in WRONG], ids=[each[0] for each in WRONG])
 def test_a_client_that_is_wrong_is_found_wrong(shown: list[str], sentence: str) -> None:
-    assert fault(HOLE, shown) == sentence
+    assert fault(HOLE, shown, backlog=BACKLOG) == sentence
+
+
+def test_a_client_that_sees_some_authors_may_have_no_post_between_two_gaps() -> None:
+    """It is told of each of them, and of no third one."""
+    seen = ["post 1", GAP, GAP, "post 45"]
+    assert fault(seen, seen, backlog=1) is None
+    assert fault(seen, [*seen[:3], GAP, *seen[3:]], backlog=1) == "line 4: the gap was said before"
+
+
+def test_of_a_client_that_sees_some_authors_less_is_a_backlog() -> None:
+    seen = ["post 3", "post 17", "post 21", "post 40"]
+    assert fault(seen, seen[2:], backlog=2) is None
+    assert fault(seen, seen[3:], backlog=2) == "line 1: post 21 is missing before post 40"
 
 
 def test_what_our_own_client_prints_as_json_is_read() -> None:
@@ -88,5 +108,5 @@ def test_what_our_own_client_prints_as_json_is_read() -> None:
         )
         for line in HOLE
     ]
-    assert fault(HOLE, lines) is None
-    assert fault(HOLE, [*lines[:5], *lines[6:]]) == "line 6: post 6 is missing before post 7"
+    assert fault(HOLE, lines, backlog=BACKLOG) is None
+    assert fault(HOLE, [*lines[:5], *lines[6:]], backlog=BACKLOG) == "line 6: post 6 is missing before post 7"
