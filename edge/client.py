@@ -209,8 +209,7 @@ class Feed:
     ``cursor``; else behind the one in ``store``; else where the edge knows that ``device`` was; else with the last
     ``history`` posts. ``author`` is whose posts to show, None for everybody's. ``token`` is a token, or a function that
     returns one, asked at each connect and when the token expires. ``session`` is for one's own TLS, proxy or headers,
-    and stays open. Raises :class:`ValueError` for what can never be, of another type too, and :class:`Refused` while it
-    is iterated.
+    and stays open. Raises :class:`ValueError` for what can never be, and :class:`Refused` while it is iterated.
     """
 
     def __init__(
@@ -298,6 +297,7 @@ class Feed:
         if self._session is None:
             self._session = self._own_session = aiohttp.ClientSession()
         self._running = asyncio.create_task(self._run())
+        self._running.add_done_callback(lambda _: self._enter("closed"))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -305,12 +305,14 @@ class Feed:
 
     async def close(self) -> None:
         """End for good. What was not asked for is dropped, and comes again when you resume with :attr:`cursor`."""
-        self._in_hand = None
         try:
             await _cancelled(self._saving)
             await self._save()
         finally:
             await _cancelled(self._running)
+            await _cancelled(self._saving)
+            # Until nothing comes any more: what comes behind an item that nobody handled must not move the cursor.
+            self._in_hand = None
             self._items.clear()
             if self._own_session is not None:
                 await self._own_session.close()
@@ -360,45 +362,43 @@ class Feed:
                 self._saved = cursor
             except Exception as error:  # noqa: BLE001 - whatever the caller's store fails with, the feed goes on
                 _log.warning("the cursor could not be kept: %s: %s", type(error).__name__, error)
-        if self._device is not None and cursor is not None and cursor != self._told and self._errors < _MOST_ERRORS:
+        is_heard = self._device is not None and self._socket is not None and self._errors < _MOST_ERRORS
+        if is_heard and cursor is not None and cursor != self._told:
             self._told = cursor
             await self._request("ack", {"cursor": cursor})
 
     async def _run(self) -> None:
         """Make one connection after the other, until the edge says that it is of no use."""
         failures = transport = refused = 0
-        try:
-            while True:
-                self._by = self._transports[transport]
-                self._enter("connecting")
-                try:
-                    await self._attempt(transport)
-                    end = None
-                except _Ended as ended:
-                    end = ended
-                is_welcomed = self._state == "live"
-                failures, refused = (0, 0) if is_welcomed else (failures, refused)
-                if end is None:
-                    transport = 0
-                elif end.allows_others and not is_welcomed and transport + 1 < len(self._transports):
-                    transport += 1
-                    self._tell_of_the_next(self._transports[transport], end)
-                else:
-                    refused += end.code == _UNAUTHORIZED
-                    self._refuse_final(end, refused)
-                    transport = 0
-                    seconds = pause(failures, end.asked, random.random())  # noqa: S311 - no secret
-                    failures += 1
-                    # Who lost a connection has no use for the code that stands for it.
-                    code = "" if end.code == _CUT else f" ({end.code})"
-                    _log.warning("%s%s; connecting again in %.1f s", end.reason, code, seconds)
-                    self._enter("waiting")
-                    self._hurry.clear()
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(seconds):
-                            await self._hurry.wait()
-        finally:
-            self._enter("closed")
+        while True:
+            self._by = self._transports[transport]
+            self._enter("connecting")
+            try:
+                await self._attempt(transport)
+                end = None
+            except _Ended as ended:
+                end = ended
+            is_welcomed = self._state == "live"
+            failures, refused = (0, 0) if is_welcomed else (failures, refused)
+            if end is None:
+                transport = 0
+            elif end.allows_others and not is_welcomed and transport + 1 < len(self._transports):
+                transport += 1
+                self._tell_of_the_next(self._transports[transport], end)
+            else:
+                refused += end.code == _UNAUTHORIZED
+                self._refuse_final(end, refused)
+                transport = 0
+                seconds = pause(failures, end.asked, random.random())  # noqa: S311 - no secret
+                failures += 1
+                # Who lost a connection has no use for the code that stands for it.
+                code = "" if end.code == _CUT else f" ({end.code})"
+                _log.warning("%s%s; connecting again in %.1f s", end.reason, code, seconds)
+                self._enter("waiting")
+                self._hurry.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await self._hurry.wait()
 
     def _refuse_final(self, end: _Ended, refused: int) -> None:
         """Raise for an end that is final; ``refused`` tokens in a row were, this one included."""
@@ -437,6 +437,13 @@ class Feed:
                     await self._poll(headers, limit, ends_at=_now() + _POLLING_SECONDS if transport else None)
         except TimeoutError:
             raise _Ended(_CUT, "nothing was heard of the edge") from None
+        except aiohttp.ClientResponseError as error:
+            # Its own text has the URL's query, which may have a secret.
+            what = "WebSocket" if self._by == "websocket" else "page"
+            retry_after = (error.headers or {}).get("Retry-After")  # type: ignore[call-overload] # the {} is of Never
+            raise _Ended(_CUT, f"no {what}, but the HTTP status {error.status}", retry_after) from error
+        except aiohttp.InvalidURL as error:
+            raise _Ended(_CUT, "it was redirected to what is no URL") from error
         except aiohttp.ClientConnectorError as error:
             # Nobody is there: another transport would find nobody either.
             # aiohttp names its setting for TLS, for http: too.
@@ -447,11 +454,13 @@ class Feed:
     async def _ask(self) -> str | None:
         """Return the token, None for none. Raises :class:`Unauthorized` if the token function does."""
         try:
-            token = await _result(self._token() if callable(self._token) else self._token)
+            async with asyncio.timeout(_WELCOME_SECONDS):
+                token = await _result(self._token() if callable(self._token) else self._token)
         except Unauthorized:
             raise
         except Exception as error:
-            _log.warning("the token function has failed: %r", error)
+            # What it says may have a secret: an error of aiohttp's has the headers of the request.
+            _log.warning("the token function has failed: %s", type(error).__name__)
             raise _Ended(_CUT, "there is no token", others=False) from error
         if token and not _is_sendable(token):
             raise ValueError("the token cannot stand in a header")
@@ -461,17 +470,13 @@ class Feed:
         query: dict[str, Any] = {**self._filter} if self._device is None else {**self._filter, "device": self._device}
         # One of the two, always: it says that we understand more than posts, should a proxy drop the subprotocol.
         query |= {"history": self._history} if self._newest is None else {"cursor": self._newest}
-        try:
-            socket = await self._session.ws_connect(
-                _address(self._url, {"http": "ws", "https": "wss"}, self._url.path, query),
-                protocols=("postcast.v1",),
-                headers=headers,
-                max_msg_size=_MESSAGE_BYTES,
-                timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_SECONDS),
-            )
-        except aiohttp.WSServerHandshakeError as error:
-            retry_after = (error.headers or {}).get("Retry-After")  # type: ignore[call-overload] # the {} is of Never
-            raise _Ended(_CUT, f"no WebSocket, but the HTTP status {error.status}", retry_after) from error
+        socket = await self._session.ws_connect(
+            _address(self._url, {"http": "ws", "https": "wss"}, self._url.path, query),
+            protocols=("postcast.v1",),
+            headers=headers,
+            max_msg_size=_MESSAGE_BYTES,
+            timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_SECONDS),
+        )
         self._errors, self._told = 0, None
         try:
             while True:

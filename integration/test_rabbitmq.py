@@ -18,6 +18,7 @@ import aio_pika
 import pytest
 import trustme
 
+from integration.faults.proxy import Proxy
 from integration.ports import free_port
 from integration.services import Services
 from streams.contract import DeadLetter, PostId
@@ -248,6 +249,23 @@ def silent_port() -> Iterator[int]:
     """Have a port that accepts connections and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
+
+
+async def test_what_is_asked_on_a_connection_that_falls_silent_ends_as_on_one_that_is_lost(url: str) -> None:
+    """Without heartbeats aiormq cancels what waits, which must not pass for a cancellation of the bridge."""
+    there = urlsplit(url)
+    proxy = Proxy(free_port(), (there.hostname or "", there.port or 0))
+    netloc = there.netloc.rpartition("@")[0] + f"@127.0.0.1:{proxy.port}"
+    bench = Bench(there._replace(netloc=netloc, query="heartbeat=1").geturl())
+    await proxy.start()
+    try:
+        async with asyncio.timeout(3 * _PATIENCE_SECONDS), bench.subscribed() as subscription:
+            assert (await subscription.depth()).messages == 0
+            proxy.stall()
+            with pytest.raises(Lost, match="given up"):
+                await subscription.depth()
+    finally:
+        await proxy.close()
 
 
 async def test_hosts_are_tried_in_turn_each_with_a_limit_of_its_own(url: str) -> None:

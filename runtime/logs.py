@@ -166,6 +166,7 @@ def configure_directly(
 
 def _rendering(form: Format) -> list[Processor]:
     if form == "console" or (form == "auto" and sys.stdout.isatty()):
-        # Prints a traceback itself.
-        return [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+        # It prints a traceback itself; where rich is installed, with what is in all variables, unless it is told how.
+        plain = structlog.dev.plain_traceback
+        return [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=plain)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]

@@ -5,6 +5,7 @@ would stand still for all its clients. So lines that find no room are dropped, a
 """
 
 import os
+import select
 import threading
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -61,9 +62,15 @@ class Output:
                     data += more or b""
             # That nobody can read it any more is no reason to end.
             with suppress(OSError):
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[os.write(self._descriptor, rest) :]
+                self._write_out(memoryview(data))
             self._written += len(data)
             if is_last:
                 return
+
+    def _write_out(self, rest: memoryview) -> None:
+        while rest:
+            try:
+                rest = rest[os.write(self._descriptor, rest) :]
+            except BlockingIOError:
+                # Whoever has the other end, or a copy of ours, may have made it one that does not block.
+                select.select((), (self._descriptor,), ())

@@ -21,6 +21,7 @@ from streams.contract import DeadLetter, Millis, Partition
 from streams.group import Group
 from streams.hindrances import Hindrances
 from streams.intake import FlowState, Intake
+from streams.lasting import lasting
 from streams.logs import Logs
 from streams.positions import Positions
 from streams.progress import OpenWork, Stage
@@ -101,7 +102,7 @@ class Flow(Service):
 
     # -- what is completed -------------------------------------------------------------------------
 
-    @Service.task
+    @lasting
     async def _run(self) -> None:
         while not self.should_stop:
             await self.sleep(TICK_SECONDS)
@@ -163,13 +164,13 @@ class Flow(Service):
 
     # -- what is looked after ----------------------------------------------------------------------
 
-    @Service.task
+    @lasting
     async def _look_after_logs(self) -> None:
         while not self.should_stop:
             await self.sleep(TICK_SECONDS)
             await self._logs.look()
 
-    @Service.task
+    @lasting
     async def _commit_released(self) -> None:
         attempts = delays()
         while not self.should_stop:

@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from mode import Service
 
-from runtime.waiting import first
+from runtime.waiting import first, uncancelled
 from streams.consumer import GATHER_SECONDS, Consumer
 from streams.contract import DeadLetter, PostId, encode_dead
 from streams.deliveries import Acknowledgement
+from streams.lasting import lasting
 from streams.letters import LetterLog
 from streams.outage import Outage
 from streams.progress import Stage, Work
@@ -76,19 +77,20 @@ class Bridge(Service):
         await self._drained.wait()
         self._letters.flush(final=True)
 
-    @Service.task
+    @lasting
     async def _flush_letters(self) -> None:
         while not self.should_stop:
             self._letters.flush()
             await self.sleep(_FLUSH_SECONDS)
 
-    @Service.task
+    @lasting
     async def _run(self) -> None:
         self._outage.waits("not connected to RabbitMQ yet")
         logged: set[str] = set()
         while not self.should_stop:
             try:
-                await self._consume()
+                with uncancelled():
+                    await self._consume()
             except Lost as error:
                 self._outage.waits(str(error))
             except Exception as error:  # noqa: BLE001 - the root of this task: logged, and tried again
@@ -188,7 +190,8 @@ class Bridge(Service):
         with self._stage.work() as work:
             while True:
                 try:
-                    return await write(work)
+                    with uncancelled():
+                        return await write(work)
                 except Exception as error:  # noqa: BLE001 - as above
                     log.error("bridge.write_failed", error=repr(error), exc_info=None if failures else error)
                 await self._sleep(_pause(failures))

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from mode import Service
 
+from streams.lasting import lasting
 from streams.lookup import DATABASE, LooksUp, TimedOut, Unavailable, Unusable
 from streams.progress import Stage
 from streams.publisher import Publisher, delays
@@ -45,7 +46,7 @@ class Database(Service):
         self._lookup = lookup
         self._stage = stage
 
-    @Service.task
+    @lasting
     async def _check(self) -> None:
         try:
             await until_answered(self._lookup, self._stage)

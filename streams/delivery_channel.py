@@ -6,6 +6,7 @@ most one frame of a body in memory beside what is kept of it.
 """
 
 from collections.abc import Callable
+from itertools import count
 from typing import Final, Self, cast
 
 import aiormq
@@ -42,7 +43,8 @@ class DeliveryChannel(aiormq.Channel):
         refuse: Callable[[str], None],
     ) -> Self:
         """Open a channel under the next free number of a connection."""
-        number = max(connection.channels, default=0) + 1
+        # The lowest one: RabbitMQ allows 2,047, and a channel that is renewed for days must not count up to that.
+        number = next(number for number in count(1) if number not in connection.channels)
         channel = cls(connection, number, deliver, refuse)
         connection.channels[number] = channel
         await channel.open()

@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from runtime.waiting import uncancelled
 from streams.settings import Settings
 
 _ANSWER_SECONDS: Final = 5.0
@@ -22,7 +23,8 @@ class Probe:
         """Say whether the coordinator and the leaders of all partitions answer within 5 s."""
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                return await self._is_coordinated() and await self._is_led()
+                with uncancelled():
+                    return await self._is_coordinated() and await self._is_led()
         except (KafkaError, OSError, TimeoutError):
             return False
 

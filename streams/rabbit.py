@@ -18,6 +18,7 @@ from aiormq.abc import AbstractConnection as AbstractAMQPConnection
 from aiormq.exceptions import AMQPError, ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
 from yarl import URL
 
+from runtime.waiting import uncancelled
 from streams.amqp_urls import completed
 from streams.deliveries import Acknowledgement
 from streams.delivery_channel import DeliveryChannel
@@ -68,8 +69,9 @@ class RabbitMQ:
         failures: list[str] = []
         for url in self._urls:
             try:
-                async with asyncio.timeout(ATTEMPT_SECONDS):
-                    return await aio_pika.connect(url)
+                with uncancelled():
+                    async with asyncio.timeout(ATTEMPT_SECONDS):
+                        return await aio_pika.connect(url)
             except TimeoutError:
                 failures.append(f"{url.host_port_subcomponent} does not answer")
             except _CONNECTION_ERRORS as error:
@@ -194,7 +196,8 @@ class _Subscription:
 def _lost() -> Iterator[None]:
     """Turn whatever ends a connection into :class:`Lost`."""
     try:
-        yield
+        with uncancelled():
+            yield
     except _CONNECTION_ERRORS as error:
         raise Lost(f"waiting for RabbitMQ: {explanation(error)}") from error
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from mode import Service
 
+from streams.lasting import lasting
 from streams.progress import Progress
 from streams.telemetry import WaitingLog, log
 
@@ -26,7 +27,7 @@ class Reporter(Service):
         for sentence in self._warnings:
             log.warning("settings.unread", why=sentence)
 
-    @Service.task
+    @lasting
     async def _look(self) -> None:
         while not self.should_stop:
             self._waiting.update(self._progress.waiting)

@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from streams.contract import Millis, Partition
+from streams.lasting import lasting
 from streams.progress import OpenWork, Progress, Work
 from streams.standstill import Place, Standstill
 from streams.telemetry import log
@@ -184,7 +185,7 @@ class Watchdog(Service):
         self._report.open().progressed()
         threading.Thread(target=self._watch_loop, name="watchdog", daemon=True).start()
 
-    @Service.task
+    @lasting
     async def _look(self) -> None:
         while not self.should_stop:
             await self.sleep(LOOK_SECONDS)
@@ -192,7 +193,7 @@ class Watchdog(Service):
                 self._report.open().waits("watchdog", sentence)
                 raise Stuck(sentence)
 
-    @Service.task
+    @lasting
     async def _beat(self) -> None:
         while not self.should_stop:
             self._beats += 1

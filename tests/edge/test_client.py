@@ -474,6 +474,28 @@ async def test_nothing_is_handed_out_that_comes_while_it_closes() -> None:
 
 
 @virtual
+async def test_what_comes_while_it_closes_moves_no_cursor_past_what_nobody_handled() -> None:
+    class Closing(Slow):
+        async def set(self, cursor: str, /) -> None:  # type: ignore[override] # a store may do either
+            web.socket.say(heartbeat("c2"))
+            await super().set(cursor)
+
+    store = Closing()
+    async with welcomed(created(1), created(2), store=store, device="phone") as (feed, web):
+        await anext(feed)
+        await anext(feed)
+    await after(10)
+    assert (feed.cursor, store.cursors, acks(web.socket)) == ("c1", ["c1"], ["c1"])
+
+
+@virtual
+async def test_it_is_closed_when_it_is_closed_before_it_has_begun() -> None:
+    async with offered(Web()) as feed:
+        pass
+    assert feed.state == "closed"
+
+
+@virtual
 async def test_what_came_before_the_end_is_handed_out_before_it_is_said() -> None:
     async with welcomed(created(1), created(2)) as (feed, web):
         web.socket.end(4500, "because")
@@ -720,13 +742,14 @@ async def test_a_token_function_that_fails_is_said_and_asked_again_after_a_wait(
 
     def ask() -> str:
         if fails:
-            raise OSError("no")
+            raise OSError("secret")
         return "t"
 
     web = Web()
     async with reading(web, token=ask) as (feed, _):
         assert (feed.state, web.sockets, web.requests) == ("waiting", [], [])
-        assert "the token function has failed: OSError('no')" in caplog.text
+        assert "the token function has failed: OSError\n" in caplog.text
+        assert "secret" not in caplog.text
         fails = False
         await after(1)
         assert len(web.sockets) == 1
@@ -734,6 +757,24 @@ async def test_a_token_function_that_fails_is_said_and_asked_again_after_a_wait(
         web.socket.say(welcome("c0"), {"action": "expiring"})
         await settled()
         assert web.socket.is_open
+
+
+@virtual
+async def test_a_token_function_that_does_not_answer_in_20_s_has_failed() -> None:
+    asked: list[float] = []
+
+    async def ask() -> str:
+        asked.append(asyncio.get_running_loop().time())
+        await asyncio.Event().wait()
+        return "t"
+
+    async with reading(Web(), token=ask) as (feed, _):
+        await after(19.9)
+        assert (feed.state, len(asked)) == ("connecting", 1)
+        await after(0.2)
+        assert feed.state == "waiting"
+        await after(1)
+        assert len(asked) == 2
 
 
 @virtual
@@ -867,6 +908,21 @@ async def test_what_was_acknowledged_on_a_connection_that_was_lost_is_said_again
         web.socket.say(welcome("c3"))
         await after(1)
         assert acks(web.socket) == ["c3"]
+
+
+@virtual
+async def test_what_was_handled_before_the_welcome_is_said_after_it() -> None:
+    async with welcomed(created(1), created(2), device="phone") as (feed, web):
+        await anext(feed)
+        await anext(feed)
+        web.socket.cut()
+        await until_next(web)
+        feed.handled()
+        await after(5)
+        assert acks(web.socket) == []
+        web.socket.say(welcome("c2"))
+        await after(1)
+        assert acks(web.socket) == ["c2"]
 
 
 @virtual
@@ -1062,10 +1118,15 @@ async def test_a_file_that_cannot_be_replaced_is_left_as_it_was(tmp_path: Path) 
 UP_TO_DATE: Final = {"Stream-Up-To-Date": "true", "Stream-Cursor": "e1"}
 
 
-def refusal(status: int, headers: dict[str, str] | None = None) -> aiohttp.WSServerHandshakeError:
+def refusal(
+    status: int,
+    headers: dict[str, str] | None = None,
+    kind: type[aiohttp.ClientResponseError] = aiohttp.WSServerHandshakeError,
+    url: str = EDGE,
+) -> aiohttp.ClientResponseError:
     """Refuse a WebSocket."""
-    info = aiohttp.RequestInfo(URL(EDGE), "GET", CIMultiDictProxy(CIMultiDict()), URL(EDGE))
-    return aiohttp.WSServerHandshakeError(info, (), status=status, headers=CIMultiDict(headers or {}))
+    info = aiohttp.RequestInfo(URL(url), "GET", CIMultiDictProxy(CIMultiDict()), URL(url))
+    return kind(info, (), status=status, headers=CIMultiDict(headers or {}))
 
 
 @asynccontextmanager
@@ -1236,6 +1297,38 @@ async def test_retry_after_wins() -> None:
         waited, _ = await until_next(web)
         assert waited == pytest.approx(9, abs=0.02)
         assert len(web.requests) == asked
+
+
+@virtual
+async def test_retry_after_wins_where_a_session_of_ones_own_raises_for_each_status() -> None:
+    web = Web()
+    web.fails = refusal(503, {"Retry-After": "9"}, aiohttp.ClientResponseError)
+    async with reading(web):
+        waited, _ = await until_next(web)
+        assert waited == pytest.approx(9, abs=0.02)
+        assert web.requests == []
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        refusal(400, None, aiohttp.ClientResponseError, f"{EDGE}?key=secret"),
+        aiohttp.InvalidUrlRedirectClientError("http://edge.example:0/?key=secret", "port"),
+    ],
+)
+def test_no_query_of_a_url_is_in_the_log(failure: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    @virtual
+    async def test() -> None:
+        web = Web()
+        web.fails = failure
+        async with reading(web, f"{EDGE}?key=secret") as (feed, _):
+            web.request.fail(failure)
+            await settled()
+            assert feed.state == "waiting"
+            assert len(caplog.records) == 2
+            assert "secret" not in caplog.text
+
+    test()
 
 
 @virtual

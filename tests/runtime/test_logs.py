@@ -133,6 +133,26 @@ def test_a_traceback_stays_in_its_line(capsys: Output, *, direct: bool) -> None:
     assert ["ZeroDivisionError" in entry["exception"] for entry in entries(capsys)] == [True, True]
 
 
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_traceback_for_people_has_no_variables(monkeypatch: pytest.MonkeyPatch, *, direct: bool) -> None:
+    """One of them may be a URL with its password; structlog shows them all where it finds rich."""
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stdout", stream)
+    if direct:
+        configure_directly("info", "console", levels={})
+    else:
+        configure_structlog()
+        logging.config.dictConfig(logging_config("info", "console"))
+    url = f"amqp://user:{'secret' * 2}@broker/"
+    try:
+        1 // len(url[:0])
+    except ZeroDivisionError:
+        structlog.get_logger("ours").error("failed", exc_info=True)
+        logging.getLogger("library").exception("failed")
+    assert stream.getvalue().count("ZeroDivisionError") == 2
+    assert "secretsecret" not in stream.getvalue()
+
+
 class Unread(io.StringIO):
     """An output whose reader has gone."""
 

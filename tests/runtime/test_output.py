@@ -50,6 +50,23 @@ def test_what_finds_no_room_is_dropped_and_counted_and_nobody_waits(pipe: Pipe) 
     assert got == [line.encode() * kept]
 
 
+def test_a_pipe_that_does_not_block_loses_nothing(pipe: Pipe) -> None:
+    reading, writing = pipe
+    os.set_blocking(writing.fileno(), False)
+    output = Output(writing.fileno())
+    line = "x" * 999 + "\n"
+    for _ in range(500):
+        output.write(line)
+    output.close(0.1)
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(reading.readall()))
+    reader.start()
+    output.close(10)
+    writing.close()
+    reader.join(10)
+    assert (got, output.dropped) == ([line.encode() * 500], 0)
+
+
 def test_a_reader_that_is_gone_is_no_error(pipe: Pipe) -> None:
     reading, writing = pipe
     output = Output(writing.fileno())

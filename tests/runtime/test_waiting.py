@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from runtime.waiting import first
+from runtime.waiting import GivenUp, first, uncancelled
 
 
 class Waiting:
@@ -46,3 +46,43 @@ async def test_whoever_is_cancelled_takes_all_along() -> None:
         async with asyncio.timeout(0.01):
             await first(waiting.wait())
     assert waiting.has_ended
+
+
+async def give_up() -> None:
+    """Wait for what a library cancels by itself."""
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    await future
+
+
+async def test_what_others_have_cancelled_is_an_error_and_no_cancellation() -> None:
+    with pytest.raises(GivenUp):
+        await first(give_up(), Waiting().wait())
+    with pytest.raises(GivenUp), uncancelled():
+        await give_up()
+
+
+async def test_who_is_cancelled_and_waits_for_what_others_have_cancelled_is_cancelled() -> None:
+    async def wait() -> None:
+        with uncancelled():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await give_up()
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
+
+
+async def test_a_time_limit_is_one_whatever_it_ends() -> None:
+    async def wait() -> None:
+        with uncancelled():
+            async with asyncio.timeout(0.01):
+                with uncancelled():
+                    await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await wait()

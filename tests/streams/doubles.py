@@ -106,7 +106,7 @@ class MemoryPublisher:
         feed_topic: str = "posts.feed",
         partitions: int = 8,
         limit: int = MAX_RECORD_BYTES,
-        failures: Iterable[Exception | None] = (),
+        failures: Iterable[BaseException | None] = (),
     ) -> None:
         self.records: list[Written] = []
         self.gates: dict[str, Gate] = {}
@@ -205,7 +205,7 @@ class MemoryRabbitMQ:
     and is not, until the consumer has a new channel. ``late`` is what RabbitMQ still delivers before it takes a cancel.
     """
 
-    def __init__(self, prefetch: int = 500, failures: Iterable[Exception] = ()) -> None:
+    def __init__(self, prefetch: int = 500, failures: Iterable[BaseException] = ()) -> None:
         self.failures = deque(failures)
         self.withheld = self.swallows = False
         self.others = 0

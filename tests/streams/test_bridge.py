@@ -17,9 +17,9 @@ from streams.contract import Created, PostId, dead_letter, encode_dead
 from streams.letters import LetterLog
 from streams.progress import Progress, Waiting
 from streams.settings import Settings
-from streams.subscription import Lost
+from streams.subscription import Depth, Lost
 from streams.telemetry import Metrics
-from tests.streams.doubles import MemoryPublisher, MemoryRabbitMQ, Time, turns
+from tests.streams.doubles import MemoryPublisher, MemoryRabbitMQ, MemorySubscription, Time, turns
 
 SETTINGS = Settings.model_validate(
     {"amqp_url": "amqp://broker", "database_url": "postgres://database", "kafka_url": "kafka://broker", "prefetch": 4}
@@ -30,7 +30,7 @@ AWAY = "waiting for RabbitMQ: broker:5672: refused"
 class Bench:
     """A bridge, and what it talks to."""
 
-    def __init__(self, *, prefetch: int = 4, failures: Iterable[Exception] = ()) -> None:
+    def __init__(self, *, prefetch: int = 4, failures: Iterable[BaseException] = ()) -> None:
         self.time = Time()
         self.progress = Progress(self.time.clock)
         self.rabbitmq = MemoryRabbitMQ(prefetch, failures)
@@ -365,3 +365,43 @@ async def test_a_stop_without_a_connection_is_at_once() -> None:
     async with bench.running():
         await bench.bridge.stop()
     assert bench.rabbitmq.subscriptions == 0
+
+
+async def test_a_question_that_the_library_cancels_ends_the_subscription_and_not_the_bridge(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So does aiormq, when it gives a silent connection up."""
+    ask = MemorySubscription.depth
+    questions = 0
+
+    async def depth(self: MemorySubscription) -> Depth:
+        nonlocal questions
+        questions += 1
+        if questions == 1:
+            raise asyncio.CancelledError
+        return await ask(self)
+
+    monkeypatch.setattr(MemorySubscription, "depth", depth)
+    bench = Bench()
+    async with bench.running():
+        await bench.time.advance(1)
+        bench.rabbitmq.publish(b"11")
+        await turns()
+        assert (bench.rabbitmq.subscriptions, bench.rabbitmq.acknowledged) == (2, [b"11"])
+
+
+async def test_an_attempt_to_subscribe_that_the_library_cancels_is_followed_by_another() -> None:
+    bench = Bench(failures=[asyncio.CancelledError()])
+    bench.rabbitmq.publish(b"11")
+    async with bench.running():
+        await bench.time.advance(1)
+        assert bench.rabbitmq.acknowledged == [b"11"]
+
+
+async def test_a_write_that_the_library_cancels_is_repeated() -> None:
+    bench = Bench()
+    bench.kafka.failures.append(asyncio.CancelledError())
+    bench.rabbitmq.publish(b"11")
+    async with bench.running():
+        await bench.time.advance(1)
+        assert (bench.announced, bench.rabbitmq.acknowledged) == ([11], [b"11"])

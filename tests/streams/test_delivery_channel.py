@@ -83,3 +83,21 @@ async def test_the_callback_that_the_library_asks_for_is_never_called() -> None:
     with pytest.raises(NotImplementedError):
         await DeliveryChannel.unused(message)
     await message.channel.close()
+
+
+async def test_a_channel_gets_the_lowest_number_that_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is renewed for days must not count up to RabbitMQ's limit."""
+
+    async def opened(_: DeliveryChannel) -> None: ...
+
+    monkeypatch.setattr(DeliveryChannel, "open", opened)
+    connection = aiormq.Connection("amqp://nowhere")
+    connection.connection_tune = commands.Connection.Tune(frame_max=131_072)
+    connection.channels[1] = None
+    renewed = [await DeliveryChannel.opened(connection, lambda *_: None, lambda _: None)]
+    for _ in range(5):
+        renewed.append(await DeliveryChannel.opened(connection, lambda *_: None, lambda _: None))
+        await renewed[-2].close()
+        connection.channels.pop(renewed[-2].number, None)
+    await renewed[-1].close()
+    assert [channel.number for channel in renewed] == [2, 3, 2, 3, 2, 3]

@@ -22,7 +22,7 @@ class MemoryAdmin(AIOKafkaAdminClient):  # type: ignore[misc] # it has no types
 
     made: ClassVar[list["MemoryAdmin"]] = []
     codes: ClassVar[list[int]] = [0]
-    failures: ClassVar[deque[Exception]] = deque()
+    failures: ClassVar[deque[BaseException]] = deque()
     gate: ClassVar[Gate]
 
     def __init__(self, **settings: Any) -> None:
@@ -132,9 +132,14 @@ async def test_a_coordinator_that_is_loading_or_is_none_does_not_answer(codes: l
     assert not await answers()
 
 
-@pytest.mark.parametrize("failure", [KafkaConnectionError("away"), OSError("no such host"), TimeoutError()])
+@pytest.mark.parametrize(
+    "failure",
+    [KafkaConnectionError("away"), OSError("no such host"), TimeoutError(), asyncio.CancelledError()],
+    ids=repr,
+)
 @virtual
-async def test_a_cluster_that_cannot_be_reached_does_not_answer(failure: Exception) -> None:
+async def test_a_cluster_that_cannot_be_reached_does_not_answer(failure: BaseException) -> None:
+    """It may also be that aiokafka cancels what it waits for."""
     MemoryAdmin.failures.append(failure)
     assert not await answers()
     assert len(MemoryAdmin.made) == 1

@@ -90,9 +90,9 @@ class Request:
         self._text = body if isinstance(body, str) else json.dumps(body)
         self._answered.set_result(None)
 
-    def fail(self) -> None:
-        """Be lost."""
-        self._answered.set_exception(ClientConnectionError("lost"))
+    def fail(self, failure: Exception | None = None) -> None:
+        """Be lost, or fail in another way."""
+        self._answered.set_exception(failure or ClientConnectionError("lost"))
 
     async def __aenter__(self) -> Self:
         await self._answered
