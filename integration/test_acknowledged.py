@@ -257,21 +257,44 @@ async def test_an_edge_that_stops_stores_what_its_clients_have_said(installed: I
         assert await again.posts(1) == [7]
 
 
-async def test_a_feed_that_was_made_anew_is_said_once_and_the_position_replaced(installed: Installed) -> None:
+async def test_a_database_that_hangs_is_said_to_be_away(installed: Installed, services: Services) -> None:
+    """Nothing is acknowledged that would tell the edge so, and clients are sent away before a statement has failed."""
+    edge = installed.system.processes[0]
+    reachable = "postcast_edge_positions_reachable"
+    await asyncio.to_thread(services.postgres.pause)
+    try:
+        assert await _refused(edge) == 503
+        await asyncio.to_thread(edge.until, lambda: edge.metric(reachable) == 0, "notices it")
+    finally:
+        await asyncio.to_thread(services.postgres.resume)
+    await asyncio.to_thread(edge.until, lambda: edge.metric(reachable) == 1, "notices that it is there")
+    async with viewing(edge) as viewer:
+        assert (await viewer.hear("welcome"))["payload"]["recovered"] is True
+
+
+@pytest.mark.parametrize("brings", ["", "&cursor=0000000000g0000001ddviopfpqa78j5"], ids=["nothing", "a newer cursor"])
+async def test_a_feed_that_was_made_anew_is_said_once_and_the_position_replaced(
+    installed: Installed, brings: str
+) -> None:
     """The position of the old feed lies far behind the end of the new one."""
     system = installed.system
     first, other = system.processes
     gone = "0000000000fg00000bnmuorvifecqjjp"
     store = PostgresStore(parse(installed.owner))
     await store.write([Row(PHONE, gone)])
-    await store.close()
-    async with viewing(first) as viewer:
-        assert (await viewer.hear("welcome"))["payload"]["recovered"] is False
+    async with viewing(first, f"?device=phone{brings}") as viewer:
+        welcome = (await viewer.hear("welcome"))["payload"]
+        assert (welcome["recovered"], welcome["reason"]) == (False, "unknown")
         await show(system, [8])
         assert await viewer.posts(1) == [8]
         await viewer.acknowledge()
-        assert (await viewer.hear("acked"))["payload"] == {"position": viewer.cursor}
+        # What the client has brought is not what is stored: that is found out behind the answer.
+        assert (await viewer.hear("acked"))["payload"] == {"position": gone if brings else viewer.cursor}
         assert viewer.cursor < gone
+        async with asyncio.timeout(60):
+            while await store.read([PHONE]) != {PHONE: viewer.cursor}:
+                await asyncio.sleep(0.1)
+    await store.close()
     async with viewing(other) as again:
         welcome = (await again.hear("welcome"))["payload"]
         assert (welcome["recovered"], welcome["cursor"]) == (True, viewer.cursor)
