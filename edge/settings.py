@@ -15,6 +15,7 @@ from runtime.kafka import TopicName
 from runtime.settings import read
 from streams.contract import Millis
 
+_GIB: Final = 1024 * 1024 * 1024
 _MIB: Final = 1024 * 1024
 _KIB: Final = 1024
 _DAY_SECONDS: Final = 86_400
@@ -65,7 +66,7 @@ class Settings(PositionsSettings):
     """How many bytes of pages are being sent at a time; clients that ask for the same page share it."""
     long_poll_seconds: float = Field(25, gt=0)
     """How long a request for posts waits for the next one, give or take a tenth."""
-    write_bytes: int = Field(64 * _KIB, ge=_KIB, le=1024 * _MIB)
+    write_bytes: int = Field(64 * _KIB, ge=_KIB, le=_GIB)
     """How much a client is sent at a time, and how much of it the kernel keeps unsent, which it takes as 32 bits."""
     compression: bool = True
     """Whether posts are compressed for clients that offer permessage-deflate: once for all of them."""
@@ -106,7 +107,7 @@ class Settings(PositionsSettings):
     max_head_bytes: int = Field(16 * _KIB, ge=_KIB)
     keepalive_seconds: float = Field(75, gt=0)
     """How long a connection may be idle that is no WebSocket; above the 60 s of proxies, so that they close first."""
-    max_message_bytes: int = Field(64 * _KIB, ge=125)
+    max_message_bytes: int = Field(64 * _KIB, ge=125, le=_GIB)
     """What a client may send in one message; nothing of it is used."""
     max_fragments: int = Field(64, ge=1)
     """How many frames a message may come in."""

@@ -152,6 +152,11 @@ def test_several_brokers(environment: pytest.MonkeyPatch) -> None:
         ("MAX_CONNECTIONS", "0", "MAX_CONNECTIONS is wrong: input should be greater than or equal to 1."),
         ("BYTES_PER_SECOND", "13000", "BYTES_PER_SECOND must be at least a fifth of MAX_MESSAGE_BYTES: "),
         ("WRITE_BYTES", str(1 << 31), "WRITE_BYTES is wrong: input should be less than or equal to 1073741824."),
+        (
+            "MAX_MESSAGE_BYTES",
+            str(1 << 63),
+            "MAX_MESSAGE_BYTES is wrong: input should be less than or equal to 1073741824.",
+        ),
         ("HEARTBEAT_SECONDS", "1e19", "HEARTBEAT_SECONDS is wrong: input should be less than or equal to 86400."),
         ("DEDUP_SECONDS", "1e308", "DEDUP_SECONDS is wrong: input should be less than or equal to 3153600000."),
         (
