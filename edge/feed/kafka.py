@@ -18,6 +18,7 @@ from aiokafka.errors import CorruptRecordException, KafkaConnectionError, KafkaE
 
 from edge.feed.confirmation import confirmed_end
 from edge.feed.metadata import ask_for_tracked_topics_only, refused_reads, track
+from edge.feed.refusals import unreachable
 from edge.feed.start import Bounds
 from edge.feed.topic import Feed, Raw, Read, Unreachable, Unreadable
 from runtime.kafka import obstacle
@@ -188,7 +189,8 @@ async def _consumer(client: Mapping[str, Any], **limits: int) -> AsyncIterator[A
             try:
                 await consumer.start()
             except KafkaConnectionError as error:
-                raise Unreachable(await obstacle(client) or repr(error)) from error
+                found = await obstacle(client)
+                raise unreachable(found.error if found else error, str(found or "")) from error
         yield consumer
     finally:
         await _stop(consumer)
@@ -215,4 +217,4 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
-        raise Unreachable(repr(error)) from error
+        raise unreachable(error) from error

@@ -6,13 +6,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
-from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import (
+    CorruptRecordException,
+    KafkaConnectionError,
+    SaslAuthenticationFailed,
+    UnsupportedCodecError,
+)
 
-from edge.feed.kafka import KafkaTopic
+from edge.feed.kafka import KafkaTopic, kafka_topic
 from edge.feed.log import Log
 from edge.feed.position import Gap
-from edge.feed.topic import Unreadable
+from edge.feed.topic import Unreachable, Unreadable
+from runtime import kafka
 from streams.contract import Offset
 from tests.edge.kit.records import at, record
 
@@ -27,7 +33,12 @@ class Consumer:
         self.at = 0
         self.damaged = 0
         self.damage: Exception | None = None
-        self._client = SimpleNamespace(refused_reads=0, set_topics=list, force_metadata_update=self._update)
+        self._client = SimpleNamespace(
+            refused_reads=0,
+            set_topics=list,
+            force_metadata_update=self._update,
+            cluster=SimpleNamespace(unauthorized_topics=set()),
+        )
 
     async def _update(self) -> bool:
         return True
@@ -113,7 +124,7 @@ async def test_a_read_that_was_refused_loses_and_repeats_nothing() -> None:
 
 @pytest.mark.parametrize("damage", [CorruptRecordException(), UnsupportedCodecError(), ValueError("not a batch")])
 async def test_what_stands_before_a_damaged_batch_is_read_and_the_damage_is_named(damage: Exception) -> None:
-    """aiokafka drops what it took in the same read. Nothing is missing when what is damaged goes."""
+    """What it took in the same read aiokafka drops. Nothing is missing when what is damaged goes."""
     consumer = Consumer([record(number) for number in range(9)])
     consumer.damaged, consumer.damage = 3, damage
     topic, log = KafkaTopic({}, "posts.feed", consumer, consumer), Log(limit=1 << 20, reach=10)
@@ -131,3 +142,20 @@ async def read_on(log: Log, topic: KafkaTopic, offset: int) -> None:
     """Read on until an offset."""
     while log.next_offset != offset:
         assert await read_into(log, topic) == []
+
+
+async def test_a_broker_that_refuses_is_not_one_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client's own error does not tell them apart; a connection of our own does."""
+
+    async def start(_consumer: AIOKafkaConsumer) -> None:
+        raise KafkaConnectionError("Unable to bootstrap")
+
+    async def connect(*_: Any, **__: Any) -> None:
+        raise SaslAuthenticationFailed("invalid credentials")
+
+    monkeypatch.setattr(AIOKafkaConsumer, "start", start)
+    monkeypatch.setattr(kafka, "create_conn", connect)
+    with pytest.raises(Unreachable, match=r"kafka:9092: .*invalid credentials") as raised:
+        async with kafka_topic({"bootstrap_servers": ["kafka:9092"]}, "posts.feed"):
+            pass
+    assert raised.value.sentence == "Kafka refuses the user or the password."
