@@ -23,8 +23,8 @@ class Broker:
     async def end(self) -> Offset:
         """Answer in a turn of the loop, when it may."""
         self.questions += 1
-        await asyncio.sleep(0)
         try:
+            await asyncio.sleep(0)
             await self.may_answer.wait()
         except asyncio.CancelledError:
             self.given_up += 1
