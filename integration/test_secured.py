@@ -224,7 +224,8 @@ async def test_a_password_that_is_sent_in_the_clear_is_in_no_log(
 async def test_a_wrong_password_is_waited_out_and_said(install: Install, kafka: SecuredKafka) -> None:
     """Both processes run on, not ready, and their logs say what is refused."""
     system = install(**{**variables(kafka, "SCRAM-SHA-512"), "KAFKA_SASL_PASSWORD": "wr0ng-sesame"})
-    for process in (system.worker(), system.edge()):
+    worker, edge = system.worker(), system.edge()
+    for process in (worker, edge):
 
         def says_why(log: Path = process.log) -> bool:
             return "invalid credentials" in log.read_text("utf-8")
@@ -232,6 +233,8 @@ async def test_a_wrong_password_is_waited_out_and_said(install: Install, kafka: 
         await asyncio.to_thread(process.until, says_why, "says what is refused")
         assert process.ask("/livez")[0] == 200
         assert process.ask("/readyz")[0] == 503
+    # The edge shows its clients the same sentence: nothing of the broker's is in it.
+    assert edge.ask("/readyz")[1] == "Kafka refuses the user or the password.\n"
 
 
 async def test_the_documented_rights_are_enough_and_one_that_is_withdrawn_is_waited_for(
@@ -243,6 +246,7 @@ async def test_the_documented_rights_are_enough_and_one_that_is_withdrawn_is_wai
     found = settings(variables(kafka, "open"), **topics)
     await declare_topics(found)
     created = [Rule(TOPIC, system.created, operation) for operation in (DESCRIBE, READ, WRITE)]
+    reading = Rule(TOPIC, system.feed, READ)
     admin = AIOKafkaAdminClient(**found.kafka_client("postcast-test"))
     await admin.start()
     try:
@@ -269,7 +273,16 @@ async def test_the_documented_rights_are_enough_and_one_that_is_withdrawn_is_wai
             await client.until_shown(5)
             assert sorted(client.ids) == ids
             await asyncio.to_thread(worker.until_ready)
-            assert worker.exit_code is None
+
+            await forbid(admin, reading)
+            refused = "Kafka does not allow this edge to read the feed: grant it the right."
+            await asyncio.to_thread(edge.until, lambda: refused in edge.ask("/readyz")[1], "says what it may not")
+            ids += await author.publish(2)
+            await allow(admin, reading)
+            await client.until_shown(7)
+            assert sorted(client.ids) == ids
+            await asyncio.to_thread(edge.until_ready)
+            assert (worker.exit_code, edge.exit_code) == (None, None)
     finally:
         await admin.close()
 

@@ -8,11 +8,11 @@ import re
 import ssl
 from collections.abc import Mapping
 from ipaddress import IPv6Address
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from aiokafka.conn import create_conn, get_ip_port_afi
-from aiokafka.errors import KafkaError
+from aiokafka.errors import BrokerResponseError, KafkaError
 from pydantic import AfterValidator, BeforeValidator, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
@@ -153,24 +153,40 @@ class KafkaSettings(BaseSettings):
         return self
 
 
-async def obstacle(client: Mapping[str, Any]) -> str:
+class Obstacle(NamedTuple):
+    """Why a broker does not let us in."""
+
+    server: str
+    error: Exception
+
+    def __str__(self) -> str:
+        return f"{self.server}: {str(self.error) or 'no answer'}"
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether there is more to it than no connection."""
+        return isinstance(self.error, BrokerResponseError | ssl.SSLError)
+
+
+async def obstacle(client: Mapping[str, Any]) -> Obstacle | None:
     """Say why no broker lets a client in: connect to each that ``client`` names, and return what the last one answers.
 
-    aiokafka logs the reason, and raises an error that only says that there is one. Return an empty text when a broker
-    lets us in by now.
+    A refusal counts for more than silence. aiokafka logs the reason, and raises an error that only says that there is
+    one. Return None when a broker lets us in by now.
     """
     options = {name: value for name, value in client.items() if name != "bootstrap_servers"}
-    why = ""
+    found: Obstacle | None = None
     for server in client["bootstrap_servers"]:
         host, port, _ = get_ip_port_afi(server)
         try:
             connection = await create_conn(host, port, request_timeout_ms=_OBSTACLE_MS, **options)
         except (KafkaError, OSError, TimeoutError) as error:
-            why = f"{server}: {str(error) or 'no answer'}"
+            if found is None or not found.is_refusal:
+                found = Obstacle(server, error)
         else:
             connection.close()
-            return ""
-    return why
+            return None
+    return found
 
 
 def _tls(settings: KafkaSettings) -> ssl.SSLContext:

@@ -173,7 +173,7 @@ async def declare_topics(settings: TopicSettings) -> None:
         try:
             await admin.start()
         except KafkaConnectionError as error:
-            raise KafkaConnectionError(await obstacle(client) or str(error)) from error
+            raise KafkaConnectionError(str(await obstacle(client) or error)) from error
         there = set(await admin.list_topics())
         there |= await _create(admin, [each for each in wanted if each.name not in there])
         existing = [each for each in wanted if each.name in there]

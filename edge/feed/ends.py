@@ -1,8 +1,9 @@
 """Where the feed ends, as Kafka says it: asked once for all who want to know at the same time."""
 
-from collections.abc import Awaitable, Callable, Iterator
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from edge.feed.shared import Shared
 from edge.feed.topic import Unreachable
@@ -29,17 +30,21 @@ class Ends:
 
     def __init__(self) -> None:
         self._topic: Ended | None = None
+        self._asking: set[asyncio.Task[Offset]] = set()
         self._end = Shared(lambda: self._ask(lambda topic: topic.end()))
         self._confirmed_end = Shared(lambda: self._ask(lambda topic: topic.confirmed_end()), apart=_CONFIRM_SECONDS)
 
     @contextmanager
     def of(self, topic: Ended) -> Iterator[None]:
-        """Ask this topic as long as it is open."""
+        """Ask this topic as long as it is open; what it has not answered by then it answers no more."""
         self._topic = topic
         try:
             yield
         finally:
             self._topic = None
+            # Against a client that is stopped a question goes on for seconds, and holds up who asks the next topic.
+            for asking in self._asking:
+                asking.cancel()
 
     async def end(self) -> Offset | None:
         """Ask Kafka for the offset of the feed's next record, as of this call or later; None when it cannot say."""
@@ -52,8 +57,16 @@ class Ends:
         """
         return await self._confirmed_end.answer()
 
-    async def _ask(self, question: Callable[[Ended], Awaitable[Offset | None]]) -> Offset | None:
+    async def _ask(self, question: Callable[[Ended], Coroutine[Any, Any, Offset]]) -> Offset | None:
+        if self._topic is None:
+            return None
+        asking = asyncio.create_task(question(self._topic))
+        self._asking.add(asking)
         try:
-            return None if self._topic is None else await question(self._topic)
+            await asyncio.wait([asking])
+            return None if asking.cancelled() else asking.result()
         except Unreachable:
             return None
+        finally:
+            asking.cancel()
+            self._asking.remove(asking)

@@ -124,17 +124,21 @@ class Source:
             await self._arrivals.at(offset)
 
     async def _wait_for(self, topic: Topic) -> None:
-        """Wait until there is one partition: the order in which everybody sees posts is part of the promise."""
-        while (count := await topic.partitions()) != 1:
+        """Wait until there is one partition: the order in which everybody sees posts is part of the promise.
+
+        Of a feed that was followed partition 0 is read on, however many have come to it.
+        """
+        is_known = self._log.next_offset is not None
+        while (count := await topic.partitions()) != 1 and not (count and is_known):
             self._say(self._surplus(count) if count else f"The topic {self._name} does not exist yet.")
             await asyncio.sleep(_TOPIC_SECONDS)
+        self._partitions = count
 
     def _surplus(self, partitions: int) -> str:
         return f"The topic {self._name} has {partitions} partitions and needs exactly one."
 
     async def _follow(self, topic: Topic) -> None:
         """Read on from where the log is, until there is a gap."""
-        self._partitions = 1
         bounds = await self._bounds(topic)
         await topic.seek(self._place(bounds))
         self._advance(bounds.end)

@@ -14,10 +14,11 @@ from functools import partial
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import CorruptRecordException, KafkaConnectionError, KafkaError, UnsupportedCodecError
 
 from edge.feed.confirmation import confirmed_end
 from edge.feed.metadata import ask_for_tracked_topics_only, refused_reads, track
+from edge.feed.refusals import unreachable
 from edge.feed.start import Bounds
 from edge.feed.topic import Feed, Raw, Read, Unreachable, Unreadable
 from runtime.kafka import obstacle
@@ -37,6 +38,8 @@ _STOP_SECONDS: Final = 1.0
 _BATCH_RECORDS: Final = 8
 # What a replay asks for at a time; a batch that is larger comes whole, and the consumer keeps what was not taken yet.
 _REPLAY_FETCH_BYTES: Final = 1024 * 1024
+# A wrong checksum, and a codec that aiokafka does not have. Other damage raises errors that are not aiokafka's.
+_DAMAGES: Final = (CorruptRecordException, UnsupportedCodecError)
 
 
 class KafkaTopic:
@@ -54,6 +57,7 @@ class KafkaTopic:
         # What was read last, or where reading began: to be read again when the topic may have become another one.
         self._newest = self._next = Offset(0)
         self._refused = 0
+        self._alone_before = Offset(0)
         self._answered: int | None = None
         self._answered_at = self._watched_at = 0.0
 
@@ -118,15 +122,21 @@ class KafkaTopic:
         return Read(records, next_offset, end, len(self._reader.partitions_for_topic(self._topic) or ()))
 
     async def _fetched(self) -> Mapping[TopicPartition, Sequence[Any]]:
+        is_alone = self._next < self._alone_before
         try:
             return await self._reader.getmany(  # type: ignore[no-any-return] # aiokafka has no types
-                self._partition, timeout_ms=_FETCH_WAIT_MS, max_records=_BATCH_RECORDS
+                self._partition, timeout_ms=_FETCH_WAIT_MS, max_records=1 if is_alone else _BATCH_RECORDS
             )
-        except (KafkaError, OSError, TimeoutError):
-            raise
         except Exception as error:
             # Batches are decompressed and decoded in there. One that cannot be would end every edge, again and again.
-            raise Unreadable(repr(error)) from error
+            if isinstance(error, KafkaError | OSError | TimeoutError) and not isinstance(error, _DAMAGES):
+                raise
+            if is_alone:
+                raise Unreadable(repr(error)) from error
+            # aiokafka drops the records that it had taken before the damaged batch: they are read again, one at a time.
+            self._alone_before = Offset(self._next + _BATCH_RECORDS)
+            self._reader.seek(self._partition, await self._reader.position(self._partition))
+            return {}
 
     def _watch(self, *, is_silent: bool) -> None:
         answered, now = self._reader.last_poll_timestamp(self._partition), self._loop.time()
@@ -179,7 +189,8 @@ async def _consumer(client: Mapping[str, Any], **limits: int) -> AsyncIterator[A
             try:
                 await consumer.start()
             except KafkaConnectionError as error:
-                raise Unreachable(await obstacle(client) or repr(error)) from error
+                found = await obstacle(client)
+                raise unreachable(found.error if found else error, str(found or "")) from error
         yield consumer
     finally:
         await _stop(consumer)
@@ -206,4 +217,4 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
-        raise Unreachable(repr(error)) from error
+        raise unreachable(error) from error

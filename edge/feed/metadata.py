@@ -20,6 +20,9 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
+from edge.feed.refusals import FORBIDDEN
+from edge.feed.topic import Unreachable
+
 
 class _Asking(AIOKafkaClient):  # type: ignore[misc] # aiokafka has no types
     refused_reads = 0
@@ -72,7 +75,10 @@ def refused_reads(consumer: AIOKafkaConsumer) -> int:
 
 
 async def track(consumer: AIOKafkaConsumer, topic: str) -> None:
-    """Ask for a topic's metadata now, and have no others asked for."""
+    """Ask for a topic's metadata now, and have no others asked for; raises ``Unreachable`` when nobody tells."""
     client = consumer._client  # noqa: SLF001 - see above
     client.set_topics([topic])
-    await client.force_metadata_update()
+    if not await client.force_metadata_update():
+        raise Unreachable("no broker has answered a question for the topic")
+    if topic in client.cluster.unauthorized_topics:
+        raise Unreachable(f"a broker does not describe {topic} to this user", FORBIDDEN)

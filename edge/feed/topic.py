@@ -14,6 +14,10 @@ class Unreachable(Exception):
 
     sentence = "Kafka does not answer."
 
+    def __init__(self, why: str, sentence: str | None = None) -> None:
+        super().__init__(why)
+        self.sentence = sentence or self.sentence
+
 
 class Unreadable(Unreachable):
     """Kafka has sent records that its client cannot decode."""

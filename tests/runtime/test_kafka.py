@@ -2,11 +2,14 @@
 
 import ssl
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trustme
+from aiokafka.errors import SaslAuthenticationFailed
 from pydantic import SecretStr, ValidationError
 
+from runtime import kafka
 from runtime.kafka import KafkaSettings, broker_addresses
 
 PASSWORD = "open-sesame"
@@ -216,3 +219,28 @@ def test_what_cannot_work_or_would_protect_less_than_it_looks_is_one_sentence(
 ) -> None:
     monkeypatch.chdir(files)
     assert sentence(**values) == said
+
+
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [
+        (
+            [OSError("refused"), SaslAuthenticationFailed("bad"), TimeoutError()],
+            "b:2: [Error 58] SaslAuthenticationFailed: bad",
+        ),
+        ([OSError("refused"), TimeoutError(), TimeoutError()], "c:3: no answer"),
+        ([OSError("refused"), SaslAuthenticationFailed("bad"), None], "None"),
+    ],
+)
+async def test_why_no_broker_lets_us_in_is_what_one_says_rather_than_that_another_is_silent(
+    monkeypatch: pytest.MonkeyPatch, answers: list[Exception | None], why: str
+) -> None:
+    given = iter(answers)
+
+    async def connect(*_: object, **__: object) -> SimpleNamespace:
+        if answer := next(given):
+            raise answer
+        return SimpleNamespace(close=lambda: None)
+
+    monkeypatch.setattr(kafka, "create_conn", connect)
+    assert str(await kafka.obstacle({"bootstrap_servers": ["a:1", "b:2", "c:3"]})) == why

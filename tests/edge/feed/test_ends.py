@@ -16,12 +16,19 @@ class Broker:
     def __init__(self, end: int) -> None:
         self.last = end
         self.is_away = False
-        self.questions = 0
+        self.questions = self.given_up = 0
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     async def end(self) -> Offset:
-        """Answer in a turn of the loop."""
+        """Answer in a turn of the loop, when it may."""
         self.questions += 1
-        await asyncio.sleep(0)
+        try:
+            await asyncio.sleep(0)
+            await self.may_answer.wait()
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
         if self.is_away:
             raise Unreachable("away")
         return Offset(self.last)
@@ -78,3 +85,31 @@ async def test_there_is_one_confirmation_in_a_second(monkeypatch: pytest.MonkeyP
         assert (broker.questions, waiting.done()) == (1, False)
         waiting.cancel()
         await asyncio.wait([waiting])
+
+
+async def test_a_topic_that_is_closed_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its client would try on for seconds. Who asked has no answer, and who asks now has the next topic's."""
+    monkeypatch.setattr(ends, "_CONFIRM_SECONDS", 0)
+    asked, silent = Ends(), Broker(3)
+    silent.may_answer.clear()
+    with asked.of(silent):
+        waiting = asyncio.gather(*(asyncio.create_task(answer) for answer in (asked.end(), asked.confirmed_end())))
+        while silent.questions < 2:
+            await asyncio.sleep(0)
+    with asked.of(Broker(5)):
+        assert await asyncio.wait_for(answers(asked), 1) == (5, 6)
+        assert await waiting == [None, None]
+
+
+async def test_who_gives_up_takes_the_question_along() -> None:
+    """Nobody waits for its answer: it was put for those who came before."""
+    asked, silent = Ends(), Broker(3)
+    silent.may_answer.clear()
+    with asked.of(silent):
+        waiting = asyncio.create_task(asked.end())
+        while not silent.questions:
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await asyncio.sleep(0)
+        assert (waiting.cancelled(), silent.given_up) == (True, 1)

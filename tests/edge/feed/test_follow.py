@@ -120,6 +120,13 @@ async def test_partitions_that_are_added_while_the_feed_is_followed_are_said() -
         await topic.change(*topic.values, record(2))
         await rig.source.reached(Offset(2))
         assert (rig.source.trouble, rig.shown) == (sentence, [1, 2])
+        # Kafka is lost and comes back with them, as after a restart of a broker.
+        await topic.change(*topic.values, is_away=True)
+        await until(lambda: rig.source.trouble == "Kafka does not answer.")
+        await topic.change(*topic.values, record(3))
+        await asyncio.wait_for(rig.source.reached(Offset(3)), 2)
+        await until(lambda: rig.source.trouble != "Kafka does not answer.")
+        assert (rig.source.trouble, rig.source.unready, rig.shown) == (sentence, sentence, [1, 2, 3])
         # It was deleted and made anew.
         topic.count = 1
         await topic.change(*topic.values)

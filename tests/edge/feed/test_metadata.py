@@ -13,9 +13,10 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest, MetadataRequest_v5, MetadataResponse_v5
 
 from edge.feed.metadata import ask_for_tracked_topics_only, refused_reads, track
+from edge.feed.topic import Unreachable
 
 BROKERS = [(number, f"broker-{number}", 9092, None) for number in range(3)]
-NO_ERROR, UNKNOWN_TOPIC = 0, 3
+NO_ERROR, UNKNOWN_TOPIC, NOT_ALLOWED = 0, 3, 29
 
 
 class Cluster:
@@ -23,6 +24,7 @@ class Cluster:
 
     def __init__(self) -> None:
         self.topics = {"posts.feed": 1, "other": 50}
+        self.forbidden: set[str] = set()
         self.away: set[int] = set()
         self.lost: set[int] = set()
         self.asked: list[tuple[list[str] | None, bool]] = []
@@ -35,7 +37,7 @@ class Cluster:
         """Describe topics."""
         described: list[tuple[Any, ...]] = [
             (
-                NO_ERROR if name in self.topics else UNKNOWN_TOPIC,
+                NOT_ALLOWED if name in self.forbidden else NO_ERROR if name in self.topics else UNKNOWN_TOPIC,
                 name,
                 False,
                 [(NO_ERROR, number, 0, [0], [0], []) for number in range(self.topics.get(name, 0))],
@@ -138,3 +140,19 @@ async def test_whoever_answers_is_asked(monkeypatch: pytest.MonkeyPatch) -> None
         assert not await consumer._client.force_metadata_update()  # noqa: SLF001 - aiokafka has no port for a double
         assert len(cluster.asked) == 1
         assert consumer.partitions_for_topic("posts.feed") == {0}
+
+
+async def test_a_topic_that_nobody_tells_of_is_not_a_topic_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody answers, or who answers does not describe it to everybody; the operator is told which."""
+    cluster = Cluster()
+    async with consuming(cluster, monkeypatch) as consumer:
+        cluster.away = {0, 1, 2}
+        with pytest.raises(Unreachable) as silence:
+            await track(consumer, "posts.feed")
+        cluster.away, cluster.forbidden = set(), {"posts.feed"}
+        with pytest.raises(Unreachable) as refusal:
+            await track(consumer, "posts.feed")
+    assert [raised.value.sentence for raised in (silence, refusal)] == [
+        "Kafka does not answer.",
+        "Kafka does not allow this edge to read the feed: grant it the right.",
+    ]
