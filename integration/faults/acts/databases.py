@@ -46,8 +46,7 @@ async def outlast(scene: Scene, _: Fault) -> str:
     """Lock the table for as long as many statements may take; no worker may end for that, and all must say so."""
     async with scene.announcer.paused():
         await scene.until_settled()
-    restarts = scene.installation.restarts
-    known, begun = len(restarts), time.monotonic()
+    begun = time.monotonic()
     async with _locked(scene) as waiting:
         await _until(waiting, lambda seen, _: bool(seen))
         # A window may have ended without a post in it: from the first statement that waits on.
@@ -58,7 +57,6 @@ async def outlast(scene: Scene, _: Fault) -> str:
     silent = [text for status, text in answers if status != HTTPStatus.SERVICE_UNAVAILABLE or "database" not in text]
     if len(silent) == len(answers):
         scene.charges.append(f"no worker's /readyz names the database while a table is locked: {silent}")
-    scene.charges += [f"{restart} while a table was locked" for restart in restarts[known:]]
     await charge_late_posts(scene, begun, allowed=_OUTLAST_SECONDS + _SHOWN_SECONDS, what="a locked table")
     return f"a table was locked for {unlocked - begun:.0f} s"
 
