@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from integration.faults.acts.crashes import crash
+from integration.faults.acts.databases import charge_silent
 from integration.faults.acts.signals import term
 from integration.faults.scene import Scene
 from integration.faults.schedule import Fault
@@ -107,3 +108,12 @@ async def test_a_worker_that_ends_by_itself_beside_one_that_is_to_die_is_charged
     assert await making == "worker-0 died at feed.confirmed"
     assert scene.charges == ["worker-1 ended with 70 while another was to die"]
     assert [member.starts for member in members] == [1, 1, 0]
+
+
+def test_each_worker_has_to_name_the_database_while_a_table_is_locked() -> None:
+    named = (503, "not ready: look up waits for the database\n")
+    assert charge_silent({"worker-0": named, "worker-1": named}) == []
+    assert charge_silent({"worker-0": named, "worker-1": (200, "ready\n"), "worker-2": (503, "starts")}) == [
+        "worker-1's /readyz does not name the database while a table is locked: 200 ready",
+        "worker-2's /readyz does not name the database while a table is locked: 503 starts",
+    ]
