@@ -21,13 +21,13 @@ This module knows neither processes nor clocks.
 """
 
 import math
-from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, combinations, groupby
+from itertools import combinations, groupby
 from typing import Final, NamedTuple
 
-from integration.faults.observations import Announced, Begins, Observations, Span, View
+from integration.faults.calm import calm_clock
+from integration.faults.observations import Announced, Begins, Observations, View
 
 GRACE_SECONDS: Final = 15.0
 """The contract's bound: a takeover after a killed worker takes 10 s, and a process 5 s to start."""
@@ -148,7 +148,7 @@ def _unsaid(observed: Observations, shown: Mapping[int, Announced]) -> list[str]
     sentences = []
     for view in views:
         whole = _joined(view)
-        calm = _calm(_disturbed(observed, view))
+        calm = _calm(observed, view)
         unseen = {post: calm(seen[post]) for post in seen.keys() - _posts(view)}
         for number, (begins, pieces) in enumerate(whole):
             is_last = number == len(whole) - 1
@@ -246,7 +246,7 @@ def _late(seen: Observations, shown: Mapping[int, Announced]) -> tuple[list[str]
     sentences: list[str] = []
     slowest = 0.0
     for view in seen.views:
-        calm = _calm(_disturbed(seen, view))
+        calm = _calm(seen, view)
         for post, at in _first_seen([view]).items():
             if (one := shown.get(post)) is None:
                 continue
@@ -257,30 +257,8 @@ def _late(seen: Observations, shown: Mapping[int, Announced]) -> tuple[list[str]
     return sentences, slowest
 
 
-def _union(spans: Iterable[Span]) -> list[Span]:
-    merged: list[Span] = []
-    for span in sorted(spans):
-        if merged and span.begin <= merged[-1].end:
-            merged[-1] = Span(merged[-1].begin, max(merged[-1].end, span.end))
-        else:
-            merged.append(span)
-    return merged
-
-
-def _calm(disturbed: Sequence[Span]) -> Callable[[float], float]:
-    """Return a clock that stands still in these spans, which are in order and apart."""
-    begins = [span.begin for span in disturbed]
-    lost = [0.0, *accumulate(span.end - span.begin for span in disturbed)]
-
-    def calm(at: float) -> float:
-        before = bisect(begins, at)
-        return at - lost[before] + (max(0.0, disturbed[before - 1].end - at) if before else 0.0)
-
-    return calm
-
-
-def _disturbed(seen: Observations, view: View) -> list[Span]:
-    return _union([*(fault.span for fault in seen.faults), *view.absences])
+def _calm(seen: Observations, view: View) -> Callable[[float], float]:
+    return calm_clock([*(fault.span for fault in seen.faults), *view.absences])
 
 
 def _bound(seen: Observations) -> float:
