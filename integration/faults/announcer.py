@@ -117,6 +117,18 @@ class Announcer:
         queue = await channel.declare_queue(self._queue, durable=True, arguments=arguments)
         return before, queue.declaration_result.consumer_count or 0
 
+    async def consumers(self) -> int:
+        """Return how many consumers the queue has; 0 while RabbitMQ cannot be asked."""
+        async with self._lock:
+            try:
+                channel = await self._open()
+                async with asyncio.timeout(_CONFIRM_SECONDS):
+                    queue = await channel.declare_queue(self._queue, passive=True)
+            except _FAILURES:
+                await self._begin_anew()
+                return 0
+            return queue.declaration_result.consumer_count or 0
+
     async def _try(self, posts: Sequence[int], fate: Fate, due: float | None) -> list[int]:
         """Publish posts and return those that were not confirmed."""
         try:

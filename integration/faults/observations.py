@@ -40,6 +40,8 @@ class Stretch:
     """Whose posts its token allows it to see; None for everybody's."""
     again: frozenset[int] | None = None
     """What a client whose place an edge keeps has seen and may see once more: where a life of it begins, else None."""
+    begun: float = 0.0
+    """When the client knew that it is connected, or was told where it stands."""
 
 
 @dataclass

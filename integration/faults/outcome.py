@@ -52,7 +52,9 @@ class Outcome:
 
     @property
     def _all_charges(self) -> dict[str, list[str]]:
-        return {**self.verdict.charges, "stuck": list(self.stuck), "broken promises": list(self.promises)}
+        # No fault in the deck is a reason for a process to end: what is away is waited for (law 9).
+        ended = [f"{restart}, and no fault had ended it" for restart in self.restarts]
+        return {**self.verdict.charges, "stuck": list(self.stuck), "broken promises": [*self.promises, *ended]}
 
     @property
     def word(self) -> str:

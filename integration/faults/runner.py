@@ -21,6 +21,7 @@ from integration.faults.acts import ACTS, Act
 from integration.faults.announcer import POSTS_A_TICK, Announcer
 from integration.faults.bearers import BRIEF, ENDING, Bearer
 from integration.faults.installation import Installation
+from integration.faults.mending import troubles
 from integration.faults.observations import Fate, Happened, Observations, Span
 from integration.faults.outcome import Outcome
 from integration.faults.proxy import Proxy
@@ -207,16 +208,13 @@ class Runner:
         return [task.result() for task in tasks]
 
     async def _mended(self, scene: Scene) -> list[str]:
-        """Wait until every process is ready, and every client there; return who is not in the end."""
+        """Wait until everything is well, and everybody there; return what is not in the end."""
         deadline = time.monotonic() + _MEND_SECONDS
         for viewer in scene.viewers:
             viewer.stay()
-        while troubles := [
-            *await asyncio.to_thread(self._installation.troubles),
-            *(f"{client} cannot connect" for client in scene.absent),
-        ]:
+        while said := await troubles(scene):
             if time.monotonic() > deadline:
-                return troubles
+                return said
             await asyncio.sleep(_LOOK_SECONDS)
         return []
 

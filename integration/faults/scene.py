@@ -1,6 +1,7 @@
 """What a fault finds when it comes: the parts that it may break, and who has to be told."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from integration.faults.announcer import Announcer
 from integration.faults.authors import author_sql
 from integration.faults.installation import Installation
 from integration.faults.proxy import Proxy
+from integration.faults.schedule import SERVICES
 from integration.faults.stage import Stage
 from integration.faults.viewer import Viewer
 from integration.probes import NOT_READY
@@ -43,6 +45,8 @@ class Scene:
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     charges: list[str] = field(default_factory=list)
     """Promises that a fault found broken itself, beyond what clients saw; each a sentence."""
+    _released: dict[str, float] = field(default_factory=dict)
+    """When a fault let go of a target last."""
 
     @asynccontextmanager
     async def holding(self, targets: Sequence[str]) -> AsyncIterator[None]:
@@ -50,7 +54,18 @@ class Scene:
         async with AsyncExitStack() as held:
             for target in sorted(targets):
                 await held.enter_async_context(self.locks.setdefault(target, asyncio.Lock()))
-            yield
+            try:
+                yield
+            finally:
+                self._released.update(dict.fromkeys(targets, time.monotonic()))
+
+    def disturbed(self, since: float) -> list[str]:
+        """Return the services that another fault has in hand, or has let go of later than that."""
+        return [
+            service
+            for service in SERVICES
+            if (service in self.locks and self.locks[service].locked()) or self._released.get(service, since) > since
+        ]
 
     async def until(self, condition: Callable[[], bool], what: str, patience: float = PATIENCE_SECONDS) -> None:
         """Return when the condition holds; raises :class:`Unprovable` when that takes too long."""

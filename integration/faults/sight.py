@@ -157,6 +157,8 @@ class Sight:
             if self._has_relied and self._reborn_at is not None:
                 self.returns.append(Span(self.left, self._reborn_at))
         self._reborn_at = None
-        self.view.stretches.append(Stretch(begins, authors=self.wanted, allowed=self.allowed, again=self._again))
+        self.view.stretches.append(
+            Stretch(begins, authors=self.wanted, allowed=self.allowed, again=self._again, begun=at)
+        )
         self._again = None
         self.is_there = True

@@ -10,7 +10,9 @@ Laws of the judge:
 * two clients that saw two posts in opposite orders saw them out of order;
 * between its first and its last post of a stretch a client must have seen what the others saw there; one whose
   sight begins before the first post and was never interrupted must have seen all. Of all that, who asked for some
-  authors must have seen their posts, and who asked for others in between those of the authors that are in both. What is
+  authors must have seen their posts, and who asked for others in between those of the authors that are in both. And who
+  was there, or asked for an author, for longer than a post may take to come, both before another client saw a post and
+  after that, must have seen it too, wherever a stretch begins. What is
   missing is a gap that was *not said*. A gap that was said, in a schedule in which no log was cut, is *needless*;
 * a post is *late* that came later than a window, the time of all faults (and of the client's own absence)
   meanwhile and :data:`GRACE_SECONDS` after it was confirmed.
@@ -18,12 +20,14 @@ Laws of the judge:
 This module knows neither processes nor clocks.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, groupby
 from typing import Final, NamedTuple
 
-from integration.faults.observations import Announced, Begins, Observations, Span, View
+from integration.faults.calm import calm_clock
+from integration.faults.observations import Announced, Begins, Observations, View
 
 GRACE_SECONDS: Final = 15.0
 """The contract's bound: a takeover after a killed worker takes 10 s, and a process 5 s to start."""
@@ -70,7 +74,7 @@ def judge(seen: Observations) -> Verdict:
         forbidden=[sentence for view in seen.views for sentence in _forbidden(view, shown)],
         unasked=[sentence for view in seen.views for sentence in _unasked(view, shown)],
         disorder=[sentence for one, other in combinations(seen.views, 2) for sentence in _disorder(one, other)],
-        unsaid=_unsaid(seen.views, shown),
+        unsaid=_unsaid(seen, shown),
         needless=_needless(seen),
         late=late,
         slowest=slowest,
@@ -134,18 +138,23 @@ def _disorder(one: View, other: View) -> Iterable[str]:
         last, before = place, post
 
 
-def _unsaid(views: Sequence[View], shown: Mapping[int, Announced]) -> list[str]:
+def _unsaid(observed: Observations, shown: Mapping[int, Announced]) -> list[str]:
+    views = observed.views
     # The view that holds the most is the measure of the others. It need not be whole: what nobody saw is lost.
     reference = max((list(dict.fromkeys(_posts(view))) for view in views), key=len, default=[])
     places = {post: place for place, post in enumerate(reference)}
-    seen = {post for view in views for post in _posts(view)} & shown.keys()
+    seen = {post: at for post, at in _first_seen(views).items() if post in shown}
+    authors = {shown[post].author for post in seen}
     sentences = []
     for view in views:
         whole = _joined(view)
+        calm = _calm(observed, view)
+        unseen = {post: calm(seen[post]) for post in seen.keys() - _posts(view)}
         for number, (begins, pieces) in enumerate(whole):
             is_last = number == len(whole) - 1
+            until = math.inf if is_last else whole[number + 1][1][0].begun
             missing: set[int] = set()
-            for run in _runs(pieces, {shown[post].author for post in seen}):
+            for run in _runs(pieces, until, authors):
                 known = [places[post] for post in run.posts if post in places]
                 from_first, to_last = begins == "first" and run.begins, is_last and run.ends
                 if from_first and to_last:
@@ -157,6 +166,10 @@ def _unsaid(views: Sequence[View], shown: Mapping[int, Announced]) -> list[str]:
                     last = len(reference) - 1 if to_last else max(known, default=-1)
                     due = {post for post in asked if first <= places[post] <= last}
                 missing |= due.difference(run.posts)
+                first_due, last_due = calm(run.since) + _bound(observed), calm(run.until) - _bound(observed)
+                missing.update(
+                    post for post, at in unseen.items() if first_due < at < last_due and run.asks_for(post, shown)
+                )
             if missing:
                 told = _some(sorted(missing))
                 sentences.append(f"{view.client} missed {len(missing)} posts without a word: {told}")
@@ -167,6 +180,7 @@ class _Piece(NamedTuple):
     """What a client was sent while it asked for these authors."""
 
     authors: frozenset[int] | None
+    begun: float
     posts: list[int]
 
 
@@ -178,7 +192,7 @@ def _joined(view: View) -> list[tuple[Begins, list[_Piece]]]:
             joined.append((stretch.begins, []))
         pieces = joined[-1][1]
         if not pieces or pieces[-1].authors != stretch.authors:
-            pieces.append(_Piece(stretch.authors, []))
+            pieces.append(_Piece(stretch.authors, stretch.begun, []))
         pieces[-1].posts.extend(arrival.post for arrival in stretch.arrivals)
     return joined
 
@@ -192,15 +206,19 @@ class _Run(NamedTuple):
     """Whether it did so from the first piece on."""
     ends: bool
     """Whether it did so up to the last one."""
+    since: float
+    until: float
 
     def asks_for(self, post: int, shown: Mapping[int, Announced]) -> bool:
         return self.author is None or (post in shown and shown[post].author == self.author)
 
 
-def _runs(pieces: Sequence[_Piece], authors: Iterable[int]) -> Iterator[_Run]:
+def _runs(pieces: Sequence[_Piece], until: float, authors: Iterable[int]) -> Iterator[_Run]:
+    """Yield the runs of pieces of which the last one lasts ``until`` then."""
     if [piece.authors for piece in pieces] == [None]:
-        yield _Run(None, set(pieces[0].posts), begins=True, ends=True)
+        yield _Run(None, set(pieces[0].posts), begins=True, ends=True, since=pieces[0].begun, until=until)
         return
+    ends = [*(piece.begun for piece in pieces[1:]), until]
     for author in authors:
         for is_asked, run in groupby(
             enumerate(pieces), key=lambda piece: piece[1].authors is None or author in piece[1].authors
@@ -208,7 +226,14 @@ def _runs(pieces: Sequence[_Piece], authors: Iterable[int]) -> Iterator[_Run]:
             if is_asked:
                 numbers, some = zip(*run, strict=True)
                 posts = {post for piece in some for post in piece.posts}
-                yield _Run(author, posts, begins=numbers[0] == 0, ends=numbers[-1] == len(pieces) - 1)
+                yield _Run(
+                    author,
+                    posts,
+                    begins=numbers[0] == 0,
+                    ends=numbers[-1] == len(pieces) - 1,
+                    since=some[0].begun,
+                    until=ends[numbers[-1]],
+                )
 
 
 def _needless(seen: Observations) -> list[str]:
@@ -221,32 +246,33 @@ def _late(seen: Observations, shown: Mapping[int, Announced]) -> tuple[list[str]
     sentences: list[str] = []
     slowest = 0.0
     for view in seen.views:
-        disturbed = _union([*(fault.span for fault in seen.faults), *view.absences])
-        first: dict[int, float] = {}
-        for post, at in view.arrivals:
-            first.setdefault(post, at)
-        for post, at in first.items():
+        calm = _calm(seen, view)
+        for post, at in _first_seen([view]).items():
             if (one := shown.get(post)) is None:
                 continue
-            took = at - one.due - _overlap(disturbed, Span(one.due, at))
+            took = calm(at) - calm(one.due)
             slowest = max(slowest, took)
-            if took > seen.window + GRACE_SECONDS:
+            if took > _bound(seen):
                 sentences.append(f"{view.client} saw post {post} after {took:.1f} s, not counting the faults")
     return sentences, slowest
 
 
-def _union(spans: Iterable[Span]) -> list[Span]:
-    merged: list[Span] = []
-    for span in sorted(spans):
-        if merged and span.begin <= merged[-1].end:
-            merged[-1] = Span(merged[-1].begin, max(merged[-1].end, span.end))
-        else:
-            merged.append(span)
-    return merged
+def _calm(seen: Observations, view: View) -> Callable[[float], float]:
+    return calm_clock([*(fault.span for fault in seen.faults), *view.absences])
 
 
-def _overlap(spans: Iterable[Span], within: Span) -> float:
-    return sum(max(0.0, min(span.end, within.end) - max(span.begin, within.begin)) for span in spans)
+def _bound(seen: Observations) -> float:
+    """How long a post may take, not counting what is disturbed."""
+    return seen.window + GRACE_SECONDS
+
+
+def _first_seen(views: Iterable[View]) -> dict[int, float]:
+    """Return when the first of these clients saw each post."""
+    first: dict[int, float] = {}
+    for view in views:
+        for post, at in view.arrivals:
+            first[post] = min(at, first.get(post, at))
+    return first
 
 
 def _posts(view: View) -> list[int]:

@@ -1,4 +1,4 @@
-"""What a cluster's troubles may cost clients and workers."""
+"""What a cluster's troubles may cost clients."""
 
 import pytest
 
@@ -10,9 +10,9 @@ from integration.faults.verdict import Verdict
 WINDOW = 5.0
 
 
-def outcome(kind: str, *, silence: float = 0.0, restarts: tuple[str, ...] = ()) -> Outcome:
+def outcome(kind: str, *, silence: float = 0.0) -> Outcome:
     return Outcome(
-        "one", [Happened(kind, Span(0, 1), "proof")], Verdict(), (), restarts,
+        "one", [Happened(kind, Span(0, 1), "proof")], Verdict(), (), (),
         posts=1, deliveries=6, gaps=0, seconds=1, silence=silence, promises=["an earlier one"],
     )  # fmt: skip
 
@@ -32,8 +32,3 @@ def test_after_a_kill_the_silence_is_bounded_by_a_window_and_what_kafka_and_its_
 
 def test_what_else_befalls_brokers_has_no_bound_of_its_own() -> None:
     assert charged(outcome("freeze leader", silence=60.0), 9_000, WINDOW).promises == ["an earlier one"]
-
-
-def test_no_worker_may_end_itself_for_want_of_a_broker() -> None:
-    ended = charged(outcome("roll brokers", restarts=("worker-0 ended with 70",)), 9_000, WINDOW)
-    assert ended.promises == ["an earlier one", "worker-0 ended with 70 while a part of Kafka was away"]

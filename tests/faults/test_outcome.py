@@ -45,6 +45,13 @@ def test_a_charge_comes_before_a_lack_of_proof() -> None:
     assert replace(outcome(), promises=["posts took too long"]).word == "1 broken promises"
 
 
+def test_a_process_that_ended_by_itself_is_charged() -> None:
+    ended = replace(outcome(), restarts=["worker-0 ended with 70"], promises=["posts took too long"])
+    assert ended.charges == {
+        "broken promises": ["posts took too long", "worker-0 ended with 70, and no fault had ended it"]
+    }
+
+
 def test_of_many_charges_the_first_few_are_told_and_all_faults_with_their_proof() -> None:
     told = [f"  lost: post {number} was shown to nobody" for number in range(5)]
     assert sentences(outcome(KILLED, UNPROVEN, verdict=LOST)) == [

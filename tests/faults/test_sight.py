@@ -17,7 +17,10 @@ def test_a_client_with_cursors_goes_on_where_it_was_in_a_new_stretch() -> None:
     a.leave(4.0)
     a.take(Welcomed("c1", is_recovered=True), 6.0)
     a.take(Shown(8, "c2"), 7.0)
-    assert a.view.stretches == [Stretch("first", [Arrival(7, 3.0)]), Stretch("resumed", [Arrival(8, 7.0)])]
+    assert a.view.stretches == [
+        Stretch("first", [Arrival(7, 3.0)], begun=2.0),
+        Stretch("resumed", [Arrival(8, 7.0)], begun=6.0),
+    ]
     assert a.view.absences == [Span(4.0, 6.0)]
     assert (a.cursor, a.seen, a.is_there) == ("c2", {7, 8}, True)
 

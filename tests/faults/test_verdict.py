@@ -276,6 +276,63 @@ def test_what_is_missing_after_a_gap_that_was_said_is_an_unsaid_one() -> None:
     assert judge(seen).unsaid == ["a missed 1 posts without a word: 3"]
 
 
+def timed(client: str, *stretches: tuple[Begins, float, Sequence[int]], authors: frozenset[int] | None = None) -> View:
+    """Make a client whose stretches begin at these times, and that was sent each post at the second of its number."""
+    return View(
+        client,
+        [
+            Stretch(begins, [Arrival(post, post) for post in posts], authors, begun=begun)
+            for begins, begun, posts in stretches
+        ],
+    )
+
+
+MINUTES: Final = range(1, 301)
+"""Posts, one a second."""
+BOUND: Final = 17
+"""How many seconds a post may take: a window and the grace."""
+
+
+def missed(*views: View, faults: Sequence[Happened] = ()) -> list[str]:
+    """Return what these clients missed that another one saw, of a post a second, each shown at once."""
+    announced = [Announced(post, post, author=2 - post % 2) for post in MINUTES]
+    everything = timed("everything", ("first", 0, MINUTES))
+    return judge(Observations(announced, [everything, *views], [RETENTION, *faults], frozenset(), WINDOW)).unsaid
+
+
+@pytest.mark.parametrize("begins", ["gap", "anew"])
+def test_who_begins_anywhere_is_to_see_what_comes_when_it_has_been_there_for_as_long_as_a_post_may_take(
+    begins: Begins,
+) -> None:
+    assert missed(timed("a", ("first", 0, range(1, 51)), (begins, 52, range(52 + BOUND + 1, 301)))) == []
+    late = timed("a", ("first", 0, range(1, 51)), (begins, 52, range(52 + BOUND + 2, 301)))
+    assert missed(late) == ["a missed 1 posts without a word: 70"]
+    mute = timed("a", ("first", 0, range(1, 51)), (begins, 52, [300]))
+    assert missed(mute) == ["a missed 230 posts without a word: 70, 71, 72, 73, 74, …"]
+
+
+def test_who_is_cut_off_was_to_see_what_others_had_seen_as_long_before() -> None:
+    mute = timed("a", ("first", 0, range(1, 51)), ("anew", 52, []), ("anew", 90, range(90, 301)))
+    assert missed(mute) == ["a missed 3 posts without a word: 70, 71, 72"]
+    stopped = timed("a", ("first", 0, range(1, 51)), ("anew", 90, range(90, 301)))
+    assert missed(stopped) == ["a missed 22 posts without a word: 51, 52, 53, 54, 55, …"]
+
+
+def test_neither_the_time_of_a_fault_nor_that_of_an_absence_counts() -> None:
+    frozen = [Happened("stop edge", Span(60, 80), "proof")]
+    away = timed("a", ("first", 0, range(1, 51)), ("anew", 90, range(90 + BOUND + 1, 301)))
+    away.absences = [Span(51, 90)]
+    assert missed(away, timed("b", ("first", 0, range(1, 51)), ("anew", 52, range(90, 301))), faults=frozen) == []
+
+
+def test_who_asks_for_others_is_to_see_theirs_when_it_has_asked_for_as_long_as_a_post_may_take() -> None:
+    a = timed("a", ("first", 0, range(1, 101, 2)), ("resumed", 100, range(140, 301, 2)))
+    a.stretches[0].authors, a.stretches[1].authors = ODD, EVEN
+    assert missed(a) == ["a missed 11 posts without a word: 118, 120, 122, 124, 126, …"]
+    b = timed("b", ("first", 0, range(1, 51, 2)), ("anew", 60, range(79, 301, 2)), authors=ODD)
+    assert missed(b) == []
+
+
 def test_a_gap_that_is_said_although_no_log_was_cut_is_needless() -> None:
     seen = observed(WHOLE, view("a", ("first", [1]), ("gap", [4])), faults=[Happened("kill edge", Span(0, 1), "proof")])
     assert judge(seen).needless == ["a was told of 1 gaps"]

@@ -2,10 +2,12 @@
 
 import asyncio
 import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from integration.faults.acts import contents
+from integration.faults.endings import charge_deaths
 from integration.faults.installation import WINDOW_SECONDS, Member
 from integration.faults.scene import PATIENCE_SECONDS, Scene, Unprovable
 from integration.faults.schedule import Fault
@@ -27,22 +29,25 @@ async def crash(scene: Scene, fault: Fault) -> str:
         await scene.until_ready(name)
     with installation.attending(*fault.targets) as workers:
         armed.touch()
+        deadline = time.monotonic() + PATIENCE_SECONDS
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while armed.exists():
-                    await _provoke(scene, armed, workers)
-                    # A window may have cut in two what was to fill one: once more, then.
-                    await _await_gone(scene, armed)
-        except TimeoutError:
-            raise Unprovable(f"no worker reaches {point}") from None
+            while armed.exists():
+                # Between the provocations: one that is broken off may leave a worker ended that nobody starts again.
+                if time.monotonic() > deadline:
+                    raise Unprovable(f"no worker reaches {point}")
+                await _provoke(scene, armed, workers)
+                # A window may have cut in two what was to fill one: once more, then.
+                await _await_gone(scene, armed)
+            await scene.until(lambda: any(_was_killed(worker) for worker in workers), "the worker is dead")
+            victims = [worker.name for worker in workers if _was_killed(worker)]
+            await asyncio.sleep(fault.lasts_ms / 1000)
         finally:
             armed.unlink(missing_ok=True)
-        await scene.until(lambda: any(_was_killed(worker) for worker in workers), "the worker is dead")
-        victims = [worker.name for worker in workers if _was_killed(worker)]
-        await asyncio.sleep(fault.lasts_ms / 1000)
-        for worker in workers:
-            if not worker.is_alive():
-                await asyncio.to_thread(worker.start)
+            # Before the supervisor looks again, who would take the victim for one that ended by itself.
+            scene.charges += charge_deaths({worker.name: worker.exit_code for worker in workers})
+            for worker in workers:
+                if not worker.is_alive():
+                    await asyncio.to_thread(worker.start)
     return f"{', '.join(victims)} died at {point}"
 
 

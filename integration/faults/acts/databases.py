@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final
@@ -43,24 +43,36 @@ async def time_out(scene: Scene, _: Fault) -> str:
 
 
 async def outlast(scene: Scene, _: Fault) -> str:
-    """Lock the table for as long as many statements may take; no worker may end for that, and all must say so."""
+    """Lock the table for as long as many statements may take; no worker may end for that, and each must say so."""
     async with scene.announcer.paused():
         await scene.until_settled()
-    restarts = scene.installation.restarts
-    known, begun = len(restarts), time.monotonic()
+    for worker in scene.installation.workers:
+        # One that has no partitions yet looks nothing up.
+        await scene.until_ready(worker.name)
+    begun = time.monotonic()
     async with _locked(scene) as waiting:
         await _until(waiting, lambda seen, _: bool(seen))
         # A window may have ended without a post in it: from the first statement that waits on.
         await asyncio.sleep(scene.installation.window_seconds + _SAID_SECONDS)
-        answers = [await asyncio.to_thread(worker.ask, "/readyz") for worker in scene.installation.workers]
+        answers = {
+            worker.name: await asyncio.to_thread(worker.ask, "/readyz")
+            for worker in scene.installation.workers
+            if worker.is_alive()
+        }
         await asyncio.sleep(max(0.0, begun + _OUTLAST_SECONDS - time.monotonic()))
     unlocked = time.monotonic()
-    silent = [text for status, text in answers if status != HTTPStatus.SERVICE_UNAVAILABLE or "database" not in text]
-    if len(silent) == len(answers):
-        scene.charges.append(f"no worker's /readyz names the database while a table is locked: {silent}")
-    scene.charges += [f"{restart} while a table was locked" for restart in restarts[known:]]
+    scene.charges += charge_silent(answers)
     await charge_late_posts(scene, begun, allowed=_OUTLAST_SECONDS + _SHOWN_SECONDS, what="a locked table")
     return f"a table was locked for {unlocked - begun:.0f} s"
+
+
+def charge_silent(answers: Mapping[str, tuple[int, str]]) -> list[str]:
+    """Charge the workers whose /readyz does not name the database."""
+    return [
+        f"{worker}'s /readyz does not name the database while a table is locked: {status} {' '.join(text.split())}"
+        for worker, (status, text) in answers.items()
+        if status != HTTPStatus.SERVICE_UNAVAILABLE or "database" not in text
+    ]
 
 
 async def forget(scene: Scene, _: Fault) -> str:

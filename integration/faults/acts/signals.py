@@ -5,9 +5,11 @@ import signal
 import time
 from collections.abc import Callable
 
+from integration.faults.endings import charge_stops
 from integration.faults.installation import Member
 from integration.faults.scene import Scene, Unprovable
 from integration.faults.schedule import SERVICES, Fault
+from integration.faults.verdict import GRACE_SECONDS
 from integration.service import Service
 
 
@@ -40,6 +42,9 @@ async def term(scene: Scene, fault: Fault) -> str:
         # Each in its own thread: told to end at the same moment, as a cluster's node does that is drained.
         codes = await asyncio.gather(*(asyncio.to_thread(member.terminate) for member in members))
         took = time.monotonic() - begun
+        # A service that has just come back is not yet what it was for those that use it.
+        disturbed = scene.disturbed(begun - GRACE_SECONDS)
+        scene.charges += charge_stops(dict(zip(fault.targets, codes, strict=True)), disturbed)
         await asyncio.sleep(fault.lasts_ms / 1000)
         for member in members:
             await asyncio.to_thread(member.start)

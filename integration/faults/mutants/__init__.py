@@ -56,6 +56,12 @@ MUTANTS: Final = (
         edge="integration.faults.mutants.repeats",
     ),
     _mutant(
+        "one of its bridges does not come back",
+        Fault("cut rabbitmq", ("rabbitmq",), at_ms=1_000, lasts_ms=1_000),
+        expected="stuck",
+        worker="integration.faults.mutants.dead_bridge",
+    ),
+    _mutant(
         "it resumes one post too late",
         _ABSENCES,
         expected="unsaid gaps",
