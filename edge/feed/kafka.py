@@ -22,6 +22,7 @@ from edge.feed.refusals import unreachable
 from edge.feed.start import Bounds
 from edge.feed.topic import Feed, Raw, Read, Unreachable, Unreadable
 from runtime.kafka import obstacle
+from runtime.waiting import uncancelled
 from streams.contract import Millis, Offset
 
 # How long a broker may take to answer: far above any healthy answer, and no longer than a client waits for its 101.
@@ -215,6 +216,7 @@ async def _stop(consumer: AIOKafkaConsumer) -> None:
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
-        yield
+        with uncancelled():
+            yield
     except (KafkaError, OSError, TimeoutError) as error:
         raise unreachable(error) from error

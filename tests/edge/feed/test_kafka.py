@@ -32,7 +32,7 @@ class Consumer:
         self.values = list(values)
         self.at = 0
         self.damaged = 0
-        self.damage: Exception | None = None
+        self.damage: BaseException | None = None
         self._client = SimpleNamespace(
             refused_reads=0,
             set_topics=list,
@@ -136,6 +136,16 @@ async def test_what_stands_before_a_damaged_batch_is_read_and_the_damage_is_name
     consumer.damage = None
     await read_on(log, topic, 9)
     assert log.head == at(8, 1)
+
+
+async def test_a_read_that_the_library_cancels_is_one_that_fails() -> None:
+    """So it does when its consumer is closed: it must not end whoever reads without a word."""
+    consumer = Consumer([record(1)])
+    consumer.damage = asyncio.CancelledError()
+    topic = KafkaTopic({}, "posts.feed", consumer, consumer)
+    await topic.seek(Offset(0))
+    with pytest.raises(Unreachable):
+        await topic.read()
 
 
 async def read_on(log: Log, topic: KafkaTopic, offset: int) -> None:
