@@ -790,6 +790,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Not every terminal has every character.
         sys.stdout.reconfigure(errors="backslashreplace")
+    # What a shell starts in the background ignores SIGINT, by which SIGTERM is to end it as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         asyncio.run(_print(feed, json_line if options.json else line, options.count))

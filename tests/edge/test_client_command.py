@@ -179,6 +179,19 @@ async def test_what_is_refused_for_good_ends_it_with_a_sentence() -> None:
         assert "Traceback" not in err
 
 
+async def test_it_can_be_ended_where_a_shell_has_started_it_in_the_background() -> None:
+    """A shell has such a process ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        async with running("http://127.0.0.1:9/") as command:
+            signal.signal(signal.SIGINT, before)
+            await command.until_said("connecting again in ")
+            command.process.terminate()
+            assert (await command.end())[0] == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 async def test_it_says_that_nobody_is_there_and_when_it_tries_again() -> None:
     async with running("http://127.0.0.1:9/") as command:
         said = await command.until_said("connecting again in ")
