@@ -6,13 +6,14 @@ missing topic with its own default number of partitions, so all topics are asked
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+from runtime.waiting import uncancelled
 from streams.contract import Millis, Offset, Partition
 from streams.dead import Letter, Mark, Marks, Place, read_record
 from streams.settings import TopicSettings
@@ -164,7 +165,5 @@ def _sentence(error: Exception, settings: TopicSettings) -> str:
 
 async def _stop(consumer: AIOKafkaConsumer) -> None:
     """Stop a consumer. While a broker is away, its ``stop`` may end with the CancelledError of one of its tasks."""
-    stopping = asyncio.create_task(consumer.stop())
-    await asyncio.wait([stopping])
-    if not stopping.cancelled():
-        stopping.exception()
+    with suppress(Exception), uncancelled():
+        await consumer.stop()

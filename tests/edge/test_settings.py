@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from edge.gates import gates
 from edge.settings import Settings, load
-from edge.wire.allowance import Allowance, Traffic
+from edge.wire.allowance import Allowance
 from runtime.settings import BadSettings
 from tests.edge.kit.environment import forget
 
@@ -193,15 +194,8 @@ def test_no_number_is_infinite(environment: pytest.MonkeyPatch, name: str, value
 def test_the_lowest_rate_lets_one_through(environment: pytest.MonkeyPatch, name: str) -> None:
     """Of messages, and of pongs to the edge's own pings."""
     environment.setenv(name, "0.1")
-    settings = load()
-    traffic = Traffic(
-        messages=settings.messages_per_second,
-        bytes=settings.bytes_per_second,
-        pings=settings.pings_per_second,
-        message_bytes=settings.max_message_bytes,
-        fragments=settings.max_fragments,
-    )
-    assert [Allowance(traffic).frame(opcode, 0, now=1.0) for opcode in (0x1, 0xA)] == [None, None]
+    clients, _ = gates(load())
+    assert [Allowance(clients.rules.traffic).frame(opcode, 0, now=1.0) for opcode in (0x1, 0xA)] == [None, None]
 
 
 def test_each_wrong_variable_has_its_own_sentence(environment: pytest.MonkeyPatch) -> None:

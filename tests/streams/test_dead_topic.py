@@ -1,5 +1,6 @@
 """The letters that are not done, found in two readings. Reading Kafka is tested in integration/, but for a refusal."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import NoReturn, cast
 
@@ -7,10 +8,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError
 
+from streams import dead_topic as module
 from streams.contract import Partition, dead_letter, encode_dead
 from streams.dead import DISMISSED, REQUEUED, Letter
-from streams.dead_topic import DeadTopic, Unreachable, outstanding
+from streams.dead_topic import DeadTopic, Unreachable, dead_topic, outstanding
 from tests.streams.dead_letters import GROUPED, MISSING, POISON, MemoryTopic, at
+from tests.streams.memory_kafka import SETTINGS
 
 LETTERS = [encode_dead(letter) for letter in (MISSING, POISON, GROUPED)]
 
@@ -45,6 +48,28 @@ class Refusing:
 
     async def getmany(self, *partitions: TopicPartition, **_: int) -> NoReturn:
         raise TopicAuthorizationFailedError(partitions[0].topic)
+
+
+class Away:
+    """A consumer that finds no broker, and whose stop ends with what it cancels itself."""
+
+    def __init__(self, **_: object) -> None: ...
+
+    async def stop(self) -> None:
+        raise asyncio.CancelledError
+
+
+async def test_a_stop_that_cancels_itself_does_not_hide_why_kafka_is_not_reached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def no_broker(_: object) -> NoReturn:
+        raise OSError("no such host")
+
+    monkeypatch.setattr(module, "AIOKafkaConsumer", Away)
+    monkeypatch.setattr(module, "_partitions", no_broker)
+    with pytest.raises(Unreachable, match="no such host"):
+        async with dead_topic(SETTINGS):
+            pass
 
 
 async def test_a_read_that_kafka_refuses_is_a_sentence() -> None:
