@@ -44,8 +44,10 @@ _MOST_ASKED: Final = 5
 _WELCOME_SECONDS: Final = 20.0
 # An answer to a long poll takes 27.5 s at most, unless LONG_POLL_SECONDS says otherwise.
 _POLL_SECONDS: Final = 75.0
-# A client that polls because it has to looks so often whether a WebSocket can be had.
-_POLLING_SECONDS: Final = 600.0
+# A client that polls because no WebSocket got through looks after so long whether one does, and then after twice as long
+# each time: an edge that was just starting refused it, or something in between that never lets one through.
+_POLLING_SECONDS: Final = 30.0
+_LONGEST_POLLING_SECONDS: Final = 600.0
 # After so many heartbeats without a word a connection is given up.
 _PATIENCE: Final = 2.5
 # How many items may wait to be asked for. Beyond it nothing is read, so that the edge waits, or ends the connection.
@@ -247,6 +249,7 @@ class Feed:
         self._device = device
         self._store = store
         self._transports = transports
+        self._polling = _POLLING_SECONDS
         self._session: Any = session
         self._own_session: aiohttp.ClientSession | None = None
         self._state: State = "connecting"
@@ -434,7 +437,8 @@ class Feed:
                 if self._by == "websocket":
                     await self._follow(headers, limit)
                 else:
-                    await self._poll(headers, limit, ends_at=_now() + _POLLING_SECONDS if transport else None)
+                    await self._poll(headers, limit, ends_at=_now() + self._polling if transport else None)
+                    self._polling = min(2 * self._polling, _LONGEST_POLLING_SECONDS)
         except TimeoutError:
             raise _Ended(_CUT, "nothing was heard of the edge") from None
         except aiohttp.ClientResponseError as error:
@@ -537,6 +541,7 @@ class Feed:
             if action == "welcome":
                 cursor = payload["cursor"]
                 self._socket, self._heartbeat = socket, float(payload.get("heartbeat", 0))
+                self._polling = _POLLING_SECONDS
                 self._welcomed()
                 item = None if payload["recovered"] else _gap(payload, cursor)
             elif action == "created":

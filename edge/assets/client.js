@@ -15,8 +15,10 @@ const WELCOME_MS = 20_000;
 const POLL_MS = 75_000;
 // After so long without a word a connection without heartbeats is doubted when the browser wakes up.
 const SILENT_MS = 60_000;
-// Whoever polls looks so often whether a WebSocket can be had.
-const POLLING_MS = 600_000;
+// Whoever polls because no WebSocket got through looks after so long whether one does, and then after twice as long each
+// time, up to ten minutes: an edge that was just starting refused it, or something in between that never lets one through.
+const POLLING_MS = 30_000;
+const LONGEST_POLLING_MS = 600_000;
 // How many items may wait for who iterates. Beyond it the connection is closed, and resumed when they are taken.
 const WAITING_ITEMS = 1000;
 const SAVE_MS = 1000;
@@ -115,6 +117,7 @@ class Link {
   #shown;
   #errors = 0;
   #refused = 0;
+  #polling = POLLING_MS;
 
   constructor(url, options, cursor, sink) {
     this.#url = url;
@@ -231,7 +234,7 @@ class Link {
 
   async #poll(url, token, signal) {
     const query = url.searchParams;
-    const endsAt = Date.now() + POLLING_MS;
+    const endsAt = Date.now() + this.#polling;
     const headers = token ? { Authorization: `Bearer ${token}` } : {};
     for (;;) {
       const isLive = query.has("live");
@@ -266,6 +269,7 @@ class Link {
       this.#take({ item: gap && { gap, cursor: next }, cursor: next });
       if (signal.aborted) return;
       if (this.#transport && Date.now() - endsAt > 0) {
+        this.#polling = Math.min(2 * this.#polling, LONGEST_POLLING_MS);
         this.connect();
         return;
       }
@@ -288,6 +292,7 @@ class Link {
     this.#heardAt = Date.now();
     if (action === "welcome") {
       const item = payload.recovered ? undefined : { gap: gapOf(payload), cursor: payload.cursor };
+      this.#polling = POLLING_MS;
       this.#welcomed(payload.session);
       if (signal.aborted) return;
       this.#watch(2500 * (payload.heartbeat ?? 0));

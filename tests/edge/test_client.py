@@ -1331,14 +1331,29 @@ def test_no_query_of_a_url_is_in_the_log(failure: Exception, caplog: pytest.LogC
     test()
 
 
+async def _polled_until_a_look(web: Web) -> float:
+    """Answer with a post every five seconds until a WebSocket is tried; return after how many seconds it was."""
+    begun, sockets = asyncio.get_running_loop().time(), len(web.sockets)
+    while len(web.sockets) == sockets:
+        await answer(web.request, 200, {"Stream-Next-Offset": "c0", "Stream-Up-To-Date": "true"}, [created(1)])
+        await after(5)
+    return asyncio.get_running_loop().time() - begun
+
+
 @virtual
-async def test_who_polls_looks_every_ten_minutes_whether_a_websocket_can_be_had() -> None:
+async def test_who_polls_looks_after_half_a_minute_whether_a_websocket_can_be_had_and_less_often_each_time() -> None:
+    """After one was had it is half a minute again: an edge that is just starting refuses it, and answers a poll."""
     async with polling() as (_, _, web):
-        begun = asyncio.get_running_loop().time()
-        while len(web.sockets) == 1:
-            await answer(web.request, 200, {"Stream-Next-Offset": "c0", "Stream-Up-To-Date": "true"}, [created(1)])
-            await after(30)
-        assert asyncio.get_running_loop().time() - begun == pytest.approx(630, abs=1)
+        looks = [await _polled_until_a_look(web) for _ in range(7)]
+        assert looks == pytest.approx([30, 60, 120, 240, 480, 600, 600], abs=11)
+        web.fails = None
+        await _polled_until_a_look(web)
+        web.socket.say(welcome("c0"))
+        await settled()
+        web.fails = refusal(404)
+        web.socket.cut()
+        await after(2)
+        assert await _polled_until_a_look(web) == pytest.approx(30, abs=11)
 
 
 @virtual

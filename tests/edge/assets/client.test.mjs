@@ -858,17 +858,39 @@ for (const [status, body] of [[200, "{}"], [200, "null"], [200, "[null]"], [200,
     assert.deepEqual([feed.state, feed.cursor], ["waiting", "c0"]);
   });
 
-test("who polls looks every ten minutes whether a WebSocket can be had", async () => {
-  await polling();
+/** Answer with a post every five seconds until a WebSocket is tried; return after how many seconds it was. */
+async function polledUntilALook() {
   const begun = Date.now();
+  const sockets = world.sockets.length;
   for (;;) {
     world.request.answer(200, { "Stream-Next-Offset": "c0", "Stream-Up-To-Date": "true" }, [created(1)]);
     await world.settled();
-    if (world.sockets.length === 2) break;
-    await world.pass(30);
+    if (world.sockets.length > sockets) break;
+    await world.pass(5);
   }
-  assert.equal(Date.now() - begun, 630_000);
   assert.equal(world.request.isOpen, false);
+  return (Date.now() - begun) / 1000;
+}
+
+test("who polls looks after half a minute whether a WebSocket can be had, and less often each time", async () => {
+  const { feed } = await polling();
+  for (const seconds of [30, 60, 120, 240, 480, 600, 600]) {
+    const look = await polledUntilALook();
+    assert.ok(seconds <= look && look <= seconds + 10, `${look} is not ${seconds}`);
+    world.socket.end(1006);
+    await world.settled();
+  }
+  await polledUntilALook();
+  world.socket.say(welcome("c0"));
+  await world.settled();
+  assert.equal(feed.state, "live");
+  // An edge that is just starting refuses it, and answers a poll.
+  world.socket.end(1006);
+  await world.settled();
+  await world.pass(1);
+  world.socket.end(1006);
+  await world.settled();
+  assert.ok((await polledUntilALook()) <= 40);
 });
 
 test("answers without a wait do not make it ask without end", async () => {
