@@ -21,6 +21,7 @@ from integration.faults.installation import Installation
 from integration.faults.outcome import Outcome, line, sentences
 from integration.faults.results import append
 from integration.faults.runner import Setting, running
+from integration.faults.scene import Unprovable
 from integration.faults.schedule import Fault
 from integration.service import ServiceError
 
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             names = [name for name in GROUPS if name in only and (session_ms == _DEFAULT_SESSION_MS or name == "kills")]
             if names:
                 _try(image, session_ms, names, outcomes)
-    except (ServiceError, TimeoutError) as error:
+    except (ServiceError, TimeoutError, Unprovable) as error:
         print(f"cluster: {str(error) or 'a schedule took too long'}", file=sys.stderr)
         code = UNPROVEN
     except KeyboardInterrupt:

@@ -14,6 +14,7 @@ from integration.faults.mutants import MUTANTS
 from integration.faults.outcome import Outcome, line, sentences, table, total
 from integration.faults.results import append, write
 from integration.faults.runner import Setting, running
+from integration.faults.scene import Unprovable
 from integration.faults.schedule import HANDS, NEEDS_DURABLE_KAFKA, deal, queue_arguments, systems
 from integration.faults.stage import Stage
 from integration.service import ServiceError
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 code = asyncio.run(_mutants(stage))
             if code == CLEAN:
                 code = asyncio.run(_schedules(stage, range(given.seed, given.seed + given.schedules), outcomes))
-    except (ServiceError, TimeoutError) as error:
+    except (ServiceError, TimeoutError, Unprovable) as error:
         print(f"faults: {str(error) or 'a schedule took too long'}", file=sys.stderr)
         code = UNPROVEN
     except ExceptionGroup as errors:

@@ -113,10 +113,7 @@ class Runner:
         posts = iter(await scene.insert(_POSTS))
         first_letter = await logs.end(kafka_url, system.dead)
         async with _together(*(viewer.run() for viewer in scene.viewers)):
-            try:
-                await scene.until(lambda: not scene.absent, "every client is there")
-            except Unprovable as error:
-                raise Unprovable(f"{error}, but not {', '.join(scene.absent)}") from None
+            await scene.until_all_came()
             enough = asyncio.Event()
             async with asyncio.TaskGroup() as announcing:
                 announcing.create_task(announcer.go_on(posts, enough))

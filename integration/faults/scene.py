@@ -101,6 +101,22 @@ class Scene:
         """The clients that are not there."""
         return [viewer.view.client for viewer in self.viewers if not viewer.is_there]
 
+    async def until_all_came(self) -> None:
+        """Return once each client was there; raises :class:`Unprovable` naming those that were not.
+
+        They need not be there together: some leave now and then, and an instant at which all are there may not come.
+        """
+        missing = self.absent
+
+        def all_came() -> bool:
+            missing[:] = [client for client in missing if client in self.absent]
+            return not missing
+
+        try:
+            await self.until(all_came, "every client was there")
+        except Unprovable as error:
+            raise Unprovable(f"{error}, but not {', '.join(missing)}") from None
+
     async def until_settled(self) -> None:
         """Wait until everything that was announced is shown and released; raises :class:`Unprovable`.
 
