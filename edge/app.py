@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import NamedTuple
@@ -36,13 +36,14 @@ from edge.keeping import LAST_SECONDS, keeper_of
 from edge.measured import LogOutput
 from edge.page import live_page
 from edge.ports import serving_port
-from edge.server import Server
+from edge.server import Server, wall_clock
 from edge.settings import Settings
 from edge.signals import told_to_stop
 from edge.signing_in import demands_of, signing_in_of
 from edge.status import Facts, Status
 from edge.telemetry import Metrics, TurnTimes
 from runtime.waiting import first
+from streams.contract import Millis
 
 _logger = structlog.get_logger("edge.app")
 
@@ -64,12 +65,19 @@ async def run(settings: Settings, feed: Feed, turns: TurnTimes, output: LogOutpu
 
 @asynccontextmanager
 async def edge_serving(
-    settings: Settings, feed: Feed, turns: TurnTimes, output: LogOutput, others: Iterable[web.RouteDef] = ()
+    settings: Settings,
+    feed: Feed,
+    turns: TurnTimes,
+    output: LogOutput,
+    *,
+    others: Iterable[web.RouteDef] = (),
+    clock: Callable[[], Millis] = wall_clock,
 ) -> AsyncIterator[Serving]:
     """Serve ``feed`` meanwhile; at the end tell all clients to go, and wait until they have gone.
 
-    ``turns`` are those of the running loop, ``output`` is where the log goes, and ``others`` are more routes of the
-    clients' port. Raises :class:`edge.ports.CannotListen`, and :class:`RuntimeError` when a part has ended by itself.
+    ``turns`` are those of the running loop, ``output`` is where the log goes, ``others`` are more routes of the
+    clients' port, and ``clock`` is that of the feed's windows. Raises :class:`edge.ports.CannotListen`, and
+    :class:`RuntimeError` when a part has ended by itself.
     """
     loop = asyncio.get_running_loop()
     log = Log(limit=settings.log_bytes, reach=settings.dedup_records, age=settings.dedup_ms)
@@ -147,6 +155,7 @@ async def edge_serving(
         transports=EventRequests(reception, around).routes(),
         posts=posts,
         unready=signing_in.unready,
+        clock=clock,
     )
     admin = Admin(server.readiness, metrics.registry())
 

@@ -24,10 +24,16 @@ from edge.wire.handshake import is_asked_for
 from streams.contract import Millis
 
 
+def wall_clock() -> Millis:
+    """Return the time in milliseconds since 1970: the clock that a worker's windows follow."""
+    return Millis(time.time_ns() // 1_000_000)
+
+
 class Server:
     """Routes requests; ``transports`` are the routes of clients beside the WebSocket's.
 
     ``unready`` says why new clients had better go elsewhere though the feed is followed, if there is a reason.
+    ``clock`` is that of the feed's windows, in milliseconds since 1970: the page takes its time from it.
     """
 
     def __init__(
@@ -42,6 +48,7 @@ class Server:
         posts: Posts,
         unready: Callable[[], str | None],
         transports: Iterable[web.RouteDef] = (),
+        clock: Callable[[], Millis] = wall_clock,
     ) -> None:
         self._reception = reception
         self._websockets = websockets
@@ -52,6 +59,7 @@ class Server:
         self._posts = posts
         self._unready = unready
         self._transports = tuple(transports)
+        self._clock = clock
 
     def application(self, others: Iterable[web.RouteDef] = ()) -> web.Application:
         """Make the application of the clients' port, with ``others`` of its routes if operators ask there, too."""
@@ -99,8 +107,7 @@ class Server:
             self._reception.gate.answers.note(response.status)
 
     async def _tell(self, _request: web.Request) -> web.Response:
-        now = Millis(time.time_ns() // 1_000_000)
-        body = self._status.body(self._log.shown(), viewers=len(self._hub), now=now)
+        body = self._status.body(self._log.shown(), viewers=len(self._hub), now=self._clock())
         headers = {"Cache-Control": f"max-age={SHOWN_SECONDS}", "X-Content-Type-Options": "nosniff"}
         return web.Response(body=body, content_type="application/json", headers=headers)
 

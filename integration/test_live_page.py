@@ -14,6 +14,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, WebSocketRoute, expect
 
 from integration.browser import started
+from integration.mocks import mock
 from integration.pretend_edge import COMPOSE_URL, WINDOW_SECONDS, PretendEdge
 
 SIZES: Final = {"phone": (390, 844), "tablet": (820, 1180), "laptop": (1280, 800), "wide": (1680, 1050)}
@@ -114,6 +115,36 @@ async def test_posts_stand_by_window_with_what_their_way_was_like(edge: PretendE
     await expect(newest.locator(".age")).to_have_text(re.compile(r"^\d+(\.\d)? s to your screen$"))
     await expect(newest.locator(".likes")).to_have_text("1 like")
     await expect(newest.locator("time")).to_have_text(re.compile(r"^\d+ s ago$"))
+
+
+async def test_the_page_of_a_mock_is_of_the_feeds_time(page: Page, tmp_path: Path) -> None:
+    """Its posts are of January 2026: ages, the rate and the columns are those of a feed that runs now."""
+    async with mock("--window", "0.5", "--rate", "4") as ready:
+        await page.goto(ready["url"])
+        await expect(page.locator(".group .delay").first).to_have_text(
+            re.compile(r"^on your screen \d+(\.\d)? s after the window$")
+        )
+        await expect(page.locator("#rate")).to_have_text("4.0", timeout=20_000)
+        await expect(page.locator("#age")).to_have_text(re.compile(r"^\d+(\.\d)? s$"))
+        await expect(page.locator(".divider time").first).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$"))
+        heights = await page.locator("#columns div").evaluate_all("all => all.map(each => each.offsetHeight)")
+        assert sum(height > 0 for height in heights) > 2
+        folder = Path(os.environ.get("POSTCAST_SCREENSHOTS") or tmp_path)
+        await page.screenshot(path=folder / "page-mock.png")
+        # Otherwise it says on its console that the mock has gone.
+        await page.goto("about:blank")
+
+
+async def test_no_figure_is_broken_over_lines(edge: PretendEdge) -> None:
+    """Not even that of a post that was written long ago."""
+    socket = await live(edge)
+    await settled(edge.page)
+    heights = "all => all.map(each => each.offsetHeight)"
+    figures = edge.page.locator(".figures dd")
+    before = await figures.evaluate_all(heights)
+    socket.send(edge.created(edge.window, created_at="2024-01-01T00:00:00Z"))
+    await expect(edge.page.locator("#age")).to_have_text(re.compile(" days$"))
+    assert await figures.evaluate_all(heights) == before
 
 
 async def test_the_bar_fills_until_the_window_closes(edge: PretendEdge) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from integration.bench import contenders
-from integration.bench.figures import Figure, Goal
+from integration.bench.figures import Figure, Goal, ratio
 from integration.bench.page import latest, page, pictures
 from integration.bench.plots import Line, Mark, bars, lines, short
 
@@ -30,8 +30,8 @@ def run(at: str, *figures: Figure) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def fanout(posts: int, by: str, value: float) -> Figure:
-    return Figure("fanout", f"{posts} {by}", "deliveries/CPU-s", [value], at={"clients": 9, "posts": posts, "by": by})
+def fanout(posts: int, by: str, *values: float) -> Figure:
+    return Figure("fanout", f"{posts} {by}", "deliveries/CPU-s", values, at={"clients": 9, "posts": posts, "by": by})
 
 
 def texts(svg: str) -> list[str]:
@@ -67,6 +67,17 @@ def test_what_stands_between_the_marks_is_of_the_results_and_the_rest_stays() ->
         "After.\n"
     )
     assert page(made, runs) == made
+
+
+def test_the_table_of_the_fan_out_has_the_ratio_that_the_goals_have() -> None:
+    """The median of each turn's ratio: the ratio of both medians is another number (here 0.667)."""
+    edge, bare = [2.0, 4.0, 6.0], [4.0, 6.0, 10.0]
+    name = "1 post a window: edge over bare os.write"
+    goal = Figure("fanout", name, "ratio", ratio(edge, bare), Goal("at least", 0.8))
+    runs = [run("2026-01-02", fanout(1, "edge", *edge), fanout(1, "bare os.write", *bare), goal)]
+    made = page("<!-- figures: goals -->\n<!-- end --><!-- figures: fanout -->\n<!-- end -->", runs)
+    assert f"| fanout | {name} | 0.6 | ratio |" in made
+    assert "| edge over bare os.write | 0.6 |" in made
 
 
 def test_of_several_runs_the_last_that_has_a_part_counts() -> None:

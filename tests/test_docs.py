@@ -1,8 +1,10 @@
 """The documentation says what is so: its links lead somewhere, and what it names is in the code."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
+from http import HTTPStatus
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, Final, get_args
@@ -10,6 +12,7 @@ from typing import ClassVar, Final, get_args
 import pytest
 from prometheus_client import CollectorRegistry
 
+from edge.client import main as follow
 from edge.clients.codes import CLOSES, CUTS
 from edge.clients.link import Surroundings
 from edge.clients.page_figures import PageFigures
@@ -17,6 +20,7 @@ from edge.feed.log import Log
 from edge.feed.position import Cursor, Reason, before, position_of, stamp_of
 from edge.positions.table import NAME
 from edge.settings import Settings as EdgeSettings
+from edge.status import Facts, Status
 from edge.telemetry import Metrics as EdgeMetrics
 from edge.telemetry import TurnTimes
 from edge.wire.messages import message, with_cursor
@@ -229,6 +233,37 @@ def test_the_reference_has_the_protocols_codes() -> None:
     assert {cells[0] for cells in rows(section(PROTOCOL, "### Refusals")) if cells[0].isdigit()} == {
         cells[0] for cells in rows(section(REFERENCE, "### Statuses of HTTP"))
     }
+
+
+def test_the_reference_has_the_statuses_of_posts() -> None:
+    """Those of the protocol, among them each that the code answers with by itself."""
+    protocol = {code for cells in rows(section(PROTOCOL, "## `GET /posts`")) for code in cells[0].split(", ")}
+    said = {cells[0] for cells in rows(section(REFERENCE, "### Statuses of `/posts`"))}
+    assert said == {code for code in protocol if code.isdigit()}
+    answers = (ROOT / "edge/clients/post_answers.py").read_text("utf-8")
+    refusals = (ROOT / "edge/clients/posts.py").read_text("utf-8")
+    made = {str(HTTPStatus[name].value) for name in re.findall(r"HTTPStatus\.([A-Z_]+)", answers)}
+    assert {"200", "204", "304", "410"} == made
+    assert made | set(re.findall(r"Rejected\(\s*(\d+)", refusals)) <= said
+
+
+def test_the_reference_has_the_codes_of_errors_and_the_reasons_of_gaps() -> None:
+    assert first_cells(section(REFERENCE, "### Error codes")) == set(get_args(Code))
+    assert first_cells(section(REFERENCE, "### Reasons of gaps")) == set(get_args(Reason))
+
+
+def test_the_reference_has_the_clients_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Those that its help tells."""
+    with pytest.raises(SystemExit):
+        follow(["--help"])
+    _, _, told = capsys.readouterr().out.partition("Exit codes:")
+    tables = rows(section(REFERENCE, "### Exit codes"))
+    assert {cells[0] for cells in tables if len(cells) == 2} == set(re.findall(r"\b(\d+)\s(?:after|when|for)\b", told))
+
+
+def test_the_reference_has_the_fields_of_the_pages_figures() -> None:
+    body = Status(Facts("1", Millis(5000))).body([], viewers=0, now=Millis(0))
+    assert first_cells(section(REFERENCE, "## The page's figures")) == json.loads(body).keys()
 
 
 def test_the_tables_of_metrics_are_complete_and_true() -> None:

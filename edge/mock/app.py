@@ -100,7 +100,9 @@ async def _serve(
     try:
         while not stopped.is_set():
             player.restart.clear()
-            async with edge_serving(settings, player.feed, turns, output, [issuer.route()]) as edge:
+            async with edge_serving(
+                settings, player.feed, turns, output, others=[issuer.route()], clock=player.now
+            ) as edge:
                 link.port = edge.listener.addresses[0][1]
                 # What the edge has failed of is raised at its end.
                 ended = asyncio.wait([edge.fault])

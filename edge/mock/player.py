@@ -11,7 +11,7 @@ from edge.mock.link import Link
 from edge.mock.posts import millis, post_of
 from edge.mock.scenarios import LAST_TOKEN_WINDOWS, Act, Step, Write
 from edge.mock.topic import MemoryReader, MemoryTopic
-from streams.contract import encode_feed, feed_records
+from streams.contract import Millis, encode_feed, feed_records
 
 # How many records stay: enough for any cursor of a while ago, and some 20 MB.
 _KEEP_RECORDS: Final = 10_000
@@ -38,6 +38,7 @@ class Player:
         self._window = window
         self._topic = MemoryTopic(keep=_KEEP_RECORDS)
         self._reader: MemoryReader | None = None
+        self._begun: float | None = None
         self.feed = Feed(topic=self._follow, replay=self._topic.connect)
         """Where the edge reads it."""
         self.restart = asyncio.Event()
@@ -46,18 +47,21 @@ class Player:
     async def play(self, steps: Iterable[Step], link: Link) -> None:
         """Carry out the steps: those that are due at once before the clock begins."""
         loop = asyncio.get_running_loop()
-        begun: float | None = None
         for step in steps:
             if isinstance(step, Write):
-                if step.at and begun is None:
+                if step.at and self._begun is None:
                     if self._waits:
                         await link.asked.wait()
-                    begun = loop.time()
-                if begun is not None:
-                    await asyncio.sleep(begun + step.at - loop.time())
+                    self._begun = loop.time()
+                if self._begun is not None:
+                    await asyncio.sleep(self._begun + step.at - loop.time())
                 self._write(step)
             elif isinstance(step, Act):
                 await self._do(step, link)
+
+    def now(self) -> Millis:
+        """Return the time in the feed; it stands still until the clock begins."""
+        return millis(0 if self._begun is None else asyncio.get_running_loop().time() - self._begun)
 
     async def followed(self) -> None:
         """Wait until the edge has read all that was written."""

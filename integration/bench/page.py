@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import msgspec
@@ -36,7 +37,7 @@ from integration.bench import (
     window,
 )
 from integration.bench.contenders import ALL, EDGE
-from integration.bench.figures import Figure, shown
+from integration.bench.figures import Figure, ratio, shown
 from integration.bench.marks import fill, markdown
 from integration.bench.plots import Line, Mark, bars, lines
 
@@ -135,13 +136,17 @@ def _fanout(figures: Sequence[Figure]) -> str:
     measured = [each for each in figures if each.part == fanout.PART and each.at]
     tables = []
     for clients in dict.fromkeys(each.at["clients"] for each in measured):
-        at = {(each.at["by"], each.at["posts"]): each.median for each in measured if each.at["clients"] == clients}
+        at = {(each.at["by"], each.at["posts"]): each for each in measured if each.at["clients"] == clients}
         posts = list(dict.fromkeys(number for _, number in at))
         names = [name for name in ALL if (name, posts[0]) in at]
         head = (f"{clients:,} clients; posts a window:", *map(str, posts))
-        rows = [(name, *(shown(at[name, number]) for number in posts)) for name in names]
+        rows = [(name, *(shown(at[name, number].median) for number in posts)) for name in names]
+        # The statistic of the goals' ratios: the median of each turn's ratio, not the ratio of two medians.
         over = [
-            (f"edge over {name}", *(shown(at[EDGE, number] / at[name, number]) for number in posts))
+            (
+                f"edge over {name}",
+                *(shown(median(ratio(at[EDGE, number].values, at[name, number].values))) for number in posts),
+            )
             for name in names
             if name != EDGE
         ]

@@ -16,6 +16,7 @@ import pytest
 from websockets.sync.client import connect
 
 from edge.mock.__main__ import main
+from edge.mock.posts import EPOCH
 from edge.mock.scenarios import BACKLOG
 
 ROOT = Path(__file__).parents[3]
@@ -73,6 +74,20 @@ def test_serves_every_endpoint_without_settings_and_ends_when_told(number: signa
         process.send_signal(number)
         output, errors = process.communicate(timeout=60)
     assert (process.returncode, output, errors) == (0, "", "")
+
+
+def test_the_pages_figures_are_of_the_feeds_time() -> None:
+    """By any other clock all posts are too old to count, and the page says that they took months."""
+    with mock("--port", "0", "--json", "--window", "0.1", "--rate", "10") as process:
+        port = json.loads(said(process))["port"]
+        begun = EPOCH.timestamp() * 1000
+        while True:
+            status = json.loads(get(port, "/status.json")[1])
+            assert begun <= status["time"] < begun + 600_000
+            if status["posts_per_second"]:
+                break
+        process.terminate()
+        assert process.wait(60) == 0
 
 
 def test_ends_with_a_client_that_is_connected() -> None:

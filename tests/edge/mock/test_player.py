@@ -13,6 +13,7 @@ from edge.feed.position import Reason
 from edge.mock.issuer import Issuer
 from edge.mock.link import Link
 from edge.mock.player import Player
+from edge.mock.posts import millis
 from edge.mock.scenarios import Act, Lose, Step, Write
 from tests.edge.kit.records import everything, ids
 from tests.edge.kit.running import running
@@ -110,6 +111,16 @@ async def test_the_clock_waits_for_the_first_client_where_it_is_told_so() -> Non
         await playing
         await mock.followed()
         assert reader.shown == [1, 2, 3]
+
+
+async def test_the_time_in_the_feed_begins_with_its_epoch_and_moves_with_its_clock() -> None:
+    """The live page takes its time from it: posts of 2026 are of today, whatever today is."""
+    mock = player(waits=True)
+    assert mock.now() == millis(0)
+    link = Recorded()
+    link.asked.set()
+    await mock.play([write(1, 2, 0), write(2, 3, 0.02)], link)
+    assert millis(0.02) <= mock.now() < millis(60)
 
 
 async def test_records_that_would_be_too_large_are_several() -> None:
