@@ -31,16 +31,10 @@ def create(settings: StoreSettings) -> int:
     try:
         asyncio.run(_create(database))
     except Away as error:
-        return _failed(f"The table {NAME} cannot be made in the database of POSITIONS_URL{_where(database)}: {error}")
+        return _failed(f"The table {NAME} cannot be made in the database of POSITIONS_URL: {error}")
     told = f"The table {NAME} is there. An edge that connects as another role needs:"
     print(f"{told}\nGRANT {RIGHTS} ON {NAME} TO the_edges_role;")  # noqa: T201 - for whoever has asked
     return 0
-
-
-def _where(database: Database) -> str:
-    """Return the hosts and ports that the URL names; nothing else of it."""
-    places = [f"{host}:{port or 5432}" for host, port in database.hosts if host is not None]
-    return f" ({', '.join(places)})" if places else ""
 
 
 def _failed(sentence: str) -> int:

@@ -122,7 +122,7 @@ async def test_an_edge_needs_the_rights_that_the_command_names_and_says_what_it_
         await store.close()
         refused = await asyncio.to_thread(_positions, url.replace(password, "wrong"), "create")
         assert refused.returncode == 1
-        assert f"The table {NAME} cannot be made in the database of POSITIONS_URL (" in refused.stderr
+        assert f"The table {NAME} cannot be made in the database of POSITIONS_URL: 127.0.0.1:" in refused.stderr
         assert password not in made.stdout + refused.stderr
         assert "wrong" not in refused.stderr
 

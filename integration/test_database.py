@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -43,7 +44,8 @@ async def test_what_no_waiting_mends_ends_the_process_and_is_never_the_ids_fault
     lookup = lookup_of(database.with_words(words))
     with pytest.raises(Unusable) as unusable:
         await lookup.check()
-    assert str(unusable.value).startswith(f"DATABASE_URL cannot work: {said}")
+    place = urlsplit(database.url)
+    assert str(unusable.value).startswith(f"DATABASE_URL cannot work: {place.hostname}:{place.port}: {said}")
     with pytest.raises(Unavailable, match=r"invalid|unrecognized|cannot be used"):
         await lookup.posts(database.ids)
     await lookup.close()

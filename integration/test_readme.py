@@ -65,7 +65,7 @@ def in_python(edge: Process, _: Path) -> AbstractAsyncContextManager[list[str]]:
 
 def on_a_command_line(edge: Process, folder: Path) -> AbstractAsyncContextManager[list[str]]:
     """Run the command."""
-    [command] = re.findall(r"^python (-m edge\.client .*)$", _README, re.MULTILINE)
+    [command] = re.findall(r"^\.venv/bin/python (-m edge\.client .*)$", _README, re.MULTILINE)
     assert _ADDRESS in command
     file = shlex.quote(str(folder / "posts.cursor"))
     command = command.replace(_ADDRESS, f"127.0.0.1:{edge.port}").replace("posts.cursor", file)

@@ -120,8 +120,9 @@ def test_what_the_database_refuses_for_good_ends_the_worker_with_a_sentence(
     (tmp_path / "lookup.sql").write_text("SELECT id, description AS payload FROM posts WHERE id = ANY(:ids)")
     url = urlsplit(product["DATABASE_URL"])
     system = install()
+    place = f"{url.hostname}:{url.port}"
     wrong = {
-        'DATABASE_URL cannot work: invalid value for parameter "TimeZone": "typo".': system.worker(
+        f'DATABASE_URL cannot work: {place}: invalid value for parameter "TimeZone": "typo".': system.worker(
             DATABASE_URL=urlunsplit(url._replace(query=f"{url.query}&TimeZone=typo"))
         ),
         "LOOKUP_SQL is wrong: its column payload is varchar, and must be json or jsonb.": system.worker(

@@ -65,12 +65,17 @@ class Connector:
                 try:
                     connection = await self._attempt(host, port, session)
                 except Exception as error:  # noqa: BLE001 - of many kinds, and here all mean the same: no connection
-                    place = f"{host or 'the default host'}:{port or 'default port'}: " if len(self._hosts) > 1 else ""
-                    reasons[place + reason(error)] = _is_final(error)
+                    reasons[f"{_place(host, port)}: {reason(error)}"] = _is_final(error)
                 else:
                     self._hosts = self._hosts[number:] + self._hosts[:number]
                     return connection
         raise NoConnection("; ".join(reasons), is_final=all(reasons.values()))
+
+
+def _place(host: str | None, port: int | None) -> str:
+    """Say which server was asked: of one host alone too, since the URL may be another than its reader thinks."""
+    name = "the default host" if host is None else f"[{host}]" if ":" in host else host
+    return f"{name}:{port or 'default port'}"
 
 
 def attempts(database: Database, answer_seconds: float) -> Attempt:

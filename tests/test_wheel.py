@@ -94,6 +94,9 @@ def test_the_sdist_gives_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
     with tarfile.open(build("sdist", ROOT, tmp_path / "sdist")) as archive:
         archive.extractall(tmp_path / "tree", filter="data")
     (tree,) = (tmp_path / "tree").iterdir()
+    # Tests need integration/, docs/ and k8s/ beside them, and the pages of docs/ each other.
+    added = {"pyproject.toml", "PKG-INFO", ".env.example", ".gitignore", "README.md", "CHANGELOG.md", "LICENSE"}
+    assert {path.name for path in tree.iterdir()} <= {*PACKAGES, *added}
     with ZipFile(wheel) as here, ZipFile(build("wheel", tree, tmp_path / "wheel")) as there:
         assert {name: there.read(name) for name in there.namelist()} == {
             name: here.read(name) for name in here.namelist()

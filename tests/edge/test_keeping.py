@@ -41,13 +41,13 @@ def test_the_command_says_what_it_lacks(capsys: pytest.CaptureFixture[str]) -> N
         assert create(told(f"postgres://u:keep-it@127.0.0.1:{port}/positions")) == 1
     said = capsys.readouterr()
     assert said.err == (
-        f"The table postcast_positions cannot be made in the database of POSITIONS_URL (127.0.0.1:{port}): "
-        "the connection is refused: nothing listens at that host and port\n"
+        "The table postcast_positions cannot be made in the database of POSITIONS_URL: "
+        f"127.0.0.1:{port}: the connection is refused: nothing listens at that host and port\n"
     )
     assert "keep-it" not in said.err
     assert said.out == ""
     assert create(told("postgres://u:keep-it@nowhere.invalid/positions")) == 1
     assert capsys.readouterr().err == (
-        "The table postcast_positions cannot be made in the database of POSITIONS_URL (nowhere.invalid:5432): "
-        "the host's name is not known\n"
+        "The table postcast_positions cannot be made in the database of POSITIONS_URL: "
+        "nowhere.invalid:default port: the host's name is not known\n"
     )

@@ -1,6 +1,7 @@
 """Hosts are tried one after the other, beginning with the one that gave the last connection."""
 
 import socket
+from typing import NoReturn
 
 import asyncpg
 import pytest
@@ -48,9 +49,24 @@ async def test_why_each_host_failed_is_said() -> None:
     assert not failed.value.is_final
 
 
-async def test_a_single_host_is_not_named() -> None:
-    with pytest.raises(NoConnection, match=r"^refused$"):
-        await connector(Hosts(h1=OSError("refused")), "postgres://h1/d").connect()
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("postgres://user:keep-it@h1:5433/d", "h1:5433"),
+        ("postgres://h1/d", "h1:default port"),
+        ("postgres:///d", "the default host:default port"),
+        ("postgres://user:keep-it@[::1]:5433/d", "[::1]:5433"),
+    ],
+)
+async def test_a_single_host_is_named_too(url: str, place: str) -> None:
+    """An operator compares it with the address that was meant; neither user nor password is in it."""
+
+    async def refuse(*_: object) -> NoReturn:
+        raise OSError("refused")
+
+    with pytest.raises(NoConnection) as failed:
+        await Connector(parse(url), refuse).connect()
+    assert str(failed.value) == f"{place}: refused"
 
 
 @pytest.mark.parametrize("state", ["22023", "42704", "55P02"])

@@ -14,10 +14,11 @@ async def test_a_database_that_is_not_there_is_said_without_its_password() -> No
     """Whatever is asked of it; and it can be closed."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        store = PostgresStore(parse(f"postgres://edge:keep-it@127.0.0.1:{taken.getsockname()[1]}/positions"))
+        place_asked = f"127.0.0.1:{taken.getsockname()[1]}"
+        store = PostgresStore(parse(f"postgres://edge:keep-it@{place_asked}/positions"))
         for asked in (store.write([Row(PHONE, place(1))]), store.read([PHONE]), store.create()):
             with pytest.raises(Away) as away:
                 await asked
             assert "keep-it" not in str(away.value)
-            assert str(away.value) == "the connection is refused: nothing listens at that host and port"
+            assert str(away.value) == f"{place_asked}: the connection is refused: nothing listens at that host and port"
         await store.close()
