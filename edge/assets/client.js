@@ -543,7 +543,7 @@ class Feed extends EventTarget {
     if (options.shareTabs && globalThis.navigator?.locks && globalThis.BroadcastChannel) {
       try {
         const { share } = await import("./client-tabs.js");
-        source = await share(url, options, cursor, make, sink);
+        source = await share(url, options, cursor, make, sink, parse);
       } catch (error) {
         // A connection of its own is better than none.
         sink.fail(error);

@@ -172,6 +172,8 @@ test("who iterates and falls behind has a bounded number of items waiting, and m
   for (let id = 1; id <= 1100; id += 1) world.socket.say(created(id));
   assert.equal(world.socket.closedWith, 1000);
   assert.equal(feed.state, "waiting");
+  // Behind the silence after which a connection that lives is doubted.
+  await world.pass(61);
   world.hear("online");
   feed.reconnect();
   await world.settled();
