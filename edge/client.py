@@ -385,7 +385,7 @@ class Feed:
             failures, refused = (0, 0) if is_welcomed else (failures, refused)
             if end is None:
                 transport = 0
-            elif end.allows_others and not is_welcomed and transport + 1 < len(self._transports):
+            elif end.allows_others and not is_welcomed and self._may_try(transport + 1):
                 transport += 1
                 self._tell_of_the_next(self._transports[transport], end)
             else:
@@ -402,6 +402,13 @@ class Feed:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
                         await self._hurry.wait()
+
+    def _may_try(self, transport: int) -> bool:
+        if transport >= len(self._transports):
+            return False
+        # By polling it would begin with the posts that come from now on, and move the stored position past the others.
+        is_at_the_stored = self._device is not None and self._newest is None
+        return not (is_at_the_stored and self._transports[transport] == "long-polling")
 
     def _refuse_final(self, end: _Ended, refused: int) -> None:
         """Raise for an end that is final; ``refused`` tokens in a row were, this one included."""

@@ -17,7 +17,7 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 
 from edge.client import Feed, Post, connect
-from edge.positions.device import Key
+from edge.positions.device import DEVICES, Key
 from edge.positions.postgres import PostgresStore
 from edge.positions.store import Away, Row
 from edge.positions.table import NAME, RIGHTS
@@ -63,6 +63,53 @@ async def test_edges_that_store_the_same_devices_do_not_stand_in_each_others_way
     finally:
         for edge in edges:
             await edge.close()
+
+
+async def test_edges_that_replace_the_same_positions_do_not_stand_in_each_others_way(database: Database) -> None:
+    """The feed was made anew: beside many other rows, where PostgreSQL finds those few by its index, in any order."""
+    edges = [PostgresStore(parse(database.url)) for _ in range(2)]
+    await edges[0].create()
+    there = contract.place(1_000_000)
+    await database.connection.execute(
+        f"INSERT INTO {NAME} SELECT 'user-' || lpad(number::text, 5, '0'), 'phone', $1 "  # noqa: S608 - no stranger's
+        "FROM generate_series(0, 19999) AS number",
+        there,
+    )
+    await database.connection.execute(f"ANALYZE {NAME}")
+    keys = [Key(f"user-{number:05}", "phone") for number in range(0, 20_000, 20)]
+    try:
+        for round_ in range(10):
+            place = contract.place(1000 - round_)
+            # By turns all of them by both edges, and half of them by each, which simply stores the other half.
+            batches = [
+                [Row(key, place, there if number % 2 == edge or round_ % 2 else "") for number, key in enumerate(keys)]
+                for edge in range(2)
+            ]
+            batches[0].reverse()
+            await asyncio.gather(*(edge.write(batch) for edge, batch in zip(edges, batches, strict=True)))
+            assert await edges[0].read(keys) == dict.fromkeys(keys, place)
+            there = place
+    finally:
+        for edge in edges:
+            await edge.close()
+
+
+async def test_a_device_that_another_edge_stores_just_now_gives_no_place_to_a_new_one(
+    store: PostgresStore, database: Database
+) -> None:
+    """It is not the oldest any more: nobody waits for it, and one that comes later takes the oldest one's place."""
+    devices = [Key("alice", f"device-{number:02}") for number in range(DEVICES)]
+    for key in devices:
+        await store.write([Row(key, contract.place(1))])
+    async with database.connection.transaction():
+        await database.connection.execute(
+            f"UPDATE {NAME} SET position = $1, stored_at = now() WHERE device = 'device-00'",  # noqa: S608 - no stranger's
+            contract.place(2),
+        )
+        await store.write([Row(PHONE, contract.place(1))])
+    await store.write([Row(contract.TABLET, contract.place(1))])
+    found = await store.read([*devices, PHONE, contract.TABLET])
+    assert set(found) == {*devices, PHONE, contract.TABLET} - {devices[1], devices[2]}
 
 
 class Installed(NamedTuple):

@@ -84,11 +84,12 @@ class Http(web.RequestHandler):
 
 
 def handlers(
-    server: web.Server, answers: Answers, origins: Origins, *, keepalive_seconds: float, line_bytes: int
+    server: web.Server, answers: Answers, origins: Origins, *, keepalive_seconds: float, head_bytes: int
 ) -> Callable[[], Http]:
     """Return what makes the protocol for a new connection to ``server``.
 
-    A request's first line may have ``line_bytes``; aiohttp answers a longer one with 400, whatever its headers say.
+    A head may have ``head_bytes``, all of them in one line: aiohttp answers a line that it finds too long with 400,
+    whatever its headers say. A URL or a token that is too long is refused as such, behind it.
     """
     loop = asyncio.get_running_loop()
 
@@ -99,7 +100,8 @@ def handlers(
             loop=loop,
             keepalive_timeout=keepalive_seconds,
             access_log=None,  # type: ignore[arg-type]
-            max_line_size=line_bytes,
+            max_line_size=head_bytes,
+            max_field_size=head_bytes,
         )
         http.answers = answers
         http.origins = origins

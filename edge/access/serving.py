@@ -39,7 +39,7 @@ async def serving(
         gate.origins,
         keepalive_seconds=keepalive_seconds,
         # Of a larger head nothing arrives there.
-        line_bytes=gate.rules.head_bytes,
+        head_bytes=gate.rules.head_bytes,
     )
     listener = Listener(gate, handler, unsent_bytes=unsent_bytes)
     try:

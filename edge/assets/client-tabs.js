@@ -14,26 +14,31 @@ const ALONE_MS = 1000;
 // As long as a connection of its own would wait for a token.
 const TOKEN_MS = 20_000;
 
-/** Share a connection with all tabs that see the same; return the source of a feed, as client.js's Link is one. */
-export async function share(url, options, cursor, make, sink) {
+/**
+ * Share a connection with all tabs that see the same; return the source of a feed, as client.js's Link is one.
+ *
+ * `parse` parses JSON exactly: two claims that differ only in an integer beyond 2^53 are two.
+ */
+export async function share(url, options, cursor, make, sink, parse) {
   const { author, device, history = 0, token } = options;
   let timer;
   const late = new Promise((_, reject) => {
     timer = setTimeout(reject, TOKEN_MS, new Error("the token function does not answer"));
   });
-  const subject = await Promise.race([subjectOf(token), late]).finally(() => clearTimeout(timer));
+  const subject = await Promise.race([subjectOf(token, parse), late]).finally(() => clearTimeout(timer));
   const authors = author === undefined ? "all" : [author].flat().map(String).sort();
-  const name = JSON.stringify(["postcast", url.href, authors, device, history, subject]);
+  const seen = ["postcast", url.href, authors, device, history, subject];
+  const name = JSON.stringify(seen, (_, value) => (typeof value === "bigint" ? `${value}n` : value));
   return new Tabs(name, history, cursor, make, sink);
 }
 
 /** What decides what a token's bearer sees. */
-async function subjectOf(token) {
+async function subjectOf(token, parse) {
   const given = typeof token === "function" ? await token() : token;
   if (!given) return null;
   try {
     const claims = atob(given.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
-    const { sub, postcast } = JSON.parse(claims);
+    const { sub, postcast } = parse(claims);
     return [sub, postcast];
   } catch {
     // A token that only the edge can read.

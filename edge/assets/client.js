@@ -204,6 +204,11 @@ class Link {
     // One of the two, always: it says that we understand more than posts, should a proxy drop the subprotocol.
     if (this.cursor === null) address.searchParams.set("history", history);
     else address.searchParams.set("cursor", this.cursor);
+    // Node has no class before version 22: none will ever be there.
+    if (!globalThis.WebSocket) {
+      this.#ended(this.#next ? 1006 : 4500, "there is no WebSocket here");
+      return;
+    }
     let socket;
     try {
       socket = new WebSocket(address, ["postcast.v1", ...(token ? [`postcast.token.${token}`] : [])]);
@@ -369,9 +374,16 @@ class Link {
     if (patience) this.#timer = setTimeout(look, patience);
   }
 
+  /** The transport to try next, if any: for a device without a cursor polling would begin behind what it has missed. */
+  get #next() {
+    const { transports, device } = this.#options;
+    const next = transports[this.#transport + 1];
+    return next === "long-polling" && device !== undefined && this.cursor === null ? undefined : next;
+  }
+
   /** What an attempt or a connection ended with says what is next. */
   #ended(code, reason, retryAfter) {
-    const { transports, token } = this.#options;
+    const { token } = this.#options;
     const wasWelcomed = this.#isWelcomed;
     this.leave();
     const isRefused = code === 4501 && typeof token === "function";
@@ -381,7 +393,7 @@ class Link {
     }
     const asked = parseFloat(retryAfter ?? /\bretry_after=([\d.]+)$/.exec(reason)?.[1]);
     const isAsked = asked >= 0;
-    if (code === 1006 && !wasWelcomed && !isAsked && this.#transport + 1 < transports.length) {
+    if (code === 1006 && !wasWelcomed && !isAsked && this.#next) {
       this.connect(this.#transport + 1);
       return;
     }
@@ -531,7 +543,7 @@ class Feed extends EventTarget {
     if (options.shareTabs && globalThis.navigator?.locks && globalThis.BroadcastChannel) {
       try {
         const { share } = await import("./client-tabs.js");
-        source = await share(url, options, cursor, make, sink);
+        source = await share(url, options, cursor, make, sink, parse);
       } catch (error) {
         // A connection of its own is better than none.
         sink.fail(error);

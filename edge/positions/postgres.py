@@ -39,11 +39,11 @@ class PostgresStore:
         """Store positions, one for each key; return what is stored where that is further on. Raises :class:`Away`."""
         positions = {row.key: row.position for row in rows}
         further: dict[Key, str] = {}
+        if swaps := [row for row in rows if row.replaces]:
+            async with _asking(self._writing) as connection:
+                await connection.execute(table.SWAP, {**_arrays(swaps), "replaced": [row.replaces for row in swaps]})
+                await connection.commit()
         async with _asking(self._writing) as connection:
-            swaps = [row for row in rows if row.replaces]
-            if swaps:
-                replaced = [row.replaces for row in swaps]
-                await connection.execute(table.SWAP, {**_arrays(swaps), "replaced": replaced})
             new: set[str] = set()
             for subject, device, there, is_new in await connection.execute(table.WRITE, _arrays(rows)):
                 if is_new:

@@ -59,12 +59,28 @@ _swaps = (
     .table_valued("subject", "device", "position", "replaced")
     .render_derived(name="swap")
 )
+_swapped = (
+    select(_table.subject, _table.device, _swaps.c.position)
+    .join(
+        _swaps,
+        (_table.subject == _swaps.c.subject)
+        & (_table.device == _swaps.c.device)
+        & (_table.position == _swaps.c.replaced),
+    )
+    # In one order, as those of WRITE: an UPDATE alone locks rows as it happens to find them.
+    .order_by(_table.subject, _table.device)
+    .with_for_update(of=POSITIONS)
+    .subquery("swapped")
+)
 SWAP: Final = (
     update(POSITIONS)
-    .where(_table.subject == _swaps.c.subject, _table.device == _swaps.c.device, _table.position == _swaps.c.replaced)
-    .values(position=_swaps.c.position, stored_at=func.now())
+    .where(_table.subject == _swapped.c.subject, _table.device == _swapped.c.device)
+    .values(position=_swapped.c.position, stored_at=func.now())
 )
-"""Compare and swap. Takes the arrays ``subjects``, ``devices``, ``positions`` and ``replaced``."""
+"""Compare and swap. Takes the arrays ``subjects``, ``devices``, ``positions`` and ``replaced``.
+
+In a transaction of its own: the locks of WRITE are in order among themselves, and not behind these.
+"""
 
 _given = func.unnest(*_names, _positions).table_valued("subject", "device", "position").render_derived(name="given")
 _insert = insert(POSITIONS).from_select(
@@ -109,7 +125,13 @@ _ranked = (
     .where(_table.subject == func.any(bindparam("subjects", type_=ARRAY(Text))))
     .subquery("ranked")
 )
-TRIM: Final = delete(POSITIONS).where(
-    _table.subject == _ranked.c.subject, _table.device == _ranked.c.device, _ranked.c.place > DEVICES
+_oldest = (
+    select(_table.subject, _table.device)
+    .join(_ranked, (_table.subject == _ranked.c.subject) & (_table.device == _ranked.c.device))
+    .where(_ranked.c.place > DEVICES)
+    # One that another edge stores just now is not the oldest any more. And who waits for nobody needs no order.
+    .with_for_update(of=POSITIONS, skip_locked=True)
+    .subquery("oldest")
 )
+TRIM: Final = delete(POSITIONS).where(_table.subject == _oldest.c.subject, _table.device == _oldest.c.device)
 """Keep the newest devices of subjects. Takes the array ``subjects``."""

@@ -73,7 +73,7 @@ async def _serve(layer: str) -> int:
     await runner.setup()
     assert runner.server is not None
     gate = _gate()
-    handler = handlers(runner.server, gate.answers, gate.origins, keepalive_seconds=_HOUR_SECONDS, line_bytes=_MANY)
+    handler = handlers(runner.server, gate.answers, gate.origins, keepalive_seconds=_HOUR_SECONDS, head_bytes=_MANY)
     listener = Listener(gate, handler, unsent_bytes=1 << 16)
     await listener.open("127.0.0.1", 0)
     return listener.addresses[0][1]

@@ -172,7 +172,10 @@ class Runner:
             viewer("signed-plain", Sockets(asks=False, bearer=bearer(5, 6)), one),
             viewer("signed-events", Events(bearer(1, 8, seconds=ENDING)), other, one),
             viewer(
-                "device", Feeds(edges, bearer=Bearer(self._stage.issuer), device="phone"), one, other, away=(0.0, 6.0)
+                "device",
+                Feeds(edges, polls=True, bearer=Bearer(self._stage.issuer), device="phone"),
+                *(one, other),
+                away=(0.0, 6.0),
             ),
             viewer(
                 "device-some",

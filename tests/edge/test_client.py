@@ -893,21 +893,22 @@ async def test_what_is_in_hand_is_not_acknowledged() -> None:
 
 @virtual
 async def test_what_was_acknowledged_on_a_connection_that_was_lost_is_said_again() -> None:
+    """Also where nothing newer was handled: it may not have arrived."""
     async with live(device="phone") as (_, _, web):
         web.socket.say(created(1))
         await after(1)
         web.socket.is_open = False
         web.socket.say(created(2))
         await after(1)
+        assert acks(web.socket) == ["c1"]
         web.fails = NOBODY_IS_THERE
-        web.socket.say(created(3))
         web.socket.cut()
         await after(2)
         web.fails = None
         await until_next(web)
-        web.socket.say(welcome("c3"))
+        web.socket.say(welcome("c2"))
         await after(1)
-        assert acks(web.socket) == ["c3"]
+        assert acks(web.socket) == ["c2"]
 
 
 @virtual
@@ -1172,6 +1173,31 @@ async def test_that_it_polls_is_said_with_what_does_not_count_there(caplog: pyte
     )
     assert "connecting: http://edge.example/nope by websocket" in caplog.messages
     assert "live: http://edge.example/posts by long-polling" in caplog.messages
+
+
+@virtual
+async def test_a_device_without_a_cursor_does_not_poll_which_would_begin_behind_what_it_has_missed() -> None:
+    async with polling(device="phone") as (feed, _, web):
+        assert (feed.state, web.requests) == ("waiting", [])
+        web.fails = None
+        waited, _ = await until_next(web)
+        assert 0.49 <= waited <= 1.02
+        assert web.socket.query == {"device": "phone", "history": "0"}
+        web.socket.say(welcome("c0"))
+        web.fails = refusal(502)
+        web.socket.cut()
+        await after(2)
+        assert web.request.query == {"offset": "c0"}
+
+
+@virtual
+async def test_a_device_polls_where_the_caller_has_put_that_first() -> None:
+    web = Web()
+    async with reading(web, transports=("long-polling", "websocket"), device="phone"):
+        assert web.request.query == {"offset": "now"}
+        web.request.fail()
+        await settled()
+        assert web.socket.query == {"device": "phone", "history": "0"}
 
 
 @virtual

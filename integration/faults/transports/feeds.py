@@ -110,13 +110,17 @@ class FeedConnection:
 
 
 class Feeds(Transport):
-    """Feeds of one client, which reads all ``edges`` by one of the Python client's transports."""
+    """Feeds of one client, which reads all ``edges`` by one of the Python client's transports.
+
+    One that ``polls`` does so, as clients do by default, where no WebSocket can be opened.
+    """
 
     def __init__(
         self,
         edges: Sequence[str],
         *,
         by: client.Transport = "websocket",
+        polls: bool = False,
         bearer: Bearer | None = None,
         device: str | None = None,
     ) -> None:
@@ -125,7 +129,7 @@ class Feeds(Transport):
         self.device = device
         self.is_settled = False
         self._edges = edges
-        self._by = by
+        self._transports: list[client.Transport] = [by, "long-polling"] if polls else [by]
 
     def settle(self) -> None:
         """Wait no more than it must."""
@@ -149,7 +153,7 @@ class Feeds(Transport):
                 "http://edges.example/",
                 cursor=cursor,
                 author=None if authors is None else sorted(authors),
-                transports=[self._by],
+                transports=self._transports,
                 token=token,
                 device=self.device,
                 session=session,

@@ -172,6 +172,8 @@ test("who iterates and falls behind has a bounded number of items waiting, and m
   for (let id = 1; id <= 1100; id += 1) world.socket.say(created(id));
   assert.equal(world.socket.closedWith, 1000);
   assert.equal(feed.state, "waiting");
+  // Behind the silence after which a connection that lives is doubted.
+  await world.pass(61);
   world.hear("online");
   feed.reconnect();
   await world.settled();
@@ -732,7 +734,7 @@ test("an acknowledgement that may be lost with its connection is sent again on t
 });
 
 test("what was handled while it polled is acknowledged when there is a WebSocket again", async () => {
-  await polling({ device: "phone" });
+  await polling({ device: "phone", cursor: "c0" });
   world.request.answer(200, { "Stream-Next-Offset": "c1", "Stream-Up-To-Date": "true" }, [created(1)]);
   await world.settled();
   await world.pass(2);
@@ -789,6 +791,43 @@ test("where no WebSocket gets through it polls, with the token in a header", asy
   await world.pass(0);
   assert.equal(world.request.url.searchParams.get("offset"), "c3");
   assert.equal(feed.cursor, "c3");
+});
+
+test("a device without a cursor does not poll, which would begin behind what it has missed", async () => {
+  const { feed, said } = await polling({ device: "phone" });
+  assert.deepEqual([feed.state, world.requests.length], ["waiting", 0]);
+  assert.ok(wait(said) <= 1);
+  await world.pass(1);
+  assert.deepEqual(query(), { device: "phone", history: "0" });
+  world.socket.say(welcome("c0"));
+  world.socket.end(1006);
+  await world.pass(1);
+  world.socket.end(1006);
+  await world.settled();
+  assert.equal(world.request.url.search, "?offset=c0");
+});
+
+test("a device polls where the caller has put that first", async () => {
+  connect(URL_, { device: "phone", transports: ["long-polling", "websocket"] });
+  await world.settled();
+  assert.equal(world.request.url.search, "?offset=now");
+  world.request.fail();
+  await world.settled();
+  assert.deepEqual(query(), { device: "phone", history: "0" });
+});
+
+test("where there is no WebSocket the next transport is used, and a feed that has none is closed", async () => {
+  globalThis.WebSocket = undefined;
+  const feed = connect(URL_);
+  await world.settled();
+  world.request.answer(200, { "Stream-Next-Offset": "c0", "Stream-Up-To-Date": "true" }, "[]");
+  await world.settled();
+  assert.equal(feed.state, "live");
+  for (const options of [{ transports: ["websocket"] }, { device: "phone" }]) {
+    const said = listen(connect(URL_, options));
+    await world.settled();
+    assert.deepEqual(said.of("state").at(-1), { state: "closed", code: 4500, reason: "there is no WebSocket here" });
+  }
 });
 
 test("pages that are not the last are asked for without waiting", async () => {

@@ -76,8 +76,8 @@ function begin() {
 
 beforeEach(begin);
 
-async function tab(options) {
-  const feed = connect(URL_, { shareTabs: true, ...options });
+async function tab({ url = URL_, ...options } = {}) {
+  const feed = connect(url, { shareTabs: true, ...options });
   const said = listen(feed);
   for (let turn = 0; turn < 5; turn += 1) await world.settled();
   return { feed, said };
@@ -122,6 +122,18 @@ test("when the leader closes, another goes on with its own cursor", async () => 
   world.socket.say(welcome("c1"), created(2));
   await world.settled();
   assert.deepEqual([leader.said.ids, follower.said.ids], [[1], [1, 2]]);
+});
+
+test("when the leader closes, the others are connecting before another one leads", async () => {
+  const [leader, follower] = await two();
+  // Who is to lead next has the lock, and can say nothing yet.
+  const [, channel] = channels;
+  const third = await tab();
+  channel.isFrozen = true;
+  leader.feed.close();
+  await world.settled();
+  assert.deepEqual([follower.feed.state, third.feed.state], ["connecting", "connecting"]);
+  assert.deepEqual(third.said.states, ["connecting", "live", "connecting"]);
 });
 
 test("with a device the next leader acknowledges what was handled before", async () => {
@@ -187,6 +199,16 @@ test("a tab with a cursor that the leader has kept gets what follows it", async 
   world.socket.say(created(1), created(2), created(3));
   const late = await tab({ cursor: "c1" });
   assert.deepEqual([late.said.ids, world.sockets.length], [[2, 3], 1]);
+});
+
+test("the last 500 items are remembered, and no more", async () => {
+  await tab();
+  world.socket.say(welcome("c0"));
+  for (let id = 1; id <= 600; id += 1) world.socket.say(created(id));
+  const late = await tab({ cursor: "c100" });
+  assert.deepEqual([late.said.ids.length, late.said.ids[0], world.sockets.length], [500, 101, 1]);
+  await tab({ cursor: "c99" });
+  assert.equal(world.sockets.length, 2);
 });
 
 test("heartbeats that move nothing take no place of posts", async () => {
@@ -335,9 +357,16 @@ test("a tab is told of a state once, however often the leader says it", async ()
 });
 
 test("a tab that wakes up wakes the one that leads", async () => {
-  const [, follower] = await two();
+  await tab();
+  world.socket.say(welcome("c0"));
+  // All tabs of a test have one page. This one is that of the follower alone.
+  const page = (globalThis.document = new EventTarget());
+  page.baseURI = URL_;
+  const follower = await tab();
   world.socket.end(1001);
-  world.hear("online");
+  await world.settled();
+  assert.equal(follower.feed.state, "waiting");
+  page.dispatchEvent(new Event("visibilitychange"));
   await world.settled();
   assert.equal(world.sockets.length, 2);
   assert.equal(follower.feed.state, "connecting");
@@ -385,15 +414,27 @@ test("tabs that see something else do not share", async () => {
   await tab({ author: 7 });
   await tab({ author: [9, 7] });
   await tab({ device: "phone" });
+  await tab({ history: 5 });
+  await tab({ url: `${URL_}other/` });
   await tab({ token: jwt({ sub: "1" }) });
   await tab({ token: () => jwt({ sub: "2", exp: 1 }) });
   await tab({ token: jwt({ sub: "2", postcast: { authors: [1] } }) });
   await tab({ token: "opaque" });
-  assert.equal(world.sockets.length, 8);
+  assert.equal(world.sockets.length, 10);
   await tab({ author: ["7", 9n] });
   await tab({ token: jwt({ sub: "2", exp: 2 }) });
   await tab({ token: "opaque" });
-  assert.equal(world.sockets.length, 8);
+  await tab({ url: "https://edge.example" });
+  assert.equal(world.sockets.length, 10);
+});
+
+test("a claim of authors beyond 2^53 is not taken for another one", async () => {
+  const jwt = (authors) => `x.${btoa(`{"sub":"2","postcast":{"authors":[${authors}]}}`).replaceAll("=", "")}.y`;
+  await tab({ token: jwt("9007199254740992") });
+  await tab({ token: jwt("9007199254740993") });
+  assert.equal(world.sockets.length, 2);
+  await tab({ token: jwt("9007199254740993") });
+  assert.equal(world.sockets.length, 2);
 });
 
 test("where there are no locks, or the token cannot be had, a tab has its own connection", async () => {

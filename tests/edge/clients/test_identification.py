@@ -13,8 +13,11 @@ from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
+from edge.access.bearers import Bearers, Given
 from edge.access.grant import Grant, TokenRefused
+from edge.access.keys import Keys, secrets_of
 from edge.access.sign_in import ANYBODY, Demands, NobodySignsIn, Outcome, SignIn
+from edge.access.tokens import MAX_BYTES, Rules
 from edge.clients.identification import Identification
 from edge.fanout.deadlines import Patience
 from edge.feed.postings import Postings
@@ -24,6 +27,7 @@ from tests.edge.kit.edge import Edge, posts, serving
 from tests.edge.kit.records import publication
 from tests.edge.kit.sign_in import REFUSED, MemorySignIn, granted
 from tests.edge.kit.streams import Listener, ids, listening_to
+from tests.edge.kit.tokens import SECRET, signed
 from tests.events import Event
 
 FULL = Rejected(503, "Full.", 1.0, why="filters")
@@ -145,6 +149,29 @@ async def test_a_bad_token_is_refused_on_every_transport() -> None:
         assert (await closed(edge, "postcast.token.good"))[0] == 400
         assert edge.around.refusals["http", "token"] == 6
         assert edge.around.refusals["websocket", "token"] == 2
+
+
+def token_of(size: int) -> str:
+    """Make a good token of so many bytes."""
+    tokens = (signed({"sub": "7", "x": "y" * (size * 3 // 4 - 200 + more)}, header={"x": "y" * pad})
+              for more in range(200) for pad in range(3))  # fmt: skip
+    return next(token for token in tokens if len(token) == size)
+
+
+async def test_a_token_of_8_kib_is_read_in_each_place_and_a_longer_one_is_refused_as_such() -> None:
+    """Also where the line holds more than the token. A page would see a 400 as 1006, and come back for ever."""
+    long, longer = token_of(MAX_BYTES), token_of(MAX_BYTES + 1)
+    why = f"The token has more than {MAX_BYTES} bytes."
+    async with serving(sign_in=Bearers(Given(Keys(secrets_of(SECRET))), Rules()), demands=CLOSED) as edge:
+        edge.feed.publish(1)
+        for ways in (["postcast.v1"], ["postcast.v1", f"postcast.token.{long}"]):
+            headers = [] if len(ways) > 1 else [("Authorization", f"Bearer {long}")]
+            async with edge.connect("?history=1", *ways, headers=headers) as client:
+                assert await posts(client, 1) == [1]
+        assert (await edge.get(PAGE, {"Authorization": f"Bearer {long}"}))[0] == 200
+        assert (await edge.get(PAGE, {"Authorization": f"Bearer {longer}"}))[:2] == (401, f"{why}\n")
+        assert await closed(edge, "postcast.v1", headers=[("Authorization", f"Bearer {longer}")]) == (4501, why)
+        assert await closed(edge, "postcast.v1", f"postcast.token.{longer}") == (4501, why)
 
 
 async def test_where_a_token_is_demanded_none_is_refused_on_every_transport() -> None:

@@ -14,6 +14,7 @@ from edge.positions.store import Away, Row
 from tests.edge.kit.positions import Foreigners, MemoryStore
 from tests.edge.kit.running import running
 from tests.edge.positions.contract import OTHER, PHONE, TABLET, place
+from tests.streams.virtual import virtual
 
 NEVER = 3600.0
 
@@ -189,6 +190,69 @@ async def test_batches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         for session in sessions:
             await session.told.get()
         assert [len(rows) for rows in store.written] == [0, 2, 2, 1]
+
+
+async def test_a_statement_stores_a_thousand_positions_at_most() -> None:
+    """It is made in one turn of the loop, and PostgreSQL has so long for it."""
+    store = MemoryStore()
+    async with keeping(store) as keeper:
+        sessions = [Session(keeper, Key(f"user-{number}", "phone")) for number in range(2001)]
+        for session in sessions:
+            session.acknowledge(1)
+        sessions[0].hurry()
+        for session in sessions:
+            await session.told.get()
+        assert [len(rows) for rows in store.written] == [0, 1000, 1000, 1]
+        found = await asyncio.gather(*(keeper.find(session.device.key) for session in sessions))
+        assert found == [place(1)] * 2001
+        assert [len(keys) for keys in store.reads] == [1000, 1000, 1]
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+def test_who_is_told_takes_no_turn_of_the_loop_too_long(monkeypatch: pytest.MonkeyPatch, *, is_away: bool) -> None:
+    """Whether it is stored or put off: the others have a turn after each slice, which is one session here."""
+    monkeypatch.setattr(keepers, "_SLICE_SECONDS", 0)
+    turn, told_in = 0, []
+
+    async def others() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    @virtual
+    async def test() -> None:
+        store = MemoryStore()
+        store.away = "gone" if is_away else None
+        async with keeping(store, seconds=NEVER if is_away else 0) as keeper, running(others()):
+            for number in range(5):
+                device = Device(Key("alice", str(number)))
+                assert keeper.acknowledge(device, place(1), 1, lambda *_: told_in.append(turn))
+                if is_away:
+                    keeper.hurry(device, lambda: told_in.append(turn))
+            if is_away:
+                await keeper.drain(5)
+            while len(told_in) < 5:
+                await asyncio.sleep(0)
+
+    test()
+    assert told_in == [told_in[0] + more for more in range(5)]
+
+
+@virtual
+async def test_statements_are_apart_however_many_are_in_a_hurry() -> None:
+    """Clients that leave one after the other cause no statement each."""
+    store = MemoryStore()
+    begun = asyncio.get_running_loop().time()
+    stored_after = []
+    async with keeping(store) as keeper:
+        for number in range(1, 4):
+            session = Session(keeper)
+            session.acknowledge(number)
+            session.hurry()
+            await session.told.get()
+            stored_after.append(asyncio.get_running_loop().time() - begun)
+    assert stored_after == pytest.approx([0.1, 0.2, 0.3], abs=0.001)
 
 
 async def asking(keeper: Keeper, store: MemoryStore, key: Key) -> asyncio.Task[str]:

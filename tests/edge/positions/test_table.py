@@ -28,6 +28,17 @@ def test_one_statement_stores_what_is_further_on_in_one_order() -> None:
     assert 'ORDER BY given.subject COLLATE "C", given.device COLLATE "C" ON CONFLICT' in written
 
 
+def test_rows_that_are_replaced_are_locked_in_the_same_order() -> None:
+    """Of the table's columns, which have the collation C."""
+    assert (
+        "ORDER BY postcast_positions.subject, postcast_positions.device FOR UPDATE OF postcast_positions) AS swapped"
+    ) in _text(table.SWAP)
+
+
+def test_who_makes_place_waits_for_nobody() -> None:
+    assert "FOR UPDATE OF postcast_positions SKIP LOCKED) AS oldest" in _text(table.TRIM)
+
+
 @pytest.mark.parametrize(
     ("statement", "arrays"),
     [

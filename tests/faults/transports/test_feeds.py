@@ -52,6 +52,23 @@ async def test_it_tells_what_is_shown_and_goes_on_behind_it(by: str) -> None:
             assert behind.post == 8
 
 
+async def refusing(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer as a proxy whose edge is away."""
+    writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    writer.close()
+
+
+@pytest.mark.parametrize("polls", [True, False])
+async def test_one_that_polls_does_so_where_no_websocket_can_be_opened(*, polls: bool) -> None:
+    """At the address that its name leads to next."""
+    async with serving() as edge, await asyncio.start_server(refusing, "127.0.0.1", 0) as away:
+        first = f"127.0.0.1:{away.sockets[0].getsockname()[1]}"
+        transport = Feeds([first, f"127.0.0.1:{edge.port}"], polls=polls)
+        async with transport.connect(first, None, None) as connection:
+            assert isinstance(await anext(connection.told()), Welcomed)
+            assert len(edge.hub) == (not polls)
+
+
 async def test_a_gap_is_a_welcome_that_says_so() -> None:
     async with serving() as edge, connected(edge, cursor="nonsense") as (told, _):
         welcomed = await anext(told)
