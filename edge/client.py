@@ -44,8 +44,8 @@ _MOST_ASKED: Final = 5
 _WELCOME_SECONDS: Final = 20.0
 # An answer to a long poll takes 27.5 s at most, unless LONG_POLL_SECONDS says otherwise.
 _POLL_SECONDS: Final = 75.0
-# A client that polls because no WebSocket got through looks after so long whether one does, and then after twice as long
-# each time: an edge that was just starting refused it, or something in between that never lets one through.
+# A client that polls because no WebSocket got through looks after so long whether one does, and then after twice as
+# long each time: an edge that was just starting refused it, or something in between that never lets one through.
 _POLLING_SECONDS: Final = 30.0
 _LONGEST_POLLING_SECONDS: Final = 600.0
 # After so many heartbeats without a word a connection is given up.

@@ -44,10 +44,13 @@ class OldPages:
     ) -> Page | Gap | Rejected | None:
         """Return the page that begins at a cursor, for a client of this address.
 
-        ``or_earliest``: or at the first record that may be offered. None when there is no room for the page, or the
-        feed was interrupted meanwhile.
+        ``or_earliest``: or at the first record that may be offered. None when the feed was interrupted meanwhile.
         """
         if not self._old.is_at_hand(cursor, or_earliest=or_earliest):
+            full = self._pages.refusal(cursor, reading)
+            if full is not None:
+                # Nothing is read from Kafka for a page that cannot be made.
+                return full
             now = asyncio.get_running_loop().time()
             if now < self._next_at:
                 return Rejected(503, _SENTENCE, self._next_at - now + APART_SECONDS * self._share(), why="replay")
@@ -61,7 +64,7 @@ class OldPages:
                 case found:
                     return found
 
-    async def _page(self, place: Place[Any], reading: Reading) -> Page | Gap | None:
+    async def _page(self, place: Place[Any], reading: Reading) -> Page | Gap | Rejected | None:
         """Make a page of what a replay has read; or return the gap that it has come upon before there was one."""
         start = place.log.cursor_at(place.position)
         offset, _ = place_of(place.position)
@@ -69,7 +72,7 @@ class OldPages:
             until = self._extent.end_of_block(offset)
             gap = await self._read(place, offset, until)
             page = await self._pages.get(start, reading, place.log)
-            if page is None or page.end != start:
+            if isinstance(page, Rejected) or page.end != start:
                 return page
             if gap is not None:
                 return gap

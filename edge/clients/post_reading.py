@@ -28,9 +28,7 @@ from edge.wire.handshake import Rejected
 from edge.wire.json_encoding import JSON
 from streams.contract import Offset
 
-RETRY_SECONDS: Final = 1.0
-_UNKNOWN: Final = Rejected(503, "The feed cannot be followed now. Try again.", RETRY_SECONDS, why="feed")
-_BUSY: Final = Rejected(503, "The server sends as many pages as it can. Try again.", RETRY_SECONDS, why="pages")
+_UNKNOWN: Final = Rejected(503, "The feed cannot be followed now. Try again.", 1.0, why="feed")
 _EXPIRED: Final = Gap("expired")
 _FIRST: Final = before(Offset(0))
 # Long polls end at different times: their clients come back at once.
@@ -65,11 +63,7 @@ class Poll:
 
 
 class PostReading:
-    """Reads the feed for requests.
-
-    ``patience`` is how long a long poll waits, in seconds, give or take a tenth; ``press`` is called when there is no
-    room for a page, to make some for those that come later.
-    """
+    """Reads the feed for requests; ``patience`` is how long a long poll waits, in seconds, give or take a tenth."""
 
     def __init__(
         self,
@@ -81,7 +75,6 @@ class PostReading:
         *,
         join_seconds: float,
         patience: float,
-        press: Callable[[], None],
         share: Callable[[], float] = random.random,
     ) -> None:
         self._log = log
@@ -94,7 +87,6 @@ class PostReading:
         self._ends = Alarm(asyncio.get_running_loop(), AT_ONCE, Poll.wake)
         self._join_seconds = join_seconds
         self._patience = patience
-        self._press = press
         self._share = share
 
     async def head(self) -> Answer | Rejected:
@@ -156,9 +148,8 @@ class PostReading:
         until = min(poll.ends_at, loop.time() + self._patience * (1 - _SPREAD + 2 * _SPREAD * self._share()))
         while isinstance(found := self._log.resume(start), Resume):
             page = await self._pages.get(self._log.cursor_at(found.position), reading)
-            if page is None:
-                self._press()
-                return _BUSY
+            if isinstance(page, Rejected):
+                return page
             if page.posts or page.is_full:
                 return page_answer(request, page, self._moment(), is_newest=await self._is_newest(page.end))
             if not request.waits:

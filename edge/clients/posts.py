@@ -151,7 +151,8 @@ def posts_of(
 
     ``poll_seconds`` is how long a long poll waits, give or take a tenth; ``share`` returns random numbers from 0 to 1.
     """
-    pages, sending = Pages(log, extent, room), Sending(stalled_seconds)
+    sending = Sending(stalled_seconds)
+    pages = Pages(log, extent, room, sending.press)
     reading = PostReading(
         log,
         reception.feed,
@@ -160,7 +161,6 @@ def posts_of(
         waiters,
         join_seconds=join_seconds,
         patience=poll_seconds,
-        press=sending.press,
         share=share,
     )
     return Posts(reception, reading, pages=pages, waiters=waiters, sending=sending, refusals=refusals)

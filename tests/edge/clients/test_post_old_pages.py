@@ -31,7 +31,8 @@ class Reader:
 
     def __init__(self, rig: Rig, *, room: int = MIB, extent: Extent = EXTENT, seconds: float = 30) -> None:
         waiters = Waiters(rig.log, asyncio.get_running_loop(), Filters())
-        pages = Pages(rig.log, extent, room)
+        self.pressed = 0
+        pages = Pages(rig.log, extent, room, self.press)
         self.reading = PostReading(
             rig.log,
             MemoryFeed(rig.log, waiters),
@@ -40,9 +41,12 @@ class Reader:
             waiters,
             join_seconds=seconds,
             patience=1,
-            press=lambda: None,
             share=lambda: 0.5,
         )
+
+    def press(self) -> None:
+        """Count how often room was wanted."""
+        self.pressed += 1
 
     async def ask(self, offset: Cursor | Sentinel, *authors: int) -> Answer:
         """Return the answer to a request that is not refused."""
@@ -180,10 +184,21 @@ async def test_beyond_the_bounds_on_replays_a_client_is_told_when_to_come_back()
         assert (refused.status, refused.retry_after) == (503, 6.0)
 
 
-async def test_without_room_for_a_page_a_client_is_told_to_come_back() -> None:
+async def test_without_room_for_a_page_no_replay_begins_and_who_is_sent_one_is_pressed() -> None:
+    """It is not Kafka's fault: the refusal says so, and slow takers make room for old pages, too."""
     async with running(Rig()) as rig:
-        refused = await Reader(rig, room=1).refused(rig.cursor(20))
-        assert (refused.status, refused.retry_after) == (503, 1.0)
+        reader = Reader(rig, room=1)
+        refused = await reader.refused(rig.cursor(20))
+        assert (refused.status, refused.retry_after, refused.why) == (503, 1.0, "pages")
+        assert (reader.pressed, rig.replays.begun) == (1, 0)
+
+
+async def test_without_room_for_a_page_that_a_replay_has_at_hand_it_is_the_same() -> None:
+    async with running(Rig()) as rig, rig.replays.at(rig.cursor(20), "a"):
+        reader = Reader(rig, room=1)
+        refused = await reader.refused(rig.cursor(20))
+        assert (refused.status, refused.retry_after, refused.why) == (503, 1.0, "pages")
+        assert reader.pressed == 1
 
 
 async def test_what_kafka_does_not_send_in_time_is_not_waited_for_any_longer() -> None:

@@ -42,7 +42,7 @@ class Reading:
         self.feed = MemoryFeed(log, self.waiters)
         self.pressed = 0
         extent = Extent(1 << 16, 10)
-        pages = Pages(log, extent, room)
+        pages = Pages(log, extent, room, self.press)
         self.old = Gone() if old is None else old
         self.reading = PostReading(
             log,
@@ -52,7 +52,6 @@ class Reading:
             self.waiters,
             join_seconds=JOIN_SECONDS,
             patience=PATIENCE,
-            press=self.press,
             share=lambda: share,
         )
         self.poll = Poll()
