@@ -20,8 +20,8 @@ from edge.feed.selection import Selection
 from edge.wire.handshake import Rejected
 from edge.wire.json_encoding import array
 
-# Room comes as soon as somebody has taken a page, which takes moments; and those who come back together share pages. So
-# they need no turns.
+# No turn is taken for it: room comes as soon as somebody has taken a page, which takes moments, and clients that come
+# back together share pages.
 _BUSY: Final = Rejected(503, "The server sends as many pages as it can. Try again.", 1.0, why="pages")
 _SLICE_SECONDS: Final = 0.001
 _DIGEST_BYTES: Final = 12
