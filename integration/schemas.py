@@ -50,7 +50,10 @@ ASKED: Final = {action: _asking(action, form.decoder.type) for action, form in _
 ANSWERS: Final = {"ack": "acked", "filter": "filtered", "token": "authorized"}
 """The action of the answer to each request that is done; else it is ``error``."""
 
-ALL: Final = {**SENT, **ASKED}
+BODIES: Final[dict[str, type[Struct]]] = {"gone": forms.Gone}
+"""What an edge answers by HTTP beside pages, by the name of its schema."""
+
+ALL: Final = {**SENT, **BODIES, **ASKED}
 
 _V1: Final = ("created.v1", "welcome", "caught_up", "heartbeat", "expiring")
 _EVENTS: Final = ("created.event", "welcome", "caught_up", "heartbeat", "expiring", "end")
@@ -65,8 +68,8 @@ _STREAM: Final = """\
 The body of the answer to GET. Each message is the data of an event, whose id is the message's cursor. Posts are events
 without a type; all others have their action as their type."""
 _PAGES: Final = """\
-The read half of Durable Streams, in JSON. A page is the body of an answer with the status 200; all other answers are in
-docs/protocol.md alone."""
+The read half of Durable Streams, in JSON. A page is the body of an answer with the status 200; the body of a 410 says
+why there is none, and where to go on. All other answers are in docs/protocol.md alone."""
 _QUERY: Final[dict[str, Any]] = {
     "cursor": {"type": "string", "maxLength": 128, "description": "Go on after this place. Not together with history."},
     "history": {
@@ -150,7 +153,7 @@ def asyncapi() -> dict[str, Any]:
                 "title": "A WebSocket (RFC 6455, version 13)",
                 "description": _line(_WEBSOCKET),
                 "servers": [{"$ref": "#/servers/websocket"}],
-                "messages": _in_channel(name for name in ALL if name not in {"created.event", "end"}),
+                "messages": _in_channel(name for name in ALL if name not in {"created.event", "end", *BODIES}),
                 "bindings": {
                     "ws": {
                         "method": "GET",
@@ -172,18 +175,20 @@ def asyncapi() -> dict[str, Any]:
                 "title": "Pages of posts",
                 "description": _line(_PAGES),
                 "servers": [{"$ref": "#/servers/http"}],
-                "messages": _in_channel(["page"]),
+                "messages": _in_channel(["page", *BODIES]),
             },
         },
         "operations": {
             "sendPlain": _sending("websocket", "The posts of a plain client.", ["created"]),
             "sendV1": _sending("websocket", "What a v1 client is sent without asking for it.", _V1),
             "sendEvents": _sending("events", "A stream of events.", _EVENTS) | _got(_QUERY),
-            "sendPage": _sending("posts", "A page of posts.", ["page"]) | _got(_PAGE_QUERY),
+            "sendPage": _sending("posts", "A page of posts, or why there is none.", ["page", *BODIES])
+            | _got(_PAGE_QUERY),
             **{f"do_{action}": _doing(action, form) for action, form in ASKED.items()},
         },
         "components": {
-            "messages": {_key(name): _message(name, form) for name, form in ALL.items()} | {"page": _page()},
+            "messages": {_key(name): _message(name, form) for name, form in ALL.items()}
+            | {"page": _page(), "gone": _gone()},
             "schemas": _tidied(components),
         },
     }
@@ -211,14 +216,25 @@ def _got(query: dict[str, Any]) -> dict[str, Any]:
 def _page() -> dict[str, Any]:
     """Make the message that is a page of posts."""
     form = SENT["created.v1"]
-    headers = {"type": "object", "properties": _PAGE_HEADERS, "required": ["Stream-Next-Offset"]}
     return {
         "name": "page",
         "title": "Page",
         "summary": "Posts with their places, oldest first; an empty array for none.",
         "payload": {"type": "array", "items": {"$ref": f"#/components/schemas/{form.__name__}"}},
-        "bindings": {"http": {"headers": headers, "statusCode": 200, "bindingVersion": "0.3.0"}},
+        "bindings": _answered(200, _PAGE_HEADERS),
     }
+
+
+def _gone() -> dict[str, Any]:
+    """Make the message that says that there is no page."""
+    headers = {"Stream-Next-Offset": _PAGE_HEADERS["Stream-Next-Offset"]}
+    return _message("gone", BODIES["gone"]) | {"bindings": _answered(410, headers)}
+
+
+def _answered(status: int, headers: dict[str, Any]) -> dict[str, Any]:
+    """Say with which status and headers a message is the body of an answer."""
+    told = {"type": "object", "properties": headers, "required": ["Stream-Next-Offset"]}
+    return {"http": {"headers": told, "statusCode": status, "bindingVersion": "0.3.0"}}
 
 
 def _doing(action: str, form: type[Struct]) -> dict[str, Any]:

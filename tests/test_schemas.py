@@ -9,7 +9,9 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 from msgspec import UNSET
 
-from edge.feed.position import Reason
+from edge.clients.post_answers import gone_answer
+from edge.clients.post_requests import PostsRequest
+from edge.feed.position import Cursor, Reason, before, parse
 from edge.wire.forms import Form
 from edge.wire.messages import (
     acked,
@@ -27,7 +29,7 @@ from edge.wire.messages import (
 )
 from edge.wire.requests import Code, Refused, request_of
 from integration.schemas import ALL, ANSWERS, ASKED, FOLDER, SENT, files
-from streams.contract import decode_feed
+from streams.contract import Offset, decode_feed
 
 ROOT: Final = Path(__file__).parents[1]
 GOLDEN: Final = ROOT / "tests/golden"
@@ -130,6 +132,33 @@ def test_a_message_without_one_of_its_members_is_not_valid(text: bytes) -> None:
             checker.validate({name: value for name, value in said.items() if name != member})
         with pytest.raises(ValidationError):
             checker.validate({**said, member: None})
+
+
+def gone() -> list[dict[str, Any]]:
+    """Return the bodies of 410 that the code makes, for each reason, with and without what is lost."""
+    seen, end = before(Offset(3)), parse(TOKEN.replace("qvtj", "rvtj", 1))
+    assert isinstance(end, Cursor)
+    reasons: tuple[Reason, ...] = get_args(Reason)
+    answers = [gone_answer(PostsRequest(), reason, end, cursor) for reason in reasons for cursor in (None, seen)]
+    return [json.loads(answer.body) for answer in answers]
+
+
+@pytest.mark.parametrize("body", gone(), ids=json.dumps)
+def test_what_is_said_of_a_page_that_cannot_be_read_is_valid_with_all_its_members_alone(body: dict[str, Any]) -> None:
+    checker = validator("gone")
+    checker.validate(body)
+    for member in body.keys() - {"lost"}:
+        with pytest.raises(ValidationError):
+            checker.validate({name: value for name, value in body.items() if name != member})
+    for member in body:
+        with pytest.raises(ValidationError):
+            checker.validate({**body, member: None})
+    assert not checker.is_valid({**body, "recovered": True})
+
+
+def test_the_protocols_example_of_a_page_that_cannot_be_read_is_valid() -> None:
+    [example] = re.findall(r'^(\{"recovered":.*\})$', PROTOCOL, re.MULTILINE)
+    validator("gone").validate(json.loads(example))
 
 
 REQUESTS: Final[list[dict[str, Any]]] = [

@@ -89,6 +89,15 @@ class Welcome(Struct, frozen=True, tag_field="action", tag="welcome"):
     payload: Standing
 
 
+class Gone(Struct, frozen=True, omit_defaults=True):
+    """Why what was asked for cannot be read whole, and where to go on: the body of a 410, which has no action."""
+
+    recovered: Annotated[bool, Meta(description="Never: something is missing.", extra_json_schema={"const": False})]
+    cursor: Annotated[Cursor, Meta(description="The feed's end, as Stream-Next-Offset has it.")]
+    reason: Annotated[Why, Meta(description="Why something is missing.")]
+    lost: Annotated[Lost, Meta(description="It is there when the number is known.")] | UnsetType = UNSET
+
+
 class Nothing(Struct, frozen=True):
     """An object of which no member is known yet."""
 
