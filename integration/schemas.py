@@ -66,7 +66,8 @@ A client that offers the subprotocol postcast.v1, or has a cursor, a history or 
 it gets a welcome first, and a cursor with every post. Any other client is plain: it gets posts, and nothing else."""
 _STREAM: Final = """\
 The body of the answer to GET. Each message is the data of an event, whose id is the message's cursor. Posts are events
-without a type; all others have their action as their type."""
+without a type; all others have their action as their type. A client that comes back sends the newest id in the header
+Last-Event-ID, which goes before cursor, device and history."""
 _PAGES: Final = """\
 The read half of Durable Streams, in JSON. A page is the body of an answer with the status 200; the body of a 410 says
 why there is none, and where to go on. All other answers are in docs/protocol.md alone."""
@@ -84,8 +85,13 @@ _QUERY: Final[dict[str, Any]] = {
     },
     "author": {
         "type": "string",
-        "pattern": "^[0-9]{1,19}(,[0-9]{1,19})*$",
+        "pattern": "^([0-9]{1,19}(,[0-9]{1,19})*)?$",
         "description": "Only posts of these authors, with commas between them; it may be there several times.",
+    },
+    "token": {
+        "type": "string",
+        "maxLength": 8192,
+        "description": "Who the client is, for those that can send no header. Only edges with TOKEN_IN_QUERY read it.",
     },
 }
 _PAGE_QUERY: Final[dict[str, Any]] = {
@@ -106,6 +112,7 @@ _PAGE_QUERY: Final[dict[str, Any]] = {
         "description": "The Stream-Cursor of the answer before. No place in the feed.",
     },
     "author": _QUERY["author"],
+    "token": _QUERY["token"],
 }
 _PAGE_HEADERS: Final[dict[str, Any]] = {
     "Stream-Next-Offset": {"type": "string", "description": "The offset of the next request."},
@@ -117,12 +124,17 @@ _PAGE_HEADERS: Final[dict[str, Any]] = {
     "Stream-Cursor": {"type": "string", "description": "With live: what the next request repeats as cursor."},
     "ETag": {"type": "string"},
 }
-_OFFER: Final = {
+_HEADERS: Final = {
     "Sec-WebSocket-Protocol": {
         "type": "string",
         "description": "Subprotocols; postcast.v1 makes a v1 client.",
         "examples": ["postcast.v1"],
-    }
+    },
+    "Last-Event-ID": {
+        "type": "string",
+        "maxLength": 128,
+        "description": "Go on after this place. It goes before cursor, device and history, and makes no v1 client.",
+    },
 }
 
 
@@ -158,7 +170,7 @@ def asyncapi() -> dict[str, Any]:
                     "ws": {
                         "method": "GET",
                         "query": {"type": "object", "properties": _QUERY},
-                        "headers": {"type": "object", "properties": _OFFER},
+                        "headers": {"type": "object", "properties": _HEADERS},
                         "bindingVersion": "0.1.0",
                     }
                 },

@@ -12,6 +12,7 @@ from msgspec import UNSET
 from edge.clients.post_answers import gone_answer
 from edge.clients.post_requests import PostsRequest
 from edge.feed.position import Cursor, Reason, before, parse
+from edge.feed.selection import BadAuthors, parse_authors
 from edge.wire.forms import Form
 from edge.wire.messages import (
     acked,
@@ -188,6 +189,34 @@ REQUESTS: Final[list[dict[str, Any]]] = [
 def test_a_request_is_valid_when_the_edge_can_read_it(asked: dict[str, Any]) -> None:
     _, read = request_of(json.dumps(asked).encode())
     assert validator(asked["action"]).is_valid(asked) is not isinstance(read, Refused)
+
+
+def queries() -> list[dict[str, Any]]:
+    """Return what the document says of the query, by transport."""
+    document = json.loads((FOLDER / "asyncapi.json").read_text("utf-8"))
+    operations = document["operations"]
+    found = [document["channels"]["websocket"]["bindings"]["ws"]["query"]]
+    found += [operations[name]["bindings"]["http"]["query"] for name in ("sendEvents", "sendPage")]
+    return [each["properties"] for each in found]
+
+
+@pytest.mark.parametrize("value", ["", "7", "7,9", "0", "7,", ",7", ",", "a", "-1", " 7"])
+def test_the_document_allows_the_authors_that_an_edge_reads(value: str) -> None:
+    try:
+        parse_authors([value])
+    except BadAuthors:
+        is_read = False
+    else:
+        is_read = True
+    assert [Draft202012Validator(query["author"]).is_valid(value) for query in queries()] == [is_read] * 3
+
+
+def test_the_document_has_all_parameters_that_the_protocol_names() -> None:
+    """On a WebSocket also the header with which a client that comes back says where it was."""
+    joins = {"cursor", "history", "device", "author", "token"}
+    assert [set(query) for query in queries()] == [joins, joins, {"offset", "live", "cursor", "author", "token"}]
+    headers = json.loads((FOLDER / "asyncapi.json").read_text("utf-8"))["channels"]["websocket"]["bindings"]["ws"]
+    assert set(headers["headers"]["properties"]) == {"Sec-WebSocket-Protocol", "Last-Event-ID"}
 
 
 def test_each_request_has_an_answer() -> None:
