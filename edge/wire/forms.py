@@ -74,7 +74,10 @@ class Standing(Struct, frozen=True, omit_defaults=True):
     heartbeat: Annotated[float, Meta(description="After how many seconds without a message a heartbeat comes.", gt=0)]
     behind: Annotated[
         Count,
-        Meta(description="Records of the feed between the cursor and the feed's end; with a filter at most these."),
+        Meta(
+            description="Records between the cursor and the end of what this edge has read of the feed;"
+            " with a filter at most these."
+        ),
     ]
     reason: (
         Annotated[Why, Meta(description="Why something is missing; it is there when recovered is false.")] | UnsetType
@@ -103,7 +106,7 @@ class Nothing(Struct, frozen=True):
 
 
 class CaughtUp(Struct, frozen=True, tag_field="action", tag="caught_up"):
-    """The client has passed the end that the feed had when its session began."""
+    """The client has passed the end of what its edge had read of the feed when its session began."""
 
     payload: Nothing
     cursor: Cursor
