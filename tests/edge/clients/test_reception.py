@@ -467,5 +467,5 @@ async def test_who_is_refused_with_many_is_told_an_instant_behind_the_one_before
         earlier = edge.around.returns.turn(edge.loop.time())
         apart = await told(edge, crowd.query) - earlier
         assert [counted for _, counted in edge.around.refusals] == [why]
-        # By HTTP in whole seconds; and some time has passed.
-        assert 12.5 + crowd.least[0] - 0.5 <= apart <= 12.5 + crowd.least[1] + 1
+        # By HTTP in whole seconds; and some time has passed, more of it on a machine that is busy.
+        assert 12.5 + crowd.least[0] - 5 <= apart <= 12.5 + crowd.least[1] + 1
