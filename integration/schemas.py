@@ -50,7 +50,10 @@ ASKED: Final = {action: _asking(action, form.decoder.type) for action, form in _
 ANSWERS: Final = {"ack": "acked", "filter": "filtered", "token": "authorized"}
 """The action of the answer to each request that is done; else it is ``error``."""
 
-ALL: Final = {**SENT, **ASKED}
+BODIES: Final[dict[str, type[Struct]]] = {"gone": forms.Gone}
+"""What an edge answers by HTTP beside pages, by the name of its schema."""
+
+ALL: Final = {**SENT, **BODIES, **ASKED}
 
 _V1: Final = ("created.v1", "welcome", "caught_up", "heartbeat", "expiring")
 _EVENTS: Final = ("created.event", "welcome", "caught_up", "heartbeat", "expiring", "end")
@@ -63,10 +66,11 @@ A client that offers the subprotocol postcast.v1, or has a cursor, a history or 
 it gets a welcome first, and a cursor with every post. Any other client is plain: it gets posts, and nothing else."""
 _STREAM: Final = """\
 The body of the answer to GET. Each message is the data of an event, whose id is the message's cursor. Posts are events
-without a type; all others have their action as their type."""
+without a type; all others have their action as their type. A client that comes back sends the newest id in the header
+Last-Event-ID, which goes before cursor, device and history."""
 _PAGES: Final = """\
-The read half of Durable Streams, in JSON. A page is the body of an answer with the status 200; all other answers are in
-docs/protocol.md alone."""
+The read half of Durable Streams, in JSON. A page is the body of an answer with the status 200; the body of a 410 says
+why there is none, and where to go on. All other answers are in docs/protocol.md alone."""
 _QUERY: Final[dict[str, Any]] = {
     "cursor": {"type": "string", "maxLength": 128, "description": "Go on after this place. Not together with history."},
     "history": {
@@ -81,8 +85,13 @@ _QUERY: Final[dict[str, Any]] = {
     },
     "author": {
         "type": "string",
-        "pattern": "^[0-9]{1,19}(,[0-9]{1,19})*$",
+        "pattern": "^([0-9]{1,19}(,[0-9]{1,19})*)?$",
         "description": "Only posts of these authors, with commas between them; it may be there several times.",
+    },
+    "token": {
+        "type": "string",
+        "maxLength": 8192,
+        "description": "Who the client is, for those that can send no header. Only edges with TOKEN_IN_QUERY read it.",
     },
 }
 _PAGE_QUERY: Final[dict[str, Any]] = {
@@ -103,6 +112,7 @@ _PAGE_QUERY: Final[dict[str, Any]] = {
         "description": "The Stream-Cursor of the answer before. No place in the feed.",
     },
     "author": _QUERY["author"],
+    "token": _QUERY["token"],
 }
 _PAGE_HEADERS: Final[dict[str, Any]] = {
     "Stream-Next-Offset": {"type": "string", "description": "The offset of the next request."},
@@ -114,12 +124,17 @@ _PAGE_HEADERS: Final[dict[str, Any]] = {
     "Stream-Cursor": {"type": "string", "description": "With live: what the next request repeats as cursor."},
     "ETag": {"type": "string"},
 }
-_OFFER: Final = {
+_HEADERS: Final = {
     "Sec-WebSocket-Protocol": {
         "type": "string",
         "description": "Subprotocols; postcast.v1 makes a v1 client.",
         "examples": ["postcast.v1"],
-    }
+    },
+    "Last-Event-ID": {
+        "type": "string",
+        "maxLength": 128,
+        "description": "Go on after this place. It goes before cursor, device and history, and makes no v1 client.",
+    },
 }
 
 
@@ -150,12 +165,12 @@ def asyncapi() -> dict[str, Any]:
                 "title": "A WebSocket (RFC 6455, version 13)",
                 "description": _line(_WEBSOCKET),
                 "servers": [{"$ref": "#/servers/websocket"}],
-                "messages": _in_channel(name for name in ALL if name not in {"created.event", "end"}),
+                "messages": _in_channel(name for name in ALL if name not in {"created.event", "end", *BODIES}),
                 "bindings": {
                     "ws": {
                         "method": "GET",
                         "query": {"type": "object", "properties": _QUERY},
-                        "headers": {"type": "object", "properties": _OFFER},
+                        "headers": {"type": "object", "properties": _HEADERS},
                         "bindingVersion": "0.1.0",
                     }
                 },
@@ -172,18 +187,20 @@ def asyncapi() -> dict[str, Any]:
                 "title": "Pages of posts",
                 "description": _line(_PAGES),
                 "servers": [{"$ref": "#/servers/http"}],
-                "messages": _in_channel(["page"]),
+                "messages": _in_channel(["page", *BODIES]),
             },
         },
         "operations": {
             "sendPlain": _sending("websocket", "The posts of a plain client.", ["created"]),
             "sendV1": _sending("websocket", "What a v1 client is sent without asking for it.", _V1),
             "sendEvents": _sending("events", "A stream of events.", _EVENTS) | _got(_QUERY),
-            "sendPage": _sending("posts", "A page of posts.", ["page"]) | _got(_PAGE_QUERY),
+            "sendPage": _sending("posts", "A page of posts, or why there is none.", ["page", *BODIES])
+            | _got(_PAGE_QUERY),
             **{f"do_{action}": _doing(action, form) for action, form in ASKED.items()},
         },
         "components": {
-            "messages": {_key(name): _message(name, form) for name, form in ALL.items()} | {"page": _page()},
+            "messages": {_key(name): _message(name, form) for name, form in ALL.items()}
+            | {"page": _page(), "gone": _gone()},
             "schemas": _tidied(components),
         },
     }
@@ -211,14 +228,25 @@ def _got(query: dict[str, Any]) -> dict[str, Any]:
 def _page() -> dict[str, Any]:
     """Make the message that is a page of posts."""
     form = SENT["created.v1"]
-    headers = {"type": "object", "properties": _PAGE_HEADERS, "required": ["Stream-Next-Offset"]}
     return {
         "name": "page",
         "title": "Page",
         "summary": "Posts with their places, oldest first; an empty array for none.",
         "payload": {"type": "array", "items": {"$ref": f"#/components/schemas/{form.__name__}"}},
-        "bindings": {"http": {"headers": headers, "statusCode": 200, "bindingVersion": "0.3.0"}},
+        "bindings": _answered(200, _PAGE_HEADERS),
     }
+
+
+def _gone() -> dict[str, Any]:
+    """Make the message that says that there is no page."""
+    headers = {"Stream-Next-Offset": _PAGE_HEADERS["Stream-Next-Offset"]}
+    return _message("gone", BODIES["gone"]) | {"bindings": _answered(410, headers)}
+
+
+def _answered(status: int, headers: dict[str, Any]) -> dict[str, Any]:
+    """Say with which status and headers a message is the body of an answer."""
+    told = {"type": "object", "properties": headers, "required": ["Stream-Next-Offset"]}
+    return {"http": {"headers": told, "statusCode": status, "bindingVersion": "0.3.0"}}
 
 
 def _doing(action: str, form: type[Struct]) -> dict[str, Any]:

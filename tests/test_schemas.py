@@ -9,7 +9,10 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 from msgspec import UNSET
 
-from edge.feed.position import Reason
+from edge.clients.post_answers import gone_answer
+from edge.clients.post_requests import PostsRequest
+from edge.feed.position import Cursor, Reason, before, parse
+from edge.feed.selection import BadAuthors, parse_authors
 from edge.wire.forms import Form
 from edge.wire.messages import (
     acked,
@@ -27,7 +30,7 @@ from edge.wire.messages import (
 )
 from edge.wire.requests import Code, Refused, request_of
 from integration.schemas import ALL, ANSWERS, ASKED, FOLDER, SENT, files
-from streams.contract import decode_feed
+from streams.contract import Offset, decode_feed
 
 ROOT: Final = Path(__file__).parents[1]
 GOLDEN: Final = ROOT / "tests/golden"
@@ -132,6 +135,33 @@ def test_a_message_without_one_of_its_members_is_not_valid(text: bytes) -> None:
             checker.validate({**said, member: None})
 
 
+def gone() -> list[dict[str, Any]]:
+    """Return the bodies of 410 that the code makes, for each reason, with and without what is lost."""
+    seen, end = before(Offset(3)), parse(TOKEN.replace("qvtj", "rvtj", 1))
+    assert isinstance(end, Cursor)
+    reasons: tuple[Reason, ...] = get_args(Reason)
+    answers = [gone_answer(PostsRequest(), reason, end, cursor) for reason in reasons for cursor in (None, seen)]
+    return [json.loads(answer.body) for answer in answers]
+
+
+@pytest.mark.parametrize("body", gone(), ids=json.dumps)
+def test_what_is_said_of_a_page_that_cannot_be_read_is_valid_with_all_its_members_alone(body: dict[str, Any]) -> None:
+    checker = validator("gone")
+    checker.validate(body)
+    for member in body.keys() - {"lost"}:
+        with pytest.raises(ValidationError):
+            checker.validate({name: value for name, value in body.items() if name != member})
+    for member in body:
+        with pytest.raises(ValidationError):
+            checker.validate({**body, member: None})
+    assert not checker.is_valid({**body, "recovered": True})
+
+
+def test_the_protocols_example_of_a_page_that_cannot_be_read_is_valid() -> None:
+    [example] = re.findall(r'^(\{"recovered":.*\})$', PROTOCOL, re.MULTILINE)
+    validator("gone").validate(json.loads(example))
+
+
 REQUESTS: Final[list[dict[str, Any]]] = [
     {"action": "ack", "id": 1, "payload": {"cursor": TOKEN}},
     {"action": "ack", "payload": {"cursor": TOKEN}},
@@ -159,6 +189,34 @@ REQUESTS: Final[list[dict[str, Any]]] = [
 def test_a_request_is_valid_when_the_edge_can_read_it(asked: dict[str, Any]) -> None:
     _, read = request_of(json.dumps(asked).encode())
     assert validator(asked["action"]).is_valid(asked) is not isinstance(read, Refused)
+
+
+def queries() -> list[dict[str, Any]]:
+    """Return what the document says of the query, by transport."""
+    document = json.loads((FOLDER / "asyncapi.json").read_text("utf-8"))
+    operations = document["operations"]
+    found = [document["channels"]["websocket"]["bindings"]["ws"]["query"]]
+    found += [operations[name]["bindings"]["http"]["query"] for name in ("sendEvents", "sendPage")]
+    return [each["properties"] for each in found]
+
+
+@pytest.mark.parametrize("value", ["", "7", "7,9", "0", "7,", ",7", ",", "a", "-1", " 7"])
+def test_the_document_allows_the_authors_that_an_edge_reads(value: str) -> None:
+    try:
+        parse_authors([value])
+    except BadAuthors:
+        is_read = False
+    else:
+        is_read = True
+    assert [Draft202012Validator(query["author"]).is_valid(value) for query in queries()] == [is_read] * 3
+
+
+def test_the_document_has_all_parameters_that_the_protocol_names() -> None:
+    """On a WebSocket also the header with which a client that comes back says where it was."""
+    joins = {"cursor", "history", "device", "author", "token"}
+    assert [set(query) for query in queries()] == [joins, joins, {"offset", "live", "cursor", "author", "token"}]
+    headers = json.loads((FOLDER / "asyncapi.json").read_text("utf-8"))["channels"]["websocket"]["bindings"]["ws"]
+    assert set(headers["headers"]["properties"]) == {"Sec-WebSocket-Protocol", "Last-Event-ID"}
 
 
 def test_each_request_has_an_answer() -> None:

@@ -20,7 +20,7 @@ from typing import Final, cast
 from aiohttp import web
 
 from edge.access.addresses import Address, block_of, client_of, hops_of, is_trusted, parse_address
-from edge.access.answers import Answers
+from edge.access.answers import Answers, refusal
 from edge.access.cycles import let_go
 from edge.access.inner import Inner
 from edge.access.limits import Admission, Census, Slot
@@ -33,7 +33,8 @@ from edge.wire.request_heads import RequestHeadCounter
 LINGER_SECONDS: Final = 1.0
 """How long a connection stays open after the answer to a breach; nothing is read from it meanwhile."""
 
-_ANSWER: Final = "HTTP/1.1 {0} {0.phrase}\r\nConnection: close\r\nContent-Length: 0\r\n{1}\r\n"
+_TOO_LARGE: Final = "The request's head is larger than it may be."
+_LATE: Final = "The request was not finished in time."
 
 
 class Gate:
@@ -194,7 +195,7 @@ class Entrance(asyncio.Protocol):
     def _receive_request(self, data: bytes) -> None:
         earlier = self._heads.ended
         if not self._heads.feed(data):
-            self._refuse("head", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            self._refuse("head", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _TOO_LARGE)
             return
         if self._heads.size:
             self._arm()
@@ -214,7 +215,7 @@ class Entrance(asyncio.Protocol):
 
     def _be_late(self) -> None:
         if self._heads.size:
-            self._refuse("handshake", HTTPStatus.REQUEST_TIMEOUT)
+            self._refuse("handshake", HTTPStatus.REQUEST_TIMEOUT, _LATE)
         else:
             # A browser connects before it knows what to ask for: no answer to what was not asked.
             self._gate.breaches["handshake"] += 1
@@ -224,13 +225,13 @@ class Entrance(asyncio.Protocol):
         self._gate.breaches["stalled"] += 1
         self._transport.abort()
 
-    def _refuse(self, limit: str, status: HTTPStatus) -> None:
+    def _refuse(self, limit: str, status: HTTPStatus, sentence: str) -> None:
         self._stop_reading(limit)
         if self._lost is not None:
             # What is written now would be taken for a part of the answer that is under way.
             return
         self._gate.answers.note(status)
-        self._transport.write(_ANSWER.format(status, self._gate.origins.lines(UNREAD)).encode())
+        self._transport.write(refusal(status, sentence, self._gate.origins.lines(UNREAD)))
         # A request that is still to be answered, before the one that broke the limit, is answered so, too.
         self._inner.let_go()
 

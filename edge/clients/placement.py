@@ -66,6 +66,10 @@ class OldRecords(Protocol):
         """Tell whether a replay runs that has, or soon will have, what follows a cursor."""
         ...
 
+    def bound(self, address: str) -> Bound | None:
+        """Return the bound by which no replay may begin now for a client of an address."""
+        ...
+
     def at(
         self, cursor: Cursor, address: str, *, or_earliest: bool = False
     ) -> AbstractAsyncContextManager[Place[Any] | Gap | Bound | None]:

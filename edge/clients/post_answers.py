@@ -16,10 +16,12 @@ from http import HTTPStatus
 from typing import Final
 
 import msgspec
+from msgspec import UNSET
 
 from edge.clients.post_requests import PostsRequest, Sentinel
 from edge.fanout.greetings import lost_between
 from edge.feed.position import Cursor, Reason
+from edge.wire.forms import Gone, Lost
 
 _INTERVAL_SECONDS: Final = 20
 _EPOCH: Final = 1_728_432_000
@@ -111,12 +113,10 @@ def head_answer(end: Cursor) -> Answer:
 
 def gone_answer(request: PostsRequest, reason: Reason, end: Cursor, seen: Cursor | None = None) -> Answer:
     """Answer that what follows ``seen`` cannot be read whole, why, and where to go on: at the feed's end."""
-    payload: dict[str, object] = {"recovered": False, "cursor": str(end), "reason": reason}
     lost = lost_between(None if seen is None else seen.position, end.position, reason)
-    if lost is not None:
-        payload["lost"] = {"records": lost}
+    gone = Gone(recovered=False, cursor=str(end), reason=reason, lost=UNSET if lost is None else Lost(lost))
     headers = {"Cache-Control": _unshared(request), "Stream-Next-Offset": str(end)}
-    return Answer(HTTPStatus.GONE, headers, msgspec.json.encode(payload))
+    return Answer(HTTPStatus.GONE, headers, msgspec.json.encode(gone))
 
 
 def stream_cursor(echo: int | None, moment: Moment) -> int:

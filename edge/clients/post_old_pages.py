@@ -1,8 +1,9 @@
 """Makes pages of what the log has no more, which replays read from Kafka.
 
 Laws: a page costs Kafka what repeats take to be known, and its own records, and little more. All requests together
-begin at most one replay in ``APART_SECONDS``: so clients that ask for pages at random places cost Kafka that much a
-second, from however many addresses. Requests for places that a replay has at hand begin none: a client that reads page
+begin one replay a second (:mod:`edge.clients.post_pace`): so clients that ask for pages at random places cost Kafka
+that much a second, from however many addresses, and take turns by address. A request that finds no room, or is beyond
+the bounds on replays, takes no turn. Requests for places that a replay has at hand begin none: a client that reads page
 by page goes on in the one that it has begun.
 """
 
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 from edge.clients.placement import OldRecords, refused
 from edge.clients.post_answers import Page
+from edge.clients.post_pace import Pace
 from edge.clients.post_pages import Pages
 from edge.feed.paging import Extent
 from edge.feed.position import Cursor, Gap, place_of
@@ -21,7 +23,6 @@ from edge.feed.replaying import Place
 from edge.wire.handshake import Rejected
 from streams.contract import Offset
 
-APART_SECONDS: Final = 1.0
 _STEP_RECORDS: Final = 10
 _MOST_BLOCKS: Final = 10
 _SENTENCE: Final = "Old posts are read for others just now. Try again."
@@ -37,21 +38,23 @@ class OldPages:
         self._pages = pages
         self._extent = extent
         self._share = share
-        self._next_at = 0.0
+        self._pace = Pace()
 
     async def get(
         self, cursor: Cursor, reading: Reading, address: str, *, or_earliest: bool = False
     ) -> Page | Gap | Rejected | None:
         """Return the page that begins at a cursor, for a client of this address.
 
-        ``or_earliest``: or at the first record that may be offered. None when there is no room for the page, or the
-        feed was interrupted meanwhile.
+        ``or_earliest``: or at the first record that may be offered. None when the feed was interrupted meanwhile.
         """
         if not self._old.is_at_hand(cursor, or_earliest=or_earliest):
-            now = asyncio.get_running_loop().time()
-            if now < self._next_at:
-                return Rejected(503, _SENTENCE, self._next_at - now + APART_SECONDS * self._share(), why="replay")
-            self._next_at = now + APART_SECONDS
+            full = self._pages.refusal(cursor, reading)
+            if full is not None:
+                # Nothing is read from Kafka for a page that cannot be made.
+                return full
+            wait = None if self._old.bound(address) is not None else self._wait(address)
+            if wait is not None:
+                return Rejected(503, _SENTENCE, wait, why="replay")
         async with self._old.at(cursor, address, or_earliest=or_earliest) as place:
             match place:
                 case Place():
@@ -61,7 +64,10 @@ class OldPages:
                 case found:
                     return found
 
-    async def _page(self, place: Place[Any], reading: Reading) -> Page | Gap | None:
+    def _wait(self, address: str) -> float | None:
+        return self._pace.wait(address, asyncio.get_running_loop().time(), self._share())
+
+    async def _page(self, place: Place[Any], reading: Reading) -> Page | Gap | Rejected | None:
         """Make a page of what a replay has read; or return the gap that it has come upon before there was one."""
         start = place.log.cursor_at(place.position)
         offset, _ = place_of(place.position)
@@ -69,7 +75,7 @@ class OldPages:
             until = self._extent.end_of_block(offset)
             gap = await self._read(place, offset, until)
             page = await self._pages.get(start, reading, place.log)
-            if page is None or page.end != start:
+            if isinstance(page, Rejected) or page.end != start:
                 return page
             if gap is not None:
                 return gap

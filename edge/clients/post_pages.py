@@ -1,8 +1,8 @@
 """Pages, made once for all who ask for the same one at the same time, within a bound.
 
 Law: the bytes of all pages that somebody is being sent, or that are being made, are at most ``room``, but for a post
-that is longer than a page by itself. A page is kept for as long as somebody is sent it, and no longer: what it was made
-of the log keeps.
+that is longer than a page by itself. Whoever finds no room presses those who are sent pages to make some, whatever the
+page is made of. A page is kept for as long as somebody is sent it, and no longer: what it was made of the log keeps.
 """
 
 import asyncio
@@ -17,8 +17,12 @@ from edge.feed.paging import Extent, page
 from edge.feed.position import NO_STAMP, Cursor
 from edge.feed.reads import Reading
 from edge.feed.selection import Selection
+from edge.wire.handshake import Rejected
 from edge.wire.json_encoding import array
 
+# No turn is taken for it: room comes as soon as somebody has taken a page, which takes moments, and clients that come
+# back together share pages.
+_BUSY: Final = Rejected(503, "The server sends as many pages as it can. Try again.", 1.0, why="pages")
 _SLICE_SECONDS: Final = 0.001
 _DIGEST_BYTES: Final = 12
 
@@ -26,12 +30,16 @@ _Key = tuple[Cursor, Reading]
 
 
 class Pages:
-    """Pages of the log; ``room`` is in bytes."""
+    """Pages of the log; ``room`` is in bytes.
 
-    def __init__(self, log: Log, extent: Extent, room: int) -> None:
+    ``press`` is called when there is no room for a page, to make some for those that come later.
+    """
+
+    def __init__(self, log: Log, extent: Extent, room: int, press: Callable[[], None]) -> None:
         self._log = log
         self._extent = extent
         self._room = room
+        self._press = press
         self._known: WeakValueDictionary[_Key, Page] = WeakValueDictionary()
         self._making: dict[_Key, asyncio.Task[Page]] = {}
         self._turn = asyncio.Lock()
@@ -44,19 +52,28 @@ class Pages:
         """What the pages cost in memory, in bytes, those included that are being made."""
         return self._size + len(self._making) * self._extent.bytes
 
-    async def get(self, start: Cursor, reading: Reading, log: Log | None = None) -> Page | None:
-        """Return the page that begins at ``start``, from where the log can be read; None when there is no room.
+    def refusal(self, start: Cursor, reading: Reading) -> Rejected | None:
+        """Refuse the page that begins at ``start`` when it would have to be made and there is no room, and press."""
+        key = start, reading
+        if self._shared(key) or key in self._making or self.size + self._extent.bytes <= self._room:
+            return None
+        self._press()
+        return _BUSY
+
+    async def get(self, start: Cursor, reading: Reading, log: Log | None = None) -> Page | Rejected:
+        """Return the page that begins at ``start``, from where the log can be read, or the :meth:`refusal`.
 
         What it holds is read from ``log``, if that is given, which has as much of the page as can be had.
         """
         key = start, reading
-        known = self._known.get(key)
-        if known is not None and self._is_current(known):
+        known = self._shared(key)
+        if known is not None:
             return known
         task = self._making.get(key)
         if task is None:
-            if self.size + self._extent.bytes > self._room:
-                return None
+            refused = self.refusal(start, reading)
+            if refused is not None:
+                return refused
             task = self._making[key] = asyncio.create_task(self._make(key, log or self._log))
         # Somebody else may wait for it, too.
         return await asyncio.shield(task)
@@ -83,6 +100,11 @@ class Pages:
         finalize(made_page, self._forget, len(body))
         self._known[key] = made_page
         return made_page
+
+    def _shared(self, key: _Key) -> Page | None:
+        """Return the page that somebody is being sent, if it would be made the same now."""
+        known = self._known.get(key)
+        return known if known is not None and self._is_current(known) else None
 
     def _is_current(self, known: Page) -> bool:
         """Tell whether a page would be made the same now."""

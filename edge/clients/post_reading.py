@@ -28,9 +28,7 @@ from edge.wire.handshake import Rejected
 from edge.wire.json_encoding import JSON
 from streams.contract import Offset
 
-RETRY_SECONDS: Final = 1.0
-_UNKNOWN: Final = Rejected(503, "The feed cannot be followed now. Try again.", RETRY_SECONDS, why="feed")
-_BUSY: Final = Rejected(503, "The server sends as many pages as it can. Try again.", RETRY_SECONDS, why="pages")
+_UNKNOWN: Final = Rejected(503, "The feed cannot be followed now. Try again.", 1.0, why="feed")
 _EXPIRED: Final = Gap("expired")
 _FIRST: Final = before(Offset(0))
 # Long polls end at different times: their clients come back at once.
@@ -65,11 +63,7 @@ class Poll:
 
 
 class PostReading:
-    """Reads the feed for requests.
-
-    ``patience`` is how long a long poll waits, in seconds, give or take a tenth; ``press`` is called when there is no
-    room for a page, to make some for those that come later.
-    """
+    """Reads the feed for requests; ``patience`` is how long a long poll waits, in seconds, give or take a tenth."""
 
     def __init__(
         self,
@@ -81,12 +75,11 @@ class PostReading:
         *,
         join_seconds: float,
         patience: float,
-        press: Callable[[], None],
         share: Callable[[], float] = random.random,
     ) -> None:
         self._log = log
         self._feed = feed
-        self._recent = RecentEnd(feed.end)
+        self._recent = RecentEnd(feed.end, join_seconds)
         self._pages = pages
         self._old = old
         self._waiters = waiters
@@ -94,7 +87,6 @@ class PostReading:
         self._ends = Alarm(asyncio.get_running_loop(), AT_ONCE, Poll.wake)
         self._join_seconds = join_seconds
         self._patience = patience
-        self._press = press
         self._share = share
 
     async def head(self) -> Answer | Rejected:
@@ -156,9 +148,8 @@ class PostReading:
         until = min(poll.ends_at, loop.time() + self._patience * (1 - _SPREAD + 2 * _SPREAD * self._share()))
         while isinstance(found := self._log.resume(start), Resume):
             page = await self._pages.get(self._log.cursor_at(found.position), reading)
-            if page is None:
-                self._press()
-                return _BUSY
+            if isinstance(page, Rejected):
+                return page
             if page.posts or page.is_full:
                 return page_answer(request, page, self._moment(), is_newest=await self._is_newest(page.end))
             if not request.waits:
@@ -199,13 +190,21 @@ class PostReading:
             found = self._log.resume(cursor)
         if not isinstance(found, Ahead):
             return found
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._join_seconds):
+                return await self._find_ahead(cursor, found.offset)
+        return None
+
+    async def _find_ahead(self, cursor: Cursor, offset: Offset) -> Resume | Gap | None:
+        """Do so for a cursor of which the log knows nothing yet."""
         # Another edge was quicker, or there is no such record: what was asked before the request came is too old.
         end = await self._feed.end()
-        if end is not None and found.offset > end:
+        if end is not None and offset > end:
             # A broker that was deposed, and does not know it, tells an end that lies behind.
             end = await self._feed.confirmed_end()
-        if end is None or not await self._reach(end):
+        if end is None:
             return None
+        await self._reach(end)
         found = self._log.resume(cursor)
         return Gap("unknown") if isinstance(found, Ahead) else found
 
@@ -214,10 +213,13 @@ class PostReading:
 
         Nothing is awaited between the look at the log and the return.
         """
-        offset = await self._recent.offset()
-        if offset is None or not await self._reach(offset):
-            return None
-        return self._log.cursor_at(self._log.head)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._join_seconds):
+                offset = await self._recent.offset()
+                if offset is not None:
+                    await self._reach(offset)
+                    return self._log.cursor_at(self._log.head)
+        return None
 
     async def _is_newest(self, end: Cursor) -> bool:
         """Tell whether a page that ends there ends at the feed's end, as far as that is known."""
@@ -227,15 +229,11 @@ class PostReading:
         is_read = offset is not None and read is not None and read >= offset
         return is_read and end == self._log.cursor_at(self._log.head)
 
-    async def _reach(self, offset: Offset) -> bool:
-        """Wait until the log has read up to an offset, and shows what comes; tell whether it does in time."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._join_seconds):
-                await self._feed.reached(offset)
-                while not self._log.shows_what_comes:
-                    await self._feed.reached(self._log.offer_from)
-                return True
-        return False
+    async def _reach(self, offset: Offset) -> None:
+        """Wait until the log has read up to an offset, and shows what comes."""
+        await self._feed.reached(offset)
+        while not self._log.shows_what_comes:
+            await self._feed.reached(self._log.offer_from)
 
     async def _gone(self, request: PostsRequest, reason: Reason, seen: Cursor | None) -> Answer | Rejected:
         end = await self._end()

@@ -87,7 +87,7 @@ class Posts:
         if isinstance(connection, Rejected):
             return self._refuse(connection)
         if self._reception.is_stopping:
-            return self._refuse(STOPPED)
+            return self._refuse(self._reception.in_turn(STOPPED))
         poll = Poll(connection.block)
         self._polls.add(poll)
         self._deserted.clear()
@@ -111,7 +111,8 @@ class Posts:
         if connection.is_lost:
             return web.Response()  # Nobody gets this.
         if isinstance(found, Rejected):
-            return self._refuse(found)
+            # All who ask are told that the feed is not there. The others have a time of their own.
+            return self._refuse(self._reception.in_turn(found) if found.why == "feed" else found)
         self._answers[str(found.status.value)] += 1
         response = _response(found)
         if self._reception.is_stopping:
@@ -151,7 +152,8 @@ def posts_of(
 
     ``poll_seconds`` is how long a long poll waits, give or take a tenth; ``share`` returns random numbers from 0 to 1.
     """
-    pages, sending = Pages(log, extent, room), Sending(stalled_seconds)
+    sending = Sending(stalled_seconds)
+    pages = Pages(log, extent, room, sending.press)
     reading = PostReading(
         log,
         reception.feed,
@@ -160,7 +162,6 @@ def posts_of(
         waiters,
         join_seconds=join_seconds,
         patience=poll_seconds,
-        press=sending.press,
         share=share,
     )
     return Posts(reception, reading, pages=pages, waiters=waiters, sending=sending, refusals=refusals)

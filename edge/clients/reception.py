@@ -105,14 +105,14 @@ class Reception:
             case Admission.ADMITTED:
                 return connection
             case Admission.FULL:
-                return self._in_turn(_FULL)
+                return self.in_turn(_FULL)
             case Admission.CROWDED:
                 return _CROWDED
 
     async def grant(self, request: web.Request) -> Grant | Rejected | None:
         """Say what a client's token allows; None for one that has none, and needs none."""
         grant = await self._identification.grant(request)
-        return self._in_turn(grant) if isinstance(grant, Rejected) and grant.retry_after is not None else grant
+        return self.in_turn(grant) if isinstance(grant, Rejected) and grant.retry_after is not None else grant
 
     async def signed_in(self, request: web.Request, connection: Connection) -> Grant | Rejected | None:
         """Do so, and count the connection as the subject's until it is lost or :meth:`Connection.sign_out`."""
@@ -123,7 +123,7 @@ class Reception:
 
     def view(self, grant: Grant | None, asked: Selection | None) -> View | Rejected:
         """Say what a client sees that asks for something and may see what its token allows, if there is room for it."""
-        return view(self.selections, grant, asked) or _FILTERED
+        return view(self.selections, grant, asked) or self.in_turn(_FILTERED)
 
     async def session(self, asked: JoinRequest, request: web.Request, connection: Connection) -> Session | Rejected:
         """Find a client's place in the feed. Nothing is awaited between the look at what was read and the return."""
@@ -144,11 +144,11 @@ class Reception:
             return known
         session = await self._placement.session(known, connection.block)
         if self.is_stopping:
-            return self._in_turn(STOPPED)
+            return self.in_turn(STOPPED)
         if session is None:
             sentence = f"The feed cannot be followed now. {self.feed.trouble or 'Try again.'}"
-            return self._in_turn(Rejected(503, sentence, _RETRY_SECONDS, why="feed"))
-        return self._in_turn(session) if isinstance(session, Rejected) else session
+            return self.in_turn(Rejected(503, sentence, _RETRY_SECONDS, why="feed"))
+        return self.in_turn(session) if isinstance(session, Rejected) else session
 
     async def _known(self, asked: JoinRequest, request: web.Request, connection: Connection) -> JoinRequest | Rejected:
         """Say who the client is, what it sees, and where its device goes on."""
@@ -157,11 +157,11 @@ class Reception:
             return grant
         seen = self.view(grant, asked.selection)
         if isinstance(seen, Rejected):
-            return self._in_turn(seen)
+            return seen
         placed = await self._devices.placed(replace(asked, grant=grant, asked=seen.asked, selection=seen.selection))
-        return placed if isinstance(placed, JoinRequest) or placed.retry_after is None else self._in_turn(placed)
+        return placed if isinstance(placed, JoinRequest) or placed.retry_after is None else self.in_turn(placed)
 
-    def _in_turn(self, rejected: Rejected) -> Rejected:
+    def in_turn(self, rejected: Rejected) -> Rejected:
         """Have clients of which many are refused for one reason come back one after the other."""
         now = asyncio.get_running_loop().time()
         return replace(rejected, retry_after=self._returns.turn(now, least=rejected.retry_after or 0.0))

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
 import structlog
 
@@ -154,6 +154,19 @@ class Replays(Generic[R]):
         seat = Seat(cursor, or_earliest=or_earliest)
         return any(replay.may_share(seat) for replay in self._running)
 
+    def bound(self, address: str) -> Bound | None:
+        """Return the bound by which no replay may begin now for a client of an address."""
+        bound = self._beginnings.bound(address, asyncio.get_running_loop().time())
+        if bound is not None:
+            return bound
+        if not self._may_be_one_more(lambda _: True, self._limits.replays):
+            return "replays"
+        if not self._may_be_one_more(_is_of(address), self._limits.per_address):
+            return "address"
+        if sum(replay.log.size for replay in self._running) + 2 * self._limits.share > self._limits.bytes:
+            return "bytes"
+        return None
+
     @asynccontextmanager
     async def at(
         self, cursor: Cursor, address: str, *, or_earliest: bool = False
@@ -185,26 +198,26 @@ class Replays(Generic[R]):
         for replay in self._running:
             if replay.may_share(seat):
                 return replay
-        bound = self._beginnings.bound(address, asyncio.get_running_loop().time())
+        bound = self.bound(address)
         if bound is not None:
             return bound
-        if not self._has_room(lambda _: True, self._limits.replays):
-            return "replays"
-        if not self._has_room(lambda replay: replay.address == address, self._limits.per_address):
-            return "address"
-        if sum(replay.log.size for replay in self._running) + 2 * self._limits.share > self._limits.bytes:
-            return "bytes"
+        self._make_room(lambda _: True, self._limits.replays)
+        self._make_room(_is_of(address), self._limits.per_address)
         return self._begin(seat, address)
 
-    def _has_room(self, counts: Callable[[Replay[R]], bool], most: int) -> bool:
-        """Tell whether there may be another one beside those that count; end one for it that only lingers."""
-        running = [replay for replay in self._running if not replay.is_over and counts(replay)]
-        if len(running) < most:
-            return True
-        idle = next((replay for replay in running if not (replay.readers or replay.seats)), None)
-        if idle is not None:
-            idle.end()
-        return idle is not None
+    def _may_be_one_more(self, counts: Callable[[Replay[R]], bool], most: int) -> bool:
+        """Tell whether there may be another one beside those that count, if one ends that only lingers."""
+        running = self._counted(counts)
+        return len(running) < most or any(_lingers(replay) for replay in running)
+
+    def _make_room(self, counts: Callable[[Replay[R]], bool], most: int) -> None:
+        """End one that only lingers, where there are as many as there may be."""
+        running = self._counted(counts)
+        if len(running) >= most:
+            next(filter(_lingers, running)).end()
+
+    def _counted(self, counts: Callable[[Replay[R]], bool]) -> list[Replay[R]]:
+        return [replay for replay in self._running if not replay.is_over and counts(replay)]
 
     def _begin(self, seat: Seat, address: str) -> Replay[R]:
         changed = asyncio.Event()
@@ -218,3 +231,11 @@ class Replays(Generic[R]):
         task.add_done_callback(lambda _: self._running.pop(replay))
         _logger.info("replay.begun", offset=seat.first, peer=address)
         return replay
+
+
+def _lingers(replay: Replay[Any]) -> bool:
+    return not (replay.readers or replay.seats)
+
+
+def _is_of(address: str) -> Callable[[Replay[Any]], bool]:
+    return lambda replay: replay.address == address

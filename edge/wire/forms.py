@@ -74,7 +74,10 @@ class Standing(Struct, frozen=True, omit_defaults=True):
     heartbeat: Annotated[float, Meta(description="After how many seconds without a message a heartbeat comes.", gt=0)]
     behind: Annotated[
         Count,
-        Meta(description="Records of the feed between the cursor and the feed's end; with a filter at most these."),
+        Meta(
+            description="Records between the cursor and the end of what this edge has read of the feed;"
+            " with a filter at most these."
+        ),
     ]
     reason: (
         Annotated[Why, Meta(description="Why something is missing; it is there when recovered is false.")] | UnsetType
@@ -89,12 +92,21 @@ class Welcome(Struct, frozen=True, tag_field="action", tag="welcome"):
     payload: Standing
 
 
+class Gone(Struct, frozen=True, omit_defaults=True):
+    """Why what was asked for cannot be read whole, and where to go on: the body of a 410, which has no action."""
+
+    recovered: Annotated[bool, Meta(description="Never: something is missing.", extra_json_schema={"const": False})]
+    cursor: Annotated[Cursor, Meta(description="The feed's end, as Stream-Next-Offset has it.")]
+    reason: Annotated[Why, Meta(description="Why something is missing.")]
+    lost: Annotated[Lost, Meta(description="It is there when the number is known.")] | UnsetType = UNSET
+
+
 class Nothing(Struct, frozen=True):
     """An object of which no member is known yet."""
 
 
 class CaughtUp(Struct, frozen=True, tag_field="action", tag="caught_up"):
-    """The client has passed the end that the feed had when its session began."""
+    """The client has passed the end of what its edge had read of the feed when its session began."""
 
     payload: Nothing
     cursor: Cursor

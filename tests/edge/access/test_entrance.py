@@ -100,8 +100,10 @@ async def test_a_request_that_is_not_finished_in_time_is_refused() -> None:
     """A byte now and then keeps nothing alive: the time counts from the connection on."""
     async with site(gate(IMPATIENT)) as serving, serving.peer() as peer:
         dripping = asyncio.create_task(drip(peer, LONG))
-        assert (await peer.head()).startswith(b"HTTP/1.1 408 ")
-        assert await peer.rest() == b""
+        head = await peer.head()
+        assert head.startswith(b"HTTP/1.1 408 ")
+        assert b"\r\nCache-Control: no-store\r\n" in head
+        assert await peer.rest() == b"The request was not finished in time.\n"
         await dripping
         assert serving.gate.limited == {"handshake": 1}
 
@@ -168,7 +170,7 @@ async def test_the_next_request_of_a_connection_is_waited_for_but_must_not_be_sl
             await asyncio.sleep(0.1)
         await peer.send(REQUEST[:5])
         assert (await peer.head()).startswith(b"HTTP/1.1 408 ")
-        assert await peer.rest() == b""
+        assert await peer.rest() == b"The request was not finished in time.\n"
 
 
 async def test_who_waits_for_the_answer_is_not_late() -> None:
@@ -199,8 +201,11 @@ async def test_a_head_that_is_too_large_is_refused() -> None:
     """In many small lines, each of which aiohttp would take."""
     async with site(gate(replace(RULES, head_bytes=1000))) as serving, serving.peer() as peer:
         await peer.send(REQUEST[:-2] + b"".join(b"x%d: %s\r\n" % (number, b"y" * 90) for number in range(12)))
-        assert (await peer.head()).startswith(b"HTTP/1.1 431 ")
-        assert await peer.rest() == b""
+        head, body = await peer.head(), await peer.rest()
+        assert head.startswith(b"HTTP/1.1 431 ")
+        assert b"\r\nCache-Control: no-store\r\n" in head
+        assert body == b"The request's head is larger than it may be.\n"
+        assert b"\r\nContent-Length: %d\r\n" % len(body) in head
         assert serving.gate.limited == {"head": 1}
 
 

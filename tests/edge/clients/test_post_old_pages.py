@@ -2,12 +2,16 @@
 
 import asyncio
 import json
+import math
+from collections import Counter
 from http import HTTPStatus
+from random import Random
 
 import pytest
 
 from edge.clients.post_answers import Answer
-from edge.clients.post_old_pages import APART_SECONDS, OldPages
+from edge.clients.post_old_pages import OldPages
+from edge.clients.post_pace import APART_SECONDS, GRACE_SECONDS
 from edge.clients.post_pages import Pages
 from edge.clients.post_reading import Poll, PostReading
 from edge.clients.post_requests import PostsRequest, Sentinel
@@ -21,6 +25,7 @@ from edge.wire.handshake import Rejected
 from tests.edge.feed.test_replaying import MIB, REACH, RECORDS, Rig, running, value
 from tests.edge.kit.edge import MemoryFeed
 from tests.edge.kit.records import log_of
+from tests.streams.virtual import virtual
 
 EXTENT = Extent(1 << 16, 10)
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -31,7 +36,8 @@ class Reader:
 
     def __init__(self, rig: Rig, *, room: int = MIB, extent: Extent = EXTENT, seconds: float = 30) -> None:
         waiters = Waiters(rig.log, asyncio.get_running_loop(), Filters())
-        pages = Pages(rig.log, extent, room)
+        self.pressed = 0
+        pages = Pages(rig.log, extent, room, self.press)
         self.reading = PostReading(
             rig.log,
             MemoryFeed(rig.log, waiters),
@@ -40,9 +46,12 @@ class Reader:
             waiters,
             join_seconds=seconds,
             patience=1,
-            press=lambda: None,
             share=lambda: 0.5,
         )
+
+    def press(self) -> None:
+        """Count how often room was wanted."""
+        self.pressed += 1
 
     async def ask(self, offset: Cursor | Sentinel, *authors: int) -> Answer:
         """Return the answer to a request that is not refused."""
@@ -172,6 +181,40 @@ async def test_clients_that_ask_at_random_begin_one_replay_a_second() -> None:
         assert rig.replays.begun == 2
 
 
+@virtual
+async def test_an_address_that_asks_all_the_time_takes_old_pages_from_nobody() -> None:
+    """Others come when they are told to, in whole seconds, and each has a sixth of the replays that begin."""
+    async with running(Rig(records=6000, length=1000, limits=Limits(4, 2, 2 * MIB))) as rig:
+        reader, pages, random = Reader(rig), Counter[str](), Random(1)  # noqa: S311 - any places will do
+        clock = asyncio.get_running_loop().time
+        end = clock() + 30
+
+        async def read(address: str) -> None:
+            while clock() < end:
+                offset = rig.cursor(random.randrange(20, 5900))
+                found = await reader.reading.answer(PostsRequest(offset), Poll(address))
+                pages[address] += isinstance(found, Answer)
+                retry = math.ceil(found.retry_after or 0) if isinstance(found, Rejected) else 0
+                await asyncio.sleep(0.02 if address == "greedy" else 0.02 + retry)
+
+        await asyncio.gather(*map(read, ("greedy", *"abcde")))
+        # What a replay of somebody has at hand is given beside that.
+        assert min(pages[address] for address in "abcde") >= 4, pages
+        assert 28 <= rig.replays.begun <= 30 + GRACE_SECONDS + 1
+
+
+async def test_a_request_beyond_the_bounds_on_replays_takes_no_turn() -> None:
+    async with running(Rig(limits=Limits(3, 1, 24 * MIB))) as rig:
+        reader = Reader(rig)
+        async with rig.replays.at(rig.cursor(150), "a"):
+            for _ in range(3):
+                refused = await reader.refused(rig.cursor(20))
+                assert "address" in refused.sentence
+        assert rig.replays.refused == {"address": 3}
+        answer = await reader.reading.answer(PostsRequest(rig.cursor(80)), Poll("b"))
+        assert isinstance(answer, Answer)
+
+
 async def test_beyond_the_bounds_on_replays_a_client_is_told_when_to_come_back() -> None:
     async with running(Rig(limits=Limits(2, 1, 16 * MIB))) as rig:
         reader = Reader(rig)
@@ -180,10 +223,21 @@ async def test_beyond_the_bounds_on_replays_a_client_is_told_when_to_come_back()
         assert (refused.status, refused.retry_after) == (503, 6.0)
 
 
-async def test_without_room_for_a_page_a_client_is_told_to_come_back() -> None:
+async def test_without_room_for_a_page_no_replay_begins_and_who_is_sent_one_is_pressed() -> None:
+    """It is not Kafka's fault: the refusal says so, and slow takers make room for old pages, too."""
     async with running(Rig()) as rig:
-        refused = await Reader(rig, room=1).refused(rig.cursor(20))
-        assert (refused.status, refused.retry_after) == (503, 1.0)
+        reader = Reader(rig, room=1)
+        refused = await reader.refused(rig.cursor(20))
+        assert (refused.status, refused.retry_after, refused.why) == (503, 1.0, "pages")
+        assert (reader.pressed, rig.replays.begun) == (1, 0)
+
+
+async def test_without_room_for_a_page_that_a_replay_has_at_hand_it_is_the_same() -> None:
+    async with running(Rig()) as rig, rig.replays.at(rig.cursor(20), "a"):
+        reader = Reader(rig, room=1)
+        refused = await reader.refused(rig.cursor(20))
+        assert (refused.status, refused.retry_after, refused.why) == (503, 1.0, "pages")
+        assert reader.pressed == 1
 
 
 async def test_what_kafka_does_not_send_in_time_is_not_waited_for_any_longer() -> None:

@@ -36,13 +36,21 @@ POLL = replace(NOW, waits=True)
 class Reading:
     """A reading of a log."""
 
-    def __init__(self, log: Log, *, share: float = 0.5, room: int = 1 << 20, old: Gone | None = None) -> None:
+    def __init__(
+        self,
+        log: Log,
+        *,
+        share: float = 0.5,
+        room: int = 1 << 20,
+        old: Gone | None = None,
+        feed: type[MemoryFeed] = MemoryFeed,
+    ) -> None:
         self.log = log
         self.waiters = Waiters(log, asyncio.get_running_loop(), Filters())
-        self.feed = MemoryFeed(log, self.waiters)
+        self.feed = feed(log, self.waiters)
         self.pressed = 0
         extent = Extent(1 << 16, 10)
-        pages = Pages(log, extent, room)
+        pages = Pages(log, extent, room, self.press)
         self.old = Gone() if old is None else old
         self.reading = PostReading(
             log,
@@ -52,7 +60,6 @@ class Reading:
             self.waiters,
             join_seconds=JOIN_SECONDS,
             patience=PATIENCE,
-            press=self.press,
             share=lambda: share,
         )
         self.poll = Poll()
@@ -198,6 +205,30 @@ async def test_a_log_that_does_not_get_there_in_time_is_said() -> None:
     reading.feed.pending.append(record(5))
     assert await reading.refused(NOW) == (503, 1.0)
     assert seconds() == 1000 + JOIN_SECONDS
+
+
+class Silent(MemoryFeed):
+    """A feed of which Kafka does not say where it ends, for a long time."""
+
+    async def end(self) -> Offset | None:
+        await asyncio.sleep(100)
+        return None
+
+
+@virtual
+async def test_kafkas_word_is_not_waited_for_longer_than_clients_wait_for_anything() -> None:
+    """Also by many at once: they wait for the same answer."""
+    reading = Reading(log_of(*numbered(25)), feed=Silent)
+    for request in (BEGINNING, NOW, POLL, PostsRequest(behind(24)), PostsRequest(before(Offset(99)))):
+        begun = seconds()
+        assert await asyncio.gather(*(reading.refused(request) for _ in range(9))) == [(503, 1.0)] * 9
+        assert seconds() == begun + JOIN_SECONDS
+    begun = seconds()
+    answer = await reading.answer(PostsRequest(behind(22)))
+    assert (ids(answer), is_newest(answer), seconds()) == ([23, 24], False, begun + JOIN_SECONDS)
+    await asyncio.sleep(1)
+    assert isinstance(await reading.reading.head(), Rejected)
+    assert seconds() == begun + 1 + 2 * JOIN_SECONDS
 
 
 @virtual
@@ -454,7 +485,7 @@ async def test_many_polls_that_end_together_are_answered_a_few_at_a_time() -> No
     most = 0
     while done < len(polls):
         before = done
-        await asyncio.sleep(0 if done or seconds() > 1003 else 0.5)
+        await asyncio.sleep(0 if seconds() >= 1003 else 0.5)
         most = max(most, done - before)
     assert most <= 2 * AT_ONCE
     await asyncio.gather(*tasks)

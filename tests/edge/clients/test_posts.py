@@ -11,10 +11,12 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
+from jsonschema import Draft202012Validator
 
 from edge.fanout.deadlines import Patience
 from edge.feed.paging import Extent
@@ -25,6 +27,7 @@ from tests.edge.kit.listening import RULES, gate
 from tests.edge.kit.records import cursor, publication, record
 from tests.edge.kit.sign_in import MemorySignIn, granted
 
+_GONE = Path(__file__).parents[3] / "docs/schemas/gone.json"
 SOON = Paging(Extent(1 << 16, 10), patience=0.2)
 LONG = Paging(Extent(1 << 16, 10))
 
@@ -265,6 +268,7 @@ async def test_what_is_gone_says_why_and_where_to_go_on() -> None:
         answer = await ask(f"?offset={cursor(3, 1, b'another')}")
         assert (answer.status, answer.next) == (410, behind(24))
         assert json.loads(answer.body) == {"recovered": False, "cursor": behind(24), "reason": "recreated"}
+        Draft202012Validator(json.loads(_GONE.read_text("utf-8"))).validate(json.loads(answer.body))
 
 
 async def test_a_page_is_for_all_caches_but_not_for_a_client_that_says_who_it_is() -> None:

@@ -3,19 +3,25 @@
 import asyncio
 import gc
 import json
+import re
 import socket
 import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import pytest
 import structlog
 
 from edge.access.addresses import parse_networks
+from edge.access.grant import TokenRefused
 from edge.feed.position import before
 from streams.contract import Offset
 from tests.edge.kit.edge import Edge, posts, serving
 from tests.edge.kit.listening import RULES, gate
 from tests.edge.kit.pair import connecting
+from tests.edge.kit.positions import MemoryStore
 from tests.edge.kit.records import publication, record
 from tests.edge.kit.refused import refusal
 from tests.edge.kit.sign_in import MemorySignIn, granted
@@ -367,3 +373,99 @@ async def test_who_leaves_while_waiting_for_a_key_leaves_nothing_behind() -> Non
             await asyncio.sleep(0)
         assert not edge.gate.census._subjects  # noqa: SLF001
         assert len(edge.hub) == 0
+
+
+class Crowd(NamedTuple):
+    """Clients that are all refused for one reason; ``prepare`` has the edge refuse them."""
+
+    prepare: Callable[[Edge], None] = lambda _: None
+    query: str = ""
+    options: Callable[[], dict[str, Any]] = dict
+    is_full: bool = False
+    least: tuple[float, float] = (1.0, 1.0)
+    """What each is told at least, beside its turn: between these seconds."""
+
+
+def _stop(edge: Edge) -> None:
+    edge.reception.is_stopping = True
+
+
+def _lose_kafka(edge: Edge) -> None:
+    edge.feed.trouble = "Kafka is away."
+
+
+def _replay_no_more(edge: Edge) -> None:
+    edge.log.begin(Offset(5), Offset(5))
+    edge.old.answer = "replays"
+
+
+def _away() -> MemoryStore:
+    store = MemoryStore()
+    store.away = "gone"
+    return store
+
+
+_LATER = TokenRefused("The key cannot be had now.", "key", 7.0)
+CROWDS = {
+    "full": Crowd(options=lambda: {"through": gate(total=1)}, is_full=True),
+    "stopping": Crowd(_stop),
+    "feed": Crowd(_lose_kafka),
+    "filters": Crowd(query="author=1", options=lambda: {"max_authors": 0}),
+    "keys": Crowd(options=lambda: {"sign_in": MemorySignIn({"t": _LATER})}, least=(7.0, 7.0)),
+    "replay": Crowd(_replay_no_more, f"cursor={before(Offset(0))}", least=(2.0, 10.0)),
+    "positions": Crowd(query="device=d", options=lambda: {"store": _away()}, least=(2.0, 2.0)),
+}
+_TOKEN = ("Authorization", "Bearer t")
+
+
+async def _told_on_websocket(edge: Edge, query: str) -> float:
+    async with edge.connect(f"?{query}", "postcast.v1", headers=[_TOKEN]) as client:
+        await client.wait_closed()
+        return float(str(client.close_reason).rpartition(" retry_after=")[2])
+
+
+async def _told_by_http(edge: Edge, query: str) -> float:
+    return float(str((await refusal(edge, f"?{query}", headers=[_TOKEN]))[2]))
+
+
+async def _told_by_event(edge: Edge, query: str) -> float:
+    _, text, _ = await edge.get(f"/events?{query}", dict([_TOKEN]))
+    return int(re.findall(r"^retry: (\d+)$", text, re.MULTILINE)[-1]) / 1000
+
+
+async def _told_for_posts(edge: Edge, query: str) -> float:
+    _, _, headers = await edge.get(f"/posts?offset=now&{query}", dict([_TOKEN]))
+    return float(headers["Retry-After"])
+
+
+@asynccontextmanager
+async def _refusing(why: str) -> AsyncIterator[tuple[Edge, Crowd]]:
+    crowd = CROWDS[why]
+    sign_in = MemorySignIn({"t": granted()})
+    async with serving(**{"join_rate": 0.1, "sign_in": sign_in, **crowd.options()}) as edge:
+        crowd.prepare(edge)
+        if not crowd.is_full:
+            yield edge, crowd
+            return
+        async with edge.connect():
+            yield edge, crowd
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        *((why, told) for why in CROWDS for told in (_told_on_websocket, _told_by_http, _told_by_event)),
+        *((why, _told_for_posts) for why in ("full", "stopping", "feed", "filters", "keys")),
+    ],
+)
+async def test_who_is_refused_with_many_is_told_an_instant_behind_the_one_before(
+    why: str, told: Callable[[Edge, str], Awaitable[float]]
+) -> None:
+    """By the part of the rate that is given away: else all who are refused at once come back at once."""
+    async with _refusing(why) as (edge, crowd):
+        # What a client was told that came just before. The rate itself lets in one.
+        earlier = edge.around.returns.turn(edge.loop.time())
+        apart = await told(edge, crowd.query) - earlier
+        assert [counted for _, counted in edge.around.refusals] == [why]
+        # By HTTP in whole seconds; and some time has passed, more of it on a machine that is busy.
+        assert 12.5 + crowd.least[0] - 5 <= apart <= 12.5 + crowd.least[1] + 1

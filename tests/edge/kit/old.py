@@ -27,6 +27,10 @@ class Gone:
         """Tell that nothing has to begin for it."""
         return True
 
+    def bound(self, address: str) -> Bound | None:  # noqa: ARG002 - any
+        """Tell that no bound is reached."""
+        return None
+
     @asynccontextmanager
     async def at(
         self,
