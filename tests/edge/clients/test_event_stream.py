@@ -174,7 +174,7 @@ async def test_what_is_sent_too_much_before_the_stream_begins_is_refused_and_not
         edge.feed.catch_up()
         assert head.startswith(b"HTTP/1.1 431 ")
         with suppress(ConnectionResetError):
-            assert await peer.read_all() == b""
+            assert await peer.read_all() == b"The request's head is larger than it may be.\n"
         assert len(edge.hub) == 0
 
 
