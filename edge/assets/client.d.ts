@@ -58,6 +58,7 @@ export interface StateDetail {
 export interface Store {
   /** When it fails it is asked again some seconds later; the feed does not begin before it answers. */
   get(): string | null | undefined | Promise<string | null | undefined>;
+  /** One call at a time. When it fails it is called again a second later, with the newest cursor. */
   set(cursor: string): unknown;
 }
 

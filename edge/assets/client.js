@@ -423,6 +423,7 @@ class Feed extends EventTarget {
   #session = null;
   #cursor = null;
   #saved = null;
+  #isSaving = false;
   // What the edge was told on this connection.
   #told = null;
   #saver;
@@ -598,23 +599,32 @@ class Feed extends EventTarget {
 
   #move(cursor) {
     this.#cursor = cursor;
-    if (this.state === "closed") this.#save();
-    else this.#saveSoon();
+    this.#saveSoon();
   }
 
   #saveSoon() {
-    if (this.#store || this.#device !== undefined) this.#saver ??= setTimeout(() => this.#save(), SAVE_MS);
+    if (this.state === "closed") this.#save();
+    else if (this.#store || this.#device !== undefined) this.#saver ??= setTimeout(() => this.#save(), SAVE_MS);
   }
 
-  #save() {
+  async #save() {
     clearTimeout(this.#saver);
     this.#saver = undefined;
     const cursor = this.#cursor;
     if (this.#device !== undefined && cursor !== this.#told && this.#source.acknowledge(cursor)) this.#told = cursor;
-    if (cursor === this.#saved) return;
-    this.#saved = cursor;
-    const put = async () => this.#store?.set(cursor);
-    put().catch((error) => this.#emit("error", error));
+    // One after the other: of two under way the older one might be kept.
+    if (this.#isSaving || cursor === this.#saved) return;
+    this.#isSaving = true;
+    const isLast = this.state === "closed";
+    try {
+      await this.#store?.set(cursor);
+      this.#saved = cursor;
+    } catch (error) {
+      this.#emit("error", error);
+    }
+    this.#isSaving = false;
+    // What has failed is tried again; but behind the end once, since a store may fail for ever.
+    if (this.#cursor !== (isLast ? cursor : this.#saved)) this.#saveSoon();
   }
 
   #enter(details) {

@@ -653,6 +653,89 @@ test("a store that cannot keep a cursor stops nothing, and is told of", async ()
   assert.equal(feed.cursor, "c1");
 });
 
+/** A store of which each `set` is settled by the test: what was set, what is kept, and how many are under way. */
+function slowStore() {
+  const store = { asked: [], kept: null, pending: [], most: 0, get: () => null };
+  store.set = (cursor) => {
+    store.asked.push(cursor);
+    return new Promise((resolve, reject) => {
+      const settle = (act) => () => {
+        store.pending.shift();
+        act();
+      };
+      const keep = () => {
+        store.kept = cursor;
+        resolve();
+      };
+      store.pending.push({ keep: settle(keep), fail: settle(() => reject(new Error("away"))) });
+      store.most = Math.max(store.most, store.pending.length);
+    });
+  };
+  return store;
+}
+
+test("a slow store is told one cursor after the other, and has the last one in the end", async () => {
+  const store = slowStore();
+  const { feed } = await live({ store });
+  world.socket.say(created(1));
+  await world.pass(1);
+  world.socket.say(created(2));
+  await world.pass(10);
+  assert.deepEqual(store.asked, ["c1"]);
+  store.pending[0].keep();
+  await world.settled();
+  assert.deepEqual(store.asked, ["c1"]);
+  await world.pass(1);
+  assert.deepEqual(store.asked, ["c1", "c2"]);
+  world.socket.say(created(3));
+  world.hear("pagehide");
+  feed.close();
+  assert.deepEqual(store.asked, ["c1", "c2"]);
+  store.pending[0].keep();
+  await world.settled();
+  assert.deepEqual(store.asked, ["c1", "c2", "c3"]);
+  store.pending[0].keep();
+  await world.pass(60);
+  assert.deepEqual([store.kept, store.asked.length, store.most], ["c3", 3, 1]);
+});
+
+test("a cursor that could not be kept is kept a second later, or at the end", async () => {
+  const store = slowStore();
+  const { feed, said } = await live({ store });
+  world.socket.say(created(1));
+  await world.pass(1);
+  store.pending[0].fail();
+  await world.settled();
+  assert.deepEqual(store.asked, ["c1"]);
+  await world.pass(1);
+  assert.deepEqual(store.asked, ["c1", "c1"]);
+  // The end comes while one is under way that fails: one more is tried at once, and then none.
+  feed.close();
+  store.pending[0].fail();
+  await world.settled();
+  assert.deepEqual(store.asked, ["c1", "c1", "c1"]);
+  store.pending[0].fail();
+  await world.pass(60);
+  assert.deepEqual([store.asked.length, said.of("error").length, store.pending.length], [3, 3, 0]);
+});
+
+test("who goes on with what waits after a final code has one cursor under way at a time", async () => {
+  const store = slowStore();
+  const feed = connect(URL_, { store });
+  const items = feed[Symbol.asyncIterator]();
+  await world.settled();
+  world.socket.say(welcome("c0"));
+  for (let id = 1; id <= 300; id += 1) world.socket.say(created(id));
+  world.socket.end(4503, "no");
+  for (let id = 1; id <= 300; id += 1) await items.next();
+  await assert.rejects(items.next(), { code: 4503 });
+  while (store.pending.length) {
+    store.pending[0].keep();
+    await world.settled();
+  }
+  assert.deepEqual([store.kept, store.most, store.asked.length <= 2], ["c300", 1, true]);
+});
+
 test("a store that cannot be read is asked again, and nothing begins or is kept before it answers", async () => {
   const kept = [];
   const answers = [new Error("away"), new Error("away"), "c5"];
