@@ -890,13 +890,32 @@ test("a device without a cursor does not poll, which would begin behind what it 
   assert.equal(world.request.url.search, "?offset=c0");
 });
 
-test("a device polls where the caller has put that first", async () => {
-  connect(URL_, { device: "phone", transports: ["long-polling", "websocket"] });
-  await world.settled();
-  assert.equal(world.request.url.search, "?offset=now");
+test("a device polls with a cursor alone where the caller has put that first, too", async () => {
+  const { said } = await live({ device: "phone", transports: ["long-polling", "websocket"] });
+  assert.deepEqual([query(), world.requests.length], [{ device: "phone", history: "0" }, 0]);
+  world.socket.end(1006);
+  await world.pass(1);
+  assert.deepEqual([world.request.url.search, world.sockets.length], ["?offset=c0", 1]);
   world.request.fail();
   await world.settled();
-  assert.deepEqual(query(), { device: "phone", history: "0" });
+  assert.deepEqual([query(), said.of("gap")], [{ device: "phone", cursor: "c0" }, []]);
+});
+
+test("a device that polling stands before waits for a WebSocket as long as none can be had", async () => {
+  const feed = connect(URL_, { device: "phone", transports: ["long-polling", "websocket"] });
+  for (let attempt = 1; attempt <= 3; attempt += 1) {
+    await world.settled();
+    assert.equal(world.sockets.length, attempt);
+    world.socket.end(1006);
+    await world.pass(60);
+  }
+  assert.deepEqual([feed.state, world.requests.length], ["connecting", 0]);
+});
+
+test("a device that could only poll is refused: it would never count", () => {
+  const message = "a device counts by websocket alone: list that, too";
+  for (const cursor of [null, "c0"])
+    assert.throws(() => connect(URL_, { device: "phone", cursor, transports: ["long-polling"] }), { name: "TypeError", message });
 });
 
 test("where there is no WebSocket the next transport is used, and a feed that has none is closed", async () => {
