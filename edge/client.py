@@ -544,10 +544,9 @@ class Feed:
 
     async def _receive(self, message: Any, socket: Any = None) -> None:
         try:
-            action, payload, cursor = message["action"], message.get("payload"), message.get("cursor")
+            action, payload, cursor = message["action"], message.get("payload"), _cursor(message)
             item: Post | Gap | None = None
             if action == "welcome":
-                cursor = payload["cursor"]
                 self._socket, self._heartbeat = socket, float(payload.get("heartbeat", 0))
                 self._polling = _POLLING_SECONDS
                 self._welcomed()
@@ -678,6 +677,14 @@ def _parsed(text: str, form: type[dict[str, Any]] | type[list[Any]]) -> Any:
     if not isinstance(parsed, form):
         raise _unreadable()
     return parsed
+
+
+def _cursor(message: dict[str, Any]) -> Any:
+    """Return a message's cursor. Raises :class:`TypeError` where one must be: what follows would have no place."""
+    cursor = message["payload"]["cursor"] if message["action"] == "welcome" else message.get("cursor")
+    if message["action"] in {"welcome", "created"} and not isinstance(cursor, str):
+        raise TypeError
+    return cursor
 
 
 def _gap(payload: Any, cursor: str) -> Gap:

@@ -337,6 +337,10 @@ async def test_what_it_does_not_know_is_ignored_and_moves_the_cursor_only_with_o
         "7",
         '{"payload":{}}',
         '{"action":"welcome","payload":{"recovered":true}}',
+        '{"action":"welcome","payload":{"recovered":true,"cursor":null}}',
+        '{"action":"welcome","payload":{"recovered":false,"cursor":null,"reason":"expired"}}',
+        '{"action":"created","payload":{"id":2}}',
+        '{"action":"created","payload":{"id":2},"cursor":2}',
         '{"action":"welcome","payload":{"recovered":false,"cursor":"c2"}}',
         '{"action":"acked","payload":{}}',
         '{"action":"error"}',
@@ -1259,7 +1263,9 @@ async def test_a_gap_while_polling_is_an_item_too() -> None:
         assert web.request.query == {"offset": "c5"}
 
 
-@pytest.mark.parametrize("body", ["[{]", "7", "[7]", '[{"action":"created"}'])
+@pytest.mark.parametrize(
+    "body", ["[{]", "7", "[7]", '[{"action":"created"}', '[{"action":"created","payload":{"id":1}}]']
+)
 def test_a_page_that_cannot_be_read_is_asked_for_again(body: str) -> None:
     @virtual
     async def test() -> None:
