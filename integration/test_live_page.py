@@ -251,6 +251,36 @@ async def test_while_it_is_paused_posts_wait_and_the_title_counts_them(edge: Pre
     await expect(page).to_have_title("Postcast")
 
 
+async def test_a_gap_while_it_is_paused_is_told_in_its_place_when_the_page_goes_on(edge: PretendEdge) -> None:
+    socket = await live(edge)
+    page = edge.page
+    await settled(page)
+    shown = page.locator("#posts > .group, #posts > .note")
+    await page.get_by_role("button", name="Pause").click()
+    socket.send(edge.created(edge.window, description="before"))
+    socket.send(edge.welcome("cursor7", recovered=False, reason="interrupted"))
+    socket.send(edge.created(edge.window, description="behind"))
+    await expect(page).to_have_title("(2) Postcast")
+    await expect(shown).to_have_count(0)
+    await page.get_by_role("button", name="Go on (2 new)").click()
+    await expect(shown).to_have_class(["group", "note gap", "group"])
+    await expect(page.locator(".text")).to_have_text(["behind", "before"])
+
+
+async def test_posts_that_wait_give_way_to_newer_ones_and_a_gap_does_not(edge: PretendEdge) -> None:
+    socket = await live(edge)
+    page, window = edge.page, edge.window
+    await settled(page)
+    await page.get_by_role("button", name="Pause").click()
+    socket.send(edge.created(window, description="before"))
+    socket.send(edge.welcome("cursor7", recovered=False, reason="interrupted"))
+    for _ in range(200):
+        socket.send(edge.created(window, description="behind"))
+    await page.get_by_role("button", name="Go on (200 new)").click()
+    await expect(page.locator("#posts > .group, #posts > .note")).to_have_class(["group", "note gap"])
+    await expect(page.locator(".text", has_text="before")).to_have_count(0)
+
+
 async def test_a_reader_who_has_scrolled_stays_there_and_is_told_what_is_new(edge: PretendEdge) -> None:
     socket = await live(edge)
     page = edge.page
