@@ -202,6 +202,37 @@ async def test_it_says_when_it_tries_again_and_comes_back_with_the_network(edge:
     await expect(page.locator(".note")).to_have_text(re.compile(": nothing was missed.$"))
 
 
+async def test_that_the_network_goes_or_comes_is_no_catching_up(edge: PretendEdge) -> None:
+    socket = await live(edge)
+    page = edge.page
+    await settled(page)
+    for event in ("offline", "online"):
+        await page.evaluate(f"dispatchEvent(new Event('{event}'))")
+        await settled(page)
+    await expect(page.locator(".note")).to_have_count(0)
+    # During one it does not begin anew: what was counted stays.
+    await socket.close(code=1001)
+    socket = await edge.connection()
+    socket.send(edge.welcome(START))
+    socket.send(edge.created(edge.window - WINDOW_MS))
+    socket.send(edge.created(edge.window - WINDOW_MS))
+    await expect(page.locator(".post")).to_have_count(2)
+    await page.evaluate("dispatchEvent(new Event('online'))")
+    await expect(page.locator(".note")).to_have_text(re.compile(": 2 posts caught up, none twice\\.$"))
+
+
+async def test_offline_is_said_and_taken_back_while_it_waits(edge: PretendEdge) -> None:
+    socket = await live(edge)
+    page = edge.page
+    edge.is_away = True
+    await socket.close(code=1013, reason="retry_after=60")
+    await expect(page.locator("#state-text")).to_have_text("Not connected.")
+    await page.context.set_offline(True)
+    await expect(page.locator("#state-text")).to_have_text("You are offline.")
+    await page.context.set_offline(False)
+    await expect(page.locator("#state-text")).to_have_text("Not connected.")
+
+
 @pytest.mark.parametrize("code", [1002, 1008, 1009, 4500, 4999])
 async def test_it_does_not_come_back_after_a_code_that_forbids_it(edge: PretendEdge, code: int) -> None:
     socket = await live(edge)

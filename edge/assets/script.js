@@ -391,6 +391,17 @@ function onState(entered) {
   if (entered.name === "live") beginCatching({ isFirst: !hasBeenLive });
   hasBeenLive ||= entered.name === "live";
   state = entered;
+  showState();
+  if (state.name === "live") {
+    // Another edge, or one viewer more: where few ask, ask again.
+    if (statusSeconds === STATUS_SECONDS && Date.now() - askedAt > 1000) askedAt = 0;
+    keepAsking();
+  }
+  showCountdown();
+  showCursorSoon();
+}
+
+function showState() {
   const isAway = state.name === "waiting" || state.name === "dropped";
   const sentence = {
     connecting: "Connecting…",
@@ -403,13 +414,6 @@ function onState(entered) {
   page.state.className = isAway ? "waiting" : state.name;
   page.now.hidden = !isAway;
   page.drop.disabled = state.name !== "live";
-  if (state.name === "live") {
-    // Another edge, or one viewer more: where few ask, ask again.
-    if (statusSeconds === STATUS_SECONDS && Date.now() - askedAt > 1000) askedAt = 0;
-    keepAsking();
-  }
-  showCountdown();
-  showCursorSoon();
 }
 
 function showCountdown() {
@@ -524,8 +528,8 @@ addEventListener("scroll", () => {
   readAll();
   showUnread();
 }, { passive: true });
-addEventListener("online", () => onState(state));
-addEventListener("offline", () => onState(state));
+addEventListener("online", showState);
+addEventListener("offline", showState);
 document.addEventListener("visibilitychange", () => {
   readAll();
   keepAsking();
