@@ -240,6 +240,7 @@ class Feed:
             (store is not None and not (hasattr(store, "get") and hasattr(store, "set")), "store has no get or no set"),
             (not transports, "there is no transport"),
             (not set(transports) <= set(get_args(Transport)), f"a transport is not one of {get_args(Transport)}"),
+            (device is not None and "websocket" not in transports, "a device counts by websocket alone: add that"),
         ):
             if is_wrong:
                 raise ValueError(why)
@@ -372,7 +373,8 @@ class Feed:
 
     async def _run(self) -> None:
         """Make one connection after the other, until the edge says that it is of no use."""
-        failures = transport = refused = 0
+        failures = refused = 0
+        transport = self._usable(0)[0]
         while True:
             self._by = self._transports[transport]
             self._enter("connecting")
@@ -383,15 +385,14 @@ class Feed:
                 end = ended
             is_welcomed = self._state == "live"
             failures, refused = (0, 0) if is_welcomed else (failures, refused)
-            if end is None:
-                transport = 0
-            elif end.allows_others and not is_welcomed and self._may_try(transport + 1):
-                transport += 1
+            others = self._usable(transport + 1)
+            transport = self._usable(0)[0]
+            if end is not None and end.allows_others and not is_welcomed and others:
+                transport = others[0]
                 self._tell_of_the_next(self._transports[transport], end)
-            else:
+            elif end is not None:
                 refused += end.code == _UNAUTHORIZED
                 self._refuse_final(end, refused)
-                transport = 0
                 seconds = pause(failures, end.asked, random.random())  # noqa: S311 - no secret
                 failures += 1
                 # Who lost a connection has no use for the code that stands for it.
@@ -403,12 +404,12 @@ class Feed:
                     async with asyncio.timeout(seconds):
                         await self._hurry.wait()
 
-    def _may_try(self, transport: int) -> bool:
-        if transport >= len(self._transports):
-            return False
+    def _usable(self, first: int) -> list[int]:
+        """Return which transports may be tried, from one on; of all of them there is always one."""
         # By polling it would begin with the posts that come from now on, and move the stored position past the others.
         is_at_the_stored = self._device is not None and self._newest is None
-        return not (is_at_the_stored and self._transports[transport] == "long-polling")
+        by = enumerate(self._transports)
+        return [index for index, each in by if index >= first and not (is_at_the_stored and each == "long-polling")]
 
     def _refuse_final(self, end: _Ended, refused: int) -> None:
         """Raise for an end that is final; ``refused`` tokens in a row were, this one included."""
@@ -543,10 +544,9 @@ class Feed:
 
     async def _receive(self, message: Any, socket: Any = None) -> None:
         try:
-            action, payload, cursor = message["action"], message.get("payload"), message.get("cursor")
+            action, payload, cursor = message["action"], message.get("payload"), _cursor(message)
             item: Post | Gap | None = None
             if action == "welcome":
-                cursor = payload["cursor"]
                 self._socket, self._heartbeat = socket, float(payload.get("heartbeat", 0))
                 self._polling = _POLLING_SECONDS
                 self._welcomed()
@@ -677,6 +677,14 @@ def _parsed(text: str, form: type[dict[str, Any]] | type[list[Any]]) -> Any:
     if not isinstance(parsed, form):
         raise _unreadable()
     return parsed
+
+
+def _cursor(message: dict[str, Any]) -> Any:
+    """Return a message's cursor. Raises :class:`TypeError` where one must be: what follows would have no place."""
+    cursor = message["payload"]["cursor"] if message["action"] == "welcome" else message.get("cursor")
+    if message["action"] in {"welcome", "created"} and not isinstance(cursor, str):
+        raise TypeError
+    return cursor
 
 
 def _gap(payload: Any, cursor: str) -> Gap:

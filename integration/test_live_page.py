@@ -202,6 +202,37 @@ async def test_it_says_when_it_tries_again_and_comes_back_with_the_network(edge:
     await expect(page.locator(".note")).to_have_text(re.compile(": nothing was missed.$"))
 
 
+async def test_that_the_network_goes_or_comes_is_no_catching_up(edge: PretendEdge) -> None:
+    socket = await live(edge)
+    page = edge.page
+    await settled(page)
+    for event in ("offline", "online"):
+        await page.evaluate(f"dispatchEvent(new Event('{event}'))")
+        await settled(page)
+    await expect(page.locator(".note")).to_have_count(0)
+    # During one it does not begin anew: what was counted stays.
+    await socket.close(code=1001)
+    socket = await edge.connection()
+    socket.send(edge.welcome(START))
+    socket.send(edge.created(edge.window - WINDOW_MS))
+    socket.send(edge.created(edge.window - WINDOW_MS))
+    await expect(page.locator(".post")).to_have_count(2)
+    await page.evaluate("dispatchEvent(new Event('online'))")
+    await expect(page.locator(".note")).to_have_text(re.compile(": 2 posts caught up, none twice\\.$"))
+
+
+async def test_offline_is_said_and_taken_back_while_it_waits(edge: PretendEdge) -> None:
+    socket = await live(edge)
+    page = edge.page
+    edge.is_away = True
+    await socket.close(code=1013, reason="retry_after=60")
+    await expect(page.locator("#state-text")).to_have_text("Not connected.")
+    await page.context.set_offline(True)
+    await expect(page.locator("#state-text")).to_have_text("You are offline.")
+    await page.context.set_offline(False)
+    await expect(page.locator("#state-text")).to_have_text("Not connected.")
+
+
 @pytest.mark.parametrize("code", [1002, 1008, 1009, 4500, 4999])
 async def test_it_does_not_come_back_after_a_code_that_forbids_it(edge: PretendEdge, code: int) -> None:
     socket = await live(edge)
@@ -249,6 +280,36 @@ async def test_while_it_is_paused_posts_wait_and_the_title_counts_them(edge: Pre
     await page.get_by_role("button", name="Go on (2 new)").click()
     await expect(page.locator(".post")).to_have_count(2)
     await expect(page).to_have_title("Postcast")
+
+
+async def test_a_gap_while_it_is_paused_is_told_in_its_place_when_the_page_goes_on(edge: PretendEdge) -> None:
+    socket = await live(edge)
+    page = edge.page
+    await settled(page)
+    shown = page.locator("#posts > .group, #posts > .note")
+    await page.get_by_role("button", name="Pause").click()
+    socket.send(edge.created(edge.window, description="before"))
+    socket.send(edge.welcome("cursor7", recovered=False, reason="interrupted"))
+    socket.send(edge.created(edge.window, description="behind"))
+    await expect(page).to_have_title("(2) Postcast")
+    await expect(shown).to_have_count(0)
+    await page.get_by_role("button", name="Go on (2 new)").click()
+    await expect(shown).to_have_class(["group", "note gap", "group"])
+    await expect(page.locator(".text")).to_have_text(["behind", "before"])
+
+
+async def test_posts_that_wait_give_way_to_newer_ones_and_a_gap_does_not(edge: PretendEdge) -> None:
+    socket = await live(edge)
+    page, window = edge.page, edge.window
+    await settled(page)
+    await page.get_by_role("button", name="Pause").click()
+    socket.send(edge.created(window, description="before"))
+    socket.send(edge.welcome("cursor7", recovered=False, reason="interrupted"))
+    for _ in range(200):
+        socket.send(edge.created(window, description="behind"))
+    await page.get_by_role("button", name="Go on (200 new)").click()
+    await expect(page.locator("#posts > .group, #posts > .note")).to_have_class(["group", "note gap"])
+    await expect(page.locator(".text", has_text="before")).to_have_count(0)
 
 
 async def test_a_reader_who_has_scrolled_stays_there_and_is_told_what_is_new(edge: PretendEdge) -> None:

@@ -46,6 +46,11 @@ async function subjectOf(token, parse) {
   }
 }
 
+/** Tell whether a state comes of the tab's own token: that of another tab may be good. */
+function isOfToken({ code, reason }) {
+  return code === 4501 || reason === "there is no token";
+}
+
 class Tabs {
   #name;
   #history;
@@ -59,6 +64,8 @@ class Tabs {
   #release = null;
   // The leader's connection, or that of a tab that has to connect by itself.
   #link = null;
+  // One that this tab's own token has ended. It counts its failures, so that its waits grow.
+  #spare = null;
   // What the feed was told: this tab's, or what the leader has said.
   #state;
   #isInStep = false;
@@ -126,7 +133,7 @@ class Tabs {
     else if (this.#life) {
       this.#post({ type: "wake" });
       this.#ask();
-    }
+    } else if (!this.#state.isAsked) this.#join();
   }
 
   acknowledge(cursor) {
@@ -136,19 +143,35 @@ class Tabs {
   #lead(release) {
     this.#release = release;
     clearTimeout(this.#timer);
-    if (this.#link) this.#post({ type: "state", state: this.#state });
-    else this.#connect();
+    if (!this.#link) this.#connect();
+    else if (isOfToken(this.#state)) this.#standBack(this.#state);
+    else this.#post({ type: "state", state: this.#state });
+  }
+
+  /** Let another tab lead, by a token of its own, and take part again when this one would try the next time, if ever. */
+  #standBack(state) {
+    const link = this.#link;
+    this.leave();
+    this.#spare = link;
+    if (state.state === "waiting") this.#timer = setTimeout(() => this.#join(), state.until - Date.now());
+    this.#show(state);
   }
 
   #connect() {
-    this.#link = this.#make(this.cursor, {
+    this.#link = this.#spare ?? this.#make(null, {
       enter: (state) => {
+        if (this.#release && isOfToken(state)) {
+          this.#standBack(state);
+          return;
+        }
         if (this.#release) this.#post({ type: "state", state });
         this.#show(state);
       },
       take: (entry) => this.#take(entry),
       fail: (error) => this.#sink.fail(error),
     });
+    this.#link.cursor = this.cursor;
+    this.#spare = null;
     if (this.#state.isAsked) this.#link.wait(this.#state);
     else this.#link.connect();
   }
@@ -157,6 +180,7 @@ class Tabs {
   #show(state) {
     if (JSON.stringify(state) === JSON.stringify(this.#state)) return;
     this.#state = state;
+    if (state.state === "live") this.#spare = null;
     this.#sink.enter(state);
   }
 

@@ -58,6 +58,7 @@ export interface StateDetail {
 export interface Store {
   /** When it fails it is asked again some seconds later; the feed does not begin before it answers. */
   get(): string | null | undefined | Promise<string | null | undefined>;
+  /** One call at a time. When it fails it is called again a second later, with the newest cursor. */
   set(cursor: string): unknown;
 }
 
@@ -74,7 +75,10 @@ export interface Options {
   author?: Author | readonly Author[];
   /** A token, or what returns one: asked at each connect, and when the edge says that the token expires. */
   token?: string | null | (() => string | null | undefined | Promise<string | null | undefined>);
-  /** A name under which the edge keeps the position, where it keeps positions. */
+  /**
+   * A name under which the edge keeps the position, where it keeps positions. Without a cursor such a feed does not poll;
+   * with `transports` that have long-polling alone it is refused with a TypeError.
+   */
   device?: string;
   store?: Store;
   /** What to try, in this order; all unless set. */

@@ -127,7 +127,7 @@ class Link {
   }
 
   /** Connect at once. A transport that does not get through is followed by the next one before anything waits. */
-  connect(transport = 0) {
+  connect(transport = this.#after(-1)) {
     this.leave();
     const { signal } = (this.#attempt = new AbortController());
     this.#transport = transport;
@@ -206,7 +206,7 @@ class Link {
     else address.searchParams.set("cursor", this.cursor);
     // Node has no class before version 22: none will ever be there.
     if (!globalThis.WebSocket) {
-      this.#ended(this.#next ? 1006 : 4500, "there is no WebSocket here");
+      this.#ended(this.#after(this.#transport) > 0 ? 1006 : 4500, "there is no WebSocket here");
       return;
     }
     let socket;
@@ -374,11 +374,11 @@ class Link {
     if (patience) this.#timer = setTimeout(look, patience);
   }
 
-  /** The transport to try next, if any: for a device without a cursor polling would begin behind what it has missed. */
-  get #next() {
+  /** Which transport to try behind one; -1: none. A device without a cursor does not poll, behind what it has missed. */
+  #after(last) {
     const { transports, device } = this.#options;
-    const next = transports[this.#transport + 1];
-    return next === "long-polling" && device !== undefined && this.cursor === null ? undefined : next;
+    const isStored = device !== undefined && this.cursor === null;
+    return transports.findIndex((each, index) => index > last && !(isStored && each === "long-polling"));
   }
 
   /** What an attempt or a connection ended with says what is next. */
@@ -393,8 +393,9 @@ class Link {
     }
     const asked = parseFloat(retryAfter ?? /\bretry_after=([\d.]+)$/.exec(reason)?.[1]);
     const isAsked = asked >= 0;
-    if (code === 1006 && !wasWelcomed && !isAsked && this.#next) {
-      this.connect(this.#transport + 1);
+    const next = this.#after(this.#transport);
+    if (code === 1006 && !wasWelcomed && !isAsked && next > 0) {
+      this.connect(next);
       return;
     }
     const ours = drawn(Math.min(LONGEST_SECONDS, 2 ** this.#failures));
@@ -423,6 +424,7 @@ class Feed extends EventTarget {
   #session = null;
   #cursor = null;
   #saved = null;
+  #isSaving = false;
   // What the edge was told on this connection.
   #told = null;
   #saver;
@@ -437,9 +439,11 @@ class Feed extends EventTarget {
 
   constructor(url, options = {}) {
     super();
-    const { author, device, signal, store } = options;
+    const { author, device, signal, store, transports } = options;
     // The edge takes an empty one for none.
     if (author !== undefined && [author].flat().join() === "") throw new TypeError("author is empty: leave it out to see all");
+    if (device !== undefined && transports?.includes("websocket") === false)
+      throw new TypeError("a device counts by websocket alone: list that, too");
     this.#store = store;
     this.#device = device;
     const page = globalThis.document;
@@ -598,23 +602,32 @@ class Feed extends EventTarget {
 
   #move(cursor) {
     this.#cursor = cursor;
-    if (this.state === "closed") this.#save();
-    else this.#saveSoon();
+    this.#saveSoon();
   }
 
   #saveSoon() {
-    if (this.#store || this.#device !== undefined) this.#saver ??= setTimeout(() => this.#save(), SAVE_MS);
+    if (this.state === "closed") this.#save();
+    else if (this.#store || this.#device !== undefined) this.#saver ??= setTimeout(() => this.#save(), SAVE_MS);
   }
 
-  #save() {
+  async #save() {
     clearTimeout(this.#saver);
     this.#saver = undefined;
     const cursor = this.#cursor;
     if (this.#device !== undefined && cursor !== this.#told && this.#source.acknowledge(cursor)) this.#told = cursor;
-    if (cursor === this.#saved) return;
-    this.#saved = cursor;
-    const put = async () => this.#store?.set(cursor);
-    put().catch((error) => this.#emit("error", error));
+    // One after the other: of two under way the older one might be kept.
+    if (this.#isSaving || cursor === this.#saved) return;
+    this.#isSaving = true;
+    const isLast = this.state === "closed";
+    try {
+      await this.#store?.set(cursor);
+      this.#saved = cursor;
+    } catch (error) {
+      this.#emit("error", error);
+    }
+    this.#isSaving = false;
+    // What has failed is tried again; but behind the end once, since a store may fail for ever.
+    if (this.#cursor !== (isLast ? cursor : this.#saved)) this.#saveSoon();
   }
 
   #enter(details) {

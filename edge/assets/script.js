@@ -164,6 +164,7 @@ function drawWindow() {
 // --- Posts ---
 
 const seen = new Set();
+// What comes while the page is paused: posts, and the gaps between them.
 const held = [];
 let isPaused = false;
 let unread = 0;
@@ -180,14 +181,27 @@ function receive(post, { window }) {
   if (seen.size > REMEMBERED) seen.delete(seen.values().next().value);
   const arrival = { post, window, at: now(), isLive: isLive(window) };
   if (catching !== null && !isRepeat) catching.posts += 1;
-  if (isPaused) {
-    held.push(arrival);
-    if (held.length > SHOWN) held.shift();
-    showPause();
-  } else {
-    show(arrival);
-  }
+  if (isPaused) hold(arrival);
+  else show(arrival);
   showCursorSoon();
+}
+
+function hold(arrival) {
+  held.push(arrival);
+  // A gap stays, whichever posts before it do not.
+  if (heldPosts() > SHOWN) held.splice(held.findIndex(({ post }) => post), 1);
+  showPause();
+}
+
+function showHeld() {
+  for (const arrival of held.splice(0)) {
+    if (arrival.gap) note(arrival.gap, "gap");
+    else show(arrival);
+  }
+}
+
+function heldPosts() {
+  return held.filter(({ post }) => post).length;
 }
 
 function isLive(window) {
@@ -314,7 +328,7 @@ function announce() {
 }
 
 function showUnread() {
-  const all = unread + held.length;
+  const all = unread + heldPosts();
   document.title = all ? `(${all}) Postcast` : "Postcast";
   page.newer.hidden = unread === 0 || scrollY <= SCROLLED_PIXELS;
   page.newer.textContent = `↑ ${plural(unread, "new post")}`;
@@ -328,7 +342,8 @@ function readAll() {
 
 function showPause() {
   page.pause.setAttribute("aria-pressed", String(isPaused));
-  page.pause.textContent = isPaused ? `Go on${held.length ? ` (${held.length} new)` : ""}` : "Pause";
+  const posts = heldPosts();
+  page.pause.textContent = isPaused ? `Go on${posts ? ` (${posts} new)` : ""}` : "Pause";
   showUnread();
 }
 
@@ -376,6 +391,17 @@ function onState(entered) {
   if (entered.name === "live") beginCatching({ isFirst: !hasBeenLive });
   hasBeenLive ||= entered.name === "live";
   state = entered;
+  showState();
+  if (state.name === "live") {
+    // Another edge, or one viewer more: where few ask, ask again.
+    if (statusSeconds === STATUS_SECONDS && Date.now() - askedAt > 1000) askedAt = 0;
+    keepAsking();
+  }
+  showCountdown();
+  showCursorSoon();
+}
+
+function showState() {
   const isAway = state.name === "waiting" || state.name === "dropped";
   const sentence = {
     connecting: "Connecting…",
@@ -388,13 +414,6 @@ function onState(entered) {
   page.state.className = isAway ? "waiting" : state.name;
   page.now.hidden = !isAway;
   page.drop.disabled = state.name !== "live";
-  if (state.name === "live") {
-    // Another edge, or one viewer more: where few ask, ask again.
-    if (statusSeconds === STATUS_SECONDS && Date.now() - askedAt > 1000) askedAt = 0;
-    keepAsking();
-  }
-  showCountdown();
-  showCursorSoon();
 }
 
 function showCountdown() {
@@ -416,7 +435,9 @@ function beginCatching({ isFirst, isWhole = true }) {
 
 function onGap({ reason }) {
   beginCatching({ isFirst: false, isWhole: false });
-  note(`${GAPS[reason] ?? "The feed was interrupted."} Posts may be missing here.`, "gap");
+  const gap = `${GAPS[reason] ?? "The feed was interrupted."} Posts may be missing here.`;
+  if (isPaused) hold({ gap });
+  else note(gap, "gap");
 }
 
 function caughtUp() {
@@ -492,7 +513,7 @@ page.now.addEventListener("click", comeBack);
 page.drop.addEventListener("click", () => drop(AWAY_WINDOWS * ((windowMs ?? 5000) / 1000)));
 page.pause.addEventListener("click", () => {
   isPaused = !isPaused;
-  if (!isPaused) held.splice(0).forEach(show);
+  if (!isPaused) showHeld();
   showPause();
 });
 page.newer.addEventListener("click", () => scrollTo({ top: 0, behavior: isCalm.matches ? "auto" : "smooth" }));
@@ -507,8 +528,8 @@ addEventListener("scroll", () => {
   readAll();
   showUnread();
 }, { passive: true });
-addEventListener("online", () => onState(state));
-addEventListener("offline", () => onState(state));
+addEventListener("online", showState);
+addEventListener("offline", showState);
 document.addEventListener("visibilitychange", () => {
   readAll();
   keepAsking();

@@ -207,6 +207,8 @@ async def test_without_a_cursor_or_a_history_it_asks_for_none_in_the_form_that_h
         (EDGE, {"token": 5}, "token"),
         (EDGE, {"device": "bad name"}, "device"),
         (EDGE, {"device": ""}, "device"),
+        (EDGE, {"device": "phone", "transports": ["long-polling"]}, "a device counts by websocket alone"),
+        (EDGE, {"device": "phone", "cursor": "c0", "transports": ["long-polling"]}, "a device counts"),
         (EDGE, {"device": "a" * 65}, "device"),
         (EDGE, {"store": "posts.cursor"}, "store"),
         ("http://me@edge.example/", {}, "a user or a password"),
@@ -335,6 +337,10 @@ async def test_what_it_does_not_know_is_ignored_and_moves_the_cursor_only_with_o
         "7",
         '{"payload":{}}',
         '{"action":"welcome","payload":{"recovered":true}}',
+        '{"action":"welcome","payload":{"recovered":true,"cursor":null}}',
+        '{"action":"welcome","payload":{"recovered":false,"cursor":null,"reason":"expired"}}',
+        '{"action":"created","payload":{"id":2}}',
+        '{"action":"created","payload":{"id":2},"cursor":2}',
         '{"action":"welcome","payload":{"recovered":false,"cursor":"c2"}}',
         '{"action":"acked","payload":{}}',
         '{"action":"error"}',
@@ -1191,12 +1197,24 @@ async def test_a_device_without_a_cursor_does_not_poll_which_would_begin_behind_
 
 
 @virtual
-async def test_a_device_polls_where_the_caller_has_put_that_first() -> None:
-    web = Web()
-    async with reading(web, transports=("long-polling", "websocket"), device="phone"):
-        assert web.request.query == {"offset": "now"}
+async def test_a_device_polls_with_a_cursor_alone_where_the_caller_has_put_that_first_too() -> None:
+    async with live(transports=("long-polling", "websocket"), device="phone") as (_, _, web):
+        assert (web.socket.query, web.requests) == ({"device": "phone", "history": "0"}, [])
+        web.socket.cut()
+        await after(2)
+        assert web.request.query == {"offset": "c0"}
         web.request.fail()
         await settled()
+        assert web.socket.query == {"device": "phone", "cursor": "c0"}
+
+
+@virtual
+async def test_a_device_that_polling_stands_before_waits_for_a_websocket_as_long_as_none_can_be_had() -> None:
+    async with polling(transports=("long-polling", "websocket"), device="phone") as (feed, _, web):
+        await after(60)
+        assert (feed.state, web.requests) == ("waiting", [])
+        web.fails = None
+        await until_next(web)
         assert web.socket.query == {"device": "phone", "history": "0"}
 
 
@@ -1245,7 +1263,9 @@ async def test_a_gap_while_polling_is_an_item_too() -> None:
         assert web.request.query == {"offset": "c5"}
 
 
-@pytest.mark.parametrize("body", ["[{]", "7", "[7]", '[{"action":"created"}'])
+@pytest.mark.parametrize(
+    "body", ["[{]", "7", "[7]", '[{"action":"created"}', '[{"action":"created","payload":{"id":1}}]']
+)
 def test_a_page_that_cannot_be_read_is_asked_for_again(body: str) -> None:
     @virtual
     async def test() -> None:

@@ -653,6 +653,89 @@ test("a store that cannot keep a cursor stops nothing, and is told of", async ()
   assert.equal(feed.cursor, "c1");
 });
 
+/** A store of which each `set` is settled by the test: what was set, what is kept, and how many are under way. */
+function slowStore() {
+  const store = { asked: [], kept: null, pending: [], most: 0, get: () => null };
+  store.set = (cursor) => {
+    store.asked.push(cursor);
+    return new Promise((resolve, reject) => {
+      const settle = (act) => () => {
+        store.pending.shift();
+        act();
+      };
+      const keep = () => {
+        store.kept = cursor;
+        resolve();
+      };
+      store.pending.push({ keep: settle(keep), fail: settle(() => reject(new Error("away"))) });
+      store.most = Math.max(store.most, store.pending.length);
+    });
+  };
+  return store;
+}
+
+test("a slow store is told one cursor after the other, and has the last one in the end", async () => {
+  const store = slowStore();
+  const { feed } = await live({ store });
+  world.socket.say(created(1));
+  await world.pass(1);
+  world.socket.say(created(2));
+  await world.pass(10);
+  assert.deepEqual(store.asked, ["c1"]);
+  store.pending[0].keep();
+  await world.settled();
+  assert.deepEqual(store.asked, ["c1"]);
+  await world.pass(1);
+  assert.deepEqual(store.asked, ["c1", "c2"]);
+  world.socket.say(created(3));
+  world.hear("pagehide");
+  feed.close();
+  assert.deepEqual(store.asked, ["c1", "c2"]);
+  store.pending[0].keep();
+  await world.settled();
+  assert.deepEqual(store.asked, ["c1", "c2", "c3"]);
+  store.pending[0].keep();
+  await world.pass(60);
+  assert.deepEqual([store.kept, store.asked.length, store.most], ["c3", 3, 1]);
+});
+
+test("a cursor that could not be kept is kept a second later, or at the end", async () => {
+  const store = slowStore();
+  const { feed, said } = await live({ store });
+  world.socket.say(created(1));
+  await world.pass(1);
+  store.pending[0].fail();
+  await world.settled();
+  assert.deepEqual(store.asked, ["c1"]);
+  await world.pass(1);
+  assert.deepEqual(store.asked, ["c1", "c1"]);
+  // The end comes while one is under way that fails: one more is tried at once, and then none.
+  feed.close();
+  store.pending[0].fail();
+  await world.settled();
+  assert.deepEqual(store.asked, ["c1", "c1", "c1"]);
+  store.pending[0].fail();
+  await world.pass(60);
+  assert.deepEqual([store.asked.length, said.of("error").length, store.pending.length], [3, 3, 0]);
+});
+
+test("who goes on with what waits after a final code has one cursor under way at a time", async () => {
+  const store = slowStore();
+  const feed = connect(URL_, { store });
+  const items = feed[Symbol.asyncIterator]();
+  await world.settled();
+  world.socket.say(welcome("c0"));
+  for (let id = 1; id <= 300; id += 1) world.socket.say(created(id));
+  world.socket.end(4503, "no");
+  for (let id = 1; id <= 300; id += 1) await items.next();
+  await assert.rejects(items.next(), { code: 4503 });
+  while (store.pending.length) {
+    store.pending[0].keep();
+    await world.settled();
+  }
+  assert.deepEqual([store.kept, store.most, store.asked.length <= 2], ["c300", 1, true]);
+});
+
 test("a store that cannot be read is asked again, and nothing begins or is kept before it answers", async () => {
   const kept = [];
   const answers = [new Error("away"), new Error("away"), "c5"];
@@ -807,13 +890,32 @@ test("a device without a cursor does not poll, which would begin behind what it 
   assert.equal(world.request.url.search, "?offset=c0");
 });
 
-test("a device polls where the caller has put that first", async () => {
-  connect(URL_, { device: "phone", transports: ["long-polling", "websocket"] });
-  await world.settled();
-  assert.equal(world.request.url.search, "?offset=now");
+test("a device polls with a cursor alone where the caller has put that first, too", async () => {
+  const { said } = await live({ device: "phone", transports: ["long-polling", "websocket"] });
+  assert.deepEqual([query(), world.requests.length], [{ device: "phone", history: "0" }, 0]);
+  world.socket.end(1006);
+  await world.pass(1);
+  assert.deepEqual([world.request.url.search, world.sockets.length], ["?offset=c0", 1]);
   world.request.fail();
   await world.settled();
-  assert.deepEqual(query(), { device: "phone", history: "0" });
+  assert.deepEqual([query(), said.of("gap")], [{ device: "phone", cursor: "c0" }, []]);
+});
+
+test("a device that polling stands before waits for a WebSocket as long as none can be had", async () => {
+  const feed = connect(URL_, { device: "phone", transports: ["long-polling", "websocket"] });
+  for (let attempt = 1; attempt <= 3; attempt += 1) {
+    await world.settled();
+    assert.equal(world.sockets.length, attempt);
+    world.socket.end(1006);
+    await world.pass(60);
+  }
+  assert.deepEqual([feed.state, world.requests.length], ["connecting", 0]);
+});
+
+test("a device that could only poll is refused: it would never count", () => {
+  const message = "a device counts by websocket alone: list that, too";
+  for (const cursor of [null, "c0"])
+    assert.throws(() => connect(URL_, { device: "phone", cursor, transports: ["long-polling"] }), { name: "TypeError", message });
 });
 
 test("where there is no WebSocket the next transport is used, and a feed that has none is closed", async () => {

@@ -382,6 +382,170 @@ test("what is final for the leader is for all", async () => {
   assert.equal(channels.size, 0);
 });
 
+const jwt = (n) => `x.${btoa(JSON.stringify({ sub: "1", n })).replaceAll("=", "")}.y`;
+
+/** The token that was offered last. */
+function shown() {
+  return world.socket.protocols[1].replace("postcast.token.", "");
+}
+
+test("a leader whose token is refused closes alone, and the next one tries its own", async () => {
+  world.mostSockets = 1;
+  const [leader, follower] = [await tab({ token: jwt(1) }), await tab({ token: jwt(2) })];
+  world.socket.say(welcome("c0"));
+  await world.settled();
+  world.socket.say(created(1));
+  await world.settled();
+  world.socket.end(4501, "the token has run out");
+  await world.settled();
+  assert.deepEqual(leader.said.of("state").at(-1), { state: "closed", code: 4501, reason: "the token has run out" });
+  assert.deepEqual([shown(), query().cursor, world.sockets.length], [jwt(2), "c1", 2]);
+  world.socket.say(welcome("c1"), created(2));
+  await world.pass(60);
+  assert.deepEqual([follower.said.states, follower.said.ids], [["connecting", "live", "connecting", "live"], [1, 2]]);
+  world.socket.end(4501, "the token has run out");
+  await world.pass(60);
+  assert.deepEqual([follower.feed.state, world.sockets.length, channels.size], ["closed", 2, 0]);
+});
+
+test("a leader whose token function fails lets another one lead, and follows it when its wait is over", async () => {
+  world.mostSockets = 1;
+  let fails = false;
+  const token = async () => {
+    if (fails) throw new Error("the session is gone");
+    return jwt(1);
+  };
+  const [leader, follower] = [await tab({ token }), await tab({ token: async () => jwt(2) })];
+  world.socket.say(welcome("c0"));
+  await world.settled();
+  world.socket.say(created(1));
+  await world.settled();
+  fails = true;
+  world.socket.end(1001);
+  await world.settled();
+  assert.deepEqual([leader.feed.state, follower.feed.state], ["waiting", "waiting"]);
+  await world.pass(1);
+  assert.deepEqual([leader.said.of("state").at(-1).reason, follower.feed.state], ["there is no token", "connecting"]);
+  assert.deepEqual([shown(), world.sockets.length], [jwt(2), 2]);
+  world.socket.say(welcome("c1"), created(2));
+  await world.settled();
+  assert.deepEqual([leader.feed.state, follower.feed.state, leader.said.ids], ["waiting", "live", [1]]);
+  await world.pass(1.6);
+  world.socket.say(created(3));
+  await world.settled();
+  for (const { feed, said } of [leader, follower]) assert.deepEqual([feed.state, said.ids], ["live", [1, 2, 3]]);
+  await world.pass(60);
+  assert.deepEqual([world.sockets.length, leader.said.of("error").length], [2, 1]);
+});
+
+test("a leader whose new token is refused once goes on as soon as it has a good one", async () => {
+  world.mostSockets = 1;
+  let asked = 0;
+  const only = await tab({ token: async () => jwt((asked += 1)) });
+  world.socket.say(welcome("c0"), created(1));
+  world.socket.end(4501, "the token has run out");
+  await world.settled();
+  assert.deepEqual([only.feed.state, world.sockets.length], ["waiting", 1]);
+  await world.pass(1);
+  await world.settled();
+  assert.deepEqual([shown(), query().cursor], [jwt(asked), "c1"]);
+  world.socket.say(welcome("c1"), created(2));
+  await world.settled();
+  assert.deepEqual([only.feed.state, only.said.ids], ["live", [1, 2]]);
+});
+
+test("a tab alone without a token that comes to lead lets another one lead, and tells nobody of it", async () => {
+  let fails = false;
+  const token = async () => {
+    if (fails) throw new Error("the session is gone");
+    return jwt(2);
+  };
+  const leader = await tab({ token: jwt(1) });
+  const [second, third] = [await tab({ token }), await tab({ token: jwt(3) })];
+  world.socket.say(welcome("c0"));
+  await world.settled();
+  fails = true;
+  const [channel] = channels;
+  channel.isFrozen = true;
+  for (let second = 0; second < 34; second += 1) await world.pass(1);
+  assert.deepEqual([second.said.of("state").at(-1).reason, shown()], ["there is no token", jwt(3)]);
+  world.socket.say(welcome("c0"));
+  // Until its waits are longer than those of a tab that asks who leads.
+  for (let second = 0; second < 12; second += 1) await world.pass(1);
+  leader.feed.close();
+  for (let second = 0; second < 30; second += 1) await world.pass(1);
+  world.socket.say(created(1));
+  await world.settled();
+  for (const { feed, said } of [second, third]) assert.deepEqual([feed.state, said.ids], ["live", [1]]);
+  assert.deepEqual([third.said.states.includes("waiting"), world.sockets.length], [false, 2]);
+});
+
+test("a tab that stands back tries at once when it is asked to, or the browser wakes up", async () => {
+  world.mostSockets = 1;
+  for (const act of [() => world.hear("online"), ({ feed }) => feed.reconnect()]) {
+    begin();
+    const only = await tab({ token: async () => jwt(1) });
+    world.socket.say(welcome("c0"));
+    world.socket.end(4501);
+    await world.settled();
+    act(only);
+    await world.settled();
+    assert.deepEqual([only.feed.state, world.sockets.length], ["connecting", 2]);
+    await world.pass(2);
+    assert.equal(world.sockets.length, 2);
+    world.socket.end(4501);
+    await world.settled();
+    only.feed.close();
+    await world.pass(600);
+    assert.deepEqual([world.sockets.length, channels.size], [2, 0]);
+  }
+});
+
+test("where no tab has a good token each waits as long as it would alone, and is closed as it would be", async () => {
+  world.mostSockets = 1;
+  const tabs = [];
+  for (let n = 1; n <= 3; n += 1) tabs.push(await tab({ token: async () => jwt(n) }));
+  const attempts = [];
+  for (let tick = 0; tick < 1200; tick += 1) {
+    if (world.socket.isOpen) {
+      attempts.push(shown());
+      world.socket.end(4501, "no");
+    }
+    await world.pass(0.1);
+  }
+  for (const [index, { said }] of tabs.entries()) {
+    assert.equal(attempts.filter((token) => token === jwt(index + 1)).length, 6);
+    assert.deepEqual(said.of("state").at(-1), { state: "closed", code: 4501, reason: "no" });
+  }
+});
+
+test("where no tab can have a token each asks for one as often as it would alone", async () => {
+  const asked = [0, 0, 0];
+  let fails = false;
+  const tabs = [];
+  for (const index of asked.keys()) {
+    const token = async () => {
+      if (!fails) return jwt(index);
+      asked[index] += 1;
+      throw new Error("no");
+    };
+    tabs.push(await tab({ token }));
+  }
+  world.socket.say(welcome("c0"));
+  await world.settled();
+  fails = true;
+  world.socket.end(1001);
+  for (let second = 0; second < 600; second += 1) await world.pass(1);
+  // By 0.75, 1.5, 3 … 45 s.
+  for (const count of asked) assert.ok(count >= 10 && count <= 20, `${asked}`);
+  fails = false;
+  for (let second = 0; second < 120; second += 1) await world.pass(1);
+  assert.equal(world.sockets.filter(({ isOpen }) => isOpen).length, 1);
+  world.socket.say(welcome("c0"), created(1));
+  for (let second = 0; second < 60; second += 1) await world.pass(1);
+  for (const { feed, said } of tabs) assert.deepEqual([feed.state, said.ids], ["live", [1]]);
+});
+
 test("a leader that cannot keep up lets another one lead, and misses nothing", async () => {
   const leader = connect(URL_, { shareTabs: true });
   const items = leader[Symbol.asyncIterator]();
