@@ -3,7 +3,7 @@
 This module knows no client but by its session, and no time.
 """
 
-from edge.fanout.session import Session
+from edge.fanout.session import Missed, Session
 from edge.feed.log import Log
 from edge.feed.position import Position, Reason, first_behind
 from edge.wire.messages import welcome
@@ -42,6 +42,7 @@ def greet(
         expires_at=None if session.grant is None else session.grant.expires_at,
     )
     session.skip_to(position, encoding.notice(told), log.head if behind else None)
+    session.missed = None if gap is None else Missed(seen, gap)
 
 
 def lost_between(seen: Position | None, position: Position, gap: Reason | None) -> int | None:
