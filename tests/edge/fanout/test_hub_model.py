@@ -226,10 +226,12 @@ class Clients(RuleBasedStateMachine):
         elif step is Step.APPEND:
             assert not isinstance(replay.append(), Gap)
             self.hub.wake(replay)
+        waited = len(self.coming)
         self.let_in(replay)
         if replay.is_over:
             self.replays.remove(replay)
-        return step in {Step.READ, Step.APPEND}
+        # One that was let in wants what the replay has not read yet.
+        return step in {Step.READ, Step.APPEND} or len(self.coming) < waited
 
     def let_in(self, replay: Replay[Member]) -> None:
         """Have those join whose place was reached; those for whom it was not kept come no more."""
