@@ -29,7 +29,8 @@ def greet(
     encoding, position = session.encoding, session.position
     if not encoding.has_cursor:
         return
-    if gap is not None and session.device is not None:
+    # Behind a gap of the same feed positions are further on by themselves: what is stored may be another connection's.
+    if gap is not None and session.device is not None and not _goes_forward(seen, position, gap):
         session.device.refute()
     behind = log.records_behind(position)
     told = welcome(
@@ -47,8 +48,14 @@ def greet(
 
 def lost_between(seen: Position | None, position: Position, gap: Reason | None) -> int | None:
     """Count the records between what was seen and a position behind a gap; None where they cannot be counted."""
-    if gap not in _SAME_FEED or seen is None:
+    if seen is None or not _goes_forward(seen, position, gap):
         return None
-    lost = first_behind(position) - first_behind(seen)
-    # A feed that was made anew while nobody looked begins before what was seen.
-    return lost if lost >= 0 else None
+    return first_behind(position) - first_behind(seen)
+
+
+def _goes_forward(seen: Position | None, position: Position, gap: Reason | None) -> bool:
+    """Tell whether a client goes on behind what it has seen, in the same feed.
+
+    A feed that was made anew while nobody looked begins before what was seen.
+    """
+    return gap in _SAME_FEED and seen is not None and seen <= position

@@ -101,3 +101,22 @@ def test_the_device_of_a_client_that_is_told_of_a_gap_knows_it() -> None:
     assert device.take_refuted() == ""
     greet(session, log, 25, gap="recreated")
     assert device.take_refuted() == "stored"
+
+
+@pytest.mark.parametrize(
+    ("gap", "seen", "refuted"),
+    [
+        ("expired", at(2, 1), ""),
+        ("interrupted", at(9, 0), ""),
+        ("interrupted", at(9, 1), "stored"),
+        ("expired", None, "stored"),
+        ("recreated", at(2, 1), "stored"),
+    ],
+)
+def test_a_device_that_goes_forward_behind_a_gap_keeps_what_is_stored(
+    gap: Reason, seen: Position | None, refuted: str
+) -> None:
+    """Another connection of it may have stored that, and was told of no gap."""
+    device = Device(Key("alice", "phone"), "stored")
+    greet(Session(at(9, 0), CURSOR, device=device), log_of(record(1), first=9), 25, gap=gap, seen=seen)
+    assert device.take_refuted() == refuted
