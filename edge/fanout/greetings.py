@@ -46,6 +46,15 @@ def greet(
     session.missed = None if gap is None else Missed(seen, gap)
 
 
+def missed(session: Session, reason: Reason) -> Missed:
+    """Return what a client has missed that goes on behind a gap: all since it was last told where it stands."""
+    untold = session.untold
+    if untold is None:
+        return Missed(session.position, reason)
+    # What it has seen is of another feed where the gap before this one says so: nothing can be counted from there.
+    return Missed(untold.seen, reason if untold.reason in _SAME_FEED else untold.reason)
+
+
 def lost_between(seen: Position | None, position: Position, gap: Reason | None) -> int | None:
     """Count the records between what was seen and a position behind a gap; None where they cannot be counted."""
     if seen is None or not _goes_forward(seen, position, gap):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from edge.access.grant import Grant
-from edge.fanout.greetings import greet
+from edge.fanout.greetings import greet, missed
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Position, Reason, before
@@ -70,6 +70,30 @@ def test_what_was_lost_is_counted_where_it_can_be(
     """In the same feed, from the first record of which nothing was seen to the first that comes."""
     payload, _ = told(log_of(record(1), first=9), at(9, 0), gap, seen)
     assert (payload["recovered"], payload["reason"], payload.get("lost")) == (False, gap, lost)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("expired", "interrupted", (3, "interrupted")),
+        ("interrupted", "recreated", (3, "recreated")),
+        ("recreated", "interrupted", (3, "recreated")),
+        ("unknown", "expired", (3, "unknown")),
+    ],
+)
+def test_a_gap_that_was_not_told_is_missed_with_the_next_one(
+    first: Reason, second: Reason, told: tuple[int, Reason]
+) -> None:
+    """From what the client has seen on; where that is of another feed, that is why."""
+    log = log_of(record(1), first=9)
+    session = Session(Position(7), CURSOR)
+    assert missed(session, second) == (7, second)
+    greet(session, log, 25, gap=first, seen=Position(3))
+    assert missed(session, second) == told
+    session.progress.greeting = b""
+    assert missed(session, second) == (7, second)
+    greet(session, log, 25)
+    assert missed(session, second) == (7, second)
 
 
 def test_a_position_that_the_log_has_forgotten_is_told_the_oldest_cursor() -> None:

@@ -302,6 +302,29 @@ def test_a_client_that_was_held_during_a_gap_goes_on_behind_it() -> None:
     assert (received[1]["payload"]["behind"], received[2]["payload"]) == (1, {"id": 20})
 
 
+@pytest.mark.parametrize(
+    ("first", "told"), [("interrupted", ("interrupted", {"records": 1001})), ("recreated", ("recreated", None))]
+)
+def test_two_gaps_that_come_while_a_client_takes_nothing_are_told_as_one(first: Reason, told: object) -> None:
+    """What is lost is counted from what it was sent; not where that is of a feed that is gone."""
+    stage = Stage(log_of(record(1)))
+    line, _ = stage.join(encoding=CURSOR, room=0)
+    stage.publish(2)
+    assert line.unsent_since is not None
+    begin = 1001 if first == "interrupted" else 0
+    stage.log.begin(Offset(begin), Offset(begin))
+    stage.hub.interrupt(first)
+    stage.publish(3)
+    stage.turns.rest()
+    stage.log.skip_to(Offset(begin + 2))
+    stage.hub.interrupt("interrupted")
+    stage.turns.rest()
+    line.drain()
+    stage.turns.rest()
+    (welcome,) = [each["payload"] for each in messages(b"".join(line.written)) if each["action"] == "welcome"]
+    assert (welcome["reason"], welcome.get("lost")) == told
+
+
 def test_a_gap_is_told_with_the_cursor_of_a_record_that_was_read() -> None:
     """A cursor of nothing would be good for whatever stands there in a topic that is made anew."""
     stage = Stage(log_of(record(1)))
