@@ -39,8 +39,6 @@ _FEW: Final = 10
 # Cursors of clients that were cut off together stand some records apart: a replay begins so many records before the
 # first that was asked for.
 _SLACK_RECORDS: Final = 32
-# What a record costs in the log at most, beside the bytes of its value.
-_RECORD_BYTES: Final = 4_000
 
 R = TypeVar("R", bound=Reader)
 
@@ -217,7 +215,7 @@ class Replay(Generic[R]):
     def _is_held(self, raw: Raw, now: float) -> bool:
         """Tell whether a record has to wait for slow readers; leave these behind when it has waited long enough."""
         kept = self.log.kept
-        tail = kept.tail_after(self.log.room(len(raw.value) + _RECORD_BYTES))
+        tail = kept.tail_after(self.log.room(raw.value))
         if tail == kept.tail.position:
             # Nothing is forgotten for it.
             return False

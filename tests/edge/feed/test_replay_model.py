@@ -331,7 +331,7 @@ class Behind(RuleBasedStateMachine):
     def bounds_hold(self) -> None:
         """Check what a replay costs, but for the newest record and the table of repeats, and who reads it."""
         for replay in self.replays:
-            assert replay.log.kept.size <= replay.log.room(0) or len(replay.log.kept.records) == 1
+            assert replay.log.kept.size <= replay.log.room() or len(replay.log.kept.records) == 1
             assert all(client.replay is replay for client in replay.readers)
 
     def teardown(self) -> None:
