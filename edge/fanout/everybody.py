@@ -12,13 +12,13 @@ from edge.fanout.agenda import Kind
 from edge.fanout.cohorts import Cohorts
 from edge.fanout.deadlines import Pace
 from edge.fanout.ending import End
-from edge.fanout.greetings import greet
+from edge.fanout.greetings import greet, missed
 from edge.fanout.left_behind import goes_on
 from edge.fanout.loop import Loop
 from edge.fanout.member import Gap, Member
 from edge.fanout.sources import log_of
 from edge.feed.log import Log
-from edge.feed.position import Reason
+from edge.feed.position import Position, Reason
 
 AT_ONCE: Final = 64
 """How many clients are dealt with before the next look at the clock, at most."""
@@ -104,11 +104,8 @@ class Everybody:
         if gap is None or member.gap is gap or member.is_over:
             return False
         member.gap = gap
-        session = member.session
-        seen = session.position
-        member.skip(gap.position)
-        greet(session, self._log, self._heartbeat, gap=gap.reason, seen=seen)
-        if not session.encoding.has_cursor:
+        self._go_on(member, gap.position, gap.reason)
+        if not member.session.encoding.has_cursor:
             self._end_at(member, self._gap_pace.next(), End.INTERRUPTED)
         return True
 
@@ -146,14 +143,17 @@ class Everybody:
         """Have a client of a replay that cannot go on go on at the log's head, behind a gap, wherever it is."""
         if self._is_elsewhere(member):
             return
-        session = member.session
         self._cohorts.remove(member)
-        seen = session.position
-        member.skip(self._log.head)
-        greet(session, self._log, self._heartbeat, gap=reason, seen=seen)
-        if not session.encoding.has_cursor:
+        self._go_on(member, self._log.head, reason)
+        if not member.session.encoding.has_cursor:
             self._end_at(member, self._loop.time(), End.INTERRUPTED)
         self._begin_anew(member)
+
+    def _go_on(self, member: Member, position: Position, reason: Reason) -> None:
+        """Have a client go on at a position, and be told of all that it has missed before that."""
+        seen, reason = missed(member.session, reason)
+        member.skip(position)
+        greet(member.session, self._log, self._heartbeat, gap=reason, seen=seen)
 
     def _begin_anew(self, member: Member) -> None:
         # One that fell behind and is still to be closed is not among the paused any more, and takes nothing either.

@@ -3,7 +3,7 @@
 This module knows no client but by its session, and no time.
 """
 
-from edge.fanout.session import Session
+from edge.fanout.session import Missed, Session
 from edge.feed.log import Log
 from edge.feed.position import Position, Reason, first_behind
 from edge.wire.messages import welcome
@@ -29,7 +29,8 @@ def greet(
     encoding, position = session.encoding, session.position
     if not encoding.has_cursor:
         return
-    if gap is not None and session.device is not None:
+    # Behind a gap of the same feed positions are further on by themselves: what is stored may be another connection's.
+    if gap is not None and session.device is not None and not _goes_forward(seen, position, gap):
         session.device.refute()
     behind = log.records_behind(position)
     told = welcome(
@@ -42,12 +43,28 @@ def greet(
         expires_at=None if session.grant is None else session.grant.expires_at,
     )
     session.skip_to(position, encoding.notice(told), log.head if behind else None)
+    session.missed = None if gap is None else Missed(seen, gap)
+
+
+def missed(session: Session, reason: Reason) -> Missed:
+    """Return what a client has missed that goes on behind a gap: all since it was last told where it stands."""
+    untold = session.untold
+    if untold is None:
+        return Missed(session.position, reason)
+    # What it has seen is of another feed where the gap before this one says so: nothing can be counted from there.
+    return Missed(untold.seen, reason if untold.reason in _SAME_FEED else untold.reason)
 
 
 def lost_between(seen: Position | None, position: Position, gap: Reason | None) -> int | None:
     """Count the records between what was seen and a position behind a gap; None where they cannot be counted."""
-    if gap not in _SAME_FEED or seen is None:
+    if seen is None or not _goes_forward(seen, position, gap):
         return None
-    lost = first_behind(position) - first_behind(seen)
-    # A feed that was made anew while nobody looked begins before what was seen.
-    return lost if lost >= 0 else None
+    return first_behind(position) - first_behind(seen)
+
+
+def _goes_forward(seen: Position | None, position: Position, gap: Reason | None) -> bool:
+    """Tell whether a client goes on behind what it has seen, in the same feed.
+
+    A feed that was made anew while nobody looked begins before what was seen.
+    """
+    return gap in _SAME_FEED and seen is not None and seen <= position

@@ -144,12 +144,17 @@ class Hub:
         self._endings.see_to(member)
 
     def cursor_of(self, member: Member) -> str | None:
-        """Return the cursor behind all that a client was sent; None if the log or a gap has moved past it."""
-        return self._everybody.cursor_of(member)
+        """Return the cursor behind all that a client was sent; None if there is none that it could come back with.
+
+        There is none where the log or a gap has moved past it, nor behind a gap of which it was not told yet: from
+        there it would miss what the gap took, and never hear of it.
+        """
+        return None if member.session.untold else self._everybody.cursor_of(member)
 
     def select(self, member: Member, selection: Selection | None) -> str | None:
         """Have a client see other posts behind what it was sent; return that place's cursor, or None if it cannot."""
-        cursor = None if member.is_over else self.cursor_of(member)
+        # It is told of a gap before it sees other posts.
+        cursor = None if member.is_over else self._everybody.cursor_of(member)
         if cursor is None or not choose(self._cohorts, member, selection, self._loop.time()):
             return None
         self._rounds.soon()

@@ -5,10 +5,10 @@ get is in the log, for everybody once. Times are in seconds of any clock that ne
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from edge.access.grant import Grant
-from edge.feed.position import Position
+from edge.feed.position import Position, Reason
 from edge.feed.reads import Chunk, Reading
 from edge.feed.replay import Replay
 from edge.feed.selection import Selection
@@ -71,6 +71,13 @@ class Progress:
         self._position, self._passed = self.position, None
 
 
+class Missed(NamedTuple):
+    """What a client has missed: everything between ``seen``, where that is known, and where it goes on; and why."""
+
+    seen: Position | None
+    reason: Reason
+
+
 class Session:
     """A client that is sent what follows ``position``, in ``encoding``, after ``greeting`` (whole messages).
 
@@ -80,7 +87,8 @@ class Session:
     """
 
     __slots__ = (
-        "_sent_elsewhere", "_told_alone_at", "asked", "device", "encoding", "grant", "id", "progress", "selection",
+        "_sent_elsewhere", "_told_alone_at", "asked", "device", "encoding", "grant", "id", "missed", "progress",
+        "selection",
     )  # fmt: skip
 
     def __init__(
@@ -107,6 +115,8 @@ class Session:
         """What its newest token allows; None when nobody has signed in."""
         self.id = id
         self.device = device
+        self.missed: Missed | None = None
+        """What its newest greeting says that it has missed."""
         # What it was sent with other progress, less what this one had counted before the client shared it.
         self._sent_elsewhere = 0
         # When it was last sent something that others were not sent with it.
@@ -136,6 +146,11 @@ class Session:
     def is_greeted(self) -> bool:
         """Whether it was sent its greeting, if it has one."""
         return not self.progress.greeting
+
+    @property
+    def untold(self) -> Missed | None:
+        """What it has missed before its position, and was not told of yet."""
+        return None if self.is_greeted else self.missed
 
     @property
     def told_at(self) -> float:

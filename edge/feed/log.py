@@ -19,6 +19,7 @@ This module knows neither clients nor Kafka, no transport, and no time.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from edge.feed.encodings import Encodings, divided
 from edge.feed.joins import Back, never
@@ -27,10 +28,16 @@ from edge.feed.position import Ahead, Cursor, Gap, Position, Resume, first_behin
 from edge.feed.reads import Chunk, Reading, Wanted
 from edge.feed.record import Record, decoded
 from edge.feed.renderings import Renderings
-from edge.feed.repeats import DAY, NO_TIME, Repeats
+from edge.feed.repeats import DAY, NO_TIME, Repeats, growth
 from edge.feed.retained import Retained, Shown
 from edge.feed.selection import Authors, Selection
 from streams.contract import Millis, Offset
+
+# What a record costs at most, beside the bytes of its value, and what each of its posts does in its tables.
+_RECORD_BYTES: Final = 4_000
+_POST_BYTES: Final = 20
+# What each of its publications has; more of them are only counted too often.
+_POST: Final = b'"action"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +85,13 @@ class Log:
         """The records that are kept."""
         return self._kept
 
-    def room(self, more: int) -> int:
-        """Return how many bytes kept records may take once so many more were appended."""
-        return divided(self._made.rest, self._repeats.size).records - more
+    def room(self, value: bytes | None = None) -> int:
+        """Return how many bytes kept records may take: now, or at least beside a raw record once that is appended."""
+        if value is None:
+            return divided(self._made.rest, self._repeats.size).records
+        posts = value.count(_POST)
+        record = len(value) + _RECORD_BYTES + _POST_BYTES * posts
+        return divided(self._made.rest, self._repeats.size + growth(posts)).records - record
 
     def shown(self) -> Iterator[Shown]:
         """Yield what the records show, the newest first; nothing may be appended meanwhile."""

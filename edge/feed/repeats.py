@@ -28,6 +28,11 @@ DAY: Final = Millis(86_400_000)
 NO_TIME: Final = Millis(0)
 
 
+def growth(posts: int) -> int:
+    """Return by how much the table grows at most with a record of so many posts, in bytes."""
+    return (_ENTRY_BYTES + _REFERENCE_BYTES) * posts + _RECORD_BYTES
+
+
 def _key(publication: Publication) -> Key:
     # Nearly all are creations: the bare id takes a third of the memory of a pair.
     return publication.id if publication.action == CREATED else (publication.action, publication.id)

@@ -9,6 +9,7 @@ Laws:
 * What a reader was not sent yet stays, however slow it is. But others do not wait for it for ever: the few that hold
   many up for ``HELD_SECONDS``, and any that hold others up for ``LONGEST_SECONDS``, are left behind. They come back by
   their cursors, to a replay of their own: what they held is forgotten at once.
+* Where records are missing there is a gap for those that stand before them, and for nobody else.
 * A replay that nobody has read for ``LINGER_SECONDS`` is over, and one that is over has no readers.
 
 Time is told, in seconds of any clock that never runs backwards. A reader is a position, and whose is not known here.
@@ -38,8 +39,6 @@ _FEW: Final = 10
 # Cursors of clients that were cut off together stand some records apart: a replay begins so many records before the
 # first that was asked for.
 _SLACK_RECORDS: Final = 32
-# What a record costs in the log at most, beside the bytes of its value.
-_RECORD_BYTES: Final = 4_000
 
 R = TypeVar("R", bound=Reader)
 
@@ -79,10 +78,8 @@ class Replay(Generic[R]):
         self._pending.clear()
         next_offset, again = self.log.next_offset, self.log.reads_on_from
         if next_offset is not None and again is not None:
-            if bounds.begin > next_offset:
-                return Gap("expired")
             # The newest record once more, to see that it is still the same topic.
-            return max(bounds.begin, again)
+            return Gap("expired") if bounds.begin > next_offset else max(bounds.begin, again)
         # A broker that was deposed tells an end that lies behind.
         end = max(bounds.end, self._first)
         plan = start(Bounds(bounds.begin, end), history=end - self._first, reach=self._reach)
@@ -129,7 +126,7 @@ class Replay(Generic[R]):
 
     def may_share(self, seat: Seat) -> bool:
         """Tell whether what follows a cursor is here, or will be soon."""
-        if self.is_over or seat.first < self._first:
+        if self.is_over or self.gap is not None or seat.first < self._first:
             return False
         log = self.log
         if log.shows_what_comes and seat.position < log.tail and not self._is_earliest(seat):
@@ -184,18 +181,13 @@ class Replay(Generic[R]):
     def take(self, read: Read) -> Gap | None:
         """Take in what was read; a gap where there is nothing, and ought to be something."""
         self._pending.extend(read.records)
-        if not read.records:
-            if self.log.is_hole_before(read.next_offset):
-                return Gap("interrupted")
-            self.log.skip_to(read.next_offset)
-        return None
+        return None if read.records else self._skip_to(read.next_offset)
 
     def append(self) -> Appended | Gap:
         """Append the next record that was read."""
         raw = self._pending.popleft()
-        if self.log.is_hole_before(raw.offset):
-            return Gap("interrupted")
-        self.log.skip_to(raw.offset)
+        if (gap := self._skip_to(raw.offset)) is not None:
+            return gap
         self._demand.meet(len(raw.value) + 1)
         return self.log.append(*raw)
 
@@ -209,10 +201,21 @@ class Replay(Generic[R]):
             self.is_over = True
         return self.is_over
 
+    def _skip_to(self, offset: Offset) -> Gap | None:
+        """Go on behind missing records; a gap where somebody stands before them: others are to come again then."""
+        if self.log.is_hole_before(offset):
+            self._first = offset
+            before_it = dict.fromkeys(seat for seat in self.seats if seat.first < offset)
+            if self.readers or before_it:
+                self.seats, self.gap = before_it, Gap("interrupted")
+                return self.gap
+        self.log.skip_to(offset)
+        return None
+
     def _is_held(self, raw: Raw, now: float) -> bool:
         """Tell whether a record has to wait for slow readers; leave these behind when it has waited long enough."""
         kept = self.log.kept
-        tail = kept.tail_after(self.log.room(len(raw.value) + _RECORD_BYTES))
+        tail = kept.tail_after(self.log.room(raw.value))
         if tail == kept.tail.position:
             # Nothing is forgotten for it.
             return False
@@ -220,16 +223,14 @@ class Replay(Generic[R]):
         if tail > self._slowest:
             everybody: Sequence[Reader] = (*self.readers, *self.seats)
             self._slowest = min((each.position for each in everybody), default=tail)
-        middle = kept.middle
-        if self._slowest >= middle:
+        if self._slowest >= kept.middle:
             self._held_since = None
         if tail <= self._slowest:
             return False
         # Whether others wait is looked up anew: a reader that is alone may take its time.
         self._demand.ask_anew()
-        if self._held_since is None:
-            self._held_since = now
-        return not self._leave_behind(max(tail, middle), now - self._held_since)
+        self._held_since = now if self._held_since is None else self._held_since
+        return not self._leave_behind(max(tail, kept.middle), now - self._held_since)
 
     def _leave_behind(self, place: Position, waited: float) -> bool:
         """Leave readers behind that stand before a place, when the others have waited long enough for them."""

@@ -178,9 +178,9 @@ class Run(Generic[R]):
         self._around.fanout.redirect(self._replay.end(), gap.reason)
 
     def _answer_all(self, answer: Gap | None) -> None:
-        for waiting in self._waiting.values():
+        for seat, waiting in self._waiting.items():
             if not waiting.done():
-                waiting.set_result(answer)
+                waiting.set_result(answer if seat in self._replay.seats else None)
 
 
 async def _changed(changed: asyncio.Event) -> None:

@@ -78,6 +78,24 @@ async def test_a_client_that_the_log_has_moved_past_keeps_its_own_position() -> 
         assert (told.type, told.message["payload"]["code"], told.last_event_id) == ("end", 4008, "c")
 
 
+async def test_a_client_that_is_ended_before_it_is_told_of_a_gap_keeps_its_own_position() -> None:
+    """Else it would come back behind the gap, and never hear what it has missed."""
+    async with stream() as (made, client, edge):
+        edge.feed.publish(1)
+        (post,) = await client.events(1)
+        made.write(MANY)
+        assert made.unsent_since is not None
+        edge.log.skip_to(Offset(50))
+        edge.hub.interrupt("interrupted")
+        edge.feed.publish(7)
+        await asyncio.sleep(0.05)
+        made.close(End.SHUTDOWN)
+        rest = await client.rest()
+        # That of the last event before the end: none of its own.
+        assert [each.type for each in rest] == ["message"] * 10 + ["end"]
+        assert rest[-1].last_event_id == rest[-2].last_event_id != post.last_event_id
+
+
 async def test_a_slow_client_gets_all_that_was_begun_and_the_end() -> None:
     """The connection closes when all bytes went out, however long that takes, whatever it says meanwhile."""
     async with stream() as (made, client, edge):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from edge.access.grant import Grant
-from edge.fanout.greetings import greet
+from edge.fanout.greetings import greet, missed
 from edge.fanout.session import Session
 from edge.feed.log import Log
 from edge.feed.position import Position, Reason, before
@@ -72,6 +72,30 @@ def test_what_was_lost_is_counted_where_it_can_be(
     assert (payload["recovered"], payload["reason"], payload.get("lost")) == (False, gap, lost)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("expired", "interrupted", (3, "interrupted")),
+        ("interrupted", "recreated", (3, "recreated")),
+        ("recreated", "interrupted", (3, "recreated")),
+        ("unknown", "expired", (3, "unknown")),
+    ],
+)
+def test_a_gap_that_was_not_told_is_missed_with_the_next_one(
+    first: Reason, second: Reason, told: tuple[int, Reason]
+) -> None:
+    """From what the client has seen on; where that is of another feed, that is why."""
+    log = log_of(record(1), first=9)
+    session = Session(Position(7), CURSOR)
+    assert missed(session, second) == (7, second)
+    greet(session, log, 25, gap=first, seen=Position(3))
+    assert missed(session, second) == told
+    session.progress.greeting = b""
+    assert missed(session, second) == (7, second)
+    greet(session, log, 25)
+    assert missed(session, second) == (7, second)
+
+
 def test_a_position_that_the_log_has_forgotten_is_told_the_oldest_cursor() -> None:
     """The client is ended in its turn; see :mod:`edge.fanout.hub`."""
     log = log_of(*(record(post) for post in range(20)), limit=4000)
@@ -101,3 +125,22 @@ def test_the_device_of_a_client_that_is_told_of_a_gap_knows_it() -> None:
     assert device.take_refuted() == ""
     greet(session, log, 25, gap="recreated")
     assert device.take_refuted() == "stored"
+
+
+@pytest.mark.parametrize(
+    ("gap", "seen", "refuted"),
+    [
+        ("expired", at(2, 1), ""),
+        ("interrupted", at(9, 0), ""),
+        ("interrupted", at(9, 1), "stored"),
+        ("expired", None, "stored"),
+        ("recreated", at(2, 1), "stored"),
+    ],
+)
+def test_a_device_that_goes_forward_behind_a_gap_keeps_what_is_stored(
+    gap: Reason, seen: Position | None, refuted: str
+) -> None:
+    """Another connection of it may have stored that, and was told of no gap."""
+    device = Device(Key("alice", "phone"), "stored")
+    greet(Session(at(9, 0), CURSOR, device=device), log_of(record(1), first=9), 25, gap=gap, seen=seen)
+    assert device.take_refuted() == refuted

@@ -5,11 +5,13 @@ import pytest
 from edge.fanout.agenda import Kind
 from edge.fanout.deadlines import Patience
 from edge.fanout.ending import End
+from edge.fanout.greetings import greet
 from edge.fanout.member import Member
 from edge.fanout.rounds import TURNS
 from edge.fanout.session import Session
 from edge.feed.log import Log
-from edge.feed.position import Gap, Position
+from edge.feed.position import Gap, Position, Reason
+from edge.feed.selection import Selection
 from edge.wire.encoding import Encoding
 from edge.wire.messages import acked, welcome
 from edge.wire.websocket_encodings import CURSOR, PLAIN
@@ -300,6 +302,29 @@ def test_a_client_that_was_held_during_a_gap_goes_on_behind_it() -> None:
     assert (received[1]["payload"]["behind"], received[2]["payload"]) == (1, {"id": 20})
 
 
+@pytest.mark.parametrize(
+    ("first", "told"), [("interrupted", ("interrupted", {"records": 1001})), ("recreated", ("recreated", None))]
+)
+def test_two_gaps_that_come_while_a_client_takes_nothing_are_told_as_one(first: Reason, told: object) -> None:
+    """What is lost is counted from what it was sent; not where that is of a feed that is gone."""
+    stage = Stage(log_of(record(1)))
+    line, _ = stage.join(encoding=CURSOR, room=0)
+    stage.publish(2)
+    assert line.unsent_since is not None
+    begin = 1001 if first == "interrupted" else 0
+    stage.log.begin(Offset(begin), Offset(begin))
+    stage.hub.interrupt(first)
+    stage.publish(3)
+    stage.turns.rest()
+    stage.log.skip_to(Offset(begin + 2))
+    stage.hub.interrupt("interrupted")
+    stage.turns.rest()
+    line.drain()
+    stage.turns.rest()
+    (welcome,) = [each["payload"] for each in messages(b"".join(line.written)) if each["action"] == "welcome"]
+    assert (welcome["reason"], welcome.get("lost")) == told
+
+
 def test_a_gap_is_told_with_the_cursor_of_a_record_that_was_read() -> None:
     """A cursor of nothing would be good for whatever stands there in a topic that is made anew."""
     stage = Stage(log_of(record(1)))
@@ -324,6 +349,40 @@ def test_a_gap_is_told_with_the_cursor_of_a_record_that_was_read() -> None:
     assert [line.ends for line in (told, held, plain, still_held)] == [[]] * 4
     made_anew = log_of(*(record(50 + n) for n in range(20)))
     assert made_anew.resume(cursor(11, 1, record(11))) == Gap("recreated")
+
+
+@pytest.mark.parametrize("gap", ["expired", None])
+def test_there_is_no_cursor_behind_a_gap_of_which_a_client_is_still_to_be_told(gap: Reason | None) -> None:
+    """It would come back there and never hear of it. One that has missed nothing may come back to where it begins."""
+    stage = Stage(log_of(*(record(post) for post in range(5)), first=500))
+    place = stage.log.back(stage.log.head, 2)
+    session = Session(place, CURSOR)
+    greet(session, stage.log, 25, gap=gap, seen=Position(0))
+    line = Line(stage.turns)
+    line.unsent_since = stage.turns.now
+    member = stage.hub.join(session, line)
+    stage.turns.rest()
+    assert line.written == []
+    assert member.cursor() == (None if gap else str(stage.log.cursor_at(place)))
+    line.drain()
+    stage.turns.rest()
+    assert member.cursor() == str(stage.log.cursor_at(stage.log.head))
+
+
+def test_a_client_is_told_of_a_gap_before_it_sees_other_posts() -> None:
+    """Where these begin is behind the gap, and so is what it is told of them."""
+    stage = Stage(log_of(*(record(post) for post in range(5)), first=500))
+    _, other = stage.join()
+    stage.turns.rest()
+    # There is work in the next turn, so that a newcomer waits.
+    other.leave()
+    session = Session(stage.log.head, CURSOR)
+    greet(session, stage.log, 25, gap="expired", seen=Position(0))
+    line = Line(stage.turns)
+    member = stage.hub.join(session, line)
+    assert (line.written, member.cursor()) == ([], None)
+    assert member.select(Selection([7])) == str(stage.log.cursor_at(stage.log.head)) == member.cursor()
+    assert [message["payload"]["reason"] for message in messages(b"".join(line.written))] == ["expired"]
 
 
 def test_who_comes_while_a_gap_cannot_be_told_yet_is_not_told_of_it() -> None:

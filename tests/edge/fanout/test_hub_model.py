@@ -80,6 +80,8 @@ class Client:
         self._read = 0
         self.greeted = 0
         """How many welcomes it was sent."""
+        self.greeted_before_gap = -1
+        """How many before the newest gap; none is due where there was none."""
         self.member: Member = hub.join(session, line)
 
     def owe(self, posts: Iterable[int]) -> None:
@@ -224,10 +226,12 @@ class Clients(RuleBasedStateMachine):
         elif step is Step.APPEND:
             assert not isinstance(replay.append(), Gap)
             self.hub.wake(replay)
+        waited = len(self.coming)
         self.let_in(replay)
         if replay.is_over:
             self.replays.remove(replay)
-        return step in {Step.READ, Step.APPEND}
+        # One that was let in wants what the replay has not read yet.
+        return step in {Step.READ, Step.APPEND} or len(self.coming) < waited
 
     def let_in(self, replay: Replay[Member]) -> None:
         """Have those join whose place was reached; those for whom it was not kept come no more."""
@@ -301,9 +305,10 @@ class Clients(RuleBasedStateMachine):
         if life == 0:
             cursor = client.member.select(selection)
         else:
-            cursor = client.member.cursor()
             if not client.member.renew(self.grant(life), selection):
                 return
+            # It is where it was; one that waited to be told of a gap has been told.
+            cursor = client.member.cursor()
         if cursor is None:
             # A session that sees the same goes on with another token wherever it is.
             assert life == 0 or client.session.selection is selection
@@ -405,6 +410,7 @@ class Clients(RuleBasedStateMachine):
         """Have the hub told: what was due is due no more, also to clients that cannot be told."""
         for client in self.clients:
             client.due = list(client.got)
+            client.greeted_before_gap = client.greeted
         self.begin_anew()
         self.hub.interrupt("interrupted")
 
@@ -430,6 +436,14 @@ class Clients(RuleBasedStateMachine):
         if is_quiet and all(client.session.position == self.log.head for client in going):
             held = sum(client.line.unsent_since is not None for client in self.clients)
             assert self.hub.lagging <= held
+
+    @invariant()
+    def nobody_comes_back_behind_a_gap_that_was_not_told(self) -> None:
+        """Compare: who has a cursor to come back with was sent a welcome since the newest gap."""
+        for client in self.clients:
+            assert client.got == client.due[: len(client.got)]
+            if client.session.encoding.has_cursor and client.member.cursor() is not None:
+                assert client.greeted > client.greeted_before_gap
 
     @invariant()
     def readers_are_clients_that_go_on(self) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.fanout.session import Progress, Session
+from edge.fanout.session import Missed, Progress, Session
 from edge.feed.position import Position
 from edge.feed.reads import Chunk
 from edge.wire.websocket_encodings import PLAIN
@@ -66,6 +66,15 @@ def test_when_it_was_last_told_something_is_its_own_or_that_of_the_others() -> N
     session.share(Progress(Position(3)))
     together.told_at = 12
     assert session.told_at == 9
+
+
+def test_what_a_client_has_missed_is_untold_until_it_is_greeted() -> None:
+    session = Session(Position(3), PLAIN, greeting=b"welcome")
+    assert session.untold is None
+    session.missed = Missed(Position(1), "expired")
+    assert session.untold == (1, "expired")
+    session.progress.greeting = b""
+    assert session.untold is None
 
 
 @pytest.mark.parametrize("greeting", [b"new", b""])

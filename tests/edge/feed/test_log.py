@@ -482,6 +482,21 @@ def test_a_cursor_behind_which_only_repeats_were_forgotten_has_not_expired(offer
     assert ids(everything(log, log.tail)) == [3]
 
 
+@pytest.mark.parametrize(("posts", "length"), [(0, 0), (1, 10), (100, 470), (200, 350), (400, 10), (400, 470)])
+def test_what_a_record_will_displace_is_known_before(posts: int, length: int) -> None:
+    """By an upper bound: the table of repeats grows with it, and so its posts displace more than itself takes."""
+    log = Log(limit=8 << 20, reach=1000)
+    log.begin(Offset(0), Offset(0))
+    room = log.room()
+    for number in range(120):
+        first = number * posts + 1
+        value = record(*(publication(first + post, text="x" * length, author=5) for post in range(posts)))
+        most = log.kept.tail_after(log.room(value))
+        log.append(Offset(number), value)
+        assert log.tail <= most
+    assert log.room() <= room
+
+
 def test_a_cursor_behind_which_only_repeats_were_trimmed_has_not_expired() -> None:
     log = log_of(record(1), record(1), limit=3000)
     while log.tail == at(0, 0):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.feed.repeats import DAY, Repeats
+from edge.feed.repeats import DAY, Repeats, growth
 from streams.contract import CREATED, Millis, Offset, Publication
 from tests.edge.kit.records import publication
 
@@ -95,6 +95,16 @@ def test_memory_is_bounded_by_the_reach() -> None:
         repeats.first_seen(Offset(offset), [publication(0), publication(offset + 1)])
     assert repeats._last == {0: 999, 998: 997, 999: 998, 1000: 999}  # noqa: SLF001 - memory has no other face
     assert len(repeats._keys) == 3  # noqa: SLF001 - likewise
+
+
+@pytest.mark.parametrize("posts", [0, 1, 50])
+def test_by_how_much_it_grows_with_a_record_is_known(posts: int) -> None:
+    """At most: less where some of it was there."""
+    repeats = Repeats(10)
+    for first in (0, 25):
+        before = repeats.size
+        repeats.first_seen(Offset(first), [publication(first + post) for post in range(posts)])
+        assert repeats.size - before <= growth(posts)
 
 
 @pytest.mark.parametrize(("records", "posts"), [(1000, 1), (3000, 20), (1000, 50), (50, 1000)])

@@ -190,17 +190,59 @@ def test_what_is_no_place_there_is_a_gap() -> None:
     assert replay.place(seat_at(50)) == Gap("unknown")
 
 
-def test_holes_are_gaps_where_something_is_offered() -> None:
-    """Before that they are nothing."""
+def replay_before_a_hole(*seats: Seat) -> Replay[Reader]:
+    """Make one that has read a record that may be offered, and what comes behind two that are missing: 69 and 70."""
     replay = replay_of(100)
-    replay.sit(seat_at(100))
+    for seat in seats:
+        replay.sit(seat)
     replay.step(0, END)
+    # Nothing is offered before these.
     assert replay.take(Read([], Offset(65), END)) is None
     assert replay.log.next_offset == 65
-    replay.take(Read([raws(66, 1)[0], *raws(68, 2), *raws(71, 1)], Offset(72), END))
-    assert [isinstance(replay.append(), Appended) for _ in range(3)] == [True] * 3
+    replay.take(Read([raws(66, 1)[0], raws(68, 1)[0], *raws(71, 1)], Offset(72), END))
+    assert [isinstance(replay.append(), Appended) for _ in range(2)] == [True] * 2
+    return replay
+
+
+def test_missing_records_are_a_gap_to_seats_before_them() -> None:
+    """Also to one in a record that is missing: it is not known whether more was. Others have missed nothing."""
+    before_it, in_it, behind_it = seat_at(68), seat_at(70), seat_at(71)
+    assert replay_before_a_hole(before_it).append() == Gap("interrupted")
+    replay = replay_before_a_hole(in_it, behind_it)
     assert replay.append() == Gap("interrupted")
-    assert replay.take(Read([], Offset(71), END)) == Gap("interrupted")
+    assert list(replay.seats) == [in_it]
+    # A replay of its own is begun for the next one.
+    assert not replay.may_share(behind_it)
+    assert replay_before_a_hole(before_it).take(Read([], Offset(71), END)) == Gap("interrupted")
+
+
+def test_missing_records_are_a_gap_to_readers() -> None:
+    """Whatever was read is before them."""
+    replay = replay_before_a_hole(seat_at(100))
+    replay.enter(Reader(at(68, 1)))
+    assert replay.append() == Gap("interrupted")
+
+
+@pytest.mark.parametrize("seat", [Seat(before(Offset(71))), seat_at(71)])
+def test_missing_records_are_nothing_to_a_seat_behind_them(seat: Seat) -> None:
+    """It goes on there; one that is before them has a replay of its own."""
+    replay = replay_before_a_hole(seat)
+    assert isinstance(replay.append(), Appended)
+    assert replay.has_reached(seat)
+    assert replay.place(seat) == seat.position
+    assert [replay.may_share(seat_at(offset)) for offset in (68, 70, 71)] == [False, False, True]
+    replay = replay_before_a_hole(seat)
+    assert replay.take(Read([], Offset(71), END)) is None
+    assert (replay.log.next_offset, replay.log.tail) == (71, at(71, 0))
+
+
+def test_what_was_shown_before_missing_records_is_a_repeat_behind_them() -> None:
+    """As for everybody who has read the records there are."""
+    seat = seat_at(100)
+    replay = replay_before_a_hole(seat)
+    replay.append()
+    replay.take(Read([Raw(Offset(72), value(68), Millis(0))], Offset(73), END))
+    assert replay.append() == Appended(0, 1)
 
 
 def test_it_goes_on_where_it_was_once_kafka_is_back() -> None:

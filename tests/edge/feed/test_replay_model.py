@@ -1,8 +1,9 @@
 """A feed, a log that holds little of it, and readers that come back far behind: replay and log are the uncut feed.
 
-The model decides from the raw records alone what is shown. Whatever is appended, read, cut off by retention or broken
-off meanwhile, and however slow readers are, each gets what follows its cursor in order and once, or is told that it
-does not. What is done here for a replay the shell does, with Kafka.
+The model decides from the raw records alone what is shown. Whatever is appended, read, cut off by retention, missing or
+broken off meanwhile, and however slow readers are, each gets what follows its cursor in order and once, or is told that
+it does not; nobody is told of missing records that were not due to it. What is done here for a replay the shell does,
+with Kafka.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from edge.fanout.sources import meets
 from edge.feed.log import Log
-from edge.feed.position import Cursor, Gap, Position, Resume
+from edge.feed.position import Cursor, Gap, Position, Reason, Resume, place_of
 from edge.feed.reads import Reading
 from edge.feed.replay import LINGER_SECONDS, LONGEST_SECONDS, Replay
 from edge.feed.seats import Seat, Step
@@ -52,10 +53,10 @@ class Behind(RuleBasedStateMachine):
         self.now = 100.0
         self.time = 0
         self.records: list[list[int]] = []
-        self.raw: list[Raw] = []
+        self.raw: list[Raw | None] = []
+        """The feed's records; None for one that is missing."""
         self.begin = 0
         self.shown: list[int] = []
-        self.shown_before = [0]
         self.live = Log(limit=LIVE_BYTES, reach=REACH, age=AGE)
         self.live.begin(Offset(0), Offset(0))
         self.replays: list[Replay[Client]] = []
@@ -74,9 +75,9 @@ class Behind(RuleBasedStateMachine):
             if not self.is_repeat(post, posts[:place]):
                 self.shown.append(post)
         self.records.append(posts)
-        self.raw.append(Raw(Offset(len(self.raw)), record(*posts), Millis(self.time)))
-        self.shown_before.append(len(self.shown))
-        self.live.append(*self.raw[-1])
+        raw = Raw(Offset(len(self.raw)), record(*posts), Millis(self.time))
+        self.raw.append(raw)
+        self.live.append(*raw)
 
     @rule(count=st.integers(1, 20))
     def grows_much(self, count: int) -> None:
@@ -84,12 +85,25 @@ class Behind(RuleBasedStateMachine):
         for _ in range(count):
             self.grows(1, [], 1)
 
+    @rule(count=st.integers(1, 5))
+    def goes_missing(self, count: int) -> None:
+        """Have the feed go on behind records that are missing: all that read it are told, as its source does."""
+        self.records += [[] for _ in range(count)]
+        self.raw += [None] * count
+        self.live.skip_to(Offset(len(self.raw)))
+        going = [client for client in self.clients if client.is_live]
+        for replay in self.replays:
+            going += replay.end()
+        self.sweep()
+        for client in going:
+            self.tell(client, "interrupted")
+
     def is_repeat(self, post: int, before: Sequence[int]) -> bool:
         """Decide by the law's own words."""
         if post in before:
             return True
         for raw, posts in reversed(list(zip(self.raw[-REACH:], self.records[-REACH:], strict=True))):
-            if post in posts:
+            if raw is not None and post in posts:
                 return raw.timestamp >= self.time - AGE
         return False
 
@@ -106,9 +120,12 @@ class Behind(RuleBasedStateMachine):
         full = Log(limit=1 << 30, reach=REACH, age=AGE)
         full.begin(Offset(0), Offset(0))
         for raw in self.raw:
-            full.append(*raw)
+            if raw is not None:
+                full.skip_to(raw.offset)
+                full.append(*raw)
+        full.skip_to(Offset(len(self.raw)))
         position = full.back(full.head, back)
-        due = len(self.shown) - min(back, len(self.shown))
+        due = len(self.shown) - min(back, full.posts)
         self.clients.append(Client(full.cursor_at(position), due))
 
     @rule(back=st.integers(8, 40), slow=st.integers(0, 11), rounds=st.integers(1, 60))
@@ -157,21 +174,26 @@ class Behind(RuleBasedStateMachine):
     def connect(self, replay: Replay[Client]) -> None:
         """Have a replay begin to read, or go on."""
         match replay.begin(Bounds(Offset(self.begin), Offset(len(self.raw)))):
-            case Gap():
-                self.fail(replay)
+            case Gap() as gap:
+                self.fail(replay, gap)
             case offset:
                 self.reading[id(replay)] = offset
 
-    def fail(self, replay: Replay[Client]) -> None:
-        """Have a replay end, and tell its readers: they go on live."""
-        for client in replay.end():
-            self.tell(client)
+    def fail(self, replay: Replay[Client], gap: Gap) -> None:
+        """Have a replay end, and tell its readers, and those for whom it keeps a place: they go on live."""
+        waiting = [client for client in self.clients if client.seat in replay.seats]
+        for client in (*replay.end(), *waiting):
+            self.tell(client, gap.reason)
         self.sweep()
 
-    def tell(self, client: Client) -> None:
+    def tell(self, client: Client, reason: Reason) -> None:
         """Tell a client that it has missed something that is really gone, and have it go on at the end."""
         self.told += 1
-        assert self.begin > 0
+        if reason == "interrupted":
+            first, _ = place_of(client.cursor.position)
+            assert None in self.raw[first:]
+        else:
+            assert (reason, self.begin > 0) == ("expired", True)
         client.replay = client.seat = None
         client.position, client.due, client.is_live = self.live.head, len(self.shown), True
         client.cursor = self.live.cursor_at(self.live.head)
@@ -196,6 +218,7 @@ class Behind(RuleBasedStateMachine):
         """Do it; tell whether it was anything but waiting."""
         assert self.live.next_offset is not None
         step = replay.step(self.now, self.live.next_offset)
+        gap: Gap | None = None
         if step is Step.READ:
             at = self.reading[id(replay)]
             if at < self.begin:
@@ -203,12 +226,15 @@ class Behind(RuleBasedStateMachine):
                 return not replay.is_over
             read = self.raw[at : at + 3]
             self.reading[id(replay)] = at + len(read)
-            assert replay.take(Read(read, Offset(at + len(read)), Offset(len(self.raw)))) is None
+            there = [raw for raw in read if raw is not None]
+            gap = replay.take(Read(there, Offset(at + len(read)), Offset(len(self.raw))))
         elif step is Step.APPEND:
             appended = replay.append()
-            assert not isinstance(appended, Gap)
+            gap = appended if isinstance(appended, Gap) else None
         self.leave_behind(replay)
         self.seat(replay)
+        if gap is not None:
+            self.fail(replay, gap)
         self.sweep()
         return step in {Step.READ, Step.APPEND}
 
@@ -234,7 +260,7 @@ class Behind(RuleBasedStateMachine):
             if isinstance(found, Gap):
                 assert found == Gap("expired")
                 client.replay = None
-                self.tell(client)
+                self.tell(client, "expired")
             else:
                 client.position = found
                 replay.enter(client)
@@ -305,7 +331,7 @@ class Behind(RuleBasedStateMachine):
     def bounds_hold(self) -> None:
         """Check what a replay costs, but for the newest record and the table of repeats, and who reads it."""
         for replay in self.replays:
-            assert replay.log.kept.size <= replay.log.room(0) or len(replay.log.kept.records) == 1
+            assert replay.log.kept.size <= replay.log.room() or len(replay.log.kept.records) == 1
             assert all(client.replay is replay for client in replay.readers)
 
     def teardown(self) -> None:

@@ -326,6 +326,27 @@ async def test_an_interrupted_feed_ends_all_replays() -> None:
         assert messages(b"".join(line.written))[-1]["payload"]["reason"] == "interrupted"
 
 
+@pytest.mark.usefixtures("soon")
+async def test_missing_records_before_a_cursor_are_no_gap() -> None:
+    """However near they are: a replay begins some records before its cursor."""
+    async with running(Rig(records=300)) as rig:
+        rig.topic.become(*rig.values[:80], None, *rig.values[81:])
+        line = await rig.come(81)
+        await rig.until(lambda: len(rig.replays) == 0)
+        await rig.until(lambda: not rig.hub.lagging)
+        assert got(line) == list(range(82, 300))
+
+
+@pytest.mark.usefixtures("soon")
+async def test_who_stands_behind_missing_records_is_to_come_again_where_others_are_told_of_them() -> None:
+    """Then there is a replay that begins behind them."""
+    async with running(Rig()) as rig:
+        rig.topic.become(*rig.values[:100], None, *rig.values[101:])
+        before_it, behind_it = await asyncio.gather(anext_of(rig, 98), anext_of(rig, 102))
+        assert (before_it, behind_it) == (Gap("interrupted"), None)
+        assert isinstance(await anext_of(rig, 102), Place)
+
+
 async def anext_of(rig: Rig, number: int) -> object:
     """Wait for a place."""
     async with rig.replays.at(rig.cursor(number), "b") as place:
