@@ -162,8 +162,8 @@ class Hub:
 
     def renew(self, member: Member, grant: Grant, selection: Selection | None) -> bool:
         """Have a client go on with another token, and see what is selected; tell whether that could be done."""
-        is_renewed = self._tokens.renew(member, grant, selection)
-        self._endings.see_to(member)
+        if is_renewed := self._tokens.renew(member, grant, selection):
+            self._endings.see_to(member)
         return is_renewed
 
     def pause(self, member: Member) -> None:

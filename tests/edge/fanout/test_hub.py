@@ -2,6 +2,7 @@
 
 import pytest
 
+from edge.access.grant import Grant
 from edge.fanout.agenda import Kind
 from edge.fanout.deadlines import Patience
 from edge.fanout.ending import End
@@ -527,6 +528,17 @@ def test_a_client_that_does_not_answer_a_close_is_cut() -> None:
     assert (slow.ends, slow.pings) == ([End.SHUTDOWN], 0)
     stage.turns.sleep(0.2)
     assert slow.ends == [End.SHUTDOWN, "aborted"]
+
+
+def test_a_client_that_was_cut_and_has_another_token_is_cut_once() -> None:
+    """Its session is over, so the token is of no use."""
+    stage = Stage(log_of())
+    line, member = stage.join()
+    stage.hub.end_all(End.SHUTDOWN, 0)
+    stage.turns.sleep(CLOSE_SECONDS + 0.1)
+    assert not stage.hub.renew(member, Grant("7", None, None), None)
+    stage.turns.sleep(100)
+    assert line.ends == [End.SHUTDOWN, "aborted"]
 
 
 def test_a_connection_ends_at_its_age_if_it_has_one() -> None:
