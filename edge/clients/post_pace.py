@@ -6,8 +6,8 @@ Laws:
   was let in by it, or has let it pass.
 * An address that was told its instant is let in once, from then on and for ``GRACE_SECONDS``, whoever else asks. So in
   any t seconds at most (t + ``GRACE_SECONDS``) / ``APART_SECONDS`` + 1 replays begin.
-* No more than ``MOST`` instants are remembered. Where there are so many, an address is told when it may ask again, and
-  has none.
+* No more than ``MOST`` instants lie ahead. Where there are so many, an address is told when it may ask again, and has
+  none. So at most (``GRACE_SECONDS`` + ``MOST``) / ``APART_SECONDS`` are remembered.
 
 Time is told, in seconds of any clock that never runs backwards.
 """
@@ -15,8 +15,8 @@ Time is told, in seconds of any clock that never runs backwards.
 from typing import Final
 
 APART_SECONDS: Final = 1.0
-GRACE_SECONDS: Final = 3.0
-"""A client that is told whole seconds comes up to one late, and its request is under way for some time."""
+GRACE_SECONDS: Final = 90.0
+"""A client that has failed some times in a row comes when its own wait is over, up to a minute, and not before."""
 MOST: Final = 60
 """So nobody waits for longer than a minute for an instant."""
 
@@ -41,7 +41,7 @@ class Pace:
         instant = self._instants.get(address)
         if instant is None:
             instant = max(self._next_at, now)
-            if instant > now and len(self._instants) >= MOST:
+            if instant - now > MOST * APART_SECONDS:
                 return (instant - now) * (1 + share) / 2
             self._next_at = instant + APART_SECONDS
             if instant > now:

@@ -1,5 +1,6 @@
 """Every address has its share of the replays that begin for old pages, however often one of them asks."""
 
+from edge.client import pause
 from edge.clients.post_pace import APART_SECONDS, GRACE_SECONDS, MOST, Pace
 
 
@@ -31,6 +32,21 @@ def test_an_instant_is_kept_for_an_address_that_comes_a_little_late_whoever_asks
     for n in range(300):
         pace.wait("a", 100.0 + n / 100, 0.5)
     assert pace.wait("late", 101.0 + GRACE_SECONDS - 0.01, 0.5) is None
+
+
+def test_a_client_that_waits_longer_after_failures_is_let_in_when_it_comes() -> None:
+    """Ours wait up to a minute after some failures in a row, whatever they are told."""
+    pace, now = Pace(), 100.0
+    pace.wait("one that asks all the time", now, 0.5)
+    for failures in range(5, 20):
+        told = pace.wait("ours", now, 0.5)
+        if told is None:
+            break
+        come = now + pause(failures, told, chance=0.9)
+        while now < come:
+            pace.wait("one that asks all the time", now, 0.5)
+            now += 0.1
+    assert (told, failures) == (None, 6)
 
 
 def test_an_instant_that_was_let_pass_is_forgotten() -> None:
