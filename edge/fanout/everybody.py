@@ -12,7 +12,7 @@ from edge.fanout.agenda import Kind
 from edge.fanout.cohorts import Cohorts
 from edge.fanout.deadlines import Pace
 from edge.fanout.ending import End
-from edge.fanout.greetings import greet, missed
+from edge.fanout.greetings import greet, missed, of_both
 from edge.fanout.left_behind import goes_on
 from edge.fanout.loop import Loop
 from edge.fanout.member import Gap, Member
@@ -70,6 +70,9 @@ class Everybody:
 
     def interrupt(self, reason: Reason, members: Iterable[Member]) -> None:
         """Have all go on at the log's head behind a gap; those that cannot be told of it are ended."""
+        if self.gap is not None and self._before_gap:
+            # Some are told of both as one.
+            reason = of_both(self.gap.reason, reason)
         self.gap = Gap(self._log.head, reason)
         self._before_gap = deque(members)
         self._gap_pace = Pace(self._loop.time(), len(self._before_gap), _GAP_SECONDS)

@@ -51,8 +51,12 @@ def missed(session: Session, reason: Reason) -> Missed:
     untold = session.untold
     if untold is None:
         return Missed(session.position, reason)
-    # What it has seen is of another feed where the gap before this one says so: nothing can be counted from there.
-    return Missed(untold.seen, reason if untold.reason in _SAME_FEED else untold.reason)
+    return Missed(untold.seen, of_both(untold.reason, reason))
+
+
+def of_both(first: Reason, second: Reason) -> Reason:
+    """Return the reason of two gaps that are told as one: what was seen before the first may be of another feed."""
+    return second if first in _SAME_FEED else first
 
 
 def lost_between(seen: Position | None, position: Position, gap: Reason | None) -> int | None:

@@ -326,6 +326,20 @@ def test_two_gaps_that_come_while_a_client_takes_nothing_are_told_as_one(first: 
     assert (welcome["reason"], welcome.get("lost")) == told
 
 
+def test_a_gap_that_comes_before_another_one_could_be_told_does_not_hide_that_the_feed_is_another() -> None:
+    stage = Stage(log_of(record(1)))
+    line, _ = stage.join(encoding=CURSOR)
+    stage.publish(2)
+    stage.log.begin(Offset(900), Offset(1001))
+    stage.hub.interrupt("recreated")
+    stage.log.skip_to(Offset(1003))
+    stage.hub.interrupt("interrupted")
+    stage.publish(3)
+    stage.turns.rest()
+    (welcome,) = [each["payload"] for each in messages(b"".join(line.written)) if each["action"] == "welcome"]
+    assert (welcome["reason"], welcome.get("lost")) == ("recreated", None)
+
+
 def test_a_gap_is_told_with_the_cursor_of_a_record_that_was_read() -> None:
     """A cursor of nothing would be good for whatever stands there in a topic that is made anew."""
     stage = Stage(log_of(record(1)))
