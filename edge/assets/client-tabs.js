@@ -125,6 +125,7 @@ class Tabs {
 
   stop() {
     this.leave();
+    this.#spare = null;
     this.#channel.close();
   }
 
@@ -133,7 +134,7 @@ class Tabs {
     else if (this.#life) {
       this.#post({ type: "wake" });
       this.#ask();
-    } else if (!this.#state.isAsked) this.#join();
+    } else if (this.#spare && !this.#state.isAsked) this.#join();
   }
 
   acknowledge(cursor) {

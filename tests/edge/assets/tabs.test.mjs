@@ -4,7 +4,7 @@ import { beforeEach, test } from "node:test";
 
 import { connect } from "../../../edge/assets/client.js";
 // Loaded here, since the clock of the tests does not wait for files.
-import "../../../edge/assets/client-tabs.js";
+import { share } from "../../../edge/assets/client-tabs.js";
 import { World, created, listen, welcome } from "./world.mjs";
 
 const URL_ = "https://edge.example/";
@@ -499,6 +499,18 @@ test("a tab that stands back tries at once when it is asked to, or the browser w
     await world.pass(600);
     assert.deepEqual([world.sockets.length, channels.size], [2, 0]);
   }
+});
+
+test("a tab that was closed takes no part any more when the browser wakes up", async () => {
+  let made = 0;
+  const link = () => ((made += 1), { connect() {}, stop() {}, wake() {} });
+  const tabs = await share(new URL(URL_), {}, null, link, { enter() {} }, JSON.parse);
+  tabs.connect();
+  await world.settled();
+  tabs.stop();
+  tabs.wake();
+  await world.settled();
+  assert.deepEqual([made, channels.size], [1, 0]);
 });
 
 test("where no tab has a good token each waits as long as it would alone, and is closed as it would be", async () => {
