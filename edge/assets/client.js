@@ -206,7 +206,8 @@ class Link {
     else address.searchParams.set("cursor", this.cursor);
     // Node has no class before version 22: none will ever be there.
     if (!globalThis.WebSocket) {
-      this.#ended(this.#after(this.#transport) > 0 ? 1006 : 4500, "there is no WebSocket here");
+      const canPoll = this.#after(this.#transport) > 0 || this.#after(-1) < this.#transport;
+      this.#ended(canPoll ? 1006 : 4500, "there is no WebSocket here");
       return;
     }
     let socket;

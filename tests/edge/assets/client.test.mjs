@@ -932,6 +932,19 @@ test("where there is no WebSocket the next transport is used, and a feed that ha
   }
 });
 
+test("where there is no WebSocket and polling stands first, a poll that failed is tried again", async () => {
+  globalThis.WebSocket = undefined;
+  const feed = connect(URL_, { transports: ["long-polling", "websocket"] });
+  await world.settled();
+  world.request.answer(502, {}, "");
+  await world.settled();
+  assert.equal(feed.state, "waiting");
+  await world.pass(1);
+  world.request.answer(200, { "Stream-Next-Offset": "c0", "Stream-Up-To-Date": "true" }, "[]");
+  await world.settled();
+  assert.equal(feed.state, "live");
+});
+
 test("pages that are not the last are asked for without waiting", async () => {
   await polling({ cursor: "c0" });
   const upToDate = { "Stream-Up-To-Date": "true", "Stream-Cursor": "e1" };
