@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from integration.faults.calm import calm_clock
 from integration.faults.scene import Scene
 
 STATEMENTS_SECONDS: Final = 4.0
@@ -18,7 +19,7 @@ async def charge_late_posts(
     """Wait for all posts announced from ``since`` until now, charge the slowest of them, and say how long it took.
 
     ``allowed`` are the seconds that come on top of law 5's window and 1 s; ``counts`` tells which posts are meant.
-    Clients that leave by themselves do not count.
+    Clients that leave by themselves do not count, nor does the time of other faults.
     """
     bound = scene.installation.window_seconds + 1 + allowed
     until = time.monotonic()
@@ -28,12 +29,18 @@ async def charge_late_posts(
         if one.fate == "shown" and since <= one.due <= until and counts(one.post)
     }
     viewers = [viewer for viewer in scene.viewers if not viewer.view.leaves]
-    while time.monotonic() < until + bound and not all(viewer.has_seen(due) for viewer in viewers):
+    calm = calm_clock(scene.others())
+    while calm(now := time.monotonic()) - calm(until) < bound and not all(viewer.has_seen(due) for viewer in viewers):
         await asyncio.sleep(_LOOK_SECONDS)
-    now = time.monotonic()
+        calm = calm_clock(scene.others())
     shown = [(viewer, {arrival.post: arrival.at for arrival in viewer.view.arrivals}) for viewer in viewers]
     slowest = max(
-        (arrivals.get(post, now) - at for viewer, arrivals in shown for post, at in due.items() if viewer.wants(post)),
+        (
+            calm(arrivals.get(post, now)) - calm(at)
+            for viewer, arrivals in shown
+            for post, at in due.items()
+            if viewer.wants(post)
+        ),
         default=0.0,
     )
     if slowest > bound:

@@ -13,6 +13,7 @@ from integration.faults import logs
 from integration.faults.announcer import Announcer
 from integration.faults.authors import author_sql
 from integration.faults.installation import Installation
+from integration.faults.observations import Span
 from integration.faults.proxy import Proxy
 from integration.faults.schedule import SERVICES
 from integration.faults.stage import Stage
@@ -34,6 +35,15 @@ class Unprovable(Exception):
 
 
 @dataclass
+class _Hold:
+    """From when to when a fault has had its targets; ``end`` is None while it has."""
+
+    task: asyncio.Task[object] | None
+    begin: float
+    end: float | None = None
+
+
+@dataclass
 class Scene:
     """The system of one schedule, and locks on all that can be a fault's target."""
 
@@ -47,6 +57,7 @@ class Scene:
     """Promises that a fault found broken itself, beyond what clients saw; each a sentence."""
     _released: dict[str, float] = field(default_factory=dict)
     """When a fault let go of a target last."""
+    _holds: list[_Hold] = field(default_factory=list)
 
     @asynccontextmanager
     async def holding(self, targets: Sequence[str]) -> AsyncIterator[None]:
@@ -54,10 +65,20 @@ class Scene:
         async with AsyncExitStack() as held:
             for target in sorted(targets):
                 await held.enter_async_context(self.locks.setdefault(target, asyncio.Lock()))
+            hold = _Hold(asyncio.current_task(), time.monotonic())
+            self._holds.append(hold)
             try:
                 yield
             finally:
-                self._released.update(dict.fromkeys(targets, time.monotonic()))
+                hold.end = time.monotonic()
+                self._released.update(dict.fromkeys(targets, hold.end))
+
+    def others(self) -> list[Span]:
+        """Return from when to when faults of other tasks than this one have had their targets, or until now."""
+        now, task = time.monotonic(), asyncio.current_task()
+        return [
+            Span(hold.begin, now if hold.end is None else hold.end) for hold in self._holds if hold.task is not task
+        ]
 
     def disturbed(self, since: float) -> list[str]:
         """Return the services that another fault has in hand, or has let go of later than that."""
