@@ -1,7 +1,7 @@
 """When positions are written, who is told, and what a store that is away is to those who acknowledge."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -177,18 +177,22 @@ async def test_a_drain_ends_in_time() -> None:
         store.gate.set()
 
 
+async def all_told(sessions: Sequence[Session]) -> None:
+    """Have all acknowledge one position in the same turn, and wait until each was told what is stored."""
+    for session in sessions:
+        session.acknowledge(1)
+    sessions[0].hurry()
+    for session in sessions:
+        await session.told.get()
+
+
 async def test_batches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """What has come meanwhile is for the next time."""
     monkeypatch.setattr(keepers, "BATCH", 2)
     monkeypatch.setattr(keepers, "_SLICE_SECONDS", 0)
     store = MemoryStore()
     async with keeping(store) as keeper:
-        sessions = [Session(keeper, Key("alice", str(number))) for number in range(5)]
-        for session in sessions:
-            session.acknowledge(1)
-        sessions[0].hurry()
-        for session in sessions:
-            await session.told.get()
+        await all_told([Session(keeper, Key("alice", str(number))) for number in range(5)])
         assert [len(rows) for rows in store.written] == [0, 2, 2, 1]
 
 
@@ -197,11 +201,7 @@ async def test_a_statement_stores_a_thousand_positions_at_most() -> None:
     store = MemoryStore()
     async with keeping(store) as keeper:
         sessions = [Session(keeper, Key(f"user-{number}", "phone")) for number in range(2001)]
-        for session in sessions:
-            session.acknowledge(1)
-        sessions[0].hurry()
-        for session in sessions:
-            await session.told.get()
+        await all_told(sessions)
         assert [len(rows) for rows in store.written] == [0, 1000, 1000, 1]
         found = await asyncio.gather(*(keeper.find(session.device.key) for session in sessions))
         assert found == [place(1)] * 2001
