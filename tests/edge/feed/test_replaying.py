@@ -211,6 +211,16 @@ async def test_replays_are_bounded_and_by_address_too() -> None:
 
 
 @pytest.mark.usefixtures("soon")
+async def test_one_that_nobody_reads_ends_for_another_of_its_address_though_there_may_be_more() -> None:
+    async with running(Rig(length=20_000, limits=Limits(3, 1, 12 * MIB))) as rig:
+        async with rig.replays.at(rig.cursor(20), "a") as first:
+            assert isinstance(first, Place)
+        async with rig.replays.at(rig.cursor(120), "a") as second:
+            assert isinstance(second, Place)
+            assert first.replay.is_over
+
+
+@pytest.mark.usefixtures("soon")
 async def test_who_asks_for_one_place_after_the_other_is_bounded_although_none_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
