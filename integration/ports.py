@@ -1,6 +1,7 @@
 """Free TCP ports for what is about to be started."""
 
 import random
+import resource
 import socket
 from pathlib import Path
 from typing import Final
@@ -9,20 +10,36 @@ _LOWEST: Final = 10_000
 """Above the ports that well-known services use."""
 _TRIES: Final = 1_000
 
-_given: set[int] = set()
+_FILES: Final = 8_192
+"""Open files that a process may have: each port that it chose is one until it ends."""
+
+_kept: Final[list[socket.socket]] = []
 
 
 def free_port() -> int:
-    """Choose a free port on loopback, never the same one twice in this process.
+    """Choose a free port on loopback, and keep it for the servers of this process and its children until it ends.
+
+    Processes that choose ports side by side never choose the same one, also while its server is down: a socket
+    stays bound to it that does not listen. Servers can bind it all the same, since they set SO_REUSEADDR; whoever
+    chooses a port does not set it.
 
     It lies below the kernel's range for outgoing connections. A port out of that range can be handed to any
     client while its server is down, even to the client that keeps calling it, which then talks to itself.
     """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < min(_FILES, hard):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(_FILES, hard), hard))
     ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
     for _ in range(_TRIES):
         port = random.randrange(_LOWEST, max(ephemeral, _LOWEST + _TRIES))  # noqa: S311 - a port is no secret
-        if port not in _given and is_free("127.0.0.1", port):
-            _given.add(port)
+        keeper = socket.socket()
+        try:
+            keeper.bind(("127.0.0.1", port))
+        except OSError:
+            keeper.close()
+        else:
+            keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            _kept.append(keeper)
             return port
     raise OSError("no free TCP port was found")
 
