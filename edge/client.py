@@ -59,6 +59,7 @@ _BUSY_SECONDS: Final = 1.0
 # A token that cannot be had at expiring is asked for again: an edge says a minute before that the old one expires.
 _AGAIN_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 1.0
+_DEAF_SECONDS: Final = 0.1
 # Far above any post: Kafka takes records of 1 MiB unless it is told otherwise.
 _MESSAGE_BYTES: Final = 1 << 26
 # These stand for a close without a code, and for a connection that ended without a close (RFC 6455, section 7.1.5).
@@ -491,6 +492,7 @@ class Feed:
         )
         self._errors, self._told = 0, None
         try:
+            _raise_late(limit)
             while True:
                 message = await socket.receive()
                 if message.type is aiohttp.WSMsgType.CLOSE:
@@ -521,6 +523,7 @@ class Feed:
             url = _address(self._url, {"ws": "http", "wss": "https"}, self._posts, query)
             asked = {"headers": headers, "timeout": aiohttp.ClientTimeout(), "raise_for_status": False}
             async with self._session.get(url, **asked) as response:
+                _raise_late(limit)
                 text = await response.text(errors="replace")
             limit.reschedule(None)
             offset = response.headers.get("Stream-Next-Offset")
@@ -649,10 +652,19 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
+# A library may swallow a cancellation, and a time limit is one: aiohappyeyeballs does so, by which aiohttp connects, in
+# the moment when a name with several addresses has been reached at one of them.
+
+
 async def _cancelled(task: asyncio.Task[None] | None) -> None:
-    if task is not None:
+    while task is not None and not task.done():
         task.cancel()
-        await asyncio.wait([task])
+        await asyncio.wait([task], timeout=_DEAF_SECONDS)
+
+
+def _raise_late(limit: asyncio.Timeout) -> None:
+    if limit.expired():
+        raise TimeoutError
 
 
 async def _result(value: _T | Awaitable[_T]) -> _T:

@@ -20,6 +20,7 @@ from typing import Final
 
 from edge.clients.post_filters import PostFilters
 from edge.fanout.filters import Filters
+from edge.fanout.greetings import of_both
 from edge.fanout.loop import Loop
 from edge.fanout.resting import Rest
 from edge.fanout.session import Progress
@@ -89,7 +90,8 @@ class Place(Progress):
 
     def interrupt(self, reason: Reason) -> None:
         """Note that the log, which has begun anew, does not follow: what is known of a place in it stays."""
-        self.gap = reason
+        # Who was not woken since the gap before is told of both as one.
+        self.gap = reason if self.gap is None else of_both(self.gap, reason)
         self.stand(self._cursor)
 
 

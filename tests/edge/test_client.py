@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +14,7 @@ from typing import Any, Final, cast
 
 import aiohttp
 import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
@@ -499,6 +501,33 @@ async def test_it_is_closed_when_it_is_closed_before_it_has_begun() -> None:
     async with offered(Web()) as feed:
         pass
     assert feed.state == "closed"
+
+
+@virtual
+@pytest.mark.parametrize("transport", ["websocket", "long-polling"])
+async def test_it_is_closed_also_while_what_it_waits_for_is_deaf_to_that(transport: client.Transport) -> None:
+    web = Web()
+    web.hangs = web.is_deaf = True
+    async with asyncio.timeout(5), offered(web, transports=[transport]) as feed:
+        await settled()
+    assert feed.state == "closed"
+    assert not (web.socket if web.sockets else web.request).is_open
+
+
+@virtual
+@pytest.mark.parametrize("transport", ["websocket", "long-polling"])
+async def test_an_edge_that_is_reached_in_the_moment_when_its_time_is_over_has_failed(
+    transport: client.Transport,
+) -> None:
+    web = Web()
+    web.hangs = web.is_deaf = True
+    async with reading(web, transports=[transport]) as (feed, _):
+        await after(20.1)
+        assert feed.state == "waiting"
+        assert not (web.socket if web.sockets else web.request).is_open
+        web.is_deaf = False
+        await after(1)
+        assert len(web.sockets) + len(web.requests) == 2
 
 
 @virtual
@@ -1467,6 +1496,43 @@ async def test_with_an_edge_it_shows_what_is_published(transport: client.Transpo
         assert reader.ids == [1, 2, 3]
         async with connect(f"ws://127.0.0.1:{edge.port}/", cursor=reader.items[0].cursor) as other:
             assert [await anext(other) for _ in range(2)] == reader.items[1:]
+
+
+class _Two(AbstractResolver):
+    """A name with two addresses: one where nobody answers, and one where an edge listens."""
+
+    def __init__(self, *ports: int) -> None:
+        self.ports = ports
+        self.asked = asyncio.Event()
+
+    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[ResolveResult]:  # noqa: ARG002
+        self.asked.set()
+        return [
+            ResolveResult(hostname=host, host="127.0.0.1", port=each, family=socket.AF_INET, proto=0, flags=0)
+            for each in self.ports
+        ]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def test_it_is_closed_in_whatever_turn_of_a_connect_to_a_name_with_two_addresses() -> None:
+    """Some of these meet aiohappyeyeballs when it ends its slower attempt, and swallows a cancellation."""
+    async with serving() as edge:
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as silent, socket.socket() as first:
+            # Its backlog is full: whoever comes after this one waits.
+            first.connect(silent.getsockname())
+            for turns in range(40):
+                resolver = _Two(silent.getsockname()[1], edge.port)
+                connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, happy_eyeballs_delay=1e-9)
+                async with (
+                    asyncio.timeout(20),
+                    aiohttp.ClientSession(connector=connector) as session,
+                    connect("http://edge.example/", session=session),
+                ):
+                    await resolver.asked.wait()
+                    for _ in range(turns):
+                        await asyncio.sleep(0)
 
 
 async def test_with_an_edge_a_refusal_and_an_invalid_cursor_are_understood() -> None:

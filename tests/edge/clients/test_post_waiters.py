@@ -168,6 +168,19 @@ def test_a_gap_is_told_to_all_who_wait() -> None:
     assert {waiter.gap for waiter in waiters} == {"interrupted"}
 
 
+def test_a_gap_that_comes_before_polls_were_told_of_another_one_does_not_hide_that_the_feed_is_another() -> None:
+    polls = waiting(0)
+    waiters = [polls.add(number) for number in range(AT_ONCE + 1)]
+    polls.log.begin(Offset(0), Offset(0))
+    polls.waiters.interrupt("recreated")
+    polls.turns.turn()
+    assert len(polls.woken) == AT_ONCE
+    polls.log.skip_to(Offset(9))
+    polls.waiters.interrupt("interrupted")
+    polls.turns.rest()
+    assert [waiter.gap for waiter in waiters] == ["recreated"] * len(waiters)
+
+
 def test_a_poll_whose_place_the_log_has_forgotten_is_woken() -> None:
     polls = Polls(log_of(record(1), record(2), limit=1 << 14))
     place = cursor(0, 1, record(1))

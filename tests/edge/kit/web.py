@@ -68,10 +68,11 @@ class Socket:
 
 
 class Request:
-    """A GET that waits for its answer."""
+    """A GET that waits for its answer; a deaf one does not mind if it is cancelled."""
 
-    def __init__(self, url: str, asked: Mapping[str, Any]) -> None:
+    def __init__(self, url: str, asked: Mapping[str, Any], *, is_deaf: bool = False) -> None:
         self.url = url
+        self._is_deaf = is_deaf
         self.asked = asked
         self.is_open = True
         self.status = 0
@@ -95,7 +96,11 @@ class Request:
         self._answered.set_exception(failure or ClientConnectionError("lost"))
 
     async def __aenter__(self) -> Self:
-        await self._answered
+        try:
+            await asyncio.shield(self._answered)
+        except asyncio.CancelledError:
+            if not self._is_deaf:
+                raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -116,6 +121,8 @@ class Web:
         self.fails: Exception | None = None
         self.hangs = False
         """Whether nobody answers."""
+        self.is_deaf = False
+        """Whether who is not answered is connected when he is cancelled, as with aiohappyeyeballs in a bad moment."""
 
     @property
     def socket(self) -> Socket:
@@ -133,10 +140,14 @@ class Web:
         if self.fails is not None:
             raise self.fails
         if self.hangs:
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if not self.is_deaf:
+                    raise
         return self.socket
 
     def get(self, url: str, **asked: Any) -> Request:
         """Ask for a page."""
-        self.requests.append(Request(url, asked))
+        self.requests.append(Request(url, asked, is_deaf=self.is_deaf))
         return self.request
