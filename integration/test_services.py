@@ -218,7 +218,8 @@ with Services(say=lambda line: None) as services:
 """
     environment = {**os.environ, services_module.WAY: "processes"}
     done = subprocess.run([sys.executable, "-c", program], check=False, stdout=subprocess.PIPE, env=environment)
-    scratch, *pids = done.stdout.decode("ascii").split()
+    # Before that it may have said that it installs Debian's packages.
+    scratch, *pids = done.stdout.decode("utf-8").splitlines()[-1].split()
     left = [psutil.Process(int(pid)) for pid in pids if psutil.pid_exists(int(pid))]
     _, alive = psutil.wait_procs(left, timeout=20)
     assert len(pids) > 10
