@@ -31,7 +31,9 @@ class Progress:
     It moves on for all of them at once; ``posts`` counts those that were sent since it was made.
     """
 
-    __slots__ = ("_passed", "_position", "greeting", "posts", "replay", "target", "told_at")
+    __slots__ = (
+        "_passed", "_position", "greeting", "is_checked", "is_restricted", "posts", "replay", "target", "told_at",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -51,6 +53,10 @@ class Progress:
         """Where they read; None for the log."""
         self.told_at = -math.inf
         """When something was last sent to all of them."""
+        self.is_checked = False
+        """Whether each of them is known to see what is read here: none has come, or sees something else, since."""
+        self.is_restricted = False
+        """Whether the token of one of them restricts what it sees, as far as that is known."""
 
     @property
     def position(self) -> Position:
@@ -87,8 +93,8 @@ class Session:
     """
 
     __slots__ = (
-        "_sent_elsewhere", "_told_alone_at", "asked", "device", "encoding", "grant", "id", "missed", "progress",
-        "selection",
+        "_grant", "_selection", "_sent_elsewhere", "_told_alone_at", "asked", "device", "encoding", "id", "missed",
+        "progress",
     )  # fmt: skip
 
     def __init__(
@@ -107,12 +113,10 @@ class Session:
         self.progress = Progress(position, greeting, target)
         """How far it is; clients that go on together share one."""
         self.encoding = encoding
-        self.selection = selection
-        """Which posts it sees; None for all."""
+        self._selection = selection
         self.asked = asked
         """Which it has asked for; None for all. Where a token restricts, it sees what is in both."""
-        self.grant = grant
-        """What its newest token allows; None when nobody has signed in."""
+        self._grant = grant
         self.id = id
         self.device = device
         self.missed: Missed | None = None
@@ -131,6 +135,26 @@ class Session:
     def replay(self) -> Replay[Any] | None:
         """The replay that it reads; None for the log."""
         return self.progress.replay
+
+    @property
+    def selection(self) -> Selection | None:
+        """Which posts it sees; None for all."""
+        return self._selection
+
+    @selection.setter
+    def selection(self, selection: Selection | None) -> None:
+        self._selection = selection
+        self.progress.is_checked = False
+
+    @property
+    def grant(self) -> Grant | None:
+        """What its newest token allows; None when nobody has signed in."""
+        return self._grant
+
+    @grant.setter
+    def grant(self, grant: Grant) -> None:
+        self._grant = grant
+        self.progress.is_checked = False
 
     @property
     def reading(self) -> Reading:
@@ -166,6 +190,7 @@ class Session:
         self._told_alone_at = self.told_at
         self._sent_elsewhere = self.sent - progress.posts
         self.progress = progress
+        progress.is_checked = False
 
     def skip_to(
         self,

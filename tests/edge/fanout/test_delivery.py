@@ -139,3 +139,26 @@ def test_a_client_is_written_what_it_may_see_and_as_many_posts_as_match(  # noqa
         delivery.send(cohort)
     assert not any(line.written for line in lines)
     assert (cohort.position, cohort.told_at, delivery.posts, delivery.mismatches) == (log.tail, -math.inf, 0, 1)
+
+
+@pytest.mark.parametrize("changes", ["comes", "selection", "grant"])
+def test_what_a_client_may_see_is_looked_up_again_when_it_may_be_something_else(changes: str) -> None:
+    """Whatever defect has left it among the others, or brought it there."""
+    log, turns = log_of(record(1)), Turns()
+    delivery = Delivery(log, turns.write_each, write_bytes=1 << 16, clock=turns.time)
+    cohort = Cohort[Member](log.tail, Reading(CURSOR))
+    sessions = [Session(log.tail, CURSOR) for _ in range(2)]
+    for session in sessions:
+        cohort.take_in(Member(Keeper(), session, Line(turns), None, turns.now))
+    delivery.send(cohort)
+    log.append(Offset(1), record(2))
+    match changes:
+        case "comes":
+            session = Session(log.tail, CURSOR, grant=RESTRICTED)
+            cohort.take_in(Member(Keeper(), session, Line(turns), None, turns.now))
+        case "selection":
+            sessions[1].selection = SOME
+        case _:
+            sessions[1].grant = RESTRICTED
+    with pytest.raises(Mismatch):
+        delivery.send(cohort)
