@@ -373,6 +373,12 @@ async def test_our_python_client_goes_on_with_nothing_but_its_device(installed: 
         await _until_live(feed)
         await show(installed.system, [11], [12], [13])
         assert await _ids(feed, 13) == [11, 12, 13]
+    # Until it is stored another edge takes this for a new device.
+    store, key = PostgresStore(parse(installed.owner)), Key("alice", "py")
+    async with asyncio.timeout(60):
+        while (await store.read([key])).get(key) != feed.cursor:
+            await asyncio.sleep(0.02)
+    await store.close()
     await show(installed.system, [14])
     async with connect(other.websocket, token=token, device="py") as feed:
         assert await _ids(feed, 14) == [13, 14]
