@@ -1,13 +1,14 @@
-"""Makes what stores positions, from the edge's settings; ``python -m edge positions create``."""
+"""Makes what stores positions, from the edge's settings; ``python -m edge positions create``.
+
+What speaks with PostgreSQL is imported where it is needed: with SQLAlchemy it takes 23 MiB, a quarter of an edge.
+"""
 
 import asyncio
 import sys
 from typing import Final
 
 from edge.positions.keeper import Foreign, Keeper
-from edge.positions.postgres import PostgresStore
 from edge.positions.store import Away
-from edge.positions.table import NAME, RIGHTS
 from edge.positions_settings import PositionsSettings, StoreSettings
 from runtime.database_url import Database
 
@@ -20,11 +21,15 @@ def keeper_of(settings: PositionsSettings, foreign: Foreign) -> Keeper | None:
     database = settings.positions
     if database is None:
         return None
+    from edge.positions.postgres import PostgresStore  # noqa: PLC0415 - see above
+
     return Keeper(PostgresStore(database), seconds=settings.ack_seconds, foreign=foreign)
 
 
 def create(settings: StoreSettings) -> int:
     """Make the table, unless it is there, and say what the edge needs; return the exit code."""
+    from edge.positions.table import NAME, RIGHTS  # noqa: PLC0415 - see above
+
     database = settings.positions
     if database is None:
         return _failed("POSITIONS_URL is missing: it says in which database the table is to be.")
@@ -43,6 +48,8 @@ def _failed(sentence: str) -> int:
 
 
 async def _create(database: Database) -> None:
+    from edge.positions.postgres import PostgresStore  # noqa: PLC0415 - see above
+
     store = PostgresStore(database)
     try:
         await store.create()

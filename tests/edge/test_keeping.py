@@ -1,7 +1,10 @@
 """What stores positions is made of the settings; the table, by a command."""
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
 from pydantic import SecretStr
@@ -11,6 +14,8 @@ from edge.positions.keeper import Keeper
 from edge.positions_settings import PositionsSettings
 from tests.edge.kit.positions import Foreigners
 from tests.edge.kit.tokens import SECRET
+
+ROOT: Final = Path(__file__).parents[2]
 
 
 def told(url: str) -> PositionsSettings:
@@ -29,6 +34,12 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 async def test_positions_are_stored_where_a_database_is_named() -> None:
     assert keeper_of(told(""), Foreigners()) is None
     assert isinstance(keeper_of(told("postgres://u@db/positions"), Foreigners()), Keeper)
+
+
+def test_an_edge_that_stores_none_does_not_load_what_speaks_with_a_database() -> None:
+    program = "import sys, edge.__main__; print(*{'sqlalchemy', 'asyncpg'} & {*sys.modules})"
+    said = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    assert said.stdout.split() == []
 
 
 def test_the_command_says_what_it_lacks(capsys: pytest.CaptureFixture[str]) -> None:
