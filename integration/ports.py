@@ -13,8 +13,6 @@ _TRIES: Final = 1_000
 _FILES: Final = 8_192
 """Open files that a process may have: each port that it chose is one until it ends."""
 
-_kept: Final[list[socket.socket]] = []
-
 
 def free_port() -> int:
     """Choose a free port on loopback, and keep it for the servers of this process and its children until it ends.
@@ -39,7 +37,8 @@ def free_port() -> int:
             keeper.close()
         else:
             keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            _kept.append(keeper)
+            # It stays open until the process ends.
+            keeper.detach()
             return port
     raise OSError("no free TCP port was found")
 
