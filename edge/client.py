@@ -59,7 +59,8 @@ _BUSY_SECONDS: Final = 1.0
 # A token that cannot be had at expiring is asked for again: an edge says a minute before that the old one expires.
 _AGAIN_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 1.0
-_DEAF_SECONDS: Final = 0.1
+# Who was cancelled may take so long for its end, such as a close, and is cancelled again if it goes on.
+_END_SECONDS: Final = 2.0
 # Far above any post: Kafka takes records of 1 MiB unless it is told otherwise.
 _MESSAGE_BYTES: Final = 1 << 26
 # These stand for a close without a code, and for a connection that ended without a close (RFC 6455, section 7.1.5).
@@ -659,7 +660,7 @@ def _now() -> float:
 async def _cancelled(task: asyncio.Task[None] | None) -> None:
     while task is not None and not task.done():
         task.cancel()
-        await asyncio.wait([task], timeout=_DEAF_SECONDS)
+        await asyncio.wait([task], timeout=_END_SECONDS)
 
 
 def _raise_late(limit: asyncio.Timeout) -> None:

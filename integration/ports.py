@@ -1,17 +1,17 @@
 """Free TCP ports for what is about to be started."""
 
 import random
-import resource
 import socket
 from pathlib import Path
 from typing import Final
 
+from integration.files import raise_file_limit
+
 _LOWEST: Final = 10_000
 """Above the ports that well-known services use."""
 _TRIES: Final = 1_000
-
 _FILES: Final = 8_192
-"""Open files that a process may have: each port that it chose is one until it ends."""
+"""Each port that a process chose is an open file until it ends. No more: RabbitMQ's memory grows with the limit."""
 
 
 def free_port() -> int:
@@ -24,9 +24,7 @@ def free_port() -> int:
     It lies below the kernel's range for outgoing connections. A port out of that range can be handed to any
     client while its server is down, even to the client that keeps calling it, which then talks to itself.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < min(_FILES, hard):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(_FILES, hard), hard))
+    raise_file_limit(_FILES)
     ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
     for _ in range(_TRIES):
         port = random.randrange(_LOWEST, max(ephemeral, _LOWEST + _TRIES))  # noqa: S311 - a port is no secret

@@ -25,6 +25,7 @@ from integration import fed, npm, topics, viewers
 from integration.conftest import Install
 from integration.database import Database
 from integration.services import Services
+from integration.stored import until_stored
 from integration.system import Process, System
 from integration.test_clients import show
 from runtime.database_url import parse
@@ -338,9 +339,7 @@ async def test_a_feed_that_was_made_anew_is_said_once_and_the_position_replaced(
         # What the client has brought is not what is stored: that is found out behind the answer.
         assert (await viewer.hear("acked"))["payload"] == {"position": gone if brings else viewer.cursor}
         assert viewer.cursor < gone
-        async with asyncio.timeout(60):
-            while await store.read([PHONE]) != {PHONE: viewer.cursor}:
-                await asyncio.sleep(0.1)
+        await until_stored(store, PHONE, viewer.cursor)
     await store.close()
     async with viewing(other) as again:
         welcome = (await again.hear("welcome"))["payload"]
@@ -373,11 +372,8 @@ async def test_our_python_client_goes_on_with_nothing_but_its_device(installed: 
         await _until_live(feed)
         await show(installed.system, [11], [12], [13])
         assert await _ids(feed, 13) == [11, 12, 13]
-    # Until it is stored another edge takes this for a new device.
-    store, key = PostgresStore(parse(installed.owner)), Key("alice", "py")
-    async with asyncio.timeout(60):
-        while (await store.read([key])).get(key) != feed.cursor:
-            await asyncio.sleep(0.02)
+    store = PostgresStore(parse(installed.owner))
+    await until_stored(store, Key("alice", "py"), feed.cursor)
     await store.close()
     await show(installed.system, [14])
     async with connect(other.websocket, token=token, device="py") as feed:

@@ -15,6 +15,7 @@ from integration.conftest import Install
 from integration.database import Database
 from integration.fed import Feed
 from integration.ordeals import start_again
+from integration.stored import until_stored
 from integration.system import System
 from integration.tokens import Issuer
 from runtime.database_url import parse
@@ -179,30 +180,23 @@ async def test_a_device_goes_on_where_it_acknowledged_on_another_edge(
         await asyncio.to_thread(edge.until_ready)
     feed, origin = Feed(system), f"http://127.0.0.1:{edges[0].port}"
     phone = {"tokenUrl": issuer.url, "transports": ["websocket"], "device": "phone"}
-    key = Key("alice", "phone")
 
-    async def until_stored() -> None:
+    async def until_all_stored() -> None:
         """Wait until the place behind the last post is stored."""
-        async with (
-            asyncio.timeout(60),
-            aiohttp.ClientSession() as session,
-            session.head(f"{origin}/posts") as answer,
-        ):
-            end = answer.headers["Stream-Next-Offset"]
-            while (await store.read([key])).get(key) != end:
-                await asyncio.sleep(0.05)
+        async with aiohttp.ClientSession() as session, session.head(f"{origin}/posts") as answer:
+            await until_stored(store, Key("alice", "phone"), answer.headers["Stream-Next-Offset"])
 
     try:
         async with viewers.viewing(kind, folder, origin, edges[0].websocket, phone) as viewer:
             await viewer.until(lambda: viewer.state == "live", "live")
             await feed.show(3)
             await feed.until_shown(viewer)
-            await until_stored()
+            await until_all_stored()
         seen = len(feed.ids)
         await feed.show(2)
         async with viewers.viewing(kind, folder, origin, edges[1].websocket, phone) as viewer:
             await viewer.until(lambda: viewer.ids == feed.ids[seen:], "what it missed, and nothing else")
-            await until_stored()
+            await until_all_stored()
             assert (viewer.gaps, viewer.errors) == ([], [])
         async with viewers.viewing(kind, folder, origin, edges[1].websocket, {**phone, "device": "tablet"}) as viewer:
             await viewer.until(lambda: viewer.state == "live", "live")

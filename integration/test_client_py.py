@@ -18,6 +18,7 @@ from integration.conftest import Install
 from integration.database import Database
 from integration.ordeals import survive
 from integration.relay import relaying
+from integration.stored import until_stored
 from integration.system import Process, System
 from runtime.database_url import parse
 
@@ -184,12 +185,6 @@ async def test_a_device_goes_on_at_another_edge_with_nothing_but_its_name(instal
         async with asyncio.timeout(_PATIENCE_SECONDS):
             return [item.id for item in [await anext(feed) for _ in range(number)] if isinstance(item, Post)]
 
-    async def until_stored(cursor: str | None) -> None:
-        # Another edge may not know yet what was acknowledged a moment before.
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            while (await store.read([phone])).get(phone) != cursor:
-                await asyncio.sleep(0.02)
-
     async with following(one) as feed:
         # It has been told where it begins, and the edge that it knows that.
         waiting = asyncio.create_task(next_ids(feed, 3))
@@ -198,12 +193,12 @@ async def test_a_device_goes_on_at_another_edge_with_nothing_but_its_name(instal
         await shown.show(5)
         assert await waiting == shown.ids[:3]
         feed.handled()
-    await until_stored(feed.cursor)
+    await until_stored(store, phone, feed.cursor)
     async with following(other) as feed:
         assert await next_ids(feed, 1) == shown.ids[3:4]
         assert await next_ids(feed, 1) == shown.ids[4:]
         # The fifth is in hand, and the fourth was handled.
-        await until_stored(feed.cursor)
+        await until_stored(store, phone, feed.cursor)
         other.kill()
     await store.close()
     async with following(one) as feed:

@@ -1,7 +1,6 @@
 """An edge is killed: its clients come to another one all at once, and are taken in one after the other."""
 
 import asyncio
-import resource
 import time
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -12,6 +11,7 @@ import pytest
 from integration import topics
 from integration.bench.usage import turns_of
 from integration.conftest import Install
+from integration.files import raise_file_limit
 from integration.returning import Returning
 from integration.system import Process
 from streams.contract import FeedRecord, Millis, Publication, encode_feed
@@ -44,8 +44,7 @@ async def test_the_clients_of_a_killed_edge_come_back_within_what_the_rate_says(
     install: Install, count: int, rate: int
 ) -> None:
     """Each with all that it has missed, and once; no turn of the loop takes more than 20 ms of CPU time."""
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    raise_file_limit()
     system = install()
     kafka, feed = system.environment["KAFKA_URL"], system.feed
     await topics.create(kafka, {feed: 1})

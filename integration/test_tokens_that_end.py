@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import resource
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -22,6 +21,7 @@ from integration.bench.usage import turns_of
 from integration.clients import SUBPROTOCOL
 from integration.conftest import Install
 from integration.fed import Feed
+from integration.files import raise_file_limit
 from integration.system import Process, System
 from tests.events import Event, EventReader
 from tests.strict import Reader
@@ -213,8 +213,7 @@ async def _following(edge: Process, token: str, count: int) -> AsyncIterator[lis
 )
 async def test_tokens_that_end_together_make_no_long_turn(install: Install, count: int, seconds: float) -> None:
     """Neither when their clients are told nor when they are closed; no turn takes more than 20 ms of CPU time."""
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    raise_file_limit()
     system = install(JWT_SECRET_KEY=_SECRET, JOIN_RATE=0)
     await topics.create(system.environment["KAFKA_URL"], {system.feed: 1})
     edge = system.edge()

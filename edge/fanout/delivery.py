@@ -94,7 +94,7 @@ def _is_restricted(cohort: Cohort[Member], selection: Selection | None) -> bool:
     is_restricted = False
     for client in cohort.clients.values():
         session = client.session
-        if session.selection is not selection:
-            raise Mismatch("a client is among others that see something else")
+        if session.progress is not cohort or session.selection is not selection:
+            raise Mismatch("a client is among others that are elsewhere, or see something else")
         is_restricted = is_restricted or (session.grant is not None and session.grant.claim is not None)
     return is_restricted

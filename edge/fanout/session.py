@@ -54,7 +54,7 @@ class Progress:
         self.told_at = -math.inf
         """When something was last sent to all of them."""
         self.is_checked = False
-        """Whether each of them is known to see what is read here: none has come, or sees something else, since."""
+        """Whether each is known to see what is read here: none has come or gone, or sees something else, since."""
         self.is_restricted = False
         """Whether the token of one of them restricts what it sees, as far as that is known."""
 
@@ -189,8 +189,8 @@ class Session:
         """Go on with other progress."""
         self._told_alone_at = self.told_at
         self._sent_elsewhere = self.sent - progress.posts
+        self.progress.is_checked = progress.is_checked = False
         self.progress = progress
-        progress.is_checked = False
 
     def skip_to(
         self,

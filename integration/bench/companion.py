@@ -6,12 +6,13 @@ Its standard input is its life: it ends when that does, whatever becomes of us.
 import asyncio
 import json
 import os
-import resource
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
+
+from integration.files import raise_file_limit
 
 ANSWER_SECONDS: Final = 120.0
 """How long an answer may take; the longest that is waited for, the end of a backlog, takes half of it."""
@@ -87,12 +88,6 @@ async def program(
         except TimeoutError:
             process.kill()
             await process.communicate()
-
-
-def raise_file_limit() -> None:
-    """Raise the limit that children inherit: each client is an open file, and the usual soft limit is 1,024."""
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def commands() -> Iterator[dict[str, Any]]:

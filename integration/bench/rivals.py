@@ -17,11 +17,12 @@ import aiohttp
 import psutil
 
 from integration.bench import built
-from integration.bench.companion import NoAnswer, program, raise_file_limit
+from integration.bench.companion import NoAnswer, program
 from integration.bench.posts import FIRST_ID, FRAME_BYTES, message_text
 from integration.bench.stage import Stage
 from integration.bench.usage import serving
 from integration.child import Child
+from integration.files import raise_file_limit
 from integration.ports import free_port
 
 CENTRIFUGO: Final = "Centrifugo"

@@ -510,6 +510,7 @@ async def test_it_is_closed_also_while_what_it_waits_for_is_deaf_to_that(transpo
     web.hangs = web.is_deaf = True
     async with asyncio.timeout(5), offered(web, transports=[transport]) as feed:
         await settled()
+        web.is_deaf = False
     assert feed.state == "closed"
     assert not (web.socket if web.sockets else web.request).is_open
 
@@ -1528,11 +1529,12 @@ async def test_it_is_closed_in_whatever_turn_of_a_connect_to_a_name_with_two_add
                 async with (
                     asyncio.timeout(20),
                     aiohttp.ClientSession(connector=connector) as session,
-                    connect("http://edge.example/", session=session),
+                    connect("http://edge.example/", session=session) as feed,
                 ):
                     await resolver.asked.wait()
                     for _ in range(turns):
                         await asyncio.sleep(0)
+                assert feed.state == "closed"
 
 
 async def test_with_an_edge_a_refusal_and_an_invalid_cursor_are_understood() -> None:

@@ -141,7 +141,7 @@ def test_a_client_is_written_what_it_may_see_and_as_many_posts_as_match(  # noqa
     assert (cohort.position, cohort.told_at, delivery.posts, delivery.mismatches) == (log.tail, -math.inf, 0, 1)
 
 
-@pytest.mark.parametrize("changes", ["comes", "selection", "grant"])
+@pytest.mark.parametrize("changes", ["comes", "goes", "selection", "grant"])
 def test_what_a_client_may_see_is_looked_up_again_when_it_may_be_something_else(changes: str) -> None:
     """Whatever defect has left it among the others, or brought it there."""
     log, turns = log_of(record(1)), Turns()
@@ -151,11 +151,14 @@ def test_what_a_client_may_see_is_looked_up_again_when_it_may_be_something_else(
     for session in sessions:
         cohort.take_in(Member(Keeper(), session, Line(turns), None, turns.now))
     delivery.send(cohort)
+    assert cohort.is_checked
     log.append(Offset(1), record(2))
     match changes:
         case "comes":
             session = Session(log.tail, CURSOR, grant=RESTRICTED)
             cohort.take_in(Member(Keeper(), session, Line(turns), None, turns.now))
+        case "goes":
+            sessions[1].skip_to(log.tail)
         case "selection":
             sessions[1].selection = SOME
         case _:

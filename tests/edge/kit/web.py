@@ -100,6 +100,7 @@ class Request:
             await asyncio.shield(self._answered)
         except asyncio.CancelledError:
             if not self._is_deaf:
+                self.is_open = False
                 raise
         return self
 
@@ -122,7 +123,7 @@ class Web:
         self.hangs = False
         """Whether nobody answers."""
         self.is_deaf = False
-        """Whether who is not answered is connected when he is cancelled, as with aiohappyeyeballs in a bad moment."""
+        """Whether who connects now is connected when he is cancelled, as aiohappyeyeballs has it in a bad moment."""
 
     @property
     def socket(self) -> Socket:
@@ -140,10 +141,11 @@ class Web:
         if self.fails is not None:
             raise self.fails
         if self.hangs:
+            is_deaf = self.is_deaf
             try:
                 await asyncio.Event().wait()
             except asyncio.CancelledError:
-                if not self.is_deaf:
+                if not is_deaf:
                     raise
         return self.socket
 
