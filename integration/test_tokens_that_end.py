@@ -28,7 +28,7 @@ from tests.strict import Reader
 
 _SECRET: Final = secrets.token_hex(32)
 _LEEWAY: Final = 30.0
-_SOON: Final = 6 - _LEEWAY
+_SOON: Final = 10 - _LEEWAY
 """When a token has expired that is good for a few seconds more: a busy machine has time to connect with it."""
 _FOR_GOOD: Final = 3600.0
 _SECONDS: Final = 60.0
@@ -41,6 +41,10 @@ def _token(seconds: float, *authors: int, subject: str = "7") -> str:
 
 def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
+
+
+def _posts(events: list[Event]) -> list[int]:
+    return [each.message["payload"]["id"] for each in events if each.type == "message"]
 
 
 class Site:
@@ -56,11 +60,11 @@ class Site:
         url, offered = f"{self.edge.websocket}{query}", [Subprotocol(SUBPROTOCOL)]
         return connect(url, subprotocols=offered, additional_headers=_bearer(token))
 
-    async def events(self, token: str, query: str = "") -> tuple[int, list[Event]]:
-        """Read events to the end of the stream, or until there are five; return the status, too."""
+    async def events(self, token: str, query: str = "", *, posts: int) -> tuple[int, list[Event]]:
+        """Read events until there are so many posts or the stream has ended; return the status, too."""
         url, reader, read = f"http://127.0.0.1:{self.edge.port}/events{query}", EventReader(), list[Event]()
         async with aiohttp.ClientSession() as session, session.get(url, headers=_bearer(token)) as answer:
-            while answer.status == 200 and len(read) < 5 and (data := await answer.content.readany()):
+            while answer.status == 200 and len(_posts(read)) < posts and (data := await answer.content.readany()):
                 read += reader.feed(data)
             return answer.status, read
 
@@ -128,16 +132,16 @@ async def test_a_websocket_goes_on_with_another_token_and_loses_nothing_without(
 
 async def test_events_end_and_are_refused_until_there_is_another_token(site: Site) -> None:
     old = _token(_SOON)
-    asking = asyncio.create_task(site.events(old))
+    asking = asyncio.create_task(site.events(old, posts=1))
     status, read = await asyncio.wait_for(asking, _SECONDS)
     assert (status, [each.type for each in read]) == (200, ["welcome", "expiring", "end"])
     assert all(each.last_event_id for each in read)
     assert read[-1].message["payload"]["code"] == 4501
     await site.feed.show(4)
     query = f"?cursor={read[-1].last_event_id}"
-    assert (await site.events(old, query))[0] == 401
-    status, read = await asyncio.wait_for(site.events(_token(_FOR_GOOD), query), _SECONDS)
-    assert [each.message["payload"]["id"] for each in read if each.type == "message"] == site.feed.ids
+    assert (await site.events(old, query, posts=1))[0] == 401
+    status, read = await asyncio.wait_for(site.events(_token(_FOR_GOOD), query, posts=4), _SECONDS)
+    assert _posts(read) == site.feed.ids
 
 
 async def test_a_long_poll_ends_with_its_token(site: Site) -> None:
