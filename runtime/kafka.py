@@ -43,6 +43,8 @@ def _address(url: str) -> str:
             host = f"[{IPv6Address(host)}]"
         elif not _HOST.fullmatch(host):
             raise ValueError  # noqa: TRY301 - one sentence for all
+        # What IDNA refuses, two dots in a row for instance, cannot be looked up: UnicodeError, which is a ValueError.
+        host.encode("idna")
     except ValueError:
         parts = None
     # The value is not repeated: it may hold a password.

@@ -1,9 +1,11 @@
-"""Waiting for whichever of several comes first, and for what may be given up by others."""
+"""Waiting for whichever of several comes first, for what may be given up by others, and no longer than one may take."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+_Result = TypeVar("_Result")
 
 
 class GivenUp(ConnectionError):
@@ -25,6 +27,31 @@ async def first(*coroutines: Coroutine[Any, Any, object]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def within(seconds: float, awaitable: Awaitable[_Result]) -> _Result:
+    """Return what it returns; at most so many seconds are waited, also for its end once it is cancelled.
+
+    ``asyncio.timeout`` waits until what it has cancelled is done, and a library may take its time: closing a connection
+    by TLS takes half a minute when the peer is silent. Raises :class:`TimeoutError`, and :class:`GivenUp`.
+    """
+    task = asyncio.ensure_future(awaitable)
+    try:
+        done, _ = await asyncio.wait([task], timeout=seconds)
+    finally:
+        if not task.done():
+            task.cancel()
+            task.add_done_callback(_unheard)
+    if not done:
+        raise TimeoutError
+    with uncancelled():
+        return task.result()
+
+
+def _unheard(task: asyncio.Future[Any]) -> None:
+    """Take an error that nobody waits for any more, so that asyncio does not report it."""
+    if not task.cancelled():
+        task.exception()
 
 
 @contextmanager

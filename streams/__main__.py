@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from runtime.kafka_connections import mend_kafka_connections
 from runtime.logs import configure_structlog
 from streams.contract import Millis
 from streams.dead_actions import NotConfirmed
@@ -31,6 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     settings = load_topics()
     # What aiokafka and the publisher would log is in the sentences below; standard output is for the result.
     configure_structlog()
+    mend_kafka_connections()
     logging.disable(logging.CRITICAL)
     try:
         raise SystemExit(asyncio.run(_dead(asked, settings)))

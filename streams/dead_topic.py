@@ -6,14 +6,14 @@ missing topic with its own default number of partitions, so all topics are asked
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from typing import Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from runtime.waiting import uncancelled
+from runtime.kafka_connections import stopped
 from streams.contract import Millis, Offset, Partition
 from streams.dead import Letter, Mark, Marks, Place, read_record
 from streams.settings import TopicSettings
@@ -134,7 +134,7 @@ async def dead_topic(settings: TopicSettings) -> AsyncIterator[DeadTopic]:
             raise Unreachable(_sentence(error, settings)) from error
         yield DeadTopic(consumer, settings.dead_topic, partitions)
     finally:
-        await _stop(consumer)
+        await stopped(consumer.stop, consumer._client.close)  # noqa: SLF001 - there is no other way
 
 
 async def _partitions(settings: TopicSettings) -> list[Partition]:
@@ -146,7 +146,7 @@ async def _partitions(settings: TopicSettings) -> list[Partition]:
                 return sorted(Partition(each["partition"]) for each in topic["partitions"])
         return []
     finally:
-        await admin.close()
+        await stopped(admin.close)
 
 
 def _sentence(error: Exception, settings: TopicSettings) -> str:
@@ -161,9 +161,3 @@ def _sentence(error: Exception, settings: TopicSettings) -> str:
     if settings.kafka_has_sasl:
         reasons.append("the user or the password is wrong")
     return ", or ".join(reasons)
-
-
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    """Stop a consumer. While a broker is away, its ``stop`` may end with the CancelledError of one of its tasks."""
-    with suppress(Exception), uncancelled():
-        await consumer.stop()

@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from runtime.kafka_connections import stopped
 from runtime.waiting import uncancelled
 from streams.settings import Settings
 
@@ -36,7 +37,7 @@ class Probe:
             # A coordinator that is loading, or is none any more, says so in the group's error code.
             return all(group[0] == 0 for answer in answers for group in answer.groups)
         finally:
-            await admin.close()
+            await stopped(admin.close)
 
     async def _is_led(self) -> bool:
         consumer = AIOKafkaConsumer(self._settings.created_topic, **self._settings.kafka_client("postcast-worker"))
@@ -45,4 +46,4 @@ class Probe:
             # Of a partition without a leader there is no answer.
             return bool(await consumer.end_offsets(list(consumer.assignment())))
         finally:
-            await consumer.stop()
+            await stopped(consumer.stop, consumer._client.close)  # noqa: SLF001 - there is no other way

@@ -27,6 +27,7 @@ from aiokafka.errors import (
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from runtime.kafka_connections import stopped
 from streams.contract import MAX_IDS, Created, PostId, encode_created
 from streams.progress import Work
 from streams.settings import TopicSettings
@@ -39,6 +40,9 @@ MAX_RECORD_BYTES: Final = 1_000_000
 _MAX_BATCH_BYTES: Final = MAX_RECORD_BYTES + 128
 # Kafka answers within milliseconds. What is not confirmed for so long is sent again.
 _REQUEST_TIMEOUT_MS: Final = 10_000
+# How long what is buffered may take to be sent at the end. What is not confirmed by then is written again by whoever
+# reads the ids again.
+_FLUSH_SECONDS: Final = 5.0
 # How soon a producer learns of partitions that were added, that a topic was made anew, and that the leader to which it
 # writes was cut off from the others, and deposed: that one does not say so.
 _METADATA_MAX_AGE_MS: Final = 10_000
@@ -124,7 +128,7 @@ class Publisher:
     async def stop(self) -> None:
         """Send what is buffered and disconnect."""
         if self._producer is not None:
-            await self._producer.stop()
+            await stopped(self._producer.stop, self._producer.client.close, seconds=_FLUSH_SECONDS)
 
     async def publish(self, topic: str, values: Sequence[bytes], work: Work) -> None:
         """Write values to partition 0, in order, and return when all are confirmed; raises :class:`TooLarge`."""
@@ -162,7 +166,7 @@ class Publisher:
             await producer.start()
         except BaseException:
             # aiokafka leaves the sockets and the tasks of a failed start open.
-            await producer.stop()
+            await stopped(producer.stop, producer.client.close)
             raise
         return producer
 

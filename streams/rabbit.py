@@ -7,7 +7,7 @@ A subscription is made anew when anything about it ends; nothing here repairs it
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Final
 
@@ -18,7 +18,7 @@ from aiormq.abc import AbstractConnection as AbstractAMQPConnection
 from aiormq.exceptions import AMQPError, ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
 from yarl import URL
 
-from runtime.waiting import uncancelled
+from runtime.waiting import uncancelled, within
 from streams.amqp_urls import completed
 from streams.deliveries import Acknowledgement
 from streams.delivery_channel import DeliveryChannel
@@ -27,6 +27,8 @@ from streams.subscription import Deliver, Depth, Lost, Subscription
 
 ATTEMPT_SECONDS: Final = 4.0
 """How long one host may take for a connection, TLS and login included."""
+CLOSE_SECONDS: Final = 3.0
+"""How long it may take to close a connection: milliseconds when RabbitMQ answers, 30 s by TLS when it is frozen."""
 ANSWER_SECONDS: Final = 10.0
 """How long RabbitMQ may take to answer on a connection that is open."""
 GRACE_SECONDS: Final = 5.0
@@ -52,7 +54,7 @@ class RabbitMQ:
     @asynccontextmanager
     async def subscribed(self, deliver: Deliver) -> AsyncIterator[Subscription]:
         """Connect, look for the queue, consume; raises :class:`Lost` when that cannot be done now."""
-        async with await self._connection() as connection:
+        async with self._connected() as connection:
             subscription = _Subscription(connection, self._queue, deliver)
             with _lost():
                 async with asyncio.timeout(ANSWER_SECONDS):
@@ -64,14 +66,22 @@ class RabbitMQ:
                 if subscription.queue_was_deleted:
                     self._deleted = self._clock()
 
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AbstractConnection]:
+        connection = await self._connection()
+        try:
+            yield connection
+        finally:
+            # How it ends is nobody's business any more, and must not hide why.
+            with suppress(*_CONNECTION_ERRORS):
+                await within(CLOSE_SECONDS, connection.close())
+
     async def _connection(self) -> AbstractConnection:
         """Connect to the first host that answers; raises :class:`Lost` with what each of them said."""
         failures: list[str] = []
         for url in self._urls:
             try:
-                with uncancelled():
-                    async with asyncio.timeout(ATTEMPT_SECONDS):
-                        return await aio_pika.connect(url)
+                return await within(ATTEMPT_SECONDS, aio_pika.connect(url))
             except TimeoutError:
                 failures.append(f"{url.host_port_subcomponent} does not answer")
             except _CONNECTION_ERRORS as error:

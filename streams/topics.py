@@ -13,6 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError, TopicAlreadyExistsError, for_code
 
 from runtime.kafka import obstacle
+from runtime.kafka_connections import stopped
 from streams.settings import TopicSettings
 from streams.telemetry import log
 
@@ -179,7 +180,7 @@ async def declare_topics(settings: TopicSettings) -> None:
         existing = [each for each in wanted if each.name in there]
         found = await _describe(admin, [each.name for each in existing])
     finally:
-        await admin.close()
+        await stopped(admin.close)
     judgements = [judge(each, found[each.name]) for each in existing if each.name in found]
     for warning in (sentence for judgement in judgements for sentence in judgement.warnings):
         log.warning("topic.differs", why=warning)

@@ -16,6 +16,7 @@ from mode import Service
 from mode.types import ServiceT
 from prometheus_client import CollectorRegistry
 
+from runtime.kafka_connections import mend_kafka_connections
 from runtime.logs import configure_structlog, logging_config
 from runtime.settings import unread_variables
 from streams.agent import Flow
@@ -28,7 +29,6 @@ from streams.group import Group
 from streams.kafka_consumer import Consumer
 from streams.letters import LetterLog
 from streams.lookup import Lookup
-from streams.lost_connections import notice_lost_connections
 from streams.probe import Probe
 from streams.process import Process
 from streams.progress import OpenWork, Progress, Stage
@@ -131,7 +131,7 @@ def _end_within(seconds: float) -> None:
 def create_app(settings: Settings, checkpoint: Callable[[str], None] = lambda _: None) -> faust.App:
     """Build the worker. ``checkpoint`` is told when a promise changes hands, so that a test can crash it there."""
     configure_structlog()
-    notice_lost_connections()
+    mend_kafka_connections()
     registry, clock = CollectorRegistry(), RunningClock(time.monotonic)
     progress = Progress(clock)
     metrics, letters = Metrics(registry, progress), LetterLog(time.monotonic, _warn_of_letters)

@@ -4,7 +4,7 @@ Two connections, since a broker answers one request of a connection after the ot
 waits there for up to half a second: one reads, without a group and without any rule for where to
 go on when its offset is gone; the other asks where the feed begins and ends.
 
-This leans on aiokafka's internals, as :mod:`edge.feed.metadata` does: on the client of a consumer (see ``_stop``).
+This leans on aiokafka's internals, as :mod:`edge.feed.metadata` does: on the client of a consumer, to close it.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from edge.feed.refusals import unreachable
 from edge.feed.start import Bounds
 from edge.feed.topic import Feed, Raw, Read, Unreachable, Unreadable
 from runtime.kafka import obstacle
+from runtime.kafka_connections import mend_kafka_connections, stopped
 from runtime.waiting import uncancelled
 from streams.contract import Millis, Offset
 
@@ -33,8 +34,6 @@ _FETCH_WAIT_MS: Final = 500
 _METADATA_MAX_AGE_MS: Final = 30_000
 # So many waits without any answer mean that the broker is gone, though the consumer says nothing of it.
 _SILENCE_SECONDS: Final = 10 * _FETCH_WAIT_MS / 1000
-# How long one step of stopping a consumer may take; it takes milliseconds when brokers answer.
-_STOP_SECONDS: Final = 1.0
 # Taking in a record of the largest size costs about a millisecond: the loop gets a turn after a few of them.
 _BATCH_RECORDS: Final = 8
 # What a replay asks for at a time; a batch that is larger comes whole, and the consumer keeps what was not taken yet.
@@ -153,6 +152,7 @@ class KafkaTopic:
 
 def kafka_feed(client: Mapping[str, Any], topic: str) -> Feed:
     """Say how a topic is opened; ``client`` are the arguments of any of aiokafka's clients."""
+    mend_kafka_connections()
     return Feed(topic=partial(kafka_topic, client, topic), replay=partial(kafka_replay, client, topic))
 
 
@@ -194,23 +194,7 @@ async def _consumer(client: Mapping[str, Any], **limits: int) -> AsyncIterator[A
                 raise unreachable(found.error if found else error, str(found or "")) from error
         yield consumer
     finally:
-        await _stop(consumer)
-
-
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    """Stop a consumer for good, within twice ``_STOP_SECONDS``.
-
-    While a broker is away, aiokafka's own ``stop`` may end with the CancelledError of one of its tasks, which would
-    pass for a cancellation of ours and leave the client's tasks running. And it waits until each connection is closed:
-    by TLS, with a broker that is frozen, that takes half a minute.
-    """
-    # The client is closed by itself where stop() did not get that far: it does nothing the second time.
-    for stop in (consumer.stop, consumer._client.close):  # noqa: SLF001 - see above
-        stopping = asyncio.ensure_future(stop())
-        await asyncio.wait([stopping], timeout=_STOP_SECONDS)
-        if stopping.done() and not stopping.cancelled() and stopping.exception() is None:
-            return
-        stopping.cancel()
+        await stopped(consumer.stop, consumer._client.close)  # noqa: SLF001 - see above
 
 
 @contextmanager

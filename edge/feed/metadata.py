@@ -11,7 +11,7 @@ This leans on aiokafka's internals: on the client that a consumer has, and on ho
 
 import random
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
@@ -22,6 +22,9 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from edge.feed.refusals import FORBIDDEN
 from edge.feed.topic import Unreachable
+from runtime.waiting import within
+
+_ANSWER_SECONDS: Final = 30.0
 
 
 class _Asking(AIOKafkaClient):  # type: ignore[misc] # aiokafka has no types
@@ -78,7 +81,8 @@ async def track(consumer: AIOKafkaConsumer, topic: str) -> None:
     """Ask for a topic's metadata now, and have no others asked for; raises ``Unreachable`` when nobody tells."""
     client = consumer._client  # noqa: SLF001 - see above
     client.set_topics([topic])
-    if not await client.force_metadata_update():
+    # The client answers once each broker had its time. If the task that asks has ended, nobody answers.
+    if not await within(_ANSWER_SECONDS, client.force_metadata_update()):
         raise Unreachable("no broker has answered a question for the topic")
     if topic in client.cluster.unauthorized_topics:
         raise Unreachable(f"a broker does not describe {topic} to this user", FORBIDDEN)

@@ -1,10 +1,11 @@
 """Who waits for several goes on with the first, and leaves nothing behind."""
 
 import asyncio
+import gc
 
 import pytest
 
-from runtime.waiting import GivenUp, first, uncancelled
+from runtime.waiting import GivenUp, first, uncancelled, within
 
 
 class Waiting:
@@ -86,3 +87,51 @@ async def test_a_time_limit_is_one_whatever_it_ends() -> None:
 
     with pytest.raises(TimeoutError):
         await wait()
+
+
+async def test_within_a_limit_there_is_a_result_or_an_error() -> None:
+    assert await within(60, asyncio.sleep(0, 7)) == 7
+    with pytest.raises(ValueError, match="failed"):
+        await within(60, fail())
+    with pytest.raises(GivenUp):
+        await within(60, give_up())
+
+
+class Stubborn:
+    """Takes its time once it is cancelled, and fails then."""
+
+    def __init__(self) -> None:
+        self.may_end = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Wait."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.may_end.wait()
+            raise ValueError("too late")
+
+
+async def test_beyond_the_limit_nobody_is_waited_for() -> None:
+    """Nor is asyncio told of an error that comes then."""
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    stubborn = Stubborn()
+    with pytest.raises(TimeoutError):
+        await within(0.01, stubborn.wait())
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    assert len(others) == 1
+    stubborn.may_end.set()
+    await asyncio.wait(others)
+    del others
+    gc.collect()
+    assert told == []
+
+
+async def test_who_is_cancelled_meanwhile_takes_it_along() -> None:
+    waiting = Waiting()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await within(60, waiting.wait())
+    await asyncio.sleep(0.01)
+    assert waiting.has_ended

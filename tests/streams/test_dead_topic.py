@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn, cast
 
 import pytest
@@ -12,6 +13,7 @@ from streams import dead_topic as module
 from streams.contract import Partition, dead_letter, encode_dead
 from streams.dead import DISMISSED, REQUEUED, Letter
 from streams.dead_topic import DeadTopic, Unreachable, dead_topic, outstanding
+from tests import frozen
 from tests.streams.dead_letters import GROUPED, MISSING, POISON, MemoryTopic, at
 from tests.streams.memory_kafka import SETTINGS
 
@@ -53,10 +55,14 @@ class Refusing:
 class Away:
     """A consumer that finds no broker, and whose stop ends with what it cancels itself."""
 
-    def __init__(self, **_: object) -> None: ...
+    def __init__(self, **_: object) -> None:
+        self._client = self
 
     async def stop(self) -> None:
         raise asyncio.CancelledError
+
+    async def close(self) -> None:
+        """Close what is beneath."""
 
 
 async def test_a_stop_that_cancels_itself_does_not_hide_why_kafka_is_not_reached(
@@ -78,3 +84,18 @@ async def test_a_read_that_kafka_refuses_is_a_sentence() -> None:
     with pytest.raises(Unreachable) as raised:
         [_ async for _ in topic.records()]
     assert str(raised.value) == "partition 0 of posts.dead: [Error 29] TopicAuthorizationFailedError: posts.dead"
+
+
+async def test_kafka_that_freezes_is_left_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By TLS it took half a minute more until the connections were closed."""
+    monkeypatch.setattr(module, "_SILENCE_SECONDS", 1.0)
+    authority = frozen.Authority(tmp_path)
+    async with frozen.kafka({SETTINGS.dead_topic: 1}, authority.server()) as broker, asyncio.timeout(15):
+        tls = {
+            "kafka_url": f"kafka://localhost:{broker.port}",
+            "kafka_security_protocol": "SSL",
+            "kafka_ca_file": str(authority.file),
+        }
+        with pytest.raises(Unreachable, match="does not answer"):
+            async with dead_topic(SETTINGS.model_copy(update=tls)) as topic:
+                [_ async for _ in topic.records()]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -12,6 +13,7 @@ from aiokafka.structs import TopicPartition
 
 from streams import probe
 from streams.probe import Probe
+from tests import frozen
 from tests.streams.doubles import Gate
 from tests.streams.memory_kafka import SETTINGS, TOPIC, MemoryKafkaConsumer
 from tests.streams.virtual import virtual
@@ -187,3 +189,17 @@ async def test_a_defect_is_no_answer_of_kafkas() -> None:
     MemoryLeaders.failures_of_all["end_offsets"] = ZeroDivisionError("a defect")
     with pytest.raises(ZeroDivisionError, match="a defect"):
         await answers()
+
+
+async def test_kafka_that_is_frozen_does_not_answer_in_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By TLS it took half a minute more until the connections were closed."""
+    monkeypatch.undo()
+    monkeypatch.setattr(probe, "_ANSWER_SECONDS", 1.0)
+    authority = frozen.Authority(tmp_path)
+    async with frozen.kafka({TOPIC: 1}, authority.server()) as broker, asyncio.timeout(15):
+        tls = {
+            "kafka_url": f"kafka://localhost:{broker.port}",
+            "kafka_security_protocol": "SSL",
+            "kafka_ca_file": str(authority.file),
+        }
+        assert not await Probe(SETTINGS.model_copy(update=tls)).answers()

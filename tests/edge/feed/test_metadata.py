@@ -1,5 +1,6 @@
 """What brokers are asked about topics, with a broker in memory."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -12,8 +13,11 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest, MetadataRequest_v5, MetadataResponse_v5
 
+from edge.feed import metadata
+from edge.feed.kafka import kafka_feed
 from edge.feed.metadata import ask_for_tracked_topics_only, refused_reads, track
 from edge.feed.topic import Unreachable
+from tests import frozen
 
 BROKERS = [(number, f"broker-{number}", 9092, None) for number in range(3)]
 NO_ERROR, UNKNOWN_TOPIC, NOT_ALLOWED = 0, 3, 29
@@ -156,3 +160,22 @@ async def test_a_topic_that_nobody_tells_of_is_not_a_topic_that_does_not_exist(m
         "Kafka does not answer.",
         "Kafka does not allow this edge to read the feed: grant it the right.",
     ]
+
+
+async def test_a_broker_that_nobody_can_look_up_is_one_that_does_not_answer() -> None:
+    """By such a name the client's task that asks ended without a word, and the edge waited until it was restarted."""
+    async with frozen.kafka({"posts.feed": 1}, host="kafka-0..svc") as broker, asyncio.timeout(20):
+        feed = kafka_feed({"bootstrap_servers": [f"localhost:{broker.port}"]}, "posts.feed")
+        async with feed.topic() as topic:
+            with pytest.raises(Unreachable):
+                await topic.partitions()
+
+
+async def test_a_client_that_asks_nobody_any_more_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever has ended its task."""
+    monkeypatch.setattr(metadata, "_ANSWER_SECONDS", 0.1)
+    async with consuming(Cluster(), monkeypatch) as consumer:
+        client = consumer._client  # noqa: SLF001 - aiokafka has no port for a double
+        monkeypatch.setattr(client, "force_metadata_update", asyncio.get_running_loop().create_future)
+        with pytest.raises(TimeoutError):
+            await track(consumer, "posts.feed")
