@@ -669,7 +669,15 @@ def _raise_late(limit: asyncio.Timeout) -> None:
 
 
 async def _result(value: _T | Awaitable[_T]) -> _T:
-    return await value if inspect.isawaitable(value) else value
+    """Return what the caller's function or store has returned, or will."""
+    try:
+        return await value if inspect.isawaitable(value) else value
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # Others have cancelled what it waits for. Passed on, it would end the feed as close() does.
+        raise RuntimeError("what it waits for was cancelled") from error
 
 
 def _address(url: SplitResult, schemes: Mapping[str, str], path: str, query: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 
 import aiohttp
 import pytest
@@ -795,6 +795,22 @@ async def test_a_token_function_that_fails_is_said_and_asked_again_after_a_wait(
         assert web.socket.is_open
 
 
+async def cancelled_by_others() -> NoReturn:
+    """Wait for what is cancelled under whoever waits for it, as a library's task may be."""
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    raise AssertionError(await future)
+
+
+@virtual
+async def test_a_token_function_whose_wait_others_cancel_has_failed(caplog: pytest.LogCaptureFixture) -> None:
+    """It would end the feed as closing it does: without a word."""
+    web = Web()
+    async with reading(web, token=cancelled_by_others) as (feed, reader):
+        assert (feed.state, reader.task.done()) == ("waiting", False)
+        assert "the token function has failed: RuntimeError\n" in caplog.text
+
+
 @virtual
 async def test_a_token_function_that_does_not_answer_in_20_s_has_failed() -> None:
     asked: list[float] = []
@@ -1101,6 +1117,31 @@ async def test_a_store_that_fails_stops_nothing_and_is_told_of(caplog: pytest.Lo
         await after(1)
         assert "the cursor could not be kept: OSError: full" in caplog.text
         store.fails = False
+        web.socket.say(created(2))
+        await settled()
+        assert reader.ids == [1, 2]
+    assert store.cursors == ["c2"]
+
+
+class CancelledOnce(Kept):
+    """A store whose first ``set`` waits for what others cancel."""
+
+    is_well = False
+
+    async def set(self, cursor: str, /) -> None:  # type: ignore[override] # a store may do either
+        if not self.is_well:
+            self.is_well = True
+            await cancelled_by_others()
+        self.cursors.append(cursor)
+
+
+@virtual
+async def test_a_store_whose_wait_others_cancel_has_failed(caplog: pytest.LogCaptureFixture) -> None:
+    store = CancelledOnce()
+    async with live(store=store) as (_, reader, web):
+        web.socket.say(created(1))
+        await after(1)
+        assert "the cursor could not be kept: RuntimeError: " in caplog.text
         web.socket.say(created(2))
         await settled()
         assert reader.ids == [1, 2]
