@@ -19,11 +19,14 @@ from edge.settings import Settings, load
 from edge.telemetry import TurnTimes
 from edge.turns import new_event_loop
 from runtime import command
+from runtime.ending import end_within
 from runtime.output import Output
 from runtime.settings import BadSettings, read, unread_variables
 
 _LAST_LINES_SECONDS: Final = 1.0
 """How long the log's last lines may take."""
+_LAST_THREADS_SECONDS: Final = 2.0
+"""How long threads may take to end."""
 
 
 def main(arguments: Sequence[str] = ()) -> int:
@@ -46,6 +49,9 @@ def main(arguments: Sequence[str] = ()) -> int:
         feed = kafka_feed(settings.kafka_client("postcast-edge"), settings.feed_topic)
         with asyncio.Runner(loop_factory=partial(new_event_loop, turns.note)) as runner:
             runner.run(run(settings, feed, turns, output))
+            # All is done. Threads that look up names would be waited for, and a resolver may hang for half a minute.
+            last = end_within(_LAST_THREADS_SECONDS, 0)
+        last.cancel()
     except (BadSettings, CannotListen) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a sentence for whoever started it
         return 1

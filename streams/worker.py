@@ -1,7 +1,6 @@
 """The worker: its parts put together into one Faust app."""
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable
 from itertools import chain
@@ -16,6 +15,7 @@ from mode import Service
 from mode.types import ServiceT
 from prometheus_client import CollectorRegistry
 
+from runtime.ending import end_within
 from runtime.kafka_connections import mend_kafka_connections
 from runtime.logs import configure_structlog, logging_config
 from runtime.settings import unread_variables
@@ -48,6 +48,8 @@ _LAST_WORDS_SECONDS: Final = 8.0
 # What a stop may take: what is in flight has 5 s, the batch in work 3 s, and each of Kafka's clients a few until it
 # gives up. A cluster gives us a minute.
 _STOP_SECONDS: Final = 15.0
+# The exit code where that was not enough; what is not committed is read again.
+_NOT_IN_TIME: Final = os.EX_SOFTWARE
 
 
 class Started(Service):
@@ -110,22 +112,15 @@ class Worker(faust.App):
     def _crash(self, reason: BaseException) -> None:
         """End soon, whatever hangs: a consumer's thread that is stuck would keep a crashed worker for ever."""
         super()._crash(reason)
-        _end_within(_LAST_WORDS_SECONDS)
+        end_within(_LAST_WORDS_SECONDS, _NOT_IN_TIME)
 
     async def on_stop(self) -> None:
         """Stop in any case: while Kafka is away, its consumer's thread may die of being stopped and keep us waiting."""
-        _end_within(_STOP_SECONDS)
+        end_within(_STOP_SECONDS, _NOT_IN_TIME)
         await super().on_stop()
 
     def _create_directories(self) -> None:
         """Make none: without tables nothing is kept on disk, and the file system may be read-only."""
-
-
-def _end_within(seconds: float) -> None:
-    """End the process at that time, if it has not ended by then; what is not committed is read again."""
-    last_words = threading.Timer(seconds, os._exit, (70,))
-    last_words.daemon = True
-    last_words.start()
 
 
 def create_app(settings: Settings, checkpoint: Callable[[str], None] = lambda _: None) -> faust.App:

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,17 @@ ENVIRONMENT = {
 }
 
 
-def start(environment: Mapping[str, str], folder: Path = ROOT, *, files: int | None = None) -> subprocess.Popen[str]:
+def start(
+    environment: Mapping[str, str],
+    folder: Path = ROOT,
+    *,
+    files: int | None = None,
+    command: Sequence[str] = ("-m", "edge"),
+) -> subprocess.Popen[str]:
     """Start an edge in a working directory; it may open so many ``files``, where that is said."""
     limited = [] if files is None else ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"]
     return subprocess.Popen(
-        [*limited, sys.executable, "-m", "edge"],
+        [*limited, sys.executable, *command],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -60,6 +66,29 @@ def test_ends_well_when_told_to_stop(number: signal.Signals) -> None:
         try:
             assert until_listening(process)[0]["event"] == "process.started"
             process.send_signal(number)
+            output, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, errors) == (0, "")
+    assert "edge.stopped" in output
+
+
+def test_ends_when_told_to_stop_while_a_name_is_looked_up() -> None:
+    """The thread that waits for the resolver is not waited for."""
+    program = """
+import socket, sys, time
+from edge.__main__ import main
+real = socket.getaddrinfo
+socket.getaddrinfo = lambda host, *others, **more: (
+    time.sleep(300) if host == "kafka.example" else real(host, *others, **more)
+)
+sys.exit(main())
+"""
+    environment = {**ENVIRONMENT, "KAFKA_URL": "kafka://kafka.example"}
+    with start(environment, command=["-c", program]) as process:
+        try:
+            until_listening(process)
+            process.send_signal(signal.SIGTERM)
             output, errors = process.communicate(timeout=60)
         finally:
             process.kill()

@@ -334,7 +334,7 @@ async def test_a_variable_that_nobody_reads_is_named_at_the_start(monkeypatch: p
 def limits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Collect the seconds within which the process would end."""
     seconds: list[float] = []
-    monkeypatch.setattr(worker, "_end_within", seconds.append)
+    monkeypatch.setattr(worker, "end_within", lambda limit, _code: seconds.append(limit))
     return seconds
 
 
@@ -360,22 +360,10 @@ async def test_an_orderly_stop_takes_so_long_and_no_longer(limits: list[float]) 
     assert stopped == ["within [15.0]"]
 
 
-def run(*lines: str) -> "subprocess.CompletedProcess[str]":
-    """Run a program in a process of its own."""
-    return subprocess.run([sys.executable, "-c", "\n".join(lines)], check=False, capture_output=True, text=True)
-
-
-def test_when_the_time_is_over_the_process_ends_with_70() -> None:
-    """Even while its threads hang."""
-    ended = run("import threading", "from streams.worker import _end_within", "_end_within(0.01)",
-                "threading.Event().wait()")  # fmt: skip
-    assert ended.returncode == 70
-
-
-def test_a_process_whose_end_comes_first_does_not_wait_for_that_time() -> None:
-    """And its event loop is uvloop's, which Faust makes before any code of ours runs."""
-    ended = run("import asyncio", "from streams.worker import _end_within", "_end_within(3600)",
-                "print(type(asyncio.new_event_loop()).__module__)")  # fmt: skip
+def test_the_event_loop_is_uvloops() -> None:
+    """Faust makes it before any code of ours runs."""
+    program = "import asyncio, streams.worker; print(type(asyncio.new_event_loop()).__module__)"
+    ended = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (0, "uvloop\n")
 
 
