@@ -20,6 +20,15 @@ _ANSWER: Final = (
 )
 
 
+class _Nowhere(web.Response):
+    async def prepare(self, _request: web.BaseRequest) -> None:
+        raise ConnectionResetError
+
+
+NOWHERE: Final = _Nowhere()
+"""What a handler returns whose client is not aiohttp's any more, or has left: nobody gets it, so it is not prepared."""
+
+
 class Http(web.RequestHandler):
     """aiohttp's protocol for one connection."""
 
@@ -67,7 +76,7 @@ class Http(web.RequestHandler):
         """Give the connection to another protocol, from within the handler of a request that asks for an upgrade.
 
         Return whether the client has sent anything behind that request. Nothing may be awaited between this and the
-        handler's end, which then returns a response that goes nowhere.
+        handler's end, which then returns :data:`NOWHERE`.
         """
         transport = self.transport
         assert transport is not None  # noqa: S101 - the caller has looked; told to the type checker

@@ -42,8 +42,8 @@ class Connection:
         """Give the connection to the protocol that ``make`` makes, which frees the slot when the connection is lost.
 
         Return the protocol, and whether the client has sent anything behind a request for an upgrade; None when there
-        is nobody to serve. Nothing may be awaited between this and the handler's end, which then returns a response
-        that goes nowhere.
+        is nobody to serve. Nothing may be awaited between this and the handler's end, which then returns
+        :data:`edge.access.http.NOWHERE`.
         """
         if self.is_lost:
             return None

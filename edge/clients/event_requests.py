@@ -13,6 +13,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from edge.access.http import NOWHERE
 from edge.clients.codes import REFUSALS
 from edge.clients.event_stream import LEAST_RETRY_SECONDS, EventStream
 from edge.clients.joining import place_in, request_for
@@ -62,7 +63,7 @@ class EventRequests:
             return self._refuse(grant, request) if isinstance(grant, Rejected) else _head()
         connection = self._reception.admit(request)
         if connection is None:
-            return web.Response()  # It left at once: nobody gets this.
+            return NOWHERE
         if isinstance(connection, Rejected):
             return self._refuse(connection, request)
         asked = request_for(EVENTS, request.query, request.headers.get("Last-Event-ID"))
@@ -79,7 +80,7 @@ class EventRequests:
             head = _lines({**_HEADERS, **self._reception.gate.origins.headers(request.headers)})
             taken[0].open(head + retry(self._wait()), session)
             self._reception.note_join(connection, HTTPStatus.OK)
-        return web.Response()  # Nobody gets this: the connection is no longer aiohttp's.
+        return NOWHERE
 
     def _refuse(self, rejected: Rejected, request: web.Request) -> web.Response:
         self._around.refusals["http" if rejected.retry_after is None else "events", rejected.why] += 1

@@ -13,6 +13,7 @@ from typing import Final
 from aiohttp import web
 
 from edge.access.grant import Grant
+from edge.access.http import NOWHERE
 from edge.clients.connection import Connection
 from edge.clients.page_figures import PageFigures
 from edge.clients.placement import OldRecords
@@ -83,7 +84,7 @@ class Posts:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         connection = self._reception.admit(request)
         if connection is None:
-            return web.Response()  # It left at once: nobody gets this.
+            return NOWHERE
         if isinstance(connection, Rejected):
             return self._refuse(connection)
         if self._reception.is_stopping:
@@ -109,7 +110,7 @@ class Posts:
         else:
             found = await self._read(posts_request(request.query, request.headers), grant, poll)
         if connection.is_lost:
-            return web.Response()  # Nobody gets this.
+            return NOWHERE
         if isinstance(found, Rejected):
             # All who ask are told that the feed is not there. The others have a time of their own.
             return self._refuse(self._reception.in_turn(found) if found.why == "feed" else found)

@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from edge.access.http import NOWHERE
 from edge.clients import cross_origin
 from edge.clients.codes import REFUSALS
 from edge.clients.connection import Connection, connection_of
@@ -62,7 +63,7 @@ class WebSocketRequests:
             return self._refuse(request, fault)
         connection = self._reception.admit(request)
         if connection is None:
-            return web.Response()  # It left at once: nobody gets this.
+            return NOWHERE
         if isinstance(connection, Rejected):
             return self._refuse(request, connection)
         start = await self._start(request, connection)
@@ -85,7 +86,7 @@ class WebSocketRequests:
             head = answer(request.headers, protocol=protocol, extension=extension)
             websocket.open(head, session, is_early=is_early)
             self._reception.note_join(connection, HTTPStatus.SWITCHING_PROTOCOLS)
-        return web.Response()  # Nobody gets this: the connection is no longer aiohttp's.
+        return NOWHERE
 
     def _refuse(self, request: web.Request, rejected: Rejected) -> web.Response:
         """Refuse by HTTP, or, a client that knows how to read it, by the 101 and a close in one write.
@@ -102,7 +103,7 @@ class WebSocketRequests:
         if connection is not None and connection.end(head + close):
             self._around.refusals["websocket", rejected.why] += 1
             self._reception.gate.answers.note(HTTPStatus.SWITCHING_PROTOCOLS)
-        return web.Response()  # Nobody gets this: the connection is no longer aiohttp's.
+        return NOWHERE
 
     async def _start(self, request: web.Request, connection: Connection) -> tuple[Session, str | None] | Rejected:
         """Find a client's place in the log, and what is agreed about compression."""

@@ -11,7 +11,7 @@ from typing import Final, cast
 from aiohttp import web
 
 from edge.access.entrance import Entrance, Gate
-from edge.access.http import Http, handlers
+from edge.access.http import NOWHERE, Http, handlers
 from edge.access.limits import Census
 from edge.access.listener import Listener
 from edge.access.rules import Rules
@@ -58,7 +58,7 @@ async def _take(request: web.Request) -> web.Response:
     entrance.hand_over()
     http.hand_over(_Bare())
     transport.write(UPGRADED)
-    return web.Response()
+    return NOWHERE
 
 
 async def _serve(layer: str) -> int:
