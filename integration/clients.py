@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection
 
 from tests.strict import StrictConnection
 
-PATIENCE_SECONDS: Final = 30.0
+PATIENCE_SECONDS: Final = 60.0
 """How long a client waits for what it expects: six windows of 5 s, and a takeover after a killed worker thrice."""
 SUBPROTOCOL: Final = "postcast.v1"
 

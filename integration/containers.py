@@ -242,6 +242,7 @@ def kafka_environment() -> dict[str, str]:
         "KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS": "1",
         "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
         "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
+        "KAFKA_TRANSACTION_STATE_LOG_NUM_PARTITIONS": "1",
         "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
         # Killed and started again, the broker waits for its own former session to end: 9 s by default.
         "KAFKA_BROKER_SESSION_TIMEOUT_MS": "3000",

@@ -20,7 +20,7 @@ from integration.ports import free_port
 
 READY_SECONDS: Final = 60.0
 """How long a process may take to be ready. On a quiet machine a worker takes 5 s, or 10 s after one that was killed."""
-STOP_SECONDS: Final = 20.0
+STOP_SECONDS: Final = 45.0
 """How long SIGTERM may take: the worker drains the bridge and settles its batch, the edge waits 10 s for clients."""
 _ASK_AGAIN_SECONDS: Final = 0.05
 _ANSWER_SECONDS: Final = 5.0

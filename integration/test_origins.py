@@ -14,6 +14,7 @@ from integration.conftest import Install
 from integration.ports import free_port
 from integration.system import Process, System
 
+_LOADED_MS: Final = 60_000
 # What a page finds out: what it reads, with a request that is simple and one that is not, and whether it is connected.
 _TRY: Final = """async (host) => {
     const read = async (path, options) => {
@@ -110,9 +111,9 @@ async def test_pages_of_listed_origins_may_read_an_edge_and_others_may_not(insta
         for site in (f"http://127.0.0.1:{other}/", f"http://localhost:{listed}/"):
             found = await found_out(page, site, edge)
             assert found == {**_NONE, "opaque": [0, "opaque", False], "connected": 1006}
-        assert edge.metric("postcast_edge_connections") == 0
+        await asyncio.to_thread(edge.until, lambda: edge.connections() == 0, "has nobody")
         assert edge.metric("postcast_edge_http_answers_total", status="403") >= 8
 
         await page.get_by_text("posts").click()
-        await expect(page).to_have_url(own)
-        await expect(page.locator("#state-text")).to_have_text("Live")
+        await expect(page).to_have_url(own, timeout=_LOADED_MS)
+        await expect(page.locator("#state-text")).to_have_text("Live", timeout=_LOADED_MS)

@@ -54,6 +54,7 @@ async def test_two_workers_share_one_connection_of_the_server(
         )
     servers = await database.connection.fetchval(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND backend_type = 'client backend'"
     )
     assert servers == 1
     for lookup in (one, other):

@@ -47,8 +47,9 @@ POISON: Final = [
 async def _letters(system: System, count: int, bodies: set[bytes]) -> list[DeadLetter]:
     """Wait for so many dead letters about these bodies."""
     digests = {hashlib.sha256(body).hexdigest() for body in bodies}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
+            await asyncio.sleep(0.1)
             letters = await topics.dead_letters(system.environment["KAFKA_URL"], system.dead)
             # A mark that a letter is done with has a number for a body, as one poison has.
             written = [letter for letter in letters if letter.reason not in {"requeued", "dismissed"}]
@@ -176,7 +177,7 @@ async def test_a_row_that_comes_six_seconds_late_is_shown_also_when_nothing_else
     install: Install, owner: dict[str, str]
 ) -> None:
     """With windows of the usual 5 s, and with nothing in any of them but its own retries."""
-    system = install(WINDOW_SECONDS=5)
+    system = install(WINDOW_SECONDS=5, MAX_ATTEMPTS=20)
     worker, edge = system.worker(), system.edge()
     async with author_of(system, owner) as author:
         await asyncio.to_thread(worker.until_ready)

@@ -49,8 +49,8 @@ def test_processes_side_by_side_never_choose_the_same_port_and_servers_can_use_t
 
 
 def test_a_port_is_not_free_while_somebody_listens_on_it() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         assert not is_free("127.0.0.1", port)
         assert not is_free("0.0.0.0", port)
     assert is_free("127.0.0.1", port)

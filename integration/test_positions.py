@@ -30,7 +30,7 @@ async def _write_in_transactions(system: System, ids: Sequence[int]) -> None:
     """Write each id in a transaction of its own, whose marker takes the offset after it."""
     producer = AIOKafkaProducer(bootstrap_servers=_servers(system), transactional_id=f"{system.name}.writer")
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             await producer.start()
             for id_ in ids:
                 async with producer.transaction():
@@ -98,6 +98,7 @@ async def test_partitions_that_are_added_are_read_within_the_age_of_metadata(
         ids = await author.insert(8)
         async with await connect(edge.websocket) as client:
             await _add_partitions(system, 4)
+            await topics.until_partitions(kafka_url, system.created, 4)
             placed = [Placed(2 + number % 2, time.time_ns() // 1_000_000, id_) for number, id_ in enumerate(ids)]
             await topics.place(kafka_url, system.created, placed)
             await client.until_shown(8, patience=_METADATA_SECONDS + _REBALANCE_SECONDS)
@@ -107,7 +108,7 @@ async def test_partitions_that_are_added_are_read_within_the_age_of_metadata(
 async def _add_partitions(system: System, number: int) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=_servers(system))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             await admin.start()
             answer = await admin.create_partitions({system.created: NewPartitions(number)})
     except (KafkaError, IncompatibleBrokerVersion, TimeoutError) as error:

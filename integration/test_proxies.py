@@ -24,6 +24,16 @@ frontend all
     bind 127.0.0.1:{port}
     http-request return status 200 content-type text/plain string hello
 """
+
+
+def _line(process: psutil.Process) -> str:
+    """Return the command line of one that may end meanwhile."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
 _BOTH: Final = pytest.mark.parametrize(("run", "configuration"), [(nginx, _NGINX), (haproxy, _HAPROXY)])
 _Run = Callable[..., AbstractContextManager[Child]]
 
@@ -37,7 +47,7 @@ def test_a_proxy_answers_inside_the_block_and_leaves_neither_process_nor_folder(
         assert client.getresponse().read() == b"hello"
         client.close()
         home = proxy.log.parent
-        mother = next(each for each in psutil.Process().children() if str(home) in " ".join(each.cmdline()))
+        mother = next(each for each in psutil.Process().children() if str(home) in _line(each))
         family = [mother, *mother.children(recursive=True)]
         assert 0 not in {each.uids().effective for each in family}
     assert is_free("127.0.0.1", port)

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.partitioner import murmur2
 from aiokafka.producer import sender
 from aiokafka.protocol.produce import ProduceRequest
 
+from integration import topics
 from integration.services import Services
 from streams.contract import MAX_IDS, PostId, decode_created
 from streams.progress import Progress, Stage
@@ -150,13 +151,7 @@ async def test_nothing_to_write_is_nothing(publisher: Publishes, settings: Setti
 
 
 async def _created_with(settings: Settings, topic: str, partitions: int = 1, **configs: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_servers)
-    await admin.start()
-    try:
-        names = {name.replace("_", "."): value for name, value in configs.items()}
-        await admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=names)])
-    finally:
-        await admin.close()
+    await topics.create(settings.kafka_url, {topic: partitions}, **configs)
 
 
 def _real(services: Services) -> None:

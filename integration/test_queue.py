@@ -13,11 +13,11 @@ from integration.conftest import Install
 from integration.services import Services
 from integration.system import Process
 
-MIGRATION_SECONDS: Final = 2.0
-NAMED_SECONDS: Final = 20.0
+MIGRATION_SECONDS: Final = 1.0
+NAMED_SECONDS: Final = 40.0
 """The depth of the queue is asked for every 10 s, an answer is missed after 5 s; and room for a busy machine."""
 AWAY_SECONDS: Final = 12.0
-WELL_SECONDS: Final = 10.0
+WELL_SECONDS: Final = 20.0
 
 
 def _durable(services: Services, queue: str) -> str | None:
@@ -84,12 +84,13 @@ async def test_a_queue_that_it_may_not_declare_is_asked_for_in_one_sentence_and_
     async with author_of(system, owner) as author, await connect(edge.websocket) as client:
         await asyncio.to_thread(worker.until_ready)
         await _publish_and_see(author, client)
-    assert len(said()) == 1
+    # Said when it changes, and not at each attempt: what comes in between is another attempt that found nobody.
+    assert len(said()) <= 2
     assert repr(system.queue) in said()[0]
 
 
 async def test_a_producer_has_time_to_declare_a_deleted_queue_durable(install: Install, owner: dict[str, str]) -> None:
-    """Two seconds pass between the two steps; declared by the worker meanwhile, the second one would be refused."""
+    """A second passes between the two steps; declared by the worker meanwhile, the second one would be refused."""
     system = install()
     worker, edge = system.worker(), system.edge()
     await asyncio.to_thread(worker.until_ready)
@@ -158,7 +159,7 @@ async def test_a_stop_under_load_announces_nothing_twice(
 ) -> None:
     """What is in flight at SIGTERM is confirmed and acknowledged before the end; the next worker takes the rest."""
     system = install()
-    announced = range(1, 40_001)
+    announced = range(1, 80_001)
     async with author_of(system, owner) as author:
         await author.announce(*announced)
     for _ in range(2):

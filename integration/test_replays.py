@@ -44,7 +44,7 @@ async def cursors(system: System, count: int) -> list[str]:
     edge = system.edge(HISTORY_RECORDS=100_000)
     await asyncio.to_thread(edge.until_ready)
     async with await connect(edge.websocket, query=f"?history={count}") as client:
-        await client.until_shown(count)
+        await client.until_shown(count, patience=120)
         found = [message["cursor"] for message in client.messages if message["action"] == "created"]
     await asyncio.to_thread(edge.kill)
     return found

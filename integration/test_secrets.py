@@ -57,7 +57,7 @@ class Said:
         self.secrets.append(Secret(name, token, is_token=True))
         return token
 
-    async def ask(self, name: str, head: bytes, after: bytes = b"", *, wait: float = 1.0) -> bytes:
+    async def ask(self, name: str, head: bytes, after: bytes = b"", *, wait: float = 2.0) -> bytes:
         """Send a request, and what follows its answer; keep all that comes within a moment of silence or to the end."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.edge.port)
         answer = b""
@@ -315,7 +315,7 @@ async def test_settings_that_are_wrong_are_told_without_the_secret(system: Syste
         {"JWT_SECRET_KEY": key, "AUTH_REQUIRED": key},
     ):
         edge = system.edge(**variables)
-        assert await asyncio.to_thread(edge.until_ended) != 0
+        assert await asyncio.to_thread(edge.until_ended, 60) != 0
         assert found([Secret("the key", key)], [("the log", edge.log.read_text())]) == []
 
 

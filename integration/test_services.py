@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -15,9 +16,9 @@ import aio_pika
 import asyncpg
 import psutil
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient
 
-from integration import containers
+from integration import containers, topics
 from integration import services as services_module
 from integration.ports import free_port
 from integration.service import Service, ServiceError
@@ -47,10 +48,7 @@ async def write_and_declare(services: Services) -> None:
         await channel.declare_queue("kept", durable=True)
         message = aio_pika.Message(b"7", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
         await channel.default_exchange.publish(message, routing_key="kept")
-    admin = AIOKafkaAdminClient(bootstrap_servers=services.kafka.address)
-    await admin.start()
-    await admin.create_topics([NewTopic("kept", num_partitions=3, replication_factor=1)])
-    await admin.close()
+    await topics.create(services.kafka.url, {"kept": 3})
 
 
 async def what_is_there(services: Services) -> dict[str, bool]:
@@ -220,7 +218,10 @@ with Services(say=lambda line: None) as services:
     done = subprocess.run([sys.executable, "-c", program], check=False, stdout=subprocess.PIPE, env=environment)
     # Before that it may have said that it installs Debian's packages.
     scratch, *pids = done.stdout.decode("utf-8").splitlines()[-1].split()
-    left = [psutil.Process(int(pid)) for pid in pids if psutil.pid_exists(int(pid))]
+    left = []
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            left.append(psutil.Process(int(pid)))
     _, alive = psutil.wait_procs(left, timeout=20)
     assert len(pids) > 10
     assert alive == []

@@ -26,7 +26,7 @@ _FEW: Final = 10
 _CLIENTS: Final = 100
 _PING_SECONDS: Final = 1
 _DEAD_SECONDS: Final = 8
-_STALLED_SECONDS: Final = 20
+_STALLED_SECONDS: Final = 40
 """Longer than any client here does not read that is to get all it was sent."""
 
 _ids = count(FIRST_ID)

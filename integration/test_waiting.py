@@ -116,7 +116,7 @@ async def test_a_lock_that_outlasts_many_statements_ends_no_worker(install: Inst
             announcing = [asyncio.create_task(one.announce_slowly(LOCK_SECONDS)) for one in both]
             await asyncio.gather(*map(while_locked, both))
             await asyncio.gather(*announcing)
-        await asyncio.gather(*(one.all_is_shown(patience=15) for one in both))
+        await asyncio.gather(*(one.all_is_shown(patience=60) for one in both))
         await asyncio.gather(*(ready_again(one.worker) for one in both))
         for one in both:
             await asyncio.to_thread(one.worker.until, partial(is_said_well, one.worker, "look up"), "says so", 5)
@@ -134,12 +134,12 @@ async def test_a_worker_that_waits_for_its_database_is_unready_says_so_and_stays
         await asyncio.to_thread(services.postgres.pause)
         try:
             await one.author.announce(*one.ids[5:])
-            await says(one.worker, "PostgreSQL", patience=12)
+            await says(one.worker, "PostgreSQL", patience=30)
             await stays_unready(one.worker, "PostgreSQL", AWAY_SECONDS)
         finally:
             await asyncio.to_thread(services.postgres.resume)
         await ready_again(one.worker)
-        await one.all_is_shown(patience=15)
+        await one.all_is_shown(patience=60)
 
 
 async def test_an_idle_worker_is_ready_again_without_traffic_after_kafka_was_away(
@@ -170,7 +170,7 @@ async def test_the_database_is_asked_at_the_start_and_the_bridge_does_not_wait_f
         await asyncio.to_thread(services.postgres.stop)
         try:
             worker = system.worker()
-            await says(worker, "look up", "database", patience=30)
+            await says(worker, "look up", "database", patience=90)
             await author.announce(*ids)
             # Announcements are safer in Kafka.
             await asyncio.to_thread(

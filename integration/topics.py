@@ -21,7 +21,7 @@ from streams.contract import (
 )
 
 _READ_MS: Final = 200
-_CONTROLLER_SECONDS: Final = 20
+_CONTROLLER_SECONDS: Final = 60
 
 
 class Placed(NamedTuple):
@@ -104,22 +104,36 @@ async def dead_letters(kafka_url: str, topic: str) -> list[DeadLetter]:
     return [decode_dead(value) for value in await raw_records(kafka_url, topic)]
 
 
-async def create(kafka_url: str, partitions: Mapping[str, int]) -> None:
-    """Make topics before the product does."""
+async def create(kafka_url: str, partitions: Mapping[str, int], **configuration: str) -> None:
+    """Make topics before the product does; ``configuration`` has Kafka's names, with underscores."""
     async with _admin(kafka_url) as admin:
-        async with asyncio.timeout(_CONTROLLER_SECONDS):
-            # A broker that has just started may not know its controller, of which aiokafka asks the number.
-            while admin._client.cluster.controller is None:  # noqa: SLF001 - there is no public question
-                await asyncio.sleep(0.1)
-                await admin._client.force_metadata_update()  # noqa: SLF001
-            while True:
-                answer = await admin.create_topics([NewTopic(topic, number, 1) for topic, number in partitions.items()])
-                errors = {code for _, code, *_ in answer.topic_errors}
-                # The controller of a busy machine takes its only broker for dead until that is heard again.
-                if errors != {InvalidReplicationFactorError.errno}:
-                    break
-                await asyncio.sleep(0.5)
-        assert errors == {0}, answer
+        await create_by(admin, partitions, **configuration)
+
+
+async def create_by(admin: AIOKafkaAdminClient, partitions: Mapping[str, int], **configuration: str) -> None:
+    """Do so with a client of the caller's, which has started."""
+    configs = {name.replace("_", "."): value for name, value in configuration.items()}
+    wanted = [NewTopic(topic, number, 1, topic_configs=configs) for topic, number in partitions.items()]
+    async with asyncio.timeout(_CONTROLLER_SECONDS):
+        # A broker that has just started may not know its controller, of which aiokafka asks the number.
+        while admin._client.cluster.controller is None:  # noqa: SLF001 - there is no public question
+            await asyncio.sleep(0.1)
+            await admin._client.force_metadata_update()  # noqa: SLF001
+        while True:
+            answer = await admin.create_topics(wanted)
+            errors = {code for _, code, *_ in answer.topic_errors}
+            # The controller of a busy machine takes its only broker for dead until that is heard again.
+            if errors != {InvalidReplicationFactorError.errno}:
+                break
+            await asyncio.sleep(0.5)
+    assert errors == {0}, answer
+
+
+async def until_partitions(kafka_url: str, topic: str, number: int) -> None:
+    """Wait until the brokers tell of so many partitions: those that were added are known a moment later."""
+    async with asyncio.timeout(_CONTROLLER_SECONDS):
+        while len(await _partitions(kafka_url, topic)) != number:
+            await asyncio.sleep(0.1)
 
 
 async def exists(kafka_url: str, topic: str) -> bool:

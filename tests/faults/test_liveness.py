@@ -12,8 +12,8 @@ from integration.faults.liveness import charge_late_posts
 from integration.faults.observations import Announced, Arrival
 from integration.faults.scene import Scene
 
-_LATE_SECONDS = 0.6
-_BOUND_SECONDS = 0.3
+_LATE_SECONDS = 3.0
+_BOUND_SECONDS = 1.5
 
 
 class Viewer:

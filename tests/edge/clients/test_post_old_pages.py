@@ -116,7 +116,8 @@ async def test_the_beginning_is_the_first_record_that_kafka_has_and_may_be_offer
         assert (ids(answer)[0], answer.headers["Cache-Control"]) == (first, "no-store")
         assert ids(await reader.ask(place(answer)))[0] == ids(answer)[-1] + 1
         again = await reader.ask(Sentinel.BEGINNING)
-        assert (again.body, rig.replays.begun) == (answer.body, 1)
+        # The first may have ended where the replay was then: behind records that are not shown it is not waited for.
+        assert (ids(again)[: len(ids(answer))], rig.replays.begun) == (ids(answer), 1)
 
 
 async def test_the_beginning_is_the_logs_where_nothing_else_may_be_offered() -> None:
