@@ -24,7 +24,7 @@ from integration.system import System
 from integration.topics import create, created_records, dead_letters, exists, raw_records, write
 from streams.contract import DeadLetter, dead_letter, encode_dead
 
-_UNREACHABLE_SECONDS: Final = 15.0
+_UNREACHABLE_SECONDS: Final = 30.0
 """Within 10 s the command knows that Kafka does not answer; a busy machine takes a while to start and end it."""
 _LARGE_LETTERS: Final = 1_200
 _PEAK_BYTES: Final = 110 * 1024 * 1024

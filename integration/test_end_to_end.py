@@ -84,7 +84,7 @@ async def test_a_single_post_after_silence_is_shown_within_the_window_and_a_seco
 ) -> None:
     """Nothing else arrives that could close its window: the clock does, with windows of the usual 5 s.
 
-    One of three has to be in time: the others may have had a busy machine.
+    One of six has to be in time: the others may have had a busy machine.
     """
     system = install(WINDOW_SECONDS=5)
     worker, edge = system.worker(), system.edge()
@@ -94,7 +94,7 @@ async def test_a_single_post_after_silence_is_shown_within_the_window_and_a_seco
         async with await connect(edge.websocket) as client:
             ids: list[int] = []
             took: list[float] = []
-            while len(took) < 3 and not any(seconds <= 5 + 1.5 for seconds in took):
+            while len(took) < 6 and not any(seconds <= 5 + 1.5 for seconds in took):
                 began = time.monotonic()
                 ids += await author.publish(1)
                 await client.until_shown(len(ids))

@@ -51,7 +51,7 @@ async def proxied() -> AsyncIterator[tuple[Proxy, Echo]]:
     service = await asyncio.start_server(echo.serve, "127.0.0.1", 0)
     proxy = Proxy(free_port(), service.sockets[0].getsockname())
     await proxy.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         try:
             yield proxy, echo
         finally:
