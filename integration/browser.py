@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from integration.conftest import lacking
 
+_PATIENCE_MS: Final = 60_000
 _ARGUMENTS: Final = (
     "--no-sandbox",  # as root, which a sandbox refuses
     "--disable-gpu",
@@ -28,6 +29,8 @@ async def started() -> AsyncIterator[Browser]:
     if program is None:
         lacking("there is no browser: install Debian's chromium")
     async with async_playwright() as playwright:
+        # No promise is bounded by the time that a page takes on a busy machine; the default is 5 s.
+        expect.set_options(timeout=_PATIENCE_MS)
         browser = await playwright.chromium.launch(executable_path=program, args=_ARGUMENTS)
         yield browser
         await browser.close()

@@ -209,6 +209,7 @@ async def connect(
                 max_size=None,
                 compression=None if compressed is False else "deflate",
                 create_connection=StrictConnection,
+                open_timeout=60,
             )
         )
     session = aiohttp.ClientSession()

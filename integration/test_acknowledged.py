@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import aiohttp
 import asyncpg
 import pytest
 import websockets
@@ -231,7 +232,7 @@ async def viewing(edge: Process, query: str = "?device=phone") -> AsyncIterator[
     """Connect as alice's device."""
     bearer = {"Authorization": f"Bearer {flask('alice', at=time.time())}"}
     async with websockets.connect(
-        f"{edge.websocket}{query}", additional_headers=bearer, create_connection=StrictConnection
+        f"{edge.websocket}{query}", additional_headers=bearer, create_connection=StrictConnection, open_timeout=60
     ) as connection:
         yield Viewer(connection)
 
@@ -347,7 +348,7 @@ async def test_a_feed_that_was_made_anew_is_said_once_and_the_position_replaced(
 
 
 async def _until_live(feed: Feed) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while feed.state != "live":
             await asyncio.sleep(0.02)
 
@@ -394,6 +395,11 @@ async def test_our_javascript_client_does_so_too(installed: Installed, tmp_path:
         await asyncio.to_thread(
             first.until, lambda: first.metric("postcast_edge_unacknowledged_seconds") == 0, "has heard of all"
         )
+        async with aiohttp.ClientSession() as session, session.head(f"http://127.0.0.1:{first.port}/posts") as answer:
+            end = answer.headers["Stream-Next-Offset"]
+        store = PostgresStore(parse(installed.system.environment["POSITIONS_URL"]))
+        await until_stored(store, Key("alice", "js"), end)
+        await store.close()
     missed = fed.Feed(installed.system)
     await missed.show(2)
     async with viewers.viewing("node", folder, "", other.websocket, options) as viewer:

@@ -41,7 +41,7 @@ Measure = Callable[[Stage], Awaitable[list[Figure]]]
 _PARTS: dict[str, tuple[Measure, int]] = {
     path.PART: (lambda stage: path.measure(stage, path.Size(posts=100, repetitions=1)), 6),
     window.PART: (
-        lambda stage: window.measure(stage, window.Size(window_seconds=1, clients=(1, 3), posts=(5,), repetitions=1)),
+        lambda stage: window.measure(stage, window.Size(clients=(1, 3), posts=(5,), repetitions=1)),
         2,
     ),
     compression.PART: (

@@ -57,7 +57,7 @@ def test_a_stop_ends_the_child_in_good_order_or_else_by_force_and_what_it_starte
 ) -> None:
     child = start(sys.executable, "-c", FAMILY, mode)
     grandchild = grandchild_of(child)
-    child.stop(patience=0.5)
+    child.stop(patience=0.5 if mode == "stubborn" else 30)
     assert child.exit_code == exit_code
     assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE
 

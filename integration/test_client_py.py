@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import chain, repeat
 from typing import Final
 
 import jwt
@@ -32,7 +33,7 @@ _LEEWAY_SECONDS: Final = 30
 @pytest.fixture
 def system(install: Install) -> System:
     """One edge that says often that it lives, and knows a key; and a feed that no worker writes."""
-    system = install(HEARTBEAT_SECONDS=1, LONG_POLL_SECONDS=2, DRAIN_SECONDS=2, JWT_SECRET_KEY=_KEY)
+    system = install(HEARTBEAT_SECONDS=3, LONG_POLL_SECONDS=2, DRAIN_SECONDS=2, JWT_SECRET_KEY=_KEY)
     asyncio.run(topics.create(system.environment["KAFKA_URL"], {system.feed: 1}))
     system.edge().until_ready()
     return system
@@ -101,8 +102,8 @@ async def test_a_token_is_renewed_while_it_follows_and_what_the_new_one_allows_h
 ) -> None:
     """By message on a WebSocket; by another request, after the old one is refused, where it polls."""
     shown, [edge] = fed.Feed(system), system.processes
-    life = 4 if transport == "websocket" else 10 - _LEEWAY_SECONDS
-    tokens = iter([token(life, 1), token(600, 2)])
+    life = 4 if transport == "websocket" else 20 - _LEEWAY_SECONDS
+    tokens = chain([token(life, 1)], repeat(token(600, 2)))
     may_renew = asyncio.Event()
 
     async def ask() -> str:

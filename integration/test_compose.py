@@ -8,7 +8,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Collection, Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 import websockets
@@ -113,14 +113,16 @@ async def test_it_brings_all_up_and_the_edge_shows_posts(project: Project) -> No
 
 async def post_of(port: int, authors: Collection[str]) -> dict[str, Any]:
     """Wait for the next post by one of these authors that the edge shows, and return it."""
+    # Should it be shown before we are there.
+    url = f"ws://127.0.0.1:{port}/?history=20"
     async with asyncio.timeout(PATIENCE):
         while True:
             with contextlib.suppress(OSError, websockets.WebSocketException):
-                async with websockets.connect(f"ws://127.0.0.1:{port}/", create_connection=StrictConnection) as client:
+                async with websockets.connect(url, create_connection=StrictConnection) as client:
                     async for message in client:
-                        post: dict[str, Any] = json.loads(message)["payload"]
-                        if post["user"]["username"] in authors:
-                            return post
+                        told: dict[str, Any] = json.loads(message)
+                        if told["action"] == "created" and told["payload"]["user"]["username"] in authors:
+                            return cast("dict[str, Any]", told["payload"])
             await asyncio.sleep(0.2)
 
 

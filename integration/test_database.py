@@ -180,7 +180,9 @@ async def test_a_server_that_stops_answering_in_a_statement_is_given_up(database
         async with database.connection.transaction():
             await database.connection.execute("LOCK TABLE posts IN ACCESS EXCLUSIVE MODE")
             asked = asyncio.create_task(lookup.posts(database.ids))
-            await asyncio.sleep(0.2)
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid <> pg_backend_pid()"
+            while not await database.connection.fetchval(waiting):
+                await asyncio.sleep(0.02)
             proxy.orphan()
             before = time.monotonic()
             # In the client's words: the server's answer is lost.

@@ -226,7 +226,7 @@ async def test_a_post_given_up_is_shown_after_it_was_requeued(shared: System, ow
             done = await asyncio.to_thread(run, shared.environment, "list", "--reason", "missing", "--id", str(post))
             return done.shown
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while not (lines := await outstanding()):
                 await asyncio.sleep(0.2)
         assert len(lines) == 1

@@ -12,7 +12,7 @@ from integration.clients import connect
 from integration.conftest import Install
 from integration.system import Process, System
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 @asynccontextmanager

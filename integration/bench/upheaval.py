@@ -26,7 +26,7 @@ _ALL: Final = Goal("at least", 1)
 _RATE: Final = 500
 _JOIN_SECONDS: Final = 60
 """On a busy machine Kafka takes its time, and nobody is to be refused."""
-_WRITE_SECONDS: Final = 20.0
+_WRITE_SECONDS: Final = 90.0
 """Some brokers know no transactions, and do not say so."""
 _STOP_SECONDS: Final = 5.0
 
