@@ -23,7 +23,7 @@ READY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 45.0
 """How long SIGTERM may take: the worker drains the bridge and settles its batch, the edge waits 10 s for clients."""
 _ASK_AGAIN_SECONDS: Final = 0.05
-_ANSWER_SECONDS: Final = 5.0
+_ANSWER_SECONDS: Final = 15.0
 _TELLING_LINES: Final = 20
 _LAST_LINES: Final = 5
 _LINE: Final = 2_000
