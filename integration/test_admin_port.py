@@ -11,7 +11,7 @@ from integration.conftest import Install
 from integration.ports import free_port
 from tests.strict import Handshake
 
-_DRAIN_SECONDS: Final = 8
+_DRAIN_SECONDS: Final = 3
 _PATHS: Final = ("/livez", "/readyz", "/metrics")
 
 
