@@ -159,7 +159,7 @@ async def test_a_stop_under_load_announces_nothing_twice(
 ) -> None:
     """What is in flight at SIGTERM is confirmed and acknowledged before the end; the next worker takes the rest."""
     system = install()
-    announced = range(1, 80_001)
+    announced = range(1, 60_001)
     async with author_of(system, owner) as author:
         await author.announce(*announced)
     for _ in range(2):
@@ -169,7 +169,7 @@ async def test_a_stop_under_load_announces_nothing_twice(
         assert worker.events("bridge.not_drained") == []
         assert await asyncio.to_thread(_messages, services, system.queue) > 0
     worker = system.worker()
-    await asyncio.to_thread(worker.until, lambda: _messages(services, system.queue) == 0, "takes all")
+    await asyncio.to_thread(worker.until, lambda: _messages(services, system.queue) == 0, "takes all", 240)
     records = await topics.created_records(system.environment["KAFKA_URL"], system.created)
     # None of these posts exists, so each is looked up again: only what was announced counts here.
     assert Counter(post for record in records if not record.attempt for post in record.ids) == Counter(announced)
