@@ -78,6 +78,16 @@ class Turns(NamedTuple):
     cheap: float
 
 
+def are_cheap(before: Turns, after: Turns) -> bool:
+    """Tell whether all turns in between took at most 20 ms of CPU time, but for one in 10,000.
+
+    A virtual machine charges a thread with what it keeps it waiting for, now and then. What is done for thousands of
+    clients in one turn of some hundreds is no such thing.
+    """
+    turns = after.all - before.all
+    return turns - (after.cheap - before.cheap) <= turns / 10_000
+
+
 async def turns_of(edge: Process) -> Turns:
     """Read an edge's own measure of its loop's turns, since it started."""
 
