@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError
 
@@ -45,6 +46,11 @@ def _mended_send(connection: AIOKafkaConnection, request: Any, expect_response: 
         connection.close(reason=CloseReason.CONNECTION_BROKEN)
     # Without a writer it raises what the callers of aiokafka's connections expect.
     return _send(connection, request, expect_response)
+
+
+async def consumer_stopped(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer for good; see :func:`stopped`."""
+    await stopped(consumer.stop, consumer._client.close)  # noqa: SLF001 - there is no public way
 
 
 async def stopped(*stops: Callable[[], Awaitable[object]], seconds: float = _STOP_SECONDS) -> None:

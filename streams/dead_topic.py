@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from runtime.kafka_connections import stopped
+from runtime.kafka_connections import consumer_stopped, stopped
 from streams.contract import Millis, Offset, Partition
 from streams.dead import Letter, Mark, Marks, Place, read_record
 from streams.settings import TopicSettings
@@ -134,7 +134,7 @@ async def dead_topic(settings: TopicSettings) -> AsyncIterator[DeadTopic]:
             raise Unreachable(_sentence(error, settings)) from error
         yield DeadTopic(consumer, settings.dead_topic, partitions)
     finally:
-        await stopped(consumer.stop, consumer._client.close)  # noqa: SLF001 - there is no other way
+        await consumer_stopped(consumer)
 
 
 async def _partitions(settings: TopicSettings) -> list[Partition]:

@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from runtime.kafka_connections import stopped
+from runtime.kafka_connections import consumer_stopped, stopped
 from runtime.waiting import uncancelled
 from streams.settings import Settings
 
@@ -46,4 +46,4 @@ class Probe:
             # Of a partition without a leader there is no answer.
             return bool(await consumer.end_offsets(list(consumer.assignment())))
         finally:
-            await stopped(consumer.stop, consumer._client.close)  # noqa: SLF001 - there is no other way
+            await consumer_stopped(consumer)

@@ -51,6 +51,15 @@ class Frozen:
     tasks: set[asyncio.Task[Any] | None] = field(default_factory=set)
 
 
+def reaching(broker: Frozen, authority: Authority) -> dict[str, str]:
+    """Return the settings by which Kafka is reached by TLS."""
+    return {
+        "kafka_url": f"kafka://localhost:{broker.port}",
+        "kafka_security_protocol": "SSL",
+        "kafka_ca_file": str(authority.file),
+    }
+
+
 _Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter, Frozen], Any]
 
 

@@ -3,8 +3,6 @@
 Two connections, since a broker answers one request of a connection after the other, and a read
 waits there for up to half a second: one reads, without a group and without any rule for where to
 go on when its offset is gone; the other asks where the feed begins and ends.
-
-This leans on aiokafka's internals, as :mod:`edge.feed.metadata` does: on the client of a consumer, to close it.
 """
 
 import asyncio
@@ -22,7 +20,7 @@ from edge.feed.refusals import unreachable
 from edge.feed.start import Bounds
 from edge.feed.topic import Feed, Raw, Read, Unreachable, Unreadable
 from runtime.kafka import obstacle
-from runtime.kafka_connections import mend_kafka_connections, stopped
+from runtime.kafka_connections import consumer_stopped, mend_kafka_connections
 from runtime.waiting import uncancelled
 from streams.contract import Millis, Offset
 
@@ -194,7 +192,7 @@ async def _consumer(client: Mapping[str, Any], **limits: int) -> AsyncIterator[A
                 raise unreachable(found.error if found else error, str(found or "")) from error
         yield consumer
     finally:
-        await stopped(consumer.stop, consumer._client.close)  # noqa: SLF001 - see above
+        await consumer_stopped(consumer)
 
 
 @contextmanager

@@ -91,11 +91,6 @@ async def test_kafka_that_freezes_is_left_at_once(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(module, "_SILENCE_SECONDS", 1.0)
     authority = frozen.Authority(tmp_path)
     async with frozen.kafka({SETTINGS.dead_topic: 1}, authority.server()) as broker, asyncio.timeout(15):
-        tls = {
-            "kafka_url": f"kafka://localhost:{broker.port}",
-            "kafka_security_protocol": "SSL",
-            "kafka_ca_file": str(authority.file),
-        }
         with pytest.raises(Unreachable, match="does not answer"):
-            async with dead_topic(SETTINGS.model_copy(update=tls)) as topic:
+            async with dead_topic(SETTINGS.model_copy(update=frozen.reaching(broker, authority))) as topic:
                 [_ async for _ in topic.records()]

@@ -197,9 +197,4 @@ async def test_kafka_that_is_frozen_does_not_answer_in_time(monkeypatch: pytest.
     monkeypatch.setattr(probe, "_ANSWER_SECONDS", 1.0)
     authority = frozen.Authority(tmp_path)
     async with frozen.kafka({TOPIC: 1}, authority.server()) as broker, asyncio.timeout(15):
-        tls = {
-            "kafka_url": f"kafka://localhost:{broker.port}",
-            "kafka_security_protocol": "SSL",
-            "kafka_ca_file": str(authority.file),
-        }
-        assert not await Probe(SETTINGS.model_copy(update=tls)).answers()
+        assert not await Probe(SETTINGS.model_copy(update=frozen.reaching(broker, authority))).answers()

@@ -331,23 +331,23 @@ async def test_a_variable_that_nobody_reads_is_named_at_the_start(monkeypatch: p
 
 
 @pytest.fixture
-def limits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Collect the seconds within which the process would end."""
-    seconds: list[float] = []
-    monkeypatch.setattr(worker, "end_within", lambda limit, _code: seconds.append(limit))
-    return seconds
+def limits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
+    """Collect the seconds within which the process would end, and with which exit code."""
+    limits: list[tuple[float, int]] = []
+    monkeypatch.setattr(worker, "end_within", lambda *limit: limits.append(limit))
+    return limits
 
 
-async def test_a_part_that_crashes_ends_the_worker_soon_whatever_hangs(limits: list[float]) -> None:
+async def test_a_part_that_crashes_ends_the_worker_soon_whatever_hangs(limits: list[tuple[float, int]]) -> None:
     """docs/operations.md says the seconds."""
     app = create()
     part = Service(beacon=app.beacon)
     await part.crash(ZeroDivisionError("a defect"))
     assert app.crashed
-    assert set(limits) == {8.0}
+    assert set(limits) == {(8.0, 70)}
 
 
-async def test_an_orderly_stop_takes_so_long_and_no_longer(limits: list[float]) -> None:
+async def test_an_orderly_stop_takes_so_long_and_no_longer(limits: list[tuple[float, int]]) -> None:
     """Likewise."""
     app = create()
     stopped: list[str] = []
@@ -357,7 +357,7 @@ async def test_an_orderly_stop_takes_so_long_and_no_longer(limits: list[float]) 
 
     app._stop_consumer = consumer_stops  # type: ignore[method-assign] # noqa: SLF001 - what may hang
     await app.on_stop()
-    assert stopped == ["within [15.0]"]
+    assert stopped == ["within [(15.0, 70)]"]
 
 
 def test_the_event_loop_is_uvloops() -> None:
